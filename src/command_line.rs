@@ -1,0 +1,151 @@
+//! The binary from its first instruction to its exit code.
+#![expect(unsafe_code, reason = "main is given C arrays")]
+
+use core::ffi::{CStr, c_char, c_int};
+use std::ffi::CString;
+
+use crate::cli::{self, Request};
+use crate::config::{Config, Mistake, TerminationLog};
+use crate::event_loop::{EventLoop, Place};
+use crate::fact::Fact;
+use crate::message::{self, Speaker};
+use crate::pid::Pid;
+use crate::report::{self, Reporter};
+use crate::restart::Restart;
+use crate::supervisor::Surroundings;
+use crate::sys::signals::{self, Mask};
+use crate::sys::spawn::{Environment, Pointers, SpawnPlan};
+use crate::sys::startup::{self, CStrings};
+use crate::sys::{descriptors, process, terminal};
+
+/// The exit code of frigate's own errors.
+const REFUSED: u8 = 125;
+
+/// Where a command is looked for if there is no `PATH`: what Docker and the shells take.
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Does all that the `frigate` program does; answers with its exit code.
+///
+/// # Safety
+///
+/// `argv` and `envp` are the arrays that the C `main` is given, untouched, and no thread runs beside this one.
+#[must_use]
+pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_int {
+    // Before anything else: from here on no signal is lost, and none does anything by itself.
+    let mask = signals::block_all();
+    descriptors::fill_standard();
+    // SAFETY: the duty of this function's caller.
+    let argv = unsafe { CStrings::new(argv) };
+    // SAFETY: the same.
+    let environment = unsafe { CStrings::new(envp) };
+    let arguments: Vec<&'static CStr> = argv.iter().skip(1).collect();
+    let words: Vec<&[u8]> = arguments.iter().map(|word| word.to_bytes()).collect();
+    let request = cli::read(&words, |name| environment.value_of(name).map(<[u8]>::to_vec));
+    let code = match request {
+        Ok(Request::Help) => print(&cli::help()),
+        Ok(Request::Version) => print(concat!("frigate ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Request::Run(config, first)) => match prepare(*config, &arguments, first, environment, mask) {
+            Ok(event_loop) => event_loop.run(),
+            Err(mistake) => refuse(&mistake),
+        },
+        Err(mistake) => refuse(&mistake),
+    };
+    code.into()
+}
+
+fn print(text: &str) -> u8 {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::write(rustix::stdio::stdout(), rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return REFUSED,
+        }
+    }
+    0
+}
+
+/// Says why nothing was started.
+fn refuse(mistake: &Mistake) -> u8 {
+    report::write_line(&message::refusal(&mistake.0));
+    REFUSED
+}
+
+/// Everything that has to be there before the first start.
+fn prepare(
+    config: Config,
+    arguments: &[&'static CStr],
+    first: usize,
+    environment: CStrings,
+    mask: Mask,
+) -> Result<EventLoop, Mistake> {
+    let command = arguments.get(first).copied().unwrap_or_default();
+    let own =
+        startup::own_pid().ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
+    let speaker = Speaker::new(command.to_bytes(), config.remap.clone());
+    let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
+    if own.raw() != 1
+        && let Err(errno) = startup::become_subreaper()
+    {
+        let then = "orphans of the child will not be reaped here";
+        reporter.say(&Fact::Cannot { verb: "become", object: "subreaper", errno, then });
+    }
+    if let Some(signal) = config.pdeathsig {
+        startup::set_parent_death_signal(signal)
+            .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
+    }
+    let config = Config { termination_log: absolute(config.termination_log)?, ..config };
+    let plan = SpawnPlan {
+        candidates: candidates(command.to_bytes(), environment.value_of("PATH")),
+        argv: Pointers::new(arguments.iter().copied().skip(first)),
+        environment: Environment::new(environment.iter(), own),
+        mask,
+        ignores_sigchld: signals::restore_sigchld(),
+        pidfd: config.rules.strategy.restart != Restart::False,
+    };
+    let name = process::last_component(command.to_bytes()).to_vec();
+    Ok(EventLoop::new(config, reporter, plan, name, place(own)))
+}
+
+fn place(own: Pid) -> Place {
+    let terminal = terminal::foreground().is_some();
+    let resumable = own.raw() != 1 && terminal::is_resumable();
+    Place { own, surroundings: Surroundings { terminal, resumable } }
+}
+
+/// A relative path means the directory that frigate was started in, which it leaves.
+fn absolute(log: TerminationLog) -> Result<TerminationLog, Mistake> {
+    match log {
+        TerminationLog::Path(path) if !path.starts_with('/') => {
+            let mistake = || Mistake::new("use", &format!("--termination-log={path}"));
+            let here = rustix::process::getcwd(Vec::new())
+                .map_err(|error| mistake().because(&crate::sys::errno(error).to_string()))?;
+            let here = here.into_string().map_err(|_| mistake().because("the directory's name is not valid UTF-8"))?;
+            Ok(TerminationLog::Path(format!("{here}/{path}")))
+        }
+        log @ (TerminationLog::Automatic | TerminationLog::None | TerminationLog::Path(_)) => Ok(log),
+    }
+}
+
+/// The files that COMMAND may mean, in the order of `execvp(3)`: itself where it has a slash, else one in each directory of
+/// `PATH`, an empty one being the current directory.
+fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
+    let string = |bytes: &[u8]| CString::new(bytes).ok();
+    if command.is_empty() {
+        return Vec::new();
+    }
+    if command.contains(&b'/') {
+        return string(command).into_iter().collect();
+    }
+    let directories = path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':');
+    directories
+        .filter_map(|directory| {
+            let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+            string(&[directory, separator, command].concat())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "command_line_tests.rs"]
+mod tests;

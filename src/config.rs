@@ -1,0 +1,274 @@
+//! What the options mean: each value read, checked, and named where it is wrong.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+
+use crate::cli::{Options, Source};
+use crate::lifecycle::Rules;
+use crate::line::push_printable;
+use crate::message::{Format, Remap};
+use crate::restart::{Expected, Restart, Strategy};
+use crate::signal::{Signal, SignalSet};
+use crate::supervisor::Rewrite;
+
+/// A mistake on the command line or in the environment: one line that says what, where, and how to mend it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Mistake(pub(crate) String);
+
+impl Mistake {
+    /// `cannot <verb> '<object>'`, the object cut short and freed of what would break the line.
+    pub(crate) fn new(verb: &str, object: &str) -> Self {
+        let mut text = format!("cannot {verb} '");
+        push_printable(&mut text, object, 120);
+        text.push('\'');
+        Self(text)
+    }
+
+    pub(crate) fn because(mut self, reason: &str) -> Self {
+        self.0.push_str(": ");
+        push_printable(&mut self.0, reason, 300);
+        self
+    }
+}
+
+/// Where the last message goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum TerminationLog {
+    /// `/dev/termination-log`, where it exists and the application has left it empty.
+    Automatic,
+    None,
+    Path(String),
+}
+
+/// How much is said: the least important level that still is.
+pub(crate) use crate::fact::Level as Verbosity;
+
+/// All options, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) rules: Rules,
+    pub(crate) stop_on: SignalSet,
+    pub(crate) rewrite: Rewrite,
+    pub(crate) remap: Remap,
+    pub(crate) pdeathsig: Option<Signal>,
+    pub(crate) termination_log: TerminationLog,
+    pub(crate) format: Format,
+    pub(crate) verbosity: Verbosity,
+}
+
+/// One value and where it came from.
+struct Given<'a> {
+    name: &'static str,
+    value: Option<(&'a str, Source)>,
+}
+
+impl<'a> Given<'a> {
+    /// The command line wins over the environment.
+    fn new(name: &'static str, typed: Option<&'a String>, set: Option<&'a String>) -> Self {
+        let typed = typed.map(|value| (value.as_str(), Source::CommandLine));
+        let set = set.map(|value| (value.as_str(), Source::Environment));
+        Self { name, value: typed.or(set) }
+    }
+
+    /// What `read` makes of the value; nothing where it was not given.
+    fn read<T>(&self, read: impl Fn(&str) -> Option<T>, accepted: &str) -> Result<Option<T>, Mistake> {
+        let Some((value, source)) = self.value else { return Ok(None) };
+        match read(value) {
+            Some(meaning) => Ok(Some(meaning)),
+            None => Err(Mistake::new("use", &source.spell(self.name, value)).because(accepted)),
+        }
+    }
+}
+
+/// A repeatable option's values: those typed, or where there are none those set.
+fn repeated<'a>(name: &'static str, typed: &'a [String], set: &'a [String]) -> impl Iterator<Item = Given<'a>> {
+    let (values, source) = if typed.is_empty() { (set, Source::Environment) } else { (typed, Source::CommandLine) };
+    values.iter().map(move |value| Given { name, value: Some((value, source)) })
+}
+
+const DURATION: &str = "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
+const SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3";
+const CATCHABLE: &str =
+    "expected signals such as TERM,SIGINT,15,RTMIN+3; not KILL, STOP or CHLD, which cannot be used so";
+
+impl Config {
+    /// Makes one of what was typed and what is set in the environment.
+    ///
+    /// # Errors
+    ///
+    /// The first value that has no meaning.
+    pub(crate) fn new(typed: &Options, set: &Options) -> Result<Self, Mistake> {
+        macro_rules! given {
+            ($field:ident, $name:literal) => {
+                Given::new($name, typed.$field.as_ref(), set.$field.as_ref())
+            };
+        }
+        let mut expected = Expected::NONE;
+        expected.insert_code(0);
+        let strategy = Strategy {
+            restart: given!(restart, "restart")
+                .read(restart, "expected unexpected (on-failure), true (always) or false (no, never)")?
+                .unwrap_or(Restart::False),
+            expected: given!(expect, "expect")
+                .read(expectation, "expected exit codes from 0 to 255 and signal names, such as 0,143,INT")?
+                .unwrap_or(expected),
+            start_secs: given!(start_secs, "start-secs").read(duration, DURATION)?.unwrap_or(Duration::from_secs(10)),
+            start_retries: given!(start_retries, "start-retries")
+                .read(number::<u32>, "expected a whole number from 0 to 4294967295")?
+                .unwrap_or(3),
+            backoff: given!(backoff, "backoff").read(duration, DURATION)?.unwrap_or(Duration::from_millis(100)),
+            backoff_max: given!(backoff_max, "backoff-max")
+                .read(duration, DURATION)?
+                .unwrap_or(Duration::from_secs(60)),
+        };
+        let close_wait = given!(grace_close_wait, "grace-close-wait").read(duration, DURATION)?;
+        let close_wait = close_wait.unwrap_or(Duration::from_secs(30));
+        let rules = Rules {
+            strategy,
+            stop_signal: given!(stop_signal, "stop-signal").read(Signal::parse, SIGNAL)?,
+            grace: given!(grace, "grace").read(duration, DURATION)?.unwrap_or(Duration::from_secs(30)),
+            kill: typed.kill || set.kill,
+            grace_close: (typed.grace_close || set.grace_close).then_some(close_wait),
+            single_child: typed.single_child || set.single_child,
+        };
+        let mut rewrite = Rewrite::identity();
+        for rule in repeated("rewrite", &typed.rewrite, &set.rewrite) {
+            let accepted =
+                "expected FROM:TO, two signals other than CHLD; FROM is not KILL or STOP, TO may be 0 to drop it";
+            if let Some((from, to)) = rule.read(rewriting, accepted)? {
+                rewrite.set(from, to);
+            }
+        }
+        let mut remap = Remap::identity();
+        for rule in repeated("remap-exit", &typed.remap_exit, &set.remap_exit) {
+            if let Some((from, to)) = rule.read(remapping, "expected FROM or FROM:TO, exit codes from 0 to 255")? {
+                remap.set(from, to);
+            }
+        }
+        Ok(Self {
+            rules,
+            stop_on: given!(stop_on, "stop-on").read(signals, CATCHABLE)?.unwrap_or(SignalSet::of([
+                Signal::TERM,
+                Signal::INT,
+                Signal::QUIT,
+            ])),
+            rewrite,
+            remap,
+            pdeathsig: given!(pdeathsig, "pdeathsig").read(Signal::parse, SIGNAL)?,
+            termination_log: given!(termination_log, "termination-log")
+                .read(termination_log, "expected a path, or none")?
+                .unwrap_or(TerminationLog::Automatic),
+            format: given!(log_format, "log-format").read(format, "expected text or json")?.unwrap_or(Format::Text),
+            verbosity: verbosity(typed)?.or(verbosity(set)?).unwrap_or(Verbosity::Warning),
+        })
+    }
+}
+
+fn verbosity(options: &Options) -> Result<Option<Verbosity>, Mistake> {
+    match (options.quiet, options.verbose) {
+        (true, 0) => Ok(Some(Verbosity::Error)),
+        (true, _) => Err(Mistake::new("use", "--quiet").because("--verbose was given too; give one of them")),
+        (false, 0) => Ok(None),
+        (false, 1) => Ok(Some(Verbosity::Info)),
+        (false, _) => Ok(Some(Verbosity::Debug)),
+    }
+}
+
+fn restart(text: &str) -> Option<Restart> {
+    match text {
+        "unexpected" | "on-failure" => Some(Restart::Unexpected),
+        "true" | "always" => Some(Restart::True),
+        "false" | "no" | "never" => Some(Restart::False),
+        _ => None,
+    }
+}
+
+/// A number in digits alone: no sign, no blank.
+fn number<T: core::str::FromStr>(text: &str) -> Option<T> {
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// The longest duration: what is longer is a slip of the finger, and sums of durations stay far from the end of time.
+const LONGEST: u64 = 1_000_000 * 3600 * 1_000_000_000;
+
+/// Reads `500ms`, `10s`, `2m`, `1h`, `1.5`; exact to the nanosecond, without floating point.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let unit_at = text.bytes().position(|b| !b.is_ascii_digit() && b != b'.').unwrap_or(text.len());
+    let (value, unit) = text.split_at_checked(unit_at)?;
+    let unit: u64 = match unit {
+        "ms" => 1_000_000,
+        "" | "s" => 1_000_000_000,
+        "m" => 60 * 1_000_000_000,
+        "h" => 3600 * 1_000_000_000,
+        _ => return None,
+    };
+    let (whole, fraction) = value.split_once('.').map_or((value, None), |(whole, fraction)| (whole, Some(fraction)));
+    let mut nanos = number::<u64>(whole)?.checked_mul(unit)?;
+    if let Some(fraction) = fraction {
+        if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let mut place = unit;
+        for digit in fraction.bytes() {
+            place /= 10;
+            nanos = nanos.checked_add(place * u64::from(digit - b'0'))?;
+        }
+    }
+    (nanos <= LONGEST).then(|| Duration::from_nanos(nanos))
+}
+
+/// Reads `0,143,INT`: exit codes are numbers, signals are names.
+fn expectation(text: &str) -> Option<Expected> {
+    let mut expected = Expected::NONE;
+    for part in text.split(',') {
+        if part.bytes().all(|b| b.is_ascii_digit()) {
+            expected.insert_code(number(part)?);
+        } else {
+            expected.signals.insert(Signal::parse(part)?);
+        }
+    }
+    Some(expected)
+}
+
+fn catchable(text: &str) -> Option<Signal> {
+    Signal::parse(text).filter(|signal| !signal.is_beyond_control() && *signal != Signal::CHLD)
+}
+
+fn signals(text: &str) -> Option<SignalSet> {
+    let mut set = SignalSet::default();
+    for part in text.split(',') {
+        set.insert(catchable(part)?);
+    }
+    Some(set)
+}
+
+fn rewriting(text: &str) -> Option<(Signal, Option<Signal>)> {
+    let (from, to) = text.split_once(':')?;
+    let to = if to == "0" { None } else { Some(Signal::parse(to).filter(|signal| *signal != Signal::CHLD)?) };
+    Some((catchable(from)?, to))
+}
+
+fn remapping(text: &str) -> Option<(u8, u8)> {
+    let (from, to) = text.split_once(':').unwrap_or((text, "0"));
+    Some((number(from)?, number(to)?))
+}
+
+fn termination_log(text: &str) -> Option<TerminationLog> {
+    match text {
+        "" => None,
+        "none" => Some(TerminationLog::None),
+        path => (!path.contains('\0')).then(|| TerminationLog::Path(path.to_owned())),
+    }
+}
+
+fn format(text: &str) -> Option<Format> {
+    match text {
+        "text" => Some(Format::Text),
+        "json" => Some(Format::Json),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,325 @@
+//! The loop of the binary: sleeps in one call until a signal or a deadline, tells the supervisor, does what it asks.
+//!
+//! *Invariant:* one thread, no handler, no timer. With nothing to do it sleeps in `rt_sigtimedwait(2)` without a timeout.
+
+use std::os::fd::BorrowedFd;
+
+use crate::action::{Action, Actions};
+use crate::config::{Config, TerminationLog};
+use crate::errno::Errno;
+use crate::fact::Fact;
+use crate::pid::Pid;
+use crate::report::Reporter;
+use crate::signal::Signal;
+use crate::status::{Outcome, WaitStatus};
+use crate::supervisor::{Event, Foreground, Supervisor, Surroundings};
+use crate::sys::process::{Others, signal_descendants};
+use crate::sys::reap::{self, Found};
+use crate::sys::signals::{self, FormerGroup, Received, Waiter, Wake};
+use crate::sys::spawn::{self, SpawnPlan, Spawned};
+use crate::sys::{clock, descriptors, terminal};
+use crate::termination;
+
+/// How many ends are collected before other signals get their turn: a flood of orphans delays none of them for long.
+const SWEEP: usize = 256;
+
+/// Where frigate runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) own: Pid,
+    pub(crate) surroundings: Surroundings,
+}
+
+impl Place {
+    fn is_init(self) -> bool {
+        self.own.raw() == 1
+    }
+}
+
+pub(crate) struct EventLoop {
+    supervisor: Supervisor,
+    reporter: Reporter,
+    plan: SpawnPlan,
+    termination_log: TerminationLog,
+    /// The name that other processes are looked for by.
+    name: Vec<u8>,
+    place: Place,
+    waiter: Waiter,
+    child: Option<Spawned>,
+    former: Option<FormerGroup>,
+    others: Others,
+    /// The child's group was made the foreground group, and frigate's not again since.
+    gave_terminal: bool,
+    /// The signal that is being dealt with.
+    received: Option<Received>,
+    outcome: Option<Outcome>,
+    close_wait: core::time::Duration,
+}
+
+impl EventLoop {
+    pub(crate) fn new(config: Config, reporter: Reporter, plan: SpawnPlan, name: Vec<u8>, place: Place) -> Self {
+        Self {
+            supervisor: Supervisor::new(config.rules, config.stop_on, config.rewrite, place.surroundings),
+            reporter,
+            plan,
+            termination_log: config.termination_log,
+            name,
+            place,
+            waiter: Waiter::default(),
+            child: None,
+            former: None,
+            others: Others::default(),
+            gave_terminal: false,
+            received: None,
+            outcome: None,
+            close_wait: config.rules.grace_close.unwrap_or_default(),
+        }
+    }
+
+    /// Runs the whole life of the child; answers with the exit code.
+    pub(crate) fn run(mut self) -> u8 {
+        self.tell(Event::Begin);
+        let outcome = loop {
+            if let Some(outcome) = self.outcome {
+                break outcome;
+            }
+            let deadline = self.supervisor.deadline();
+            let left = deadline.map(|deadline| deadline.since(clock::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                self.tell(Event::Tick);
+                // A deadline must not starve the signals, nor they it.
+                self.wait(Some(core::time::Duration::ZERO));
+            } else {
+                self.wait(left);
+            }
+        };
+        self.finish(outcome)
+    }
+
+    fn wait(&mut self, timeout: Option<core::time::Duration>) {
+        if self.outcome.is_some() {
+            return;
+        }
+        let watched: Vec<BorrowedFd<'_>> = self.others.descriptors().collect();
+        match self.waiter.wait(timeout, &watched) {
+            Wake::Signal(received) => self.take(received),
+            Wake::Readable => {
+                self.others.forget_ended();
+                if self.others.is_empty() {
+                    self.tell(Event::OthersGone);
+                }
+            }
+            Wake::Time => {}
+        }
+    }
+
+    fn take(&mut self, received: Received) {
+        let Some(signal) = received.signal() else { return };
+        let sender = received.sender(self.place.own);
+        self.received = Some(received);
+        self.tell(Event::Received { signal, sender });
+        self.received = None;
+    }
+
+    /// Takes one event through the supervisor, and what its actions answer right after each.
+    fn tell(&mut self, event: Event) {
+        let mut actions = Actions::default();
+        self.supervisor.step(event, clock::now(), &mut actions);
+        for action in actions.iter() {
+            if let Some(answer) = self.perform(action) {
+                self.tell(answer);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Say(fact) => self.reporter.say(&fact),
+            Action::CloseOthers => return self.close_others(),
+            Action::KillOthers => self.signal_others(Signal::KILL),
+            Action::Spawn { restarts } => return Some(self.spawn(restarts)),
+            Action::Release => {
+                let child = self.child.iter().flat_map(Spawned::descriptors);
+                let former = self.former.iter().filter_map(FormerGroup::descriptor);
+                let waiter = self.waiter.descriptor().into_iter();
+                descriptors::let_go(&child.chain(former).chain(waiter).chain(self.others.descriptors()));
+            }
+            Action::Send { signal, alone, queued } => self.send(signal, alone, queued),
+            Action::EndGroup => {
+                let left = self.former.as_ref().is_some_and(|group| group.send(Some(Signal::TERM)));
+                if !left {
+                    return Some(Event::GroupGone);
+                }
+                self.former.as_ref().map(|group| group.send(Some(Signal::CONT)));
+            }
+            Action::ProbeGroup => {
+                let left = self.former.as_ref().is_some_and(|group| group.send(None));
+                return (!left).then_some(Event::GroupGone);
+            }
+            Action::KillGroup => {
+                self.former.as_ref().map(|group| group.send(Some(Signal::KILL)));
+            }
+            Action::Sweep => self.sweep(),
+            Action::EndAll => self.signal_all(&[Signal::TERM, Signal::CONT]),
+            Action::KillAll if self.place.is_init() => spawn::kill_everyone(),
+            Action::KillAll => self.signal_all(&[Signal::KILL]),
+            Action::GiveTerminal { and_continue } => self.give_terminal(and_continue),
+            Action::TakeTerminal => self.take_terminal(),
+            Action::Suspend => signals::stop_own_job(),
+            Action::Exit(outcome) => self.outcome = Some(outcome),
+        }
+        None
+    }
+
+    fn spawn(&mut self, restarts: u32) -> Event {
+        self.former = None;
+        let foreground = self.place.surroundings.terminal && self.foreground() == Foreground::Frigate;
+        match spawn::spawn(&mut self.plan, restarts, foreground) {
+            Ok(child) => {
+                let pid = child.pid;
+                self.child = Some(child);
+                self.gave_terminal = foreground;
+                Event::Spawned { pid }
+            }
+            Err(failure) => Event::SpawnFailed(failure),
+        }
+    }
+
+    fn send(&mut self, signal: Signal, alone: bool, queued: bool) {
+        let Some(pid) = self.child.as_ref().map(|child| child.pid) else { return };
+        let result = match (&self.received, queued, alone) {
+            (Some(received), true, _) => signals::requeue(pid, signal, received),
+            (_, _, true) => signals::send(pid, signal),
+            (_, _, false) => signals::send_to_group_of(pid, signal),
+        };
+        if let Err(errno) = result {
+            self.reporter.say(&Fact::CannotSignal { signal, pid, errno });
+        }
+    }
+
+    /// Reaps what has ended. The child's own end is told after the others', when all that can be left is what lives.
+    fn sweep(&mut self) {
+        let mut end = None;
+        let mut more = true;
+        let mut children = true;
+        for _ in 0..SWEEP {
+            match reap::next(self.place.surroundings.terminal) {
+                Found::Changed { pid, status } => {
+                    if self.child.as_ref().is_some_and(|child| child.pid == pid) {
+                        match status {
+                            WaitStatus::Ended(status) => end = Some(status),
+                            WaitStatus::Stopped(signal) => {
+                                let foreground = self.foreground();
+                                self.tell(Event::Stopped { signal, foreground });
+                            }
+                            WaitStatus::Continued => {}
+                        }
+                    } else if let WaitStatus::Ended(status) = status {
+                        self.tell(Event::Orphan { pid, status });
+                    }
+                }
+                Found::NoneYet => more = false,
+                Found::NoChild => (more, children) = (false, false),
+            }
+            if !more {
+                break;
+            }
+        }
+        if let Some(status) = end {
+            let held_terminal = self.place.surroundings.terminal && self.foreground() == Foreground::Child;
+            let failure = self.child.as_ref().and_then(Spawned::failure);
+            self.former = self.child.take().map(|child| FormerGroup::new(child.pid, child.pidfd));
+            self.tell(match failure {
+                Some(failure) => Event::SpawnFailed(failure),
+                None => Event::Ended { status, held_terminal },
+            });
+        }
+        if more {
+            // The rest has its turn after whatever else is pending: this SIGCHLD is queued behind it.
+            let _ = signals::send(self.place.own, Signal::CHLD);
+        } else {
+            self.tell(Event::Swept { children });
+        }
+    }
+
+    fn signal_all(&mut self, list: &[Signal]) {
+        if self.place.is_init() {
+            for signal in list {
+                let _ = signals::send_to_everyone(*signal);
+            }
+        } else if let Err(errno) = signal_descendants(self.place.own, list) {
+            for signal in list {
+                self.former.as_ref().map(|group| group.send(Some(*signal)));
+            }
+            let then = "only processes of the child's own group are ended";
+            self.reporter.say(&Fact::Cannot { verb: "look for descendants in", object: "/proc", errno, then });
+        }
+    }
+
+    fn close_others(&mut self) -> Option<Event> {
+        match Others::find(&self.name, self.place.own) {
+            Ok(others) => self.others = others,
+            Err(errno) => {
+                let then = "starting without --grace-close";
+                self.reporter.say(&Fact::Cannot { verb: "look for other processes in", object: "/proc", errno, then });
+            }
+        }
+        self.signal_others(Signal::TERM);
+        self.others.is_empty().then_some(Event::OthersGone)
+    }
+
+    fn signal_others(&mut self, signal: Signal) {
+        let wait = if signal == Signal::TERM { self.close_wait } else { core::time::Duration::ZERO };
+        let reporter = &mut self.reporter;
+        self.others.send(signal, |pid, result| match result {
+            Ok(()) => reporter.say(&Fact::OtherSignaled { signal, pid, wait }),
+            Err(Errno::NO_PROCESS) => {}
+            Err(errno) => reporter.say(&Fact::CannotSignal { signal, pid, errno }),
+        });
+    }
+
+    fn foreground(&self) -> Foreground {
+        let group = terminal::foreground().and_then(terminal::Group::visible);
+        if group.is_none() {
+            Foreground::Other
+        } else if group == terminal::own_group() {
+            Foreground::Frigate
+        } else if group == self.child.as_ref().map(|child| child.pid) {
+            Foreground::Child
+        } else {
+            Foreground::Other
+        }
+    }
+
+    fn give_terminal(&mut self, and_continue: bool) {
+        let Some(pid) = self.child.as_ref().map(|child| child.pid) else { return };
+        let given = self.foreground() == Foreground::Frigate && terminal::set_foreground(pid);
+        self.gave_terminal |= given;
+        // Without the terminal the child would stop at once for the want of it, again and again.
+        if given && and_continue {
+            self.send(Signal::CONT, false, false);
+        }
+    }
+
+    /// Where frigate never gave the terminal away, its foreground is the affair of whoever has it.
+    fn take_terminal(&mut self) {
+        if core::mem::replace(&mut self.gave_terminal, false)
+            && let Some(own) = terminal::own_group()
+        {
+            terminal::set_foreground(own);
+        }
+    }
+
+    fn finish(mut self, outcome: Outcome) -> u8 {
+        let code = self.reporter.speaker.exit_code(outcome);
+        self.reporter.say(&Fact::Finished { outcome, code: outcome.code() });
+        if code != 0 {
+            let line = self.reporter.speaker.termination(outcome, self.supervisor.restarts());
+            if let Err((object, errno)) = termination::write(&self.termination_log, &line) {
+                let fact = Fact::Cannot { verb: "write the termination message to", object, errno, then: "going on" };
+                self.reporter.say(&fact);
+            }
+        }
+        code
+    }
+}

@@ -1,0 +1,526 @@
+//! One protected child, from its first start to its last end: state × event -> state and actions, in virtual time.
+//!
+//! *Invariant:* every state and event meet in `Lifecycle::step`, by name. A pair that cannot happen changes nothing and is
+//! reported; nothing here panics, waits or asks the kernel.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+
+use crate::action::{Action, Actions};
+use crate::fact::{Fact, Trouble};
+use crate::moment::Moment;
+use crate::pid::Pid;
+use crate::restart::{History, Restart, Strategy, Verdict};
+use crate::signal::Signal;
+use crate::status::{ExitStatus, Outcome, SpawnFailure};
+
+/// How long a process may take to die of KILL before it is left behind (it sleeps where no signal reaches it).
+pub(crate) const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The pauses between two looks at processes whose end nobody reports: doubled each time up to the longest.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+
+/// The options that govern one child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rules {
+    pub(crate) strategy: Strategy,
+    pub(crate) stop_signal: Option<Signal>,
+    /// From the stop signal to KILL.
+    pub(crate) grace: Duration,
+    /// Stop by KILL at once.
+    pub(crate) kill: bool,
+    /// How long other processes of the same name get to end before each start; none: they are not looked for.
+    pub(crate) grace_close: Option<Duration>,
+    pub(crate) single_child: bool,
+}
+
+impl Rules {
+    /// The grace period as it is: none under `--kill`.
+    pub(crate) fn grace(&self) -> Duration {
+        if self.kill { Duration::ZERO } else { self.grace }
+    }
+}
+
+/// A deadline for looking again, further off each time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Look {
+    at: Moment,
+    pause: Duration,
+}
+
+impl Look {
+    pub(crate) fn first(now: Moment) -> Self {
+        Self { at: now.after(FIRST_LOOK), pause: FIRST_LOOK }
+    }
+
+    pub(crate) const fn at(self) -> Moment {
+        self.at
+    }
+
+    pub(crate) fn next(self, now: Moment) -> Self {
+        let pause = (self.pause * 2).min(LONGEST_LOOK);
+        Self { at: now.after(pause), pause }
+    }
+}
+
+/// What is left of a former child's group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Remains {
+    Gone,
+    /// It was sent TERM, and gets KILL at `until`.
+    Ending {
+        until: Moment,
+        look: Look,
+    },
+    /// It was sent KILL, and is left behind at `until`.
+    Killed {
+        until: Moment,
+        look: Look,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Ready,
+    /// Other processes of the name were sent TERM, or KILL, and have until then.
+    Closing {
+        until: Moment,
+        killed: bool,
+    },
+    Spawning,
+    Running {
+        since: Moment,
+    },
+    /// Asked to stop; the child lives.
+    Stopping(Stopping),
+    /// The pause between two starts, while what is left of the former child's group comes to its end.
+    Between {
+        start_at: Moment,
+        remains: Remains,
+    },
+    Ended(Finish),
+}
+
+/// A stop under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Stopping {
+    /// When the child was started.
+    since: Moment,
+    /// The signal that asked for it.
+    asked: Signal,
+    /// When the child is killed or, if it was, left behind.
+    until: Moment,
+    killed: bool,
+}
+
+/// The end of it all: how, and from when on leftovers are killed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Finish {
+    pub(crate) outcome: Outcome,
+    pub(crate) kill_at: Moment,
+    /// KILL was sent already, and said so: it has only to reach the last of them.
+    pub(crate) killed: bool,
+}
+
+/// What the rim, or time, tells of one child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Event {
+    Begin,
+    OthersGone,
+    Spawned {
+        pid: Pid,
+    },
+    SpawnFailed(SpawnFailure),
+    /// The child was reaped; `held_terminal`: its group was the terminal's foreground group then.
+    Ended {
+        status: ExitStatus,
+        held_terminal: bool,
+    },
+    /// Something else was reaped.
+    Swept,
+    GroupGone,
+    /// frigate was asked to stop; `queued`: the signal came with a value.
+    Stop {
+        signal: Signal,
+        queued: bool,
+    },
+    Tick,
+}
+
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    rules: Rules,
+    state: State,
+    history: History,
+    pid: Option<Pid>,
+    last: Option<ExitStatus>,
+    restarts: u32,
+    released: bool,
+}
+
+impl Lifecycle {
+    pub(crate) const fn new(rules: Rules) -> Self {
+        let history = History::NONE;
+        Self { rules, state: State::Ready, history, pid: None, last: None, restarts: 0, released: false }
+    }
+
+    /// The living child.
+    pub(crate) fn alive(&self) -> Option<Pid> {
+        match self.state {
+            State::Running { .. } | State::Stopping(_) => self.pid,
+            State::Ready | State::Closing { .. } | State::Spawning | State::Between { .. } | State::Ended(_) => None,
+        }
+    }
+
+    pub(crate) const fn finish(&self) -> Option<Finish> {
+        match self.state {
+            State::Ended(finish) => Some(finish),
+            State::Ready
+            | State::Closing { .. }
+            | State::Spawning
+            | State::Running { .. }
+            | State::Stopping(_)
+            | State::Between { .. } => None,
+        }
+    }
+
+    pub(crate) const fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// When `Event::Tick` is due; none: only an event from outside changes anything.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        match self.state {
+            State::Ready | State::Spawning | State::Running { .. } | State::Ended(_) => None,
+            State::Closing { until, .. } | State::Stopping(Stopping { until, .. }) => Some(until),
+            State::Between { start_at, remains } => Some(match remains {
+                Remains::Gone => start_at,
+                Remains::Ending { until, look } | Remains::Killed { until, look } => until.min(look.at),
+            }),
+        }
+    }
+
+    pub(crate) fn step(&mut self, event: Event, now: Moment, out: &mut Actions) {
+        match self.state {
+            State::Ready => self.when_ready(event, now, out),
+            State::Closing { until, killed } => self.when_closing(until, killed, event, now, out),
+            State::Spawning => self.when_spawning(event, now, out),
+            State::Running { since } => self.when_running(since, event, now, out),
+            State::Stopping(stopping) => self.when_stopping(stopping, event, now, out),
+            State::Between { start_at, remains } => self.when_between(start_at, remains, event, now, out),
+            State::Ended(_) => {}
+        }
+    }
+
+    fn when_ready(&mut self, event: Event, now: Moment, out: &mut Actions) {
+        match event {
+            Event::Begin => self.start(now, out),
+            Event::Stop { signal, .. } => self.cancel(signal, now.after(self.rules.grace()), out),
+            Event::Swept | Event::Tick => {}
+            Event::OthersGone
+            | Event::Spawned { .. }
+            | Event::SpawnFailed(_)
+            | Event::Ended { .. }
+            | Event::GroupGone => self.impossible(event, out),
+        }
+    }
+
+    fn when_closing(&mut self, until: Moment, killed: bool, event: Event, now: Moment, out: &mut Actions) {
+        match event {
+            Event::OthersGone => self.spawn(out),
+            Event::Stop { signal, .. } => self.cancel(signal, now.after(self.rules.grace()), out),
+            Event::Tick if now < until => {}
+            Event::Tick if killed => {
+                out.push(Action::Say(Fact::OthersLeft));
+                self.spawn(out);
+            }
+            Event::Tick => {
+                self.state = State::Closing { until: now.after(KILL_PATIENCE), killed: true };
+                out.push(Action::KillOthers);
+            }
+            Event::Swept => {}
+            Event::Begin | Event::Spawned { .. } | Event::SpawnFailed(_) | Event::Ended { .. } | Event::GroupGone => {
+                self.impossible(event, out);
+            }
+        }
+    }
+
+    fn when_spawning(&mut self, event: Event, now: Moment, out: &mut Actions) {
+        match event {
+            Event::Spawned { pid } => {
+                self.pid = Some(pid);
+                self.state = State::Running { since: now };
+                out.push(Action::Say(Fact::Started { pid, restarts: self.restarts }));
+                if self.rules.strategy.restart == Restart::False {
+                    self.release(out);
+                }
+            }
+            Event::SpawnFailed(failure) => self.not_started(failure, now, out),
+            Event::Swept | Event::Tick => {}
+            // A stop cannot come here: the rim answers Spawn before it takes another signal.
+            Event::Begin | Event::OthersGone | Event::Ended { .. } | Event::GroupGone | Event::Stop { .. } => {
+                self.impossible(event, out);
+            }
+        }
+    }
+
+    fn when_running(&mut self, since: Moment, event: Event, now: Moment, out: &mut Actions) {
+        match event {
+            Event::Ended { status, held_terminal } => {
+                self.last = Some(status);
+                if held_terminal && status.looks_interrupted() {
+                    self.say_ended(status, since, now, out);
+                    let stop = if status.code() == 128 + Signal::INT.number() { Signal::INT } else { Signal::QUIT };
+                    self.cancel(stop, now.after(self.rules.grace()), out);
+                } else {
+                    self.decide(status, since, now, out);
+                }
+            }
+            // A failure between fork and exec is known only when the child that reported it is reaped.
+            Event::SpawnFailed(failure) => self.not_started(failure, now, out),
+            Event::Stop { signal, queued } => {
+                let killed = self.rules.kill;
+                let until = now.after(if killed { KILL_PATIENCE } else { self.rules.grace });
+                self.state = State::Stopping(Stopping { since, asked: signal, until, killed });
+                self.release(out);
+                self.send_stop(signal, queued, out);
+            }
+            Event::Swept | Event::Tick => {}
+            Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::GroupGone => self.impossible(event, out),
+        }
+    }
+
+    fn when_stopping(&mut self, stopping: Stopping, event: Event, now: Moment, out: &mut Actions) {
+        let Stopping { since, asked, until, killed } = stopping;
+        match event {
+            Event::Ended { status, .. } => {
+                self.last = Some(status);
+                self.say_ended(status, since, now, out);
+                self.end_stop(stopping, now, out);
+            }
+            Event::SpawnFailed(failure) if failure.is_for_now() => self.end_stop(stopping, now, out),
+            Event::SpawnFailed(failure) => self.end(Outcome::NotStarted(failure), until, out),
+            Event::Stop { signal, queued } if !killed => self.send_stop(signal, queued, out),
+            Event::Tick if now < until => {}
+            Event::Tick if killed => {
+                out.push(Action::Say(Fact::LeftBehind { pid: self.pid }));
+                self.last = Some(ExitStatus::Signaled { signal: Signal::KILL, core: false });
+                self.end_stop(stopping, now, out);
+            }
+            Event::Tick => {
+                let until = now.after(KILL_PATIENCE);
+                self.state = State::Stopping(Stopping { since, asked, until, killed: true });
+                out.push(Action::Say(Fact::Killed { pid: self.pid, grace: self.rules.grace }));
+                out.push(self.send(Signal::KILL));
+            }
+            Event::Stop { .. } | Event::Swept => {}
+            Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::GroupGone => self.impossible(event, out),
+        }
+    }
+
+    fn when_between(&mut self, start_at: Moment, remains: Remains, event: Event, now: Moment, out: &mut Actions) {
+        match event {
+            Event::GroupGone => {
+                self.state = State::Between { start_at, remains: Remains::Gone };
+                self.start_if_due(now, out);
+            }
+            Event::Swept if remains != Remains::Gone => out.push(Action::ProbeGroup),
+            Event::Tick => self.tick_between(start_at, remains, now, out),
+            // The leftovers of the former group keep the grace period that they were given.
+            Event::Stop { signal, .. } => {
+                let kill_at = match remains {
+                    Remains::Gone => now.after(self.rules.grace()),
+                    Remains::Ending { until, .. } => until,
+                    Remains::Killed { .. } => now,
+                };
+                self.cancel(signal, kill_at, out);
+            }
+            Event::Swept => {}
+            Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::SpawnFailed(_) | Event::Ended { .. } => {
+                self.impossible(event, out);
+            }
+        }
+    }
+
+    fn impossible(&self, event: Event, out: &mut Actions) {
+        out.push(Action::Say(Fact::Impossible { state: self.state.name(), event: event.name() }));
+    }
+
+    fn say_ended(&self, status: ExitStatus, since: Moment, now: Moment, out: &mut Actions) {
+        out.push(Action::Say(Fact::Ended { pid: self.pid, status, uptime: now.since(since) }));
+    }
+
+    fn start(&mut self, now: Moment, out: &mut Actions) {
+        if let Some(wait) = self.rules.grace_close {
+            self.state = State::Closing { until: now.after(wait), killed: false };
+            out.push(Action::CloseOthers);
+        } else {
+            self.spawn(out);
+        }
+    }
+
+    fn spawn(&mut self, out: &mut Actions) {
+        self.state = State::Spawning;
+        out.push(Action::Spawn { restarts: self.restarts });
+    }
+
+    fn start_if_due(&mut self, now: Moment, out: &mut Actions) {
+        if let State::Between { start_at, remains: Remains::Gone } = self.state
+            && now >= start_at
+        {
+            self.restarts = self.restarts.saturating_add(1);
+            self.start(now, out);
+        }
+    }
+
+    fn tick_between(&mut self, start_at: Moment, remains: Remains, now: Moment, out: &mut Actions) {
+        let remains = match remains {
+            Remains::Gone => Remains::Gone,
+            Remains::Ending { until, .. } if now >= until => {
+                out.push(Action::Say(Fact::LeftoversKilled { grace: self.rules.grace() }));
+                out.push(Action::KillGroup);
+                out.push(Action::ProbeGroup);
+                Remains::Killed { until: now.after(KILL_PATIENCE), look: Look::first(now) }
+            }
+            Remains::Killed { until, .. } if now >= until => {
+                out.push(Action::Say(Fact::LeftBehind { pid: None }));
+                Remains::Gone
+            }
+            Remains::Ending { until, look } if now >= look.at => {
+                out.push(Action::ProbeGroup);
+                Remains::Ending { until, look: look.next(now) }
+            }
+            Remains::Killed { until, look } if now >= look.at => {
+                out.push(Action::ProbeGroup);
+                Remains::Killed { until, look: look.next(now) }
+            }
+            Remains::Ending { .. } | Remains::Killed { .. } => remains,
+        };
+        self.state = State::Between { start_at, remains };
+        self.start_if_due(now, out);
+    }
+
+    /// The child ended by itself: the strategy decides.
+    fn decide(&mut self, status: ExitStatus, since: Moment, now: Moment, out: &mut Actions) {
+        let uptime = now.since(since);
+        let verdict = self.history.after_end(&self.rules.strategy, status, uptime, self.scatter(now));
+        let trouble = Trouble::Ended { pid: self.pid, status, uptime };
+        // A restart has a line of its own, which says the same.
+        if !matches!(verdict, Verdict::Again { .. }) {
+            self.say_ended(status, since, now, out);
+        }
+        self.obey(verdict, trouble, Outcome::Complete(status), now, out);
+    }
+
+    fn not_started(&mut self, failure: SpawnFailure, now: Moment, out: &mut Actions) {
+        let verdict = self.history.after_failure(&self.rules.strategy, failure, self.scatter(now));
+        self.obey(verdict, Trouble::NotStarted(failure), Outcome::NotStarted(failure), now, out);
+    }
+
+    fn obey(&mut self, verdict: Verdict, trouble: Trouble, outcome: Outcome, now: Moment, out: &mut Actions) {
+        let kill_at = now.after(self.rules.grace());
+        match verdict {
+            Verdict::Finish => self.end(outcome, kill_at, out),
+            Verdict::GiveUp { failures } => {
+                let outcome = Outcome::GaveUp { last: self.last };
+                out.push(Action::Say(Fact::GaveUp { failures, last: self.last, code: outcome.code() }));
+                self.end(outcome, kill_at, out);
+            }
+            Verdict::Again { pause, failures } => {
+                let retries = self.rules.strategy.start_retries;
+                out.push(Action::Say(Fact::Restarting { trouble, pause, failures, retries }));
+                let remains = Remains::Ending { until: kill_at, look: Look::first(now) };
+                self.state = State::Between { start_at: now.after(pause), remains };
+                out.push(Action::EndGroup);
+            }
+        }
+    }
+
+    /// The end by a stop.
+    fn cancel(&mut self, stop: Signal, kill_at: Moment, out: &mut Actions) {
+        self.end(Outcome::Cancel { last: self.last, stop }, kill_at, out);
+    }
+
+    /// The end of a child that was asked to stop: what is left has the rest of the grace period.
+    fn end_stop(&mut self, stopping: Stopping, now: Moment, out: &mut Actions) {
+        let killed = stopping.killed;
+        self.cancel(stopping.asked, if killed { now } else { stopping.until }, out);
+        if let State::Ended(finish) = &mut self.state {
+            finish.killed = killed;
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome, kill_at: Moment, out: &mut Actions) {
+        if let Outcome::NotStarted(failure) = outcome {
+            out.push(Action::Say(Fact::NotStarted { failure, code: outcome.code() }));
+        }
+        self.release(out);
+        self.state = State::Ended(Finish { outcome, kill_at, killed: self.rules.kill });
+    }
+
+    fn release(&mut self, out: &mut Actions) {
+        if !self.released {
+            self.released = true;
+            out.push(Action::Release);
+        }
+    }
+
+    /// The stop signal, then CONT, since a stopped child could not die of it.
+    fn send_stop(&self, asked: Signal, queued: bool, out: &mut Actions) {
+        if self.rules.kill {
+            out.push(self.send(Signal::KILL));
+            return;
+        }
+        let signal = self.rules.stop_signal.unwrap_or(asked);
+        out.push(Action::Send { signal, alone: self.rules.single_child, queued });
+        out.push(self.send(Signal::CONT));
+    }
+
+    fn send(&self, signal: Signal) -> Action {
+        Action::Send { signal, alone: self.rules.single_child, queued: false }
+    }
+
+    /// A number that two frigates do not share: the nanoseconds of the moment, well stirred (the finalizer of
+    /// `SplitMix64`). Pure, so that virtual time replays it; a pause needs no better chance than that.
+    fn scatter(&self, now: Moment) -> u32 {
+        let mut bits = now.nanos() ^ u64::from(self.restarts);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u32::try_from(bits >> 32).unwrap_or(0)
+    }
+}
+
+impl State {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Closing { .. } => "closing",
+            Self::Spawning => "spawning",
+            Self::Running { .. } => "running",
+            Self::Stopping(_) => "stopping",
+            Self::Between { .. } => "between",
+            Self::Ended(_) => "ended",
+        }
+    }
+}
+
+impl Event {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Begin => "begin",
+            Self::OthersGone => "others-gone",
+            Self::Spawned { .. } => "spawned",
+            Self::SpawnFailed(_) => "spawn-failed",
+            Self::Ended { .. } => "ended",
+            Self::Swept => "swept",
+            Self::GroupGone => "group-gone",
+            Self::Stop { .. } => "stop",
+            Self::Tick => "tick",
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

@@ -1,0 +1,74 @@
+//! One line of output: fixed in size, always whole, always printable.
+#![forbid(unsafe_code)]
+
+use core::fmt::{self, Write};
+
+/// The longest message, line end included: half of what a pipe takes in one piece (`pipe(7)`, `PIPE_BUF`).
+pub(crate) const LIMIT: usize = 2048;
+
+/// A line under construction: fixed in size, cut where it would grow beyond, never broken inside a character.
+pub(crate) struct Line {
+    bytes: [u8; LIMIT],
+    len: usize,
+}
+
+impl Line {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; LIMIT], len: 0 }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// Takes `tail` in any case, at the cost of what came last.
+    pub(crate) fn end_with(&mut self, tail: &str) {
+        self.len = self.len.min(LIMIT - tail.len());
+        let _ = self.write_str(tail);
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let free = LIMIT - self.len;
+        let cut = (0..=text.len().min(free)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let (head, _) = text.as_bytes().split_at_checked(cut).unwrap_or_default();
+        if let Some(space) = self.bytes.get_mut(self.len..self.len + cut) {
+            space.copy_from_slice(head);
+            self.len += cut;
+        }
+        Ok(())
+    }
+}
+
+/// Writes text as the inside of a JSON string (RFC 8259, section 7).
+pub(crate) struct Escaped<'a>(pub(crate) &'a mut Line);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            // A string that nothing could close any more would make the whole line worthless.
+            if self.0.len + 64 > LIMIT {
+                break;
+            }
+            match c {
+                '"' => self.0.write_str("\\\"")?,
+                '\\' => self.0.write_str("\\\\")?,
+                c if c < ' ' => write!(self.0, "\\u{:04x}", u32::from(c))?,
+                c => self.0.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Appends at most `limit` characters of `text`, control characters escaped: a message stays one line.
+pub(crate) fn push_printable(out: &mut String, text: &str, limit: usize) {
+    for (count, c) in text.chars().enumerate() {
+        if count == limit {
+            out.push_str("...");
+            return;
+        }
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+}

@@ -1,0 +1,350 @@
+//! How facts read: one line of text, or one JSON object, each within one atomic write to a pipe.
+//!
+//! *Invariant:* a message is one line of at most `LIMIT` bytes, whatever the command's name holds.
+#![forbid(unsafe_code)]
+
+use core::fmt::{self, Write};
+use core::time::Duration;
+
+use crate::fact::{Fact, Level, Trouble};
+use crate::line::{Escaped, Line, push_printable};
+use crate::status::{ExitStatus, Outcome};
+use crate::timestamp;
+
+/// How messages are written (`--log-format`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// What `--remap-exit` makes of each exit code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Remap([u8; 256]);
+
+impl Remap {
+    pub(crate) fn identity() -> Self {
+        let mut codes = [0; 256];
+        for (slot, code) in codes.iter_mut().zip(0..=255) {
+            *slot = code;
+        }
+        Self(codes)
+    }
+
+    pub(crate) fn set(&mut self, from: u8, to: u8) {
+        if let Some(slot) = self.0.get_mut(usize::from(from)) {
+            *slot = to;
+        }
+    }
+
+    pub(crate) fn apply(&self, code: u8) -> u8 {
+        self.0.get(usize::from(code)).copied().unwrap_or(code)
+    }
+}
+
+/// The line for a mistake that keeps frigate from starting anything.
+pub(crate) fn refusal(text: &str) -> Line {
+    let mut line = Line::new();
+    let _ = write!(line, "frigate: {text}");
+    line.end_with("\n");
+    line
+}
+
+/// A span as a person says it: `87 ms`, `3.2 s`, `30 s`.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        let (seconds, tenths) = (millis / 1000, millis / 100 % 10);
+        match (seconds, tenths) {
+            (0, _) => write!(out, "{millis} ms"),
+            (60.., _) | (_, 0) => write!(out, "{seconds} s"),
+            _ => write!(out, "{seconds}.{tenths} s"),
+        }
+    }
+}
+
+/// What every message needs besides its fact.
+pub(crate) struct Speaker {
+    /// The command, fit to print.
+    command: String,
+    remap: Remap,
+}
+
+impl Speaker {
+    pub(crate) fn new(command: &[u8], remap: Remap) -> Self {
+        let mut name = String::new();
+        push_printable(&mut name, &String::from_utf8_lossy(command), 120);
+        Self { command: name, remap }
+    }
+
+    /// The exit code that frigate really ends with.
+    pub(crate) fn exit_code(&self, outcome: Outcome) -> u8 {
+        self.remap.apply(outcome.code())
+    }
+
+    /// One line for the fact; `time` is in seconds and nanoseconds since 1970 and stands in JSON only.
+    pub(crate) fn line(&self, fact: &Fact<'_>, format: Format, time: (i64, u32)) -> Line {
+        let mut line = Line::new();
+        let _ = match format {
+            Format::Text => self.text(fact, &mut line),
+            Format::Json => self.json(fact, time, &mut line),
+        };
+        line.end_with(match format {
+            Format::Text => "\n",
+            Format::Json => "}\n",
+        });
+        line
+    }
+
+    fn text(&self, fact: &Fact<'_>, out: &mut Line) -> fmt::Result {
+        out.write_str("frigate: ")?;
+        self.message(fact, out)
+    }
+
+    fn json(&self, fact: &Fact<'_>, time: (i64, u32), out: &mut Line) -> fmt::Result {
+        out.write_str("{\"time\":\"")?;
+        timestamp::write(time, out)?;
+        let level = match fact.level() {
+            Level::Error => "error",
+            Level::Warning => "warning",
+            Level::Info => "info",
+            Level::Debug => "debug",
+        };
+        write!(out, "\",\"level\":\"{level}\",\"event\":\"{}\"", fact.event())?;
+        self.fields(fact, out)?;
+        out.write_str(",\"command\":\"")?;
+        Escaped(out).write_str(&self.command)?;
+        out.write_str("\",\"message\":\"")?;
+        self.message(fact, &mut Escaped(out))?;
+        out.write_str("\"")
+    }
+
+    /// The line of `--termination-log`, without its end.
+    pub(crate) fn termination(&self, outcome: Outcome, restarts: u32) -> Line {
+        let mut line = Line::new();
+        let _ = self.write_termination(outcome, restarts, &mut line);
+        line.end_with("}\n");
+        line
+    }
+
+    fn write_termination(&self, outcome: Outcome, restarts: u32, out: &mut Line) -> fmt::Result {
+        let code = self.exit_code(outcome);
+        write!(out, "{{\"outcome\":\"{}\",\"exit_code\":{code},\"signal\":", outcome.word())?;
+        match outcome.last().and_then(ExitStatus::signal) {
+            Some(signal) => write!(out, "\"{signal}\"")?,
+            None => out.write_str("null")?,
+        }
+        write!(out, ",\"oom_killed\":false,\"restarts\":{restarts},\"message\":\"")?;
+        self.outcome(outcome, &mut Escaped(out))?;
+        out.write_str("\"")
+    }
+
+    /// What happened in the end, in one clause.
+    fn outcome(&self, outcome: Outcome, out: &mut impl Write) -> fmt::Result {
+        let command = &self.command;
+        match outcome {
+            Outcome::Complete(status) => write!(out, "'{command}' {status}"),
+            Outcome::Cancel { last: Some(status), stop } => {
+                write!(out, "asked to stop by {stop}; '{command}' {status}")
+            }
+            Outcome::Cancel { last: None, stop } => write!(out, "asked to stop by {stop} before '{command}' ever ran"),
+            Outcome::GaveUp { last: Some(status) } => {
+                write!(out, "cannot keep '{command}' running: too many failed starts in a row, the last {status}")
+            }
+            Outcome::GaveUp { last: None } => write!(out, "cannot start '{command}': too many failed starts in a row"),
+            Outcome::NotStarted(failure) => {
+                write!(out, "cannot {} '{command}': {}", failure.stage.verb(), failure.errno)
+            }
+        }
+    }
+
+    fn message(&self, fact: &Fact<'_>, out: &mut impl Write) -> fmt::Result {
+        let command = &self.command;
+        match *fact {
+            Fact::Started { pid, restarts: 0 } => write!(out, "started '{command}' (pid {pid})"),
+            Fact::Started { pid, restarts } => write!(out, "started '{command}' (pid {pid}), restart {restarts}"),
+            Fact::Ended { pid, status, uptime } => self.end(pid, status, uptime, out),
+            Fact::Restarting { trouble, pause, failures, retries } => {
+                match trouble {
+                    Trouble::Ended { pid, status, uptime } => self.end(pid, status, uptime, out)?,
+                    Trouble::NotStarted(failure) => {
+                        write!(out, "cannot {} '{command}': {}", failure.stage.verb(), failure.errno)?;
+                    }
+                }
+                out.write_str("; starting it again ")?;
+                if pause.is_zero() {
+                    out.write_str("at once")?;
+                } else {
+                    write!(out, "in {}", Span(pause))?;
+                }
+                if failures > 0 { write!(out, " (failed start {failures}, {retries} retries)") } else { Ok(()) }
+            }
+            Fact::GaveUp { failures, last, code } => {
+                let code = self.remap.apply(code);
+                match last {
+                    Some(status) => write!(
+                        out,
+                        "cannot keep '{command}' running: {failures} failed starts in a row, the last {status}"
+                    )?,
+                    None => write!(out, "cannot start '{command}': {failures} failed starts in a row")?,
+                }
+                write!(out, "; giving up with exit code {code}")
+            }
+            Fact::NotStarted { failure, code } => {
+                let code = self.remap.apply(code);
+                let verb = failure.stage.verb();
+                write!(out, "cannot {verb} '{command}': {}; ending with exit code {code}", failure.errno)
+            }
+            Fact::StopAsked { signal } => write!(out, "asked to stop by {signal}"),
+            Fact::Forwarded { signal, pid } => write!(out, "forwarded {signal} to '{command}' (pid {pid})"),
+            Fact::Dropped { signal } => write!(out, "dropped {signal}: nobody is to get it now"),
+            Fact::Continued { pid } => {
+                write!(out, "continued '{command}' (pid {pid}), which Ctrl-Z had stopped: nobody could resume it here")
+            }
+            Fact::Killed { pid, grace } => {
+                write!(out, "'{command}'{} did not end within {} of the stop signal; sent KILL", At(pid), Span(grace))
+            }
+            Fact::EndingLeftovers => write!(out, "sent TERM to what '{command}' left running"),
+            Fact::LeftoversKilled { grace } => {
+                let grace = Span(grace);
+                write!(out, "what '{command}' left running did not end within its grace period of {grace}; sent KILL")
+            }
+            Fact::LeftBehind { pid: Some(pid) } => {
+                write!(out, "cannot end '{command}' (pid {pid}): it does not die of KILL; leaving it behind")
+            }
+            Fact::LeftBehind { pid: None } => {
+                write!(out, "cannot end what '{command}' left running: it does not die of KILL; leaving it behind")
+            }
+            Fact::OtherSignaled { signal, pid, wait } => {
+                write!(out, "sent {signal} to pid {pid}, another '{command}', to end it before the start")?;
+                if wait.is_zero() { Ok(()) } else { write!(out, "; it has {}", Span(wait)) }
+            }
+            Fact::OthersLeft => {
+                write!(out, "cannot end every other '{command}': not even by KILL; starting all the same")
+            }
+            Fact::Orphan { pid, status } => write!(out, "reaped orphan {pid}, which {status}"),
+            Fact::CannotSignal { signal, pid, errno } => {
+                write!(out, "cannot send {signal} to '{command}' (pid {pid}): {errno}; going on without")
+            }
+            Fact::Cannot { verb, object, errno, then } => write!(out, "cannot {verb} '{object}': {errno}; {then}"),
+            Fact::MessagesDropped { count } => {
+                write!(out, "cannot write to 'standard error': it was full; {count} messages were dropped")
+            }
+            Fact::Impossible { state, event } => {
+                write!(out, "ignored '{event}' in state '{state}', where it cannot happen; please report this")
+            }
+            Fact::Finished { outcome, code } => {
+                write!(out, "{}, exit code {}: ", outcome.word(), self.remap.apply(code))?;
+                self.outcome(outcome, out)
+            }
+        }
+    }
+
+    fn end(
+        &self,
+        pid: Option<crate::pid::Pid>,
+        status: ExitStatus,
+        uptime: Duration,
+        out: &mut impl Write,
+    ) -> fmt::Result {
+        write!(out, "'{}'{} {status} after {}", self.command, At(pid), Span(uptime))
+    }
+
+    /// The fact's own members, each with a comma before it.
+    fn fields(&self, fact: &Fact<'_>, out: &mut Line) -> fmt::Result {
+        let mut field = |name: &str, value: u128| write!(out, ",\"{name}\":{value}");
+        match *fact {
+            Fact::Started { pid, restarts } => {
+                field("pid", number(pid))?;
+                field("restarts", restarts.into())
+            }
+            Fact::Ended { pid, status, uptime } => {
+                field("uptime_ms", uptime.as_millis())?;
+                write_end(pid, Some(status), out)
+            }
+            Fact::Restarting { trouble, pause, failures, retries } => {
+                field("delay_ms", pause.as_millis())?;
+                field("failures", failures.into())?;
+                field("retries", retries.into())?;
+                match trouble {
+                    Trouble::Ended { pid, status, uptime } => {
+                        field("uptime_ms", uptime.as_millis())?;
+                        write_end(pid, Some(status), out)
+                    }
+                    Trouble::NotStarted(failure) => write!(out, ",\"errno\":{}", failure.errno.raw()),
+                }
+            }
+            Fact::GaveUp { failures, last, code } => {
+                field("failures", failures.into())?;
+                field("exit_code", self.remap.apply(code).into())?;
+                write_signal(last, out)
+            }
+            Fact::NotStarted { failure, code } => {
+                field("exit_code", self.remap.apply(code).into())?;
+                write!(out, ",\"errno\":{}", failure.errno.raw())
+            }
+            Fact::Forwarded { signal, pid } | Fact::OtherSignaled { signal, pid, .. } => {
+                write!(out, ",\"signal\":\"{signal}\",\"pid\":{pid}")
+            }
+            Fact::CannotSignal { signal, pid, errno } => {
+                write!(out, ",\"signal\":\"{signal}\",\"pid\":{pid},\"errno\":{}", errno.raw())
+            }
+            Fact::StopAsked { signal } | Fact::Dropped { signal } => write!(out, ",\"signal\":\"{signal}\""),
+            Fact::Continued { pid } => field("pid", number(pid)),
+            Fact::Killed { pid, grace } => {
+                field("grace_ms", grace.as_millis())?;
+                write_end(pid, None, out)
+            }
+            Fact::LeftoversKilled { grace } => field("grace_ms", grace.as_millis()),
+            Fact::LeftBehind { pid } => write_end(pid, None, out),
+            Fact::Orphan { pid, status } => write_end(Some(pid), Some(status), out),
+            Fact::Cannot { errno, .. } => write!(out, ",\"errno\":{}", errno.raw()),
+            Fact::Finished { outcome, code } => {
+                field("exit_code", self.remap.apply(code).into())?;
+                write!(out, ",\"outcome\":\"{}\"", outcome.word())?;
+                write_signal(outcome.last(), out)
+            }
+            Fact::MessagesDropped { count } => field("count", count.into()),
+            Fact::EndingLeftovers | Fact::OthersLeft | Fact::Impossible { .. } => Ok(()),
+        }
+    }
+}
+
+fn number(pid: crate::pid::Pid) -> u128 {
+    pid.raw().unsigned_abs().into()
+}
+
+fn write_end(pid: Option<crate::pid::Pid>, status: Option<ExitStatus>, out: &mut Line) -> fmt::Result {
+    if let Some(pid) = pid {
+        write!(out, ",\"pid\":{pid}")?;
+    }
+    if let Some(status) = status {
+        write!(out, ",\"exit_code\":{}", status.code())?;
+    }
+    write_signal(status, out)
+}
+
+fn write_signal(status: Option<ExitStatus>, out: &mut Line) -> fmt::Result {
+    match status.and_then(ExitStatus::signal) {
+        Some(signal) => write!(out, ",\"signal\":\"{signal}\""),
+        None => Ok(()),
+    }
+}
+
+/// ` (pid 7)`, where there is one.
+struct At(Option<crate::pid::Pid>);
+
+impl fmt::Display for At {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(pid) => write!(out, " (pid {pid})"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

@@ -1,0 +1,276 @@
+//! The whole of frigate in virtual time: what a signal is for, whose end was reaped, what is left at the end.
+#![forbid(unsafe_code)]
+
+use crate::action::{Action, Actions};
+use crate::fact::Fact;
+use crate::lifecycle::{self, Finish, KILL_PATIENCE, Lifecycle, Look, Rules};
+use crate::moment::Moment;
+use crate::pid::Pid;
+use crate::signal::{Sender, Signal, SignalSet};
+use crate::status::{ExitStatus, Outcome, SpawnFailure};
+
+/// What `--rewrite` makes of each signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rewrite {
+    /// By number less one: the signal that it is treated as; none: it is dropped.
+    to: [Option<Signal>; 64],
+}
+
+impl Rewrite {
+    pub(crate) fn identity() -> Self {
+        let mut to = [None; 64];
+        for (slot, number) in to.iter_mut().zip(1..) {
+            *slot = Signal::new(number);
+        }
+        Self { to }
+    }
+
+    pub(crate) fn set(&mut self, from: Signal, to: Option<Signal>) {
+        if let Some(slot) = self.to.get_mut(usize::from(from.number()) - 1) {
+            *slot = to;
+        }
+    }
+
+    pub(crate) fn apply(&self, signal: Signal) -> Option<Signal> {
+        self.to.get(usize::from(signal.number()) - 1).copied().flatten()
+    }
+}
+
+/// Where frigate finds itself; none of it changes while it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Surroundings {
+    /// Standard input is frigate's controlling terminal.
+    pub(crate) terminal: bool,
+    /// Somebody could resume a stopped frigate: it is not PID 1, and its parent is of the same session.
+    pub(crate) resumable: bool,
+}
+
+/// Which group the terminal's foreground group is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Foreground {
+    Frigate,
+    Child,
+    Other,
+}
+
+/// What the rim, or time, tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Event {
+    Begin,
+    Received {
+        signal: Signal,
+        sender: Sender,
+    },
+    OthersGone,
+    Spawned {
+        pid: Pid,
+    },
+    SpawnFailed(SpawnFailure),
+    /// The protected child was reaped.
+    Ended {
+        status: ExitStatus,
+        held_terminal: bool,
+    },
+    /// Another process was reaped.
+    Orphan {
+        pid: Pid,
+        status: ExitStatus,
+    },
+    /// Everything that had ended is reaped; `children`: there are others.
+    Swept {
+        children: bool,
+    },
+    GroupGone,
+    /// The child was stopped.
+    Stopped {
+        signal: Signal,
+        foreground: Foreground,
+    },
+    Tick,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Serving,
+    /// The child has ended for good; nobody knows yet whether anything is left.
+    Ended(Finish),
+    /// Leftovers were sent TERM.
+    Draining(Finish),
+    /// Leftovers were sent KILL, and are left behind at `until`.
+    Killing {
+        outcome: Outcome,
+        until: Moment,
+        look: Look,
+    },
+    Done,
+}
+
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    child: Lifecycle,
+    rules: Rules,
+    stop_on: SignalSet,
+    rewrite: Rewrite,
+    surroundings: Surroundings,
+    phase: Phase,
+    /// A stop that the child makes next was sent by a process, and is wanted.
+    stop_was_forwarded: bool,
+}
+
+impl Supervisor {
+    pub(crate) fn new(rules: Rules, stop_on: SignalSet, rewrite: Rewrite, surroundings: Surroundings) -> Self {
+        let child = Lifecycle::new(rules);
+        Self { child, rules, stop_on, rewrite, surroundings, phase: Phase::Serving, stop_was_forwarded: false }
+    }
+
+    pub(crate) const fn restarts(&self) -> u32 {
+        self.child.restarts()
+    }
+
+    /// When `Event::Tick` is due; none: sleep until a signal comes.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Serving => self.child.deadline(),
+            Phase::Draining(finish) => Some(finish.kill_at),
+            Phase::Killing { until, look, .. } => Some(until.min(look.at())),
+            Phase::Ended(_) | Phase::Done => None,
+        }
+    }
+
+    pub(crate) fn step(&mut self, event: Event, now: Moment, out: &mut Actions) {
+        match event {
+            Event::Begin => self.child_step(lifecycle::Event::Begin, now, out),
+            Event::OthersGone => self.child_step(lifecycle::Event::OthersGone, now, out),
+            Event::Spawned { pid } => self.child_step(lifecycle::Event::Spawned { pid }, now, out),
+            Event::SpawnFailed(failure) => self.child_step(lifecycle::Event::SpawnFailed(failure), now, out),
+            Event::GroupGone => self.child_step(lifecycle::Event::GroupGone, now, out),
+            Event::Ended { status, held_terminal } => {
+                if self.surroundings.terminal {
+                    out.push(Action::TakeTerminal);
+                }
+                self.child_step(lifecycle::Event::Ended { status, held_terminal }, now, out);
+            }
+            Event::Orphan { pid, status } => out.push(Action::Say(Fact::Orphan { pid, status })),
+            Event::Swept { children } => self.swept(children, now, out),
+            Event::Received { signal, sender } => self.received(signal, sender, now, out),
+            Event::Stopped { signal, foreground } => self.stopped(signal, foreground, out),
+            Event::Tick => self.tick(now, out),
+        }
+    }
+
+    fn child_step(&mut self, event: lifecycle::Event, now: Moment, out: &mut Actions) {
+        self.child.step(event, now, out);
+        if self.phase == Phase::Serving
+            && let Some(finish) = self.child.finish()
+        {
+            self.phase = Phase::Ended(finish);
+            // An end is told during a sweep, which says by itself what is left; anything else must have one made.
+            if !matches!(event, lifecycle::Event::Ended { .. }) {
+                out.push(Action::Sweep);
+            }
+        }
+    }
+
+    fn swept(&mut self, children: bool, now: Moment, out: &mut Actions) {
+        match self.phase {
+            Phase::Serving => self.child_step(lifecycle::Event::Swept, now, out),
+            Phase::Ended(Finish { outcome, .. })
+            | Phase::Draining(Finish { outcome, .. })
+            | Phase::Killing { outcome, .. }
+                if !children =>
+            {
+                self.exit(outcome, out);
+            }
+            Phase::Ended(finish) => {
+                self.phase = Phase::Draining(finish);
+                out.push(Action::Say(Fact::EndingLeftovers));
+                out.push(Action::EndAll);
+            }
+            Phase::Draining(_) | Phase::Killing { .. } | Phase::Done => {}
+        }
+    }
+
+    fn exit(&mut self, outcome: Outcome, out: &mut Actions) {
+        self.phase = Phase::Done;
+        out.push(Action::Exit(outcome));
+    }
+
+    fn received(&mut self, signal: Signal, sender: Sender, now: Moment, out: &mut Actions) {
+        if signal == Signal::CHLD {
+            out.push(Action::Sweep);
+            return;
+        }
+        if sender == Sender::Frigate && matches!(signal, Signal::TSTP | Signal::PIPE) {
+            return;
+        }
+        let Some(signal) = self.rewrite.apply(signal) else {
+            out.push(Action::Say(Fact::Dropped { signal }));
+            return;
+        };
+        let queued = matches!(sender, Sender::Process { queued: true });
+        if self.stop_on.contains(signal) && self.phase == Phase::Serving {
+            out.push(Action::Say(Fact::StopAsked { signal }));
+            self.child_step(lifecycle::Event::Stop { signal, queued }, now, out);
+            return;
+        }
+        let Some(pid) = self.child.alive() else {
+            out.push(Action::Say(Fact::Dropped { signal }));
+            return;
+        };
+        let stops = matches!(signal, Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU);
+        self.stop_was_forwarded = stops && sender != Sender::Kernel;
+        if signal == Signal::CONT && self.surroundings.terminal {
+            out.push(Action::GiveTerminal { and_continue: false });
+        }
+        out.push(Action::Say(Fact::Forwarded { signal, pid }));
+        out.push(Action::Send { signal, alone: self.rules.single_child || queued, queued });
+        // Ctrl-Z reached frigate because the terminal is not its standard input, so that the child was never given it:
+        // the job stops all the same.
+        if signal == Signal::TSTP && sender == Sender::Kernel && self.surroundings.resumable {
+            out.push(Action::Suspend);
+        }
+    }
+
+    fn stopped(&mut self, signal: Signal, foreground: Foreground, out: &mut Actions) {
+        let Some(pid) = self.child.alive().filter(|_| self.surroundings.terminal) else { return };
+        let wants_terminal = signal == Signal::TTIN || signal == Signal::TTOU;
+        let wanted = core::mem::replace(&mut self.stop_was_forwarded, false);
+        if wants_terminal && foreground == Foreground::Frigate {
+            // `fg` without a CONT: the shell gave frigate the terminal while the child ran in the background.
+            out.push(Action::GiveTerminal { and_continue: true });
+        } else if self.surroundings.resumable {
+            out.push(Action::TakeTerminal);
+            out.push(Action::Suspend);
+        } else if signal == Signal::TSTP && !wanted {
+            out.push(Action::Say(Fact::Continued { pid }));
+            out.push(Action::Send { signal: Signal::CONT, alone: self.rules.single_child, queued: false });
+        }
+    }
+
+    fn tick(&mut self, now: Moment, out: &mut Actions) {
+        match self.phase {
+            Phase::Serving => self.child_step(lifecycle::Event::Tick, now, out),
+            Phase::Draining(Finish { outcome, kill_at, killed }) if now >= kill_at => {
+                self.phase = Phase::Killing { outcome, until: now.after(KILL_PATIENCE), look: Look::first(now) };
+                if !killed {
+                    out.push(Action::Say(Fact::LeftoversKilled { grace: self.rules.grace }));
+                }
+                out.push(Action::KillAll);
+            }
+            Phase::Killing { outcome, until, .. } if now >= until => {
+                out.push(Action::Say(Fact::LeftBehind { pid: None }));
+                self.exit(outcome, out);
+            }
+            // Once more: what forked just then was not seen the time before.
+            Phase::Killing { outcome, until, look } if now >= look.at() => {
+                self.phase = Phase::Killing { outcome, until, look: look.next(now) };
+                out.push(Action::KillAll);
+            }
+            Phase::Ended(_) | Phase::Draining(_) | Phase::Killing { .. } | Phase::Done => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "supervisor_tests.rs"]
+mod tests;

@@ -1,0 +1,34 @@
+//! The only callers of the kernel.
+//!
+//! These modules know words such as `Signal` and `ExitStatus`, never `Config` or a state; they decide nothing. Each deed has
+//! one home among the libraries: descriptors, files, polling, terminals and reaping are `rustix`'s; sessions, groups and
+//! dispositions are `nix`'s; what needs the kernel's own 64-bit signal set, or a raw `clone` and `execve`, is `libc`'s.
+//!
+//! # Safety
+//!
+//! `signals` and `spawn` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each.
+
+pub(crate) mod clock;
+pub(crate) mod descriptors;
+pub(crate) mod process;
+pub(crate) mod reap;
+pub(crate) mod signals;
+pub(crate) mod spawn;
+pub(crate) mod startup;
+pub(crate) mod terminal;
+
+use crate::errno::Errno;
+use crate::pid::Pid;
+
+/// The error number of the C library call that failed just now.
+fn last_errno() -> Errno {
+    Errno::new(nix::errno::Errno::last_raw())
+}
+
+pub(crate) fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::new(error.raw_os_error())
+}
+
+fn rustix_pid(pid: Pid) -> Option<rustix::process::Pid> {
+    rustix::process::Pid::from_raw(pid.raw())
+}

@@ -1,0 +1,41 @@
+//! `wait4(-1, WNOHANG)`: collects what has ended, one process a call.
+
+use rustix::io::Errno;
+use rustix::process::{WaitOptions, wait};
+
+use crate::pid::Pid;
+use crate::status::WaitStatus;
+
+/// What one call found.
+pub(crate) enum Found {
+    Changed {
+        pid: Pid,
+        status: WaitStatus,
+    },
+    /// No child has ended, but there are some.
+    NoneYet,
+    /// There is no child at all.
+    NoChild,
+}
+
+/// Reaps one child that has ended or, with `stops`, tells of one that was stopped.
+pub(crate) fn next(stops: bool) -> Found {
+    let mut options = WaitOptions::NOHANG;
+    options.set(WaitOptions::UNTRACED, stops);
+    loop {
+        match wait(options) {
+            Ok(Some((pid, status))) => {
+                let pid = Pid::new(pid.as_raw_nonzero().get());
+                let status = WaitStatus::from_raw(status.as_raw());
+                // A status that cannot be decoded was no end: the kernel has no other kinds than those that are.
+                if let (Some(pid), Some(status)) = (pid, status) {
+                    return Found::Changed { pid, status };
+                }
+            }
+            Ok(None) => return Found::NoneYet,
+            // WNOHANG never sleeps, so that this cannot go on.
+            Err(Errno::INTR) => {}
+            Err(_) => return Found::NoChild,
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Signals as the kernel has them: blocked, awaited, sent on.
+//!
+//! The sets here are the kernel's own 64 bits, passed to the raw system calls. The C library's `sigset_t` will not do: its
+//! `sigfillset` leaves out the two or three signals that the library keeps for its threads, and its `sigprocmask` and
+//! `sigaction` refuse them, while `kill(2)` does not.
+//!
+//! # Safety
+//!
+//! Every system call here is given pointers to live values of the size that its man page names; none keeps a pointer.
+#![expect(unsafe_code, reason = "raw system calls over the kernel's 64-bit signal set, and siginfo_t, a union")]
+
+use core::mem::MaybeUninit;
+use core::time::Duration;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, sigaction};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::last_errno;
+use crate::errno::Errno;
+use crate::pid::Pid;
+use crate::signal::{Sender, Signal};
+
+/// The size of the kernel's signal set in bytes, which its calls demand as an argument.
+const SET_SIZE: usize = size_of::<u64>();
+
+/// All 64; the kernel leaves out KILL and STOP by itself (`sigprocmask(2)`).
+const EVERYTHING: u64 = u64::MAX;
+
+/// A signal mask as it was, to be given back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mask(u64);
+
+/// `rt_sigprocmask(SIG_SETMASK)` on everything; answers with the mask as it was.
+pub(crate) fn block_all() -> Mask {
+    set_mask(Mask(EVERYTHING))
+}
+
+/// `rt_sigprocmask(SIG_SETMASK)`; answers with the mask as it was. Fit for the child's side of a fork.
+pub(super) fn set_mask(mask: Mask) -> Mask {
+    let mut old = 0_u64;
+    // SAFETY: both pointers are to live 64-bit sets, whose size is given; only an invalid pointer or size can fail.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask.0, &raw mut old, SET_SIZE) };
+    Mask(old)
+}
+
+/// Sets SIGCHLD back to its default where it was inherited as ignored, since the kernel would then reap behind frigate's
+/// back (`wait(2)`, NOTES); answers whether it was.
+pub(crate) fn restore_sigchld() -> bool {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler is installed, so that nothing can run at a bad moment.
+    let old = unsafe { sigaction(nix::sys::signal::SIGCHLD, &default) };
+    old.is_ok_and(|old| matches!(old.handler(), SigHandler::SigIgn))
+}
+
+/// Ignores SIGCHLD, as it was inherited. For the child's side of a fork: one system call.
+pub(super) fn ignore_sigchld() {
+    // SAFETY: SIG_IGN is no handler; signal(2) is async-signal-safe.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
+/// A signal as it was taken.
+pub(crate) struct Received {
+    info: libc::siginfo_t,
+}
+
+impl Received {
+    pub(crate) fn signal(&self) -> Option<Signal> {
+        Signal::new(self.info.si_signo)
+    }
+
+    /// Who sent it; `own` is frigate's id.
+    pub(crate) fn sender(&self, own: Pid) -> Sender {
+        match self.info.si_code {
+            libc::SI_QUEUE => Sender::Process { queued: true },
+            libc::SI_USER | libc::SI_TKILL => {
+                // SAFETY: with these two codes the union holds the sender's pid and uid (sigaction(2)).
+                let pid = unsafe { self.info.si_pid() };
+                if pid == own.raw() { Sender::Frigate } else { Sender::Process { queued: false } }
+            }
+            code if code > 0 => Sender::Kernel,
+            _ => Sender::Process { queued: false },
+        }
+    }
+}
+
+/// What ended a wait.
+pub(crate) enum Wake {
+    Signal(Received),
+    /// One of the watched descriptors is readable.
+    Readable,
+    /// The time is over, or the wait was interrupted: look at the clock.
+    Time,
+}
+
+/// Waits for signals, and where there are any for descriptors too.
+#[derive(Default)]
+pub(crate) struct Waiter {
+    /// A signalfd that is never read: it makes `poll(2)` return when a signal is pending. Made when first needed.
+    pending: Option<OwnedFd>,
+}
+
+impl Waiter {
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.pending.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Sleeps in one system call until a signal is there, one of `watched` is readable, or `timeout` is over; without a
+    /// timeout for as long as it takes.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, watched: &[BorrowedFd<'_>]) -> Wake {
+        if watched.is_empty() {
+            return take_signal(timeout);
+        }
+        if self.pending.is_none() {
+            self.pending = signal_descriptor();
+        }
+        let mut fds: Vec<PollFd<'_>> = watched.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        fds.extend(self.pending.as_ref().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)));
+        // Without a signalfd, which only a lack of descriptors can cause, signals are looked for ten times a second.
+        let blind = self.pending.is_none().then_some(Duration::from_millis(100));
+        let timeout = [timeout, blind].into_iter().flatten().min().map(timespec);
+        let _ = poll(&mut fds, timeout.as_ref());
+        let readable = fds.iter().take(watched.len()).any(|fd| !fd.revents().is_empty());
+        match take_signal(Some(Duration::ZERO)) {
+            Wake::Time if readable => Wake::Readable,
+            wake @ (Wake::Signal(_) | Wake::Readable | Wake::Time) => wake,
+        }
+    }
+}
+
+fn timespec(span: Duration) -> rustix::time::Timespec {
+    rustix::time::Timespec {
+        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(span.subsec_nanos()),
+    }
+}
+
+/// `rt_sigtimedwait(2)` over all signals. They are all blocked, so that each waits in the kernel until it is taken here,
+/// even one that is ignored or, for PID 1, one that has no handler.
+fn take_signal(timeout: Option<Duration>) -> Wake {
+    let set = EVERYTHING;
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let timeout = timeout.map(timespec);
+    let time: *const rustix::time::Timespec = timeout.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    // SAFETY: the set is 64 bits as its size says, the timeout null or live and laid out as the kernel's 64-bit timespec
+    // (two i64), and the siginfo has room for what the kernel writes (128 bytes).
+    let taken = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), time, SET_SIZE) };
+    if taken <= 0 {
+        return Wake::Time;
+    }
+    // SAFETY: zeroed at first, and the kernel has filled it since.
+    Wake::Signal(Received { info: unsafe { info.assume_init() } })
+}
+
+/// `signalfd4(2)` over all signals.
+fn signal_descriptor() -> Option<OwnedFd> {
+    let set = EVERYTHING;
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: the set is 64 bits as its size says; -1 asks for a new descriptor.
+    let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const set, SET_SIZE, flags) };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the kernel has just made it, and nobody else knows it.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn check(result: libc::c_long) -> Result<(), Errno> {
+    if result < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+fn kill(target: i32, signal: i32) -> Result<(), Errno> {
+    // SAFETY: kill(2) touches no memory of ours.
+    check(unsafe { libc::kill(target, signal) }.into())
+}
+
+/// `kill(pid, sig)`. The caller holds the process unreaped, so that the id cannot be another's.
+pub(crate) fn send(pid: Pid, signal: Signal) -> Result<(), Errno> {
+    kill(pid.raw(), signal.raw())
+}
+
+/// `kill(-pid, sig)`, sends a signal to the group that a living, unreaped child leads. A child that has left its group for
+/// another one, with nobody staying, gets it all the same.
+pub(crate) fn send_to_group_of(child: Pid, signal: Signal) -> Result<(), Errno> {
+    match kill(-child.raw(), signal.raw()) {
+        Err(Errno::NO_PROCESS) => send(child, signal),
+        result => result,
+    }
+}
+
+/// `rt_sigqueueinfo(pid, sig, info)`, passes a queued signal on with its value and its sender, under the number `signal`.
+pub(crate) fn requeue(pid: Pid, signal: Signal, received: &Received) -> Result<(), Errno> {
+    let info = &raw const received.info;
+    // SAFETY: the pointer is to a live siginfo_t. The kernel takes SI_QUEUE, which it is, from anyone, and puts the signal's
+    // number in by itself.
+    check(unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid.raw(), signal.raw(), info) })
+}
+
+/// `kill(-1, sig)`, sends a signal to every process of the namespace but PID 1 and the caller.
+pub(crate) fn send_to_everyone(signal: Signal) -> Result<(), Errno> {
+    kill(-1, signal.raw())
+}
+
+/// `kill(0, SIGTSTP)` and then `raise(SIGSTOP)`: stops the job that frigate is part of, as Ctrl-Z would have. Its own TSTP
+/// stays blocked, and the CONT that ends the stop discards it (`signal(7)`).
+pub(crate) fn stop_own_job() {
+    let _ = kill(0, libc::SIGTSTP);
+    let _ = kill(nix::unistd::getpid().as_raw(), libc::SIGSTOP);
+}
+
+/// `PIDFD_SIGNAL_PROCESS_GROUP` (Linux 6.9, `pidfd_send_signal(2)`).
+const TO_GROUP: libc::c_uint = 1 << 2;
+
+fn pidfd_send(pidfd: BorrowedFd<'_>, signal: i32, flags: libc::c_uint) -> Result<(), Errno> {
+    let nobody = core::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open, and a null siginfo asks the kernel to fill it in as kill(2) does.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, nobody, flags) })
+}
+
+/// `pidfd_send_signal(2)`, sends a signal to one process that need not be ours, whatever became of its id.
+pub(crate) fn send_by_pidfd(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
+    pidfd_send(pidfd, signal.raw(), 0)
+}
+
+/// What may be left of the group that a reaped child led.
+pub(crate) struct FormerGroup {
+    leader: Pid,
+    pidfd: Option<OwnedFd>,
+}
+
+impl FormerGroup {
+    pub(crate) fn new(leader: Pid, pidfd: Option<OwnedFd>) -> Self {
+        Self { leader, pidfd }
+    }
+
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Sends a signal to what is left of it; false: nothing is.
+    ///
+    /// The child is reaped, so that its id stays the group's only while members live. The pidfd names the group that was,
+    /// whoever has the number now. Before Linux 6.9 the number has to do: a process of that id would mean that it was given
+    /// out anew, and then nothing of the old group can be left.
+    pub(crate) fn send(&self, signal: Option<Signal>) -> bool {
+        let number = signal.map_or(0, Signal::raw);
+        if let Some(pidfd) = &self.pidfd {
+            match pidfd_send(pidfd.as_fd(), number, TO_GROUP) {
+                Ok(()) | Err(Errno::NOT_PERMITTED) => return true,
+                Err(Errno::NO_PROCESS) => return false,
+                Err(_) => {}
+            }
+        }
+        if kill(self.leader.raw(), 0) != Err(Errno::NO_PROCESS) {
+            return false;
+        }
+        kill(-self.leader.raw(), number) != Err(Errno::NO_PROCESS)
+    }
+}

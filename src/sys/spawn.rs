@@ -1,0 +1,258 @@
+//! From a plan to a running child: fork, group, terminal, mask, exec.
+//!
+//! *Invariant:* between fork and exec nothing allocates, formats, takes a lock or can panic; all that the child needs is in
+//! the plan before. What fails there travels over a close-on-exec pipe as stage and errno, and is read when the child is
+//! reaped: frigate never waits for an exec, which a dead network file system can hold up for ever.
+//!
+//! # Safety
+//!
+//! The child's side is a copy of one thread of a process that may have others: it calls only what `signal-safety(7)` lists,
+//! or the kernel directly. The pointer arrays end with a null pointer and point into the plan or into memory that lives as
+//! long as the process.
+#![expect(unsafe_code, reason = "raw clone and execve")]
+
+use core::ffi::{CStr, c_char};
+use core::mem::MaybeUninit;
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::signals::{Mask, ignore_sigchld, set_mask};
+use super::{errno, last_errno};
+use crate::errno::Errno;
+use crate::pid::Pid;
+use crate::status::{SpawnFailure, Stage};
+
+/// An array of C strings as `execve(2)` takes it: null at its end.
+pub(crate) struct Pointers(Vec<*const c_char>);
+
+impl Pointers {
+    pub(crate) fn new(strings: impl IntoIterator<Item = &'static CStr>) -> Self {
+        let mut pointers: Vec<_> = strings.into_iter().map(CStr::as_ptr).collect();
+        pointers.push(core::ptr::null());
+        Self(pointers)
+    }
+}
+
+/// A variable whose value is a number that changes from start to start, kept in place so that writing it allocates nothing.
+struct Counter {
+    text: [u8; 48],
+    name: usize,
+}
+
+impl Counter {
+    /// `name` includes the equals sign.
+    fn new(name: &[u8]) -> Self {
+        let mut text = [0; 48];
+        for (slot, byte) in text.iter_mut().zip(name) {
+            *slot = *byte;
+        }
+        Self { text, name: name.len() }
+    }
+
+    /// Writes the value, and a null byte behind it. Cannot panic: what does not fit is left out.
+    fn set(&mut self, value: u32) {
+        let digits = value.checked_ilog10().unwrap_or(0) + 1;
+        let mut rest = value;
+        let mut at = self.name + digits as usize;
+        if let Some(end) = self.text.get_mut(at) {
+            *end = 0;
+        }
+        for _ in 0..digits {
+            at -= 1;
+            if let Some(slot) = self.text.get_mut(at) {
+                *slot = b'0' + (rest % 10) as u8;
+            }
+            rest /= 10;
+        }
+    }
+}
+
+/// The child's environment: frigate's own, less what it sets anew.
+pub(crate) struct Environment {
+    pointers: Vec<*const c_char>,
+    restarts: Counter,
+    /// Present where `LISTEN_PID` named frigate: it is to name the child.
+    listen_pid: Option<Counter>,
+}
+
+impl Environment {
+    pub(crate) fn new(inherited: impl Iterator<Item = &'static CStr>, own_pid: Pid) -> Self {
+        let mut pointers = Vec::new();
+        let mut listen_pid = None;
+        let own_pid = own_pid.raw().unsigned_abs();
+        for entry in inherited {
+            let bytes = entry.to_bytes();
+            if bytes.starts_with(b"FRIGATE_RESTARTS=") {
+                continue;
+            }
+            if let Some(value) = bytes.strip_prefix(b"LISTEN_PID=")
+                && core::str::from_utf8(value).ok().and_then(|value| value.parse().ok()) == Some(own_pid)
+            {
+                listen_pid = Some(Counter::new(b"LISTEN_PID="));
+                continue;
+            }
+            pointers.push(entry.as_ptr());
+        }
+        // Two places for the variables above, and the end; filled in by `complete`.
+        pointers.extend([core::ptr::null(); 3]);
+        Self { pointers, restarts: Counter::new(b"FRIGATE_RESTARTS="), listen_pid }
+    }
+
+    /// Puts the two variables in, and answers with the array. On the child's side of the fork.
+    fn complete(&mut self, restarts: u32, own_pid: u32) -> *const *const c_char {
+        self.restarts.set(restarts);
+        let at = self.pointers.len().saturating_sub(3);
+        if let Some(slot) = self.pointers.get_mut(at) {
+            *slot = self.restarts.text.as_ptr().cast();
+        }
+        if let Some(counter) = &mut self.listen_pid {
+            counter.set(own_pid);
+            if let Some(slot) = self.pointers.get_mut(at + 1) {
+                *slot = counter.text.as_ptr().cast();
+            }
+        }
+        self.pointers.as_ptr()
+    }
+}
+
+/// All that a child needs, made before the fork.
+pub(crate) struct SpawnPlan {
+    /// The files to try in this order, from COMMAND or from COMMAND and `PATH`.
+    pub(crate) candidates: Vec<CString>,
+    pub(crate) argv: Pointers,
+    pub(crate) environment: Environment,
+    /// The signal mask to give back.
+    pub(crate) mask: Mask,
+    /// SIGCHLD was inherited as ignored.
+    pub(crate) ignores_sigchld: bool,
+    /// Whether a pidfd is wanted.
+    pub(crate) pidfd: bool,
+}
+
+/// A child that was forked. Whether it came as far as its program is known when it is reaped.
+pub(crate) struct Spawned {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: Option<OwnedFd>,
+    failure: OwnedFd,
+}
+
+impl Spawned {
+    /// Why it never became its program; none: it did. To be asked once it has ended.
+    pub(crate) fn failure(&self) -> Option<SpawnFailure> {
+        let mut report = [0_u8; 5];
+        let read = rustix::io::read(&self.failure, &mut report);
+        let [stage, number @ ..] = report;
+        let stage = Stage::ALL.get(usize::from(stage)).copied();
+        stage
+            .filter(|_| read == Ok(5))
+            .map(|stage| SpawnFailure { stage, errno: Errno::new(i32::from_ne_bytes(number)) })
+    }
+
+    /// What must stay open until then.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> + Clone {
+        core::iter::once(self.failure.as_fd()).chain(self.pidfd.as_ref().map(AsFd::as_fd))
+    }
+}
+
+/// Starts the planned child in a group of its own, which becomes the terminal's foreground group if so asked.
+///
+/// # Errors
+///
+/// No descriptor for the pipe, no process to be had.
+pub(crate) fn spawn(plan: &mut SpawnPlan, restarts: u32, foreground: bool) -> Result<Spawned, SpawnFailure> {
+    let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
+    let (failure, report) = pipe.map_err(|error| SpawnFailure { stage: Stage::Pipe, errno: errno(error) })?;
+    let forked = fork(plan.pidfd).map_err(|errno| SpawnFailure { stage: Stage::Fork, errno })?;
+    let Some((pid, pidfd)) = forked else { become_child(plan, restarts, foreground, &report) };
+    // Both sides make the group: whichever is first, it exists before a signal is sent to it and before the program runs.
+    // It fails if the program runs already (EACCES), or if all is over.
+    let group = nix::unistd::Pid::from_raw(pid.raw());
+    let _ = nix::unistd::setpgid(group, group);
+    Ok(Spawned { pid, pidfd, failure })
+}
+
+/// `clone(SIGCHLD)`, with `CLONE_PIDFD` if so asked; none on the child's side. Not the C library's `fork`, which runs
+/// handlers of the host program's and takes its locks.
+fn fork(with_pidfd: bool) -> Result<Option<(Pid, Option<OwnedFd>)>, Errno> {
+    let mut pidfd = MaybeUninit::<i32>::new(-1);
+    let flags = libc::SIGCHLD | if with_pidfd { libc::CLONE_PIDFD } else { 0 };
+    let no_stack = core::ptr::null::<u8>();
+    // SAFETY: without CLONE_VM the child has its own copy of everything, the stack included; the third argument is where the
+    // kernel puts the pidfd, and is ignored without the flag.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, no_stack, pidfd.as_mut_ptr(), 0, 0) };
+    if pid < 0 {
+        return Err(last_errno());
+    }
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::new) else { return Ok(None) };
+    // SAFETY: initialized above, and again by the kernel.
+    let raw = unsafe { pidfd.assume_init() };
+    let pidfd = (with_pidfd && raw >= 0).then(|| {
+        // SAFETY: the kernel has just made it for us.
+        unsafe { OwnedFd::from_raw_fd(raw) }
+    });
+    Ok(Some((pid, pidfd)))
+}
+
+/// The child's side, up to its program or its end.
+fn become_child(plan: &mut SpawnPlan, restarts: u32, foreground: bool, report: &OwnedFd) -> ! {
+    // SAFETY: getpid(2) touches no memory.
+    let own = unsafe { libc::getpid() };
+    // SAFETY: setpgid(2) touches no memory.
+    unsafe { libc::setpgid(0, 0) };
+    if foreground {
+        // From the background, but with SIGTTOU blocked still, which is why this comes before the mask. A terminal that is
+        // gone is not the child's fault.
+        // SAFETY: tcsetpgrp(3) is one ioctl that reads an integer.
+        unsafe { libc::tcsetpgrp(libc::STDIN_FILENO, own) };
+    }
+    let environment = plan.environment.complete(restarts, own.unsigned_abs());
+    if plan.ignores_sigchld {
+        ignore_sigchld();
+    }
+    // Last of all: from here on a signal that was sent to the new group takes effect as on any program that has just begun.
+    set_mask(plan.mask);
+    let errno = exec(plan, environment);
+    let mut message = [2, 0, 0, 0, 0];
+    for (slot, byte) in message.iter_mut().skip(1).zip(errno.raw().to_ne_bytes()) {
+        *slot = byte;
+    }
+    // SAFETY: five bytes of a live array, to an empty pipe: they fit, and nothing blocks.
+    unsafe { libc::write(report.as_raw_fd(), message.as_ptr().cast(), message.len()) };
+    // SAFETY: _exit(2) ends the process at once, without the handlers of the parent's program.
+    unsafe { libc::_exit(127) }
+}
+
+/// Tries each candidate, as `execvp(3)` does: goes on where one is missing or may not be executed, and remembers the latter.
+fn exec(plan: &SpawnPlan, environment: *const *const c_char) -> Errno {
+    let mut result = Errno::NOT_FOUND;
+    for candidate in &plan.candidates {
+        // SAFETY: the path is a C string; both arrays end with a null pointer and hold pointers to C strings that live.
+        unsafe { libc::execve(candidate.as_ptr(), plan.argv.0.as_ptr(), environment) };
+        match last_errno() {
+            Errno::NOT_FOUND | Errno::NOT_A_DIRECTORY => {}
+            Errno::ACCESS => result = Errno::ACCESS,
+            errno => return errno,
+        }
+    }
+    result
+}
+
+/// `kill(-1, SIGKILL)` from a process made for it, which itself may hang in the kernel on a process that sleeps without
+/// listening, while frigate may not. It is reaped like an orphan.
+pub(crate) fn kill_everyone() {
+    use super::signals::send_to_everyone;
+    use crate::signal::Signal;
+    match fork(false) {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            let _ = send_to_everyone(Signal::KILL);
+            // SAFETY: _exit(2) ends the process at once, without the handlers of the parent's program.
+            unsafe { libc::_exit(0) }
+        }
+        Err(_) => {
+            let _ = send_to_everyone(Signal::KILL);
+        }
+    }
+}

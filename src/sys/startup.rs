@@ -1,0 +1,73 @@
+//! What the kernel hands to a program at its start: words and variables, as bytes.
+//!
+//! # Safety
+//!
+//! The arrays that `main` is given end with a null pointer, and they and their strings live as long as the process
+//! (`execve(2)`, `environ(7)`); nothing here writes to them.
+#![expect(unsafe_code, reason = "reads the C arrays that main is given")]
+
+use core::ffi::{CStr, c_char};
+
+use crate::errno::Errno;
+use crate::pid::Pid;
+use crate::signal::Signal;
+
+/// An array of C strings with a null pointer at its end, as `main` gets it.
+#[derive(Clone, Copy)]
+pub(crate) struct CStrings(*const *const c_char);
+
+impl CStrings {
+    /// # Safety
+    ///
+    /// `array` is null, or an array as `main` gets it, alive and unchanged for as long as the process is.
+    pub(crate) const unsafe fn new(array: *const *const c_char) -> Self {
+        Self(array)
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'static CStr> {
+        let mut next = self.0;
+        core::iter::from_fn(move || {
+            if next.is_null() {
+                return None;
+            }
+            // SAFETY: `next` points into the array, at or before its null pointer, by the duty of `new`.
+            let string = unsafe { *next };
+            if string.is_null() {
+                return None;
+            }
+            // SAFETY: the null pointer was not reached, so that there is another element behind this one.
+            next = unsafe { next.add(1) };
+            // SAFETY: every element before the null pointer is a C string that lives as long as the process.
+            Some(unsafe { CStr::from_ptr(string) })
+        })
+    }
+
+    /// The value of a variable in an environment.
+    pub(crate) fn value_of(self, name: &str) -> Option<&'static [u8]> {
+        self.iter().find_map(|entry| entry.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+    }
+}
+
+/// `prctl(PR_SET_PDEATHSIG)`: the kernel sends frigate that signal when its parent ends. A parent that ended just before
+/// the call has sent nothing, which only its id betrays; frigate then sends the signal itself.
+pub(crate) fn set_parent_death_signal(signal: Signal) -> Result<(), Errno> {
+    let parent = nix::unistd::getppid();
+    // SAFETY: this prctl(2) operation takes a number.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::c_long::from(signal.raw())) } != 0 {
+        return Err(super::last_errno());
+    }
+    if nix::unistd::getppid() != parent {
+        // SAFETY: kill(2) touches no memory.
+        unsafe { libc::kill(nix::unistd::getpid().as_raw(), signal.raw()) };
+    }
+    Ok(())
+}
+
+/// `prctl(PR_SET_CHILD_SUBREAPER)`: orphans below come to frigate as they come to PID 1.
+pub(crate) fn become_subreaper() -> Result<(), Errno> {
+    rustix::process::set_child_subreaper(own_pid().and_then(super::rustix_pid)).map_err(super::errno)
+}
+
+pub(crate) fn own_pid() -> Option<Pid> {
+    Pid::new(nix::unistd::getpid().as_raw())
+}

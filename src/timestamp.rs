@@ -1,0 +1,25 @@
+//! Points in time as people and log collectors read them.
+#![forbid(unsafe_code)]
+
+use core::fmt::{self, Write};
+
+/// RFC 3339 in UTC to the millisecond: `2026-03-01T12:00:00.250Z`.
+pub(crate) fn write((seconds, nanos): (i64, u32), out: &mut impl Write) -> fmt::Result {
+    let (year, month, day) = civil_date(seconds.div_euclid(86_400));
+    let of_day = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", nanos / 1_000_000)
+}
+
+/// The date of a day counted from 1970-01-01, in the Gregorian calendar. Years are counted from March, so that the leap
+/// day is the last of its year, and in eras of 400 years, which all have 146,097 days.
+fn civil_date(day: i64) -> (i64, i64, i64) {
+    let day = day + 719_468;
+    let (era, of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + carry, month, day)
+}

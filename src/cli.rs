@@ -155,9 +155,9 @@ pub(crate) fn read(words: &[&[u8]], variable_of: impl Fn(&str) -> Option<Vec<u8>
     let set: Vec<&str> = set.iter().map(String::as_str).collect();
     let config = Config::new(&parse(&typed)?, &parse(&set)?)?;
     if rest.is_empty() {
-        return Err(
-            Mistake::new("start", "COMMAND").because("none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]")
-        );
+        let mistake =
+            Mistake::new("start", "COMMAND").because("none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]");
+        return Err(Mistake { format: config.format, ..mistake });
     }
     Ok(Request::Run(Box::new(config), words.len() - rest.len()))
 }

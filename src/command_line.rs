@@ -16,7 +16,8 @@ use crate::supervisor::Surroundings;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Environment, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings};
-use crate::sys::{descriptors, process, terminal};
+use crate::sys::{clock, descriptors, process, terminal};
+use crate::termination;
 
 /// The exit code of frigate's own errors.
 const REFUSED: u8 = 125;
@@ -44,10 +45,13 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let code = match request {
         Ok(Request::Help) => print(&cli::help()),
         Ok(Request::Version) => print(concat!("frigate ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Request::Run(config, first)) => match prepare(*config, &arguments, first, environment, mask) {
-            Ok(event_loop) => event_loop.run(),
-            Err(mistake) => refuse(&mistake),
-        },
+        Ok(Request::Run(config, first)) => {
+            let format = config.format;
+            match prepare(*config, &arguments, first, environment, mask) {
+                Ok(event_loop) => event_loop.run(),
+                Err(mistake) => refuse(&Mistake { format, ..mistake }),
+            }
+        }
         Err(mistake) => refuse(&mistake),
     };
     code.into()
@@ -65,9 +69,10 @@ fn print(text: &str) -> u8 {
     0
 }
 
-/// Says why nothing was started.
+/// Says why nothing was started. Which termination log was asked for is not known then, if it is the mistake.
 fn refuse(mistake: &Mistake) -> u8 {
-    report::write_line(&message::refusal(&mistake.0));
+    report::write_line(&message::refusal(&mistake.text, mistake.format, clock::wall()));
+    let _ = termination::write(&TerminationLog::Automatic, &message::refusal_termination(&mistake.text));
     REFUSED
 }
 

@@ -13,7 +13,11 @@ use crate::supervisor::Rewrite;
 
 /// A mistake on the command line or in the environment: one line that says what, where, and how to mend it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Mistake(pub(crate) String);
+pub(crate) struct Mistake {
+    pub(crate) text: String,
+    /// How the line is to be written, as far as that is known by then.
+    pub(crate) format: Format,
+}
 
 impl Mistake {
     /// `cannot <verb> '<object>'`, the object cut short and freed of what would break the line.
@@ -21,12 +25,12 @@ impl Mistake {
         let mut text = format!("cannot {verb} '");
         push_printable(&mut text, object, 120);
         text.push('\'');
-        Self(text)
+        Self { text, format: Format::Text }
     }
 
     pub(crate) fn because(mut self, reason: &str) -> Self {
-        self.0.push_str(": ");
-        push_printable(&mut self.0, reason, 300);
+        self.text.push_str(": ");
+        push_printable(&mut self.text, reason, 300);
         self
     }
 }
@@ -98,6 +102,12 @@ impl Config {
     ///
     /// The first value that has no meaning.
     pub(crate) fn new(typed: &Options, set: &Options) -> Result<Self, Mistake> {
+        let format = Given::new("log-format", typed.log_format.as_ref(), set.log_format.as_ref());
+        let format = format.read(format_of, "expected text or json")?.unwrap_or(Format::Text);
+        Self::check(typed, set, format).map_err(|mistake| Mistake { format, ..mistake })
+    }
+
+    fn check(typed: &Options, set: &Options, format: Format) -> Result<Self, Mistake> {
         macro_rules! given {
             ($field:ident, $name:literal) => {
                 Given::new($name, typed.$field.as_ref(), set.$field.as_ref())
@@ -158,7 +168,7 @@ impl Config {
             termination_log: given!(termination_log, "termination-log")
                 .read(termination_log, "expected a path, or none")?
                 .unwrap_or(TerminationLog::Automatic),
-            format: given!(log_format, "log-format").read(format, "expected text or json")?.unwrap_or(Format::Text),
+            format,
             verbosity: verbosity(typed)?.or(verbosity(set)?).unwrap_or(Verbosity::Warning),
         })
     }
@@ -261,7 +271,7 @@ fn termination_log(text: &str) -> Option<TerminationLog> {
     }
 }
 
-fn format(text: &str) -> Option<Format> {
+fn format_of(text: &str) -> Option<Format> {
     match text {
         "text" => Some(Format::Text),
         "json" => Some(Format::Json),

@@ -10,7 +10,7 @@ use core::fmt;
 pub(crate) struct Errno(i32);
 
 /// What frigate can meet, in its own words, sorted by number.
-const TEXTS: [(i32, &str); 29] = [
+const TEXTS: [(i32, &str); 31] = [
     (1, "operation not permitted"),
     (2, "no such file or directory"),
     (3, "no such process"),
@@ -40,6 +40,8 @@ const TEXTS: [(i32, &str); 29] = [
     (38, "not supported by this kernel"),
     (40, "too many symbolic links"),
     (80, "a shared library it needs is damaged"),
+    (110, "timed out"),
+    (116, "the network file system no longer knows it"),
 ];
 
 impl Errno {
@@ -47,7 +49,10 @@ impl Errno {
     pub(crate) const NOT_FOUND: Self = Self(2);
     pub(crate) const NO_PROCESS: Self = Self(3);
     pub(crate) const ACCESS: Self = Self(13);
+    pub(crate) const NO_DEVICE: Self = Self(19);
     pub(crate) const NOT_A_DIRECTORY: Self = Self(20);
+    pub(crate) const TIMED_OUT: Self = Self(110);
+    pub(crate) const STALE: Self = Self(116);
 
     pub(crate) const fn new(raw: i32) -> Self {
         Self(raw)

@@ -18,6 +18,15 @@ pub(crate) enum Format {
     Json,
 }
 
+impl Format {
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Text => "\n",
+            Self::Json => "}\n",
+        }
+    }
+}
+
 /// What `--remap-exit` makes of each exit code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Remap([u8; 256]);
@@ -42,11 +51,33 @@ impl Remap {
     }
 }
 
-/// The line for a mistake that keeps frigate from starting anything.
-pub(crate) fn refusal(text: &str) -> Line {
+/// The line for a mistake that keeps frigate from starting anything; `time` as for `Speaker::line`.
+pub(crate) fn refusal(text: &str, format: Format, time: (i64, u32)) -> Line {
     let mut line = Line::new();
-    let _ = write!(line, "frigate: {text}");
-    line.end_with("\n");
+    let _ = match format {
+        Format::Text => write!(line, "frigate: {text}"),
+        Format::Json => write_refusal(text, time, &mut line),
+    };
+    line.end_with(format.end());
+    line
+}
+
+fn write_refusal(text: &str, time: (i64, u32), out: &mut Line) -> fmt::Result {
+    out.write_str("{\"time\":\"")?;
+    timestamp::write(time, out)?;
+    out.write_str("\",\"level\":\"error\",\"event\":\"refused\",\"exit_code\":125,\"message\":\"")?;
+    Escaped(out).write_str(text)?;
+    out.write_str("\"")
+}
+
+/// The termination message for the same.
+pub(crate) fn refusal_termination(text: &str) -> Line {
+    let mut line = Line::new();
+    let _ = line.write_str(
+        "{\"outcome\":\"error\",\"exit_code\":125,\"signal\":null,\"oom_killed\":false,\"restarts\":0,\"message\":\"",
+    );
+    let _ = Escaped(&mut line).write_str(text);
+    line.end_with("\"}\n");
     line
 }
 
@@ -91,10 +122,7 @@ impl Speaker {
             Format::Text => self.text(fact, &mut line),
             Format::Json => self.json(fact, time, &mut line),
         };
-        line.end_with(match format {
-            Format::Text => "\n",
-            Format::Json => "}\n",
-        });
+        line.end_with(format.end());
         line
     }
 

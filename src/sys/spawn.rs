@@ -84,7 +84,8 @@ impl Environment {
         let own_pid = own_pid.raw().unsigned_abs();
         for entry in inherited {
             let bytes = entry.to_bytes();
-            if bytes.starts_with(b"FRIGATE_RESTARTS=") {
+            // The latter names frigate by its pidfd's inode; who is told of a child of that process by its id alone believes it.
+            if bytes.starts_with(b"FRIGATE_RESTARTS=") || bytes.starts_with(b"LISTEN_PIDFDID=") {
                 continue;
             }
             if let Some(value) = bytes.strip_prefix(b"LISTEN_PID=")
@@ -232,7 +233,8 @@ fn exec(plan: &SpawnPlan, environment: *const *const c_char) -> Errno {
         unsafe { libc::execve(candidate.as_ptr(), plan.argv.0.as_ptr(), environment) };
         match last_errno() {
             Errno::NOT_FOUND | Errno::NOT_A_DIRECTORY => {}
-            Errno::ACCESS => result = Errno::ACCESS,
+            // A directory that may not be searched, or whose file system is gone, hides nothing in the others.
+            errno @ (Errno::ACCESS | Errno::NO_DEVICE | Errno::TIMED_OUT | Errno::STALE) => result = errno,
             errno => return errno,
         }
     }

@@ -8,6 +8,7 @@
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 
 use crate::config::{Config, Mistake};
+use crate::message::Format;
 
 /// frigate: starts one command, forwards signals to it, reaps orphans, restarts it, and exits as it did
 #[derive(FromArgs, ArgsInfo, Default)]
@@ -16,7 +17,7 @@ pub(crate) struct Options {
     /// when to start the command again: unexpected (on-failure), true (always), false (no, never) [false]
     #[argh(option, arg_name = "strategy")]
     pub(crate) restart: Option<String>,
-    /// exit codes and signals that count as expected [0]
+    /// what counts as expected: exit codes, which are numbers, and signals, which are names [0]
     #[argh(option, arg_name = "code,signal...")]
     pub(crate) expect: Option<String>,
     /// a command that stays up this long has started; 0: no start ever fails [10s]
@@ -61,13 +62,13 @@ pub(crate) struct Options {
     /// how long these get before KILL [30s]
     #[argh(option, arg_name = "duration")]
     pub(crate) grace_close_wait: Option<String>,
-    /// where the last message goes if the exit code is not 0: a path, or none [/dev/termination-log where it is]
-    #[argh(option, arg_name = "path")]
+    /// where the last message goes if the exit code is not 0 [/dev/termination-log where it is]
+    #[argh(option, arg_name = "path|none")]
     pub(crate) termination_log: Option<String>,
     /// how messages are written: text or json [text]
     #[argh(option, arg_name = "format")]
     pub(crate) log_format: Option<String>,
-    /// say more: starts, ends, signals; twice: reaped orphans too
+    /// say more: starts, ends, signals; twice (-vv): reaped orphans too
     #[argh(switch, short = 'v')]
     pub(crate) verbose: u8,
     /// say errors only
@@ -107,61 +108,104 @@ impl Source {
 /// The first mistake on the command line, then in the environment.
 pub(crate) fn read(words: &[&[u8]], variable_of: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Request, Mistake> {
     let flags = Options::get_args_info().flags;
-    let mut typed: Vec<&str> = Vec::new();
-    let mut seen: Vec<&str> = Vec::new();
-    let mut rest = words;
-    while let [word, tail @ ..] = rest {
-        rest = tail;
-        let Some(option) = word.strip_prefix(b"-") else {
-            rest = words.get(words.len() - tail.len() - 1..).unwrap_or_default();
-            break;
-        };
-        let text = || Mistake::new("use", &String::from_utf8_lossy(word));
-        let Ok(option) = core::str::from_utf8(option) else {
-            return Err(text().because("it is not valid UTF-8"));
-        };
-        match option {
-            "-" => break,
-            "-help" | "h" => return Ok(Request::Help),
-            "-version" => return Ok(Request::Version),
-            _ => {}
-        }
-        let Some(long) = option.strip_prefix('-') else {
-            typed.extend(short_flags(option, flags).ok_or_else(|| text().because(NO_SUCH_OPTION))?);
-            continue;
-        };
-        let (name, attached) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
-        let flag = find(flags, name).ok_or_else(|| text().because(NO_SUCH_OPTION))?;
-        if seen.contains(&flag.long) && flag.optionality != Optionality::Repeating && flag.long != "--verbose" {
-            return Err(text().because("it was given before, and counts only once"));
-        }
-        seen.push(flag.long);
-        typed.push(flag.long);
-        match (&flag.kind, attached) {
-            (FlagInfoKind::Switch, None) => {}
-            (FlagInfoKind::Switch, Some(_)) => return Err(text().because("it takes no value")),
-            (FlagInfoKind::Option { .. }, Some(value)) => typed.push(value),
-            (FlagInfoKind::Option { .. }, None) => {
-                let [value, tail @ ..] = rest else {
-                    return Err(text().because("it needs a value"));
-                };
-                rest = tail;
-                let valid = core::str::from_utf8(value);
-                typed.push(valid.map_err(|_| text().because("its value is not valid UTF-8"))?);
-            }
-        }
+    let mut cut = Cut::default();
+    let mut request = cut.options(words, flags);
+    if let Ok(None) = request {
+        request = cut.request(words, flags, &variable_of).map(Some);
     }
-    let set = set_in_environment(flags, variable_of)?;
-    let set: Vec<&str> = set.iter().map(String::as_str).collect();
-    let config = Config::new(&parse(&typed)?, &parse(&set)?)?;
-    if rest.is_empty() {
-        let mistake =
-            Mistake::new("start", "COMMAND").because("none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]");
-        return Err(Mistake { format: config.format, ..mistake });
-    }
-    Ok(Request::Run(Box::new(config), words.len() - rest.len()))
+    // What was asked for before the mistake counts for it: a line among JSON lines should be one.
+    let typed = cut.typed.windows(2).find_map(|pair| match pair {
+        ["--log-format", format] => Some(format.as_bytes().to_vec()),
+        _ => None,
+    });
+    let json = typed.or_else(|| variable_of(&variable("log-format"))).is_some_and(|format| format == b"json");
+    let format = if json { Format::Json } else { Format::Text };
+    request.map(|request| request.unwrap_or(Request::Help)).map_err(|mistake| Mistake { format, ..mistake })
 }
 
+/// The words, taken apart.
+#[derive(Default)]
+struct Cut<'a> {
+    /// Options and values, one word each, as argh takes them.
+    typed: Vec<&'a str>,
+    /// The options among them, and those that were denied by `=false`.
+    seen: Vec<&'a str>,
+    /// Where the command begins.
+    command: usize,
+}
+
+impl<'a> Cut<'a> {
+    /// Takes options until the command begins; answers if one of them is all that is asked for.
+    fn options(&mut self, words: &[&'a [u8]], flags: &'a [FlagInfo<'static>]) -> Result<Option<Request>, Mistake> {
+        let mut rest = words;
+        while let [word, tail @ ..] = rest {
+            let Some(option) = word.strip_prefix(b"-") else { break };
+            rest = tail;
+            self.command = words.len() - rest.len();
+            let mistake = |why| Mistake::new("use", &String::from_utf8_lossy(word)).because(why);
+            let Ok(option) = core::str::from_utf8(option) else {
+                return Err(mistake("it is not valid UTF-8"));
+            };
+            match option {
+                "-" => break,
+                "-help" | "h" => return Ok(Some(Request::Help)),
+                "-version" => return Ok(Some(Request::Version)),
+                _ => {}
+            }
+            let Some(long) = option.strip_prefix('-') else {
+                let cluster = short_flags(option, flags).ok_or_else(|| mistake(NO_SUCH_OPTION))?;
+                self.seen.extend(&cluster);
+                self.typed.extend(cluster);
+                continue;
+            };
+            let (name, attached) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
+            let flag = find(flags, name).ok_or_else(|| mistake(NO_SUCH_OPTION))?;
+            let is_repeatable = flag.optionality == Optionality::Repeating || flag.long == VERBOSE;
+            if self.seen.contains(&flag.long) && !is_repeatable {
+                return Err(mistake("it was given before, and counts only once"));
+            }
+            self.seen.push(flag.long);
+            match (&flag.kind, attached) {
+                (FlagInfoKind::Switch, None) => self.typed.push(flag.long),
+                (FlagInfoKind::Switch, Some(_)) if flag.long == VERBOSE => {
+                    return Err(mistake("it takes no value; it may be repeated"));
+                }
+                (FlagInfoKind::Switch, Some(value)) => {
+                    let on = switch(value).ok_or_else(|| mistake(SWITCH))?;
+                    self.typed.extend(on.then_some(flag.long));
+                }
+                (FlagInfoKind::Option { .. }, Some(value)) => self.typed.extend([flag.long, value]),
+                (FlagInfoKind::Option { .. }, None) => {
+                    let [value, tail @ ..] = rest else { return Err(mistake("it needs a value")) };
+                    rest = tail;
+                    self.command += 1;
+                    let value = core::str::from_utf8(value).map_err(|_| mistake("its value is not valid UTF-8"))?;
+                    self.typed.extend([flag.long, value]);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn request(
+        &self,
+        words: &[&[u8]],
+        flags: &[FlagInfo<'static>],
+        variable_of: impl Fn(&str) -> Option<Vec<u8>>,
+    ) -> Result<Request, Mistake> {
+        let set = set_in_environment(flags, &self.seen, variable_of)?;
+        let set: Vec<&str> = set.iter().map(String::as_str).collect();
+        let config = Config::new(&parse(&self.typed)?, &parse(&set)?)?;
+        if self.command == words.len() {
+            let why = "none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]";
+            return Err(Mistake::new("start", "COMMAND").because(why));
+        }
+        Ok(Request::Run(Box::new(config), self.command))
+    }
+}
+
+const VERBOSE: &str = "--verbose";
+const SWITCH: &str = "expected 1, true, yes, on, or 0, false, no, off";
 const NO_SUCH_OPTION: &str = "there is no such option; see frigate --help";
 
 fn parse(words: &[&str]) -> Result<Options, Mistake> {
@@ -188,15 +232,16 @@ fn variable(name: &str) -> String {
     variable
 }
 
-/// The options that are set in the environment, as words.
+/// The options that are set in the environment, as words; not those that were `seen` on the command line.
 fn set_in_environment(
     flags: &[FlagInfo<'static>],
+    seen: &[&str],
     variable_of: impl Fn(&str) -> Option<Vec<u8>>,
 ) -> Result<Vec<String>, Mistake> {
     let mut words = Vec::new();
     for flag in flags {
         let name = flag.long.strip_prefix("--").unwrap_or(flag.long);
-        if name == "help" {
+        if name == "help" || seen.contains(&flag.long) {
             continue;
         }
         let Some(value) = variable_of(&variable(name)).filter(|value| !value.is_empty()) else { continue };
@@ -212,7 +257,7 @@ fn set_in_environment(
         match (&flag.kind, &flag.optionality) {
             (FlagInfoKind::Switch, _) => {
                 let on = switch(&value);
-                let on = on.ok_or_else(|| wrong(&value, "expected 1, true, yes, on, or 0, false, no, off"))?;
+                let on = on.ok_or_else(|| wrong(&value, SWITCH))?;
                 words.extend(on.then(|| flag.long.to_owned()));
             }
             (FlagInfoKind::Option { .. }, Optionality::Repeating) => {
@@ -252,7 +297,7 @@ pub(crate) fn help() -> String {
         }
         text.push_str(&left);
         text.push_str("\n        ");
-        text.push_str(flag.description);
+        text.push_str(if flag.long == "--help" { "print this and exit (also -h)" } else { flag.description });
         text.push('\n');
     }
     text.push_str(

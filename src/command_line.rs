@@ -46,13 +46,13 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
         Ok(Request::Help) => print(&cli::help()),
         Ok(Request::Version) => print(concat!("frigate ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Request::Run(config, first)) => {
-            let format = config.format;
+            let (format, log) = (config.format, config.termination_log.clone());
             match prepare(*config, &arguments, first, environment, mask) {
                 Ok(event_loop) => event_loop.run(),
-                Err(mistake) => refuse(&Mistake { format, ..mistake }),
+                Err(mistake) => refuse(&Mistake { format, ..mistake }, &log),
             }
         }
-        Err(mistake) => refuse(&mistake),
+        Err(mistake) => refuse(&mistake, &TerminationLog::Automatic),
     };
     code.into()
 }
@@ -69,10 +69,10 @@ fn print(text: &str) -> u8 {
     0
 }
 
-/// Says why nothing was started. Which termination log was asked for is not known then, if it is the mistake.
-fn refuse(mistake: &Mistake) -> u8 {
+/// Says why nothing was started, on standard error and in the termination log.
+fn refuse(mistake: &Mistake, log: &TerminationLog) -> u8 {
     report::write_line(&message::refusal(&mistake.text, mistake.format, clock::wall()));
-    let _ = termination::write(&TerminationLog::Automatic, &message::refusal_termination(&mistake.text));
+    let _ = termination::write(log, &message::refusal_termination(&mistake.text));
     REFUSED
 }
 

@@ -92,6 +92,7 @@ fn repeated<'a>(name: &'static str, typed: &'a [String], set: &'a [String]) -> i
 
 const DURATION: &str = "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
 const SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3";
+const STOP_SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP";
 const CATCHABLE: &str =
     "expected signals such as TERM,SIGINT,15,RTMIN+3; not KILL, STOP or CHLD, which cannot be used so";
 
@@ -102,12 +103,6 @@ impl Config {
     ///
     /// The first value that has no meaning.
     pub(crate) fn new(typed: &Options, set: &Options) -> Result<Self, Mistake> {
-        let format = Given::new("log-format", typed.log_format.as_ref(), set.log_format.as_ref());
-        let format = format.read(format_of, "expected text or json")?.unwrap_or(Format::Text);
-        Self::check(typed, set, format).map_err(|mistake| Mistake { format, ..mistake })
-    }
-
-    fn check(typed: &Options, set: &Options, format: Format) -> Result<Self, Mistake> {
         macro_rules! given {
             ($field:ident, $name:literal) => {
                 Given::new($name, typed.$field.as_ref(), set.$field.as_ref())
@@ -135,7 +130,7 @@ impl Config {
         let close_wait = close_wait.unwrap_or(Duration::from_secs(30));
         let rules = Rules {
             strategy,
-            stop_signal: given!(stop_signal, "stop-signal").read(Signal::parse, SIGNAL)?,
+            stop_signal: given!(stop_signal, "stop-signal").read(stop_signal, STOP_SIGNAL)?,
             grace: given!(grace, "grace").read(duration, DURATION)?.unwrap_or(Duration::from_secs(30)),
             kill: typed.kill || set.kill,
             grace_close: (typed.grace_close || set.grace_close).then_some(close_wait),
@@ -168,7 +163,7 @@ impl Config {
             termination_log: given!(termination_log, "termination-log")
                 .read(termination_log, "expected a path, or none")?
                 .unwrap_or(TerminationLog::Automatic),
-            format,
+            format: given!(log_format, "log-format").read(format, "expected text or json")?.unwrap_or(Format::Text),
             verbosity: verbosity(typed)?.or(verbosity(set)?).unwrap_or(Verbosity::Warning),
         })
     }
@@ -244,6 +239,10 @@ fn catchable(text: &str) -> Option<Signal> {
     Signal::parse(text).filter(|signal| !signal.is_beyond_control() && *signal != Signal::CHLD)
 }
 
+fn stop_signal(text: &str) -> Option<Signal> {
+    Signal::parse(text).filter(|signal| *signal != Signal::CHLD && *signal != Signal::STOP)
+}
+
 fn signals(text: &str) -> Option<SignalSet> {
     let mut set = SignalSet::default();
     for part in text.split(',') {
@@ -271,7 +270,7 @@ fn termination_log(text: &str) -> Option<TerminationLog> {
     }
 }
 
-fn format_of(text: &str) -> Option<Format> {
+fn format(text: &str) -> Option<Format> {
     match text {
         "text" => Some(Format::Text),
         "json" => Some(Format::Json),

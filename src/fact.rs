@@ -40,11 +40,12 @@ pub(crate) enum Fact<'a> {
         status: ExitStatus,
         uptime: Duration,
     },
+    /// `limit`: the failed starts in a row that are one too many, where there is such a number.
     Restarting {
         trouble: Trouble,
         pause: Duration,
         failures: u32,
-        retries: u32,
+        limit: Option<u32>,
     },
     GaveUp {
         failures: u32,
@@ -62,8 +63,10 @@ pub(crate) enum Fact<'a> {
         signal: Signal,
         pid: Pid,
     },
+    /// Nobody was there to get it or, `by_rule`, `--rewrite` says so.
     Dropped {
         signal: Signal,
+        by_rule: bool,
     },
     Continued {
         pid: Pid,

@@ -428,8 +428,8 @@ impl Lifecycle {
                 self.end(outcome, kill_at, out);
             }
             Verdict::Again { pause, failures } => {
-                let retries = self.rules.strategy.start_retries;
-                out.push(Action::Say(Fact::Restarting { trouble, pause, failures, retries }));
+                let limit = self.rules.strategy.limit();
+                out.push(Action::Say(Fact::Restarting { trouble, pause, failures, limit }));
                 let remains = Remains::Ending { until: kill_at, look: Look::first(now) };
                 self.state = State::Between { start_at: now.after(pause), remains };
                 out.push(Action::EndGroup);

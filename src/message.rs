@@ -6,9 +6,11 @@
 use core::fmt::{self, Write};
 use core::time::Duration;
 
+use crate::errno::Errno;
 use crate::fact::{Fact, Level, Trouble};
 use crate::line::{Escaped, Line, push_printable};
-use crate::status::{ExitStatus, Outcome};
+use crate::pid::Pid;
+use crate::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::timestamp;
 
 /// How messages are written (`--log-format`).
@@ -86,7 +88,7 @@ struct Span(Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
+        let millis = millis(self.0);
         let (seconds, tenths) = (millis / 1000, millis / 100 % 10);
         match (seconds, tenths) {
             (0, _) => write!(out, "{millis} ms"),
@@ -182,9 +184,22 @@ impl Speaker {
                 write!(out, "cannot keep '{command}' running: too many failed starts in a row, the last {status}")
             }
             Outcome::GaveUp { last: None } => write!(out, "cannot start '{command}': too many failed starts in a row"),
-            Outcome::NotStarted(failure) => {
-                write!(out, "cannot {} '{command}': {}", failure.stage.verb(), failure.errno)
+            Outcome::NotStarted(failure) => self.failure(failure, out),
+        }
+    }
+
+    /// What could not be done, to what, and why. The kernel says ENOENT of a missing interpreter too.
+    fn failure(&self, failure: SpawnFailure, out: &mut impl Write) -> fmt::Result {
+        let command = &self.command;
+        write!(out, "cannot {} '{command}': ", failure.stage.verb())?;
+        match (failure.stage, failure.errno) {
+            (Stage::Exec, Errno::NOT_FOUND) if command.contains('/') => {
+                out.write_str("no such file, or the interpreter or loader that it needs is missing")
             }
+            (Stage::Exec, Errno::NOT_FOUND) => {
+                out.write_str("not found in PATH, or the interpreter or loader that it needs is missing")
+            }
+            (_, errno) => write!(out, "{errno}"),
         }
     }
 
@@ -194,12 +209,10 @@ impl Speaker {
             Fact::Started { pid, restarts: 0 } => write!(out, "started '{command}' (pid {pid})"),
             Fact::Started { pid, restarts } => write!(out, "started '{command}' (pid {pid}), restart {restarts}"),
             Fact::Ended { pid, status, uptime } => self.end(pid, status, uptime, out),
-            Fact::Restarting { trouble, pause, failures, retries } => {
+            Fact::Restarting { trouble, pause, failures, limit } => {
                 match trouble {
                     Trouble::Ended { pid, status, uptime } => self.end(pid, status, uptime, out)?,
-                    Trouble::NotStarted(failure) => {
-                        write!(out, "cannot {} '{command}': {}", failure.stage.verb(), failure.errno)?;
-                    }
+                    Trouble::NotStarted(failure) => self.failure(failure, out)?,
                 }
                 out.write_str("; starting it again ")?;
                 if pause.is_zero() {
@@ -207,7 +220,11 @@ impl Speaker {
                 } else {
                     write!(out, "in {}", Span(pause))?;
                 }
-                if failures > 0 { write!(out, " (failed start {failures}, {retries} retries)") } else { Ok(()) }
+                match (failures, limit) {
+                    (0, _) => Ok(()),
+                    (_, Some(limit)) => write!(out, " (failed start {failures} of at most {limit} in a row)"),
+                    (_, None) => write!(out, " (failed start {failures} in a row)"),
+                }
             }
             Fact::GaveUp { failures, last, code } => {
                 let code = self.remap.apply(code);
@@ -222,12 +239,13 @@ impl Speaker {
             }
             Fact::NotStarted { failure, code } => {
                 let code = self.remap.apply(code);
-                let verb = failure.stage.verb();
-                write!(out, "cannot {verb} '{command}': {}; ending with exit code {code}", failure.errno)
+                self.failure(failure, out)?;
+                write!(out, "; ending with exit code {code}")
             }
             Fact::StopAsked { signal } => write!(out, "asked to stop by {signal}"),
             Fact::Forwarded { signal, pid } => write!(out, "forwarded {signal} to '{command}' (pid {pid})"),
-            Fact::Dropped { signal } => write!(out, "dropped {signal}: nobody is to get it now"),
+            Fact::Dropped { signal, by_rule: true } => write!(out, "dropped {signal}, as --rewrite has it"),
+            Fact::Dropped { signal, by_rule: false } => write!(out, "dropped {signal}: '{command}' is not running"),
             Fact::Continued { pid } => {
                 write!(out, "continued '{command}' (pid {pid}), which Ctrl-Z had stopped: nobody could resume it here")
             }
@@ -270,35 +288,31 @@ impl Speaker {
         }
     }
 
-    fn end(
-        &self,
-        pid: Option<crate::pid::Pid>,
-        status: ExitStatus,
-        uptime: Duration,
-        out: &mut impl Write,
-    ) -> fmt::Result {
+    fn end(&self, pid: Option<Pid>, status: ExitStatus, uptime: Duration, out: &mut impl Write) -> fmt::Result {
         write!(out, "'{}'{} {status} after {}", self.command, At(pid), Span(uptime))
     }
 
     /// The fact's own members, each with a comma before it.
     fn fields(&self, fact: &Fact<'_>, out: &mut Line) -> fmt::Result {
-        let mut field = |name: &str, value: u128| write!(out, ",\"{name}\":{value}");
+        let mut field = |name: &str, value: u64| write!(out, ",\"{name}\":{value}");
         match *fact {
             Fact::Started { pid, restarts } => {
                 field("pid", number(pid))?;
                 field("restarts", restarts.into())
             }
             Fact::Ended { pid, status, uptime } => {
-                field("uptime_ms", uptime.as_millis())?;
+                field("uptime_ms", millis(uptime))?;
                 write_end(pid, Some(status), out)
             }
-            Fact::Restarting { trouble, pause, failures, retries } => {
-                field("delay_ms", pause.as_millis())?;
+            Fact::Restarting { trouble, pause, failures, limit } => {
+                field("delay_ms", millis(pause))?;
                 field("failures", failures.into())?;
-                field("retries", retries.into())?;
+                if let Some(limit) = limit {
+                    field("limit", limit.into())?;
+                }
                 match trouble {
                     Trouble::Ended { pid, status, uptime } => {
-                        field("uptime_ms", uptime.as_millis())?;
+                        field("uptime_ms", millis(uptime))?;
                         write_end(pid, Some(status), out)
                     }
                     Trouble::NotStarted(failure) => write!(out, ",\"errno\":{}", failure.errno.raw()),
@@ -319,13 +333,13 @@ impl Speaker {
             Fact::CannotSignal { signal, pid, errno } => {
                 write!(out, ",\"signal\":\"{signal}\",\"pid\":{pid},\"errno\":{}", errno.raw())
             }
-            Fact::StopAsked { signal } | Fact::Dropped { signal } => write!(out, ",\"signal\":\"{signal}\""),
+            Fact::StopAsked { signal } | Fact::Dropped { signal, .. } => write!(out, ",\"signal\":\"{signal}\""),
             Fact::Continued { pid } => field("pid", number(pid)),
             Fact::Killed { pid, grace } => {
-                field("grace_ms", grace.as_millis())?;
+                field("grace_ms", millis(grace))?;
                 write_end(pid, None, out)
             }
-            Fact::LeftoversKilled { grace } => field("grace_ms", grace.as_millis()),
+            Fact::LeftoversKilled { grace } => field("grace_ms", millis(grace)),
             Fact::LeftBehind { pid } => write_end(pid, None, out),
             Fact::Orphan { pid, status } => write_end(Some(pid), Some(status), out),
             Fact::Cannot { errno, .. } => write!(out, ",\"errno\":{}", errno.raw()),
@@ -334,17 +348,22 @@ impl Speaker {
                 write!(out, ",\"outcome\":\"{}\"", outcome.word())?;
                 write_signal(outcome.last(), out)
             }
-            Fact::MessagesDropped { count } => field("count", count.into()),
+            Fact::MessagesDropped { count } => field("count", count),
             Fact::EndingLeftovers | Fact::OthersLeft | Fact::Impossible { .. } => Ok(()),
         }
     }
 }
 
-fn number(pid: crate::pid::Pid) -> u128 {
+fn number(pid: Pid) -> u64 {
     pid.raw().unsigned_abs().into()
 }
 
-fn write_end(pid: Option<crate::pid::Pid>, status: Option<ExitStatus>, out: &mut Line) -> fmt::Result {
+/// In 64 bits, whose digits take less code than those of 128.
+fn millis(span: Duration) -> u64 {
+    span.as_secs().saturating_mul(1000).saturating_add(span.subsec_millis().into())
+}
+
+fn write_end(pid: Option<Pid>, status: Option<ExitStatus>, out: &mut Line) -> fmt::Result {
     if let Some(pid) = pid {
         write!(out, ",\"pid\":{pid}")?;
     }
@@ -362,7 +381,7 @@ fn write_signal(status: Option<ExitStatus>, out: &mut Line) -> fmt::Result {
 }
 
 /// ` (pid 7)`, where there is one.
-struct At(Option<crate::pid::Pid>);
+struct At(Option<Pid>);
 
 impl fmt::Display for At {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

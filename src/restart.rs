@@ -51,8 +51,18 @@ pub(crate) struct Strategy {
     pub(crate) backoff_max: Duration,
 }
 
+impl Strategy {
+    /// How many failed starts in a row are too many; none: there is no such number.
+    pub(crate) fn limit(&self) -> Option<u32> {
+        (!self.start_secs.is_zero()).then(|| self.start_retries.saturating_add(1))
+    }
+}
+
 /// What an end counts as quick against where `--start-secs` is 0.
 const QUICK: Duration = Duration::from_secs(10);
+
+/// An end before this is quick whatever `--start-secs` says: a window of a millisecond would make restarts a busy loop.
+const ALWAYS_QUICK: Duration = Duration::from_millis(100);
 
 /// The shortest pause after a quick end, whatever `--backoff` says: a hundred starts a second are no busy loop.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
@@ -91,7 +101,7 @@ impl History {
         if has_started {
             self.failures = 0;
         }
-        let window = if rules.start_secs.is_zero() { QUICK } else { rules.start_secs };
+        let window = if rules.start_secs.is_zero() { QUICK } else { rules.start_secs.max(ALWAYS_QUICK) };
         if uptime >= window {
             self.quick = 0;
             return Verdict::Again { pause: Duration::ZERO, failures: 0 };
@@ -109,7 +119,7 @@ impl History {
 
     fn failed_start(&mut self, rules: &Strategy, random: u32) -> Verdict {
         self.failures = self.failures.saturating_add(1);
-        if self.failures > rules.start_retries && !rules.start_secs.is_zero() {
+        if rules.limit().is_some_and(|limit| self.failures >= limit) {
             return Verdict::GiveUp { failures: self.failures };
         }
         self.pause(rules, random)

@@ -204,7 +204,7 @@ impl Supervisor {
             return;
         }
         let Some(signal) = self.rewrite.apply(signal) else {
-            out.push(Action::Say(Fact::Dropped { signal }));
+            out.push(Action::Say(Fact::Dropped { signal, by_rule: true }));
             return;
         };
         let queued = matches!(sender, Sender::Process { queued: true });
@@ -214,7 +214,7 @@ impl Supervisor {
             return;
         }
         let Some(pid) = self.child.alive() else {
-            out.push(Action::Say(Fact::Dropped { signal }));
+            out.push(Action::Say(Fact::Dropped { signal, by_rule: false }));
             return;
         };
         let stops = matches!(signal, Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU);

@@ -92,12 +92,17 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// The option as a person would have typed it there: `--grace=5s` or `FRIGATE_GRACE=5s`.
-    pub(crate) fn spell(self, name: &str, value: &str) -> String {
+    /// The option as it is named there: `--grace` or `FRIGATE_GRACE`.
+    pub(crate) fn name(self, option: &str) -> String {
         match self {
-            Self::CommandLine => format!("--{name}={value}"),
-            Self::Environment => format!("{}={value}", variable(name)),
+            Self::CommandLine => ["--", option].concat(),
+            Self::Environment => variable(option),
         }
+    }
+
+    /// The same with its value, as a person would have typed it.
+    pub(crate) fn spell(self, option: &str, value: &str) -> String {
+        [&self.name(option), "=", value].concat()
     }
 }
 

@@ -164,15 +164,20 @@ impl Config {
                 .read(termination_log, "expected a path, or none")?
                 .unwrap_or(TerminationLog::Automatic),
             format: given!(log_format, "log-format").read(format, "expected text or json")?.unwrap_or(Format::Text),
-            verbosity: verbosity(typed)?.or(verbosity(set)?).unwrap_or(Verbosity::Warning),
+            verbosity: verbosity(typed, Source::CommandLine)?
+                .or(verbosity(set, Source::Environment)?)
+                .unwrap_or(Verbosity::Warning),
         })
     }
 }
 
-fn verbosity(options: &Options) -> Result<Option<Verbosity>, Mistake> {
+fn verbosity(options: &Options, source: Source) -> Result<Option<Verbosity>, Mistake> {
     match (options.quiet, options.verbose) {
         (true, 0) => Ok(Some(Verbosity::Error)),
-        (true, _) => Err(Mistake::new("use", "--quiet").because("--verbose was given too; give one of them")),
+        (true, _) => {
+            let why = [&source.name("verbose"), " was given too; give one of them"].concat();
+            Err(Mistake::new("use", &source.name("quiet")).because(&why))
+        }
         (false, 0) => Ok(None),
         (false, 1) => Ok(Some(Verbosity::Info)),
         (false, _) => Ok(Some(Verbosity::Debug)),

@@ -216,7 +216,7 @@ impl Lifecycle {
     fn when_ready(&mut self, event: Event, now: Moment, out: &mut Actions) {
         match event {
             Event::Begin => self.start(now, out),
-            Event::Stop { signal, .. } => self.cancel(signal, now.after(self.rules.grace()), out),
+            Event::Stop { signal, .. } => self.cancel(signal, now, out),
             Event::Swept | Event::Tick => {}
             Event::OthersGone
             | Event::Spawned { .. }
@@ -229,7 +229,7 @@ impl Lifecycle {
     fn when_closing(&mut self, until: Moment, killed: bool, event: Event, now: Moment, out: &mut Actions) {
         match event {
             Event::OthersGone => self.spawn(out),
-            Event::Stop { signal, .. } => self.cancel(signal, now.after(self.rules.grace()), out),
+            Event::Stop { signal, .. } => self.cancel(signal, now, out),
             Event::Tick if now < until => {}
             Event::Tick if killed => {
                 out.push(Action::Say(Fact::OthersLeft));
@@ -272,7 +272,7 @@ impl Lifecycle {
                 if held_terminal && status.looks_interrupted() {
                     self.say_ended(status, since, now, out);
                     let stop = if status.code() == 128 + Signal::INT.number() { Signal::INT } else { Signal::QUIT };
-                    self.cancel(stop, now.after(self.rules.grace()), out);
+                    self.cancel(stop, now, out);
                 } else {
                     self.decide(status, since, now, out);
                 }
@@ -300,7 +300,9 @@ impl Lifecycle {
                 self.end_stop(stopping, now, out);
             }
             Event::SpawnFailed(failure) if failure.is_for_now() => self.end_stop(stopping, now, out),
-            Event::SpawnFailed(failure) => self.end(Outcome::NotStarted(failure), until, out),
+            Event::SpawnFailed(failure) => {
+                self.end(Outcome::NotStarted(failure), if killed { now } else { until }, killed, out);
+            }
             Event::Stop { signal, queued } if !killed => self.send_stop(signal, queued, out),
             Event::Tick if now < until => {}
             Event::Tick if killed => {
@@ -329,12 +331,12 @@ impl Lifecycle {
             Event::Tick => self.tick_between(start_at, remains, now, out),
             // The leftovers of the former group keep the grace period that they were given.
             Event::Stop { signal, .. } => {
-                let kill_at = match remains {
-                    Remains::Gone => now.after(self.rules.grace()),
-                    Remains::Ending { until, .. } => until,
-                    Remains::Killed { .. } => now,
+                let (kill_at, killed) = match remains {
+                    Remains::Gone => (now.after(self.rules.grace()), self.rules.kill),
+                    Remains::Ending { until, .. } => (until, self.rules.kill),
+                    Remains::Killed { .. } => (now, true),
                 };
-                self.cancel(signal, kill_at, out);
+                self.end(Outcome::Cancel { last: self.last, stop: signal }, kill_at, killed, out);
             }
             Event::Swept => {}
             Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::SpawnFailed(_) | Event::Ended { .. } => {
@@ -421,11 +423,11 @@ impl Lifecycle {
     fn obey(&mut self, verdict: Verdict, trouble: Trouble, outcome: Outcome, now: Moment, out: &mut Actions) {
         let kill_at = now.after(self.rules.grace());
         match verdict {
-            Verdict::Finish => self.end(outcome, kill_at, out),
+            Verdict::Finish => self.end(outcome, kill_at, self.rules.kill, out),
             Verdict::GiveUp { failures } => {
                 let outcome = Outcome::GaveUp { last: self.last };
                 out.push(Action::Say(Fact::GaveUp { failures, last: self.last, code: outcome.code() }));
-                self.end(outcome, kill_at, out);
+                self.end(outcome, kill_at, self.rules.kill, out);
             }
             Verdict::Again { pause, failures } => {
                 let limit = self.rules.strategy.limit();
@@ -437,26 +439,25 @@ impl Lifecycle {
         }
     }
 
-    /// The end by a stop.
-    fn cancel(&mut self, stop: Signal, kill_at: Moment, out: &mut Actions) {
-        self.end(Outcome::Cancel { last: self.last, stop }, kill_at, out);
+    /// The end by a stop while no child had to be killed for it.
+    fn cancel(&mut self, stop: Signal, now: Moment, out: &mut Actions) {
+        let outcome = Outcome::Cancel { last: self.last, stop };
+        self.end(outcome, now.after(self.rules.grace()), self.rules.kill, out);
     }
 
     /// The end of a child that was asked to stop: what is left has the rest of the grace period.
     fn end_stop(&mut self, stopping: Stopping, now: Moment, out: &mut Actions) {
-        let killed = stopping.killed;
-        self.cancel(stopping.asked, if killed { now } else { stopping.until }, out);
-        if let State::Ended(finish) = &mut self.state {
-            finish.killed = killed;
-        }
+        let Stopping { asked, until, killed, .. } = stopping;
+        let outcome = Outcome::Cancel { last: self.last, stop: asked };
+        self.end(outcome, if killed { now } else { until }, killed, out);
     }
 
-    fn end(&mut self, outcome: Outcome, kill_at: Moment, out: &mut Actions) {
+    fn end(&mut self, outcome: Outcome, kill_at: Moment, killed: bool, out: &mut Actions) {
         if let Outcome::NotStarted(failure) = outcome {
             out.push(Action::Say(Fact::NotStarted { failure, code: outcome.code() }));
         }
         self.release(out);
-        self.state = State::Ended(Finish { outcome, kill_at, killed: self.rules.kill });
+        self.state = State::Ended(Finish { outcome, kill_at, killed });
     }
 
     fn release(&mut self, out: &mut Actions) {

@@ -24,7 +24,26 @@ impl Line {
     /// Takes `tail` in any case, at the cost of what came last.
     pub(crate) fn end_with(&mut self, tail: &str) {
         self.len = self.len.min(LIMIT - tail.len());
+        // Back to the beginning of a character: all its other bytes begin with 10 in binary.
+        while self.bytes.get(self.len).is_some_and(|byte| byte & 0xc0 == 0x80) && self.len > 0 {
+            self.len -= 1;
+        }
         let _ = self.write_str(tail);
+    }
+}
+
+/// A text as `push_printable` would have it.
+pub(crate) struct Printable<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, c) in self.0.chars().enumerate() {
+            if count == 300 {
+                return out.write_str("...");
+            }
+            if c.is_control() { write!(out, "{}", c.escape_default())? } else { out.write_char(c)? }
+        }
+        Ok(())
     }
 }
 

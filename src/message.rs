@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::errno::Errno;
 use crate::fact::{Fact, Level, Trouble};
-use crate::line::{Escaped, Line, push_printable};
+use crate::line::{Escaped, Line, Printable, push_printable};
 use crate::pid::Pid;
 use crate::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::timestamp;
@@ -274,7 +274,9 @@ impl Speaker {
             Fact::CannotSignal { signal, pid, errno } => {
                 write!(out, "cannot send {signal} to '{command}' (pid {pid}): {errno}; going on without")
             }
-            Fact::Cannot { verb, object, errno, then } => write!(out, "cannot {verb} '{object}': {errno}; {then}"),
+            Fact::Cannot { verb, object, errno, then } => {
+                write!(out, "cannot {verb} '{}': {errno}; {then}", Printable(object))
+            }
             Fact::MessagesDropped { count } => {
                 write!(out, "cannot write to 'standard error': it was full; {count} messages were dropped")
             }

@@ -141,7 +141,10 @@ impl Supervisor {
         match event {
             Event::Begin => self.child_step(lifecycle::Event::Begin, now, out),
             Event::OthersGone => self.child_step(lifecycle::Event::OthersGone, now, out),
-            Event::Spawned { pid } => self.child_step(lifecycle::Event::Spawned { pid }, now, out),
+            Event::Spawned { pid } => {
+                self.stop_was_forwarded = false;
+                self.child_step(lifecycle::Event::Spawned { pid }, now, out);
+            }
             Event::SpawnFailed(failure) => self.child_step(lifecycle::Event::SpawnFailed(failure), now, out),
             Event::GroupGone => self.child_step(lifecycle::Event::GroupGone, now, out),
             Event::Ended { status, held_terminal } => {
@@ -217,8 +220,12 @@ impl Supervisor {
             out.push(Action::Say(Fact::Dropped { signal, by_rule: false }));
             return;
         };
-        let stops = matches!(signal, Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU);
-        self.stop_was_forwarded = stops && sender != Sender::Kernel;
+        if matches!(signal, Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU) {
+            self.stop_was_forwarded = sender != Sender::Kernel;
+        }
+        if signal == Signal::CONT {
+            self.stop_was_forwarded = false;
+        }
         if signal == Signal::CONT && self.surroundings.terminal {
             out.push(Action::GiveTerminal { and_continue: false });
         }

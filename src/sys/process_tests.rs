@@ -1,1 +1,157 @@
+use proptest::prelude::*;
 
+use super::{Others, Proc, last_component, number, parse_stat};
+use crate::pid::Pid;
+use crate::sys::startup::own_pid;
+
+/// A line of `/proc/pid/stat` as the kernel writes it, less the fields behind the start time that nobody reads.
+fn stat(name: &[u8], parent: &str, started: &str) -> Vec<u8> {
+    let behind = format!(
+        " S {parent} 4242 4242 34816 4242 4194560 1 2 3 4 5 6 7 8 20 0 1 0 {started} 2375680 160 18446744073709551615\n"
+    );
+    [b"4242 (", name, b")", behind.as_bytes()].concat()
+}
+
+#[test]
+fn the_parent_and_the_start_time_are_found_behind_any_name() {
+    let names: [&[u8]; 14] = [
+        b"sh",
+        b"",
+        b" ",
+        b")",
+        b"(",
+        b"a b",
+        b"a) S 1 (b",
+        b"a) R 1 1 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 99 (",
+        b")) Z 0 0 0 (",
+        b"(sd-pam)",
+        b"new\nline",
+        b"4243 (x) S 1",
+        b"\xff\xfe)",
+        b"a) S 77 88",
+    ];
+    for name in names {
+        let name_text = String::from_utf8_lossy(name);
+        assert_eq!(parse_stat(&stat(name, "17", "123456")), Some((17, 123_456)), "{name_text}");
+    }
+}
+
+#[test]
+fn the_largest_numbers_of_the_kernel_fit() {
+    assert_eq!(parse_stat(&stat(b"x", "4194304", "18446744073709551615")), Some((4_194_304, u64::MAX)));
+    // PID 1 and kernel threads, and children of another namespace, have no parent here.
+    assert_eq!(parse_stat(&stat(b"x", "0", "0")), Some((0, 0)));
+}
+
+#[test]
+fn what_is_no_stat_line_is_nobody() {
+    let table: [&[u8]; 9] = [
+        b"",
+        b"\n",
+        b")",
+        b"4242 (sh",
+        b"4242 (sh)",
+        b"4242 (sh) S",
+        b"4242 (sh) S 1",
+        b"4242 (sh) S 1 2 3",
+        b"4242 sh S 1 4242 4242 34816 4242 4194560 1 2 3 4 5 6 7 8 20 0 1 0 5 0",
+    ];
+    for line in table {
+        assert_eq!(parse_stat(line), None, "{}", String::from_utf8_lossy(line));
+    }
+    for (parent, started) in [("-1", "5"), ("x", "5"), ("1", "x"), ("99999999999", "5"), ("1", "18446744073709551616")]
+    {
+        assert_eq!(parse_stat(&stat(b"sh", parent, started)), None, "{parent}, {started}");
+    }
+}
+
+#[test]
+fn a_line_cut_short_behind_the_start_time_will_do() {
+    let line = stat(b"a) S 1 (b", "17", "123456");
+    let at = line.windows(7).position(|bytes| bytes == b" 123456").map(|at| at + 7);
+    let cut = at.and_then(|at| line.get(..at)).unwrap_or_default();
+    assert_eq!(parse_stat(cut), Some((17, 123_456)));
+}
+
+#[test]
+fn the_last_component_is_what_follows_the_last_slash() {
+    let table: [(&[u8], &[u8]); 8] = [
+        (b"sh", b"sh"),
+        (b"/bin/sh", b"sh"),
+        (b"./sh", b"sh"),
+        (b"dir/", b""),
+        (b"/", b""),
+        (b"", b""),
+        (b"-sh", b"-sh"),
+        (b"/a\xff/\xfe", b"\xfe"),
+    ];
+    for (path, expected) in table {
+        assert_eq!(last_component(path), expected, "{}", String::from_utf8_lossy(path));
+    }
+}
+
+#[test]
+fn a_number_is_digits_that_fit() {
+    let table: [(&[u8], Option<u64>); 8] = [
+        (b"0", Some(0)),
+        (b"4242", Some(4242)),
+        (b"18446744073709551615", Some(u64::MAX)),
+        (b"18446744073709551616", None),
+        (b"", None),
+        (b"-1", None),
+        (b"self", None),
+        (b"1 ", None),
+    ];
+    for (digits, expected) in table {
+        assert_eq!(number(digits), expected, "{}", String::from_utf8_lossy(digits));
+    }
+}
+
+/// The kernel's own line, which no example can stand for: this very process, as `/proc` shows it.
+#[test]
+fn this_process_sees_itself_in_proc() {
+    let own = own_pid();
+    let seen = own.and_then(|own| Proc::open(own).ok()).and_then(|root| root.look(own?));
+    assert_eq!(seen.map(|process| process.pid), own);
+    let parent = i32::try_from(std::os::unix::process::parent_id()).ok();
+    assert_eq!(seen.map(|process| process.parent), parent);
+    assert!(seen.is_some_and(|process| process.started > 0));
+}
+
+#[test]
+fn a_proc_of_other_numbers_is_refused() {
+    let somebody_else = own_pid().and_then(|own| Pid::new(own.raw() + 1));
+    assert!(somebody_else.is_some_and(|pid| Proc::open(pid).is_err()));
+}
+
+#[test]
+fn this_process_is_never_one_of_the_others_of_its_name() {
+    let own = own_pid();
+    let name = std::env::current_exe().ok();
+    let name = name.as_deref().and_then(std::path::Path::file_name).map(std::ffi::OsStr::as_encoded_bytes);
+    let (Some(own), Some(name)) = (own, name) else { unreachable!("a process has an id and a name") };
+    assert!(Proc::open(own).is_ok_and(|root| root.is_named(own, name)), "it has that name");
+    let others = Others::find(name, own);
+    assert!(others.is_ok_and(|others| others.0.iter().all(|(pid, _)| *pid != own)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_name_hides_the_parent(
+        name in prop::collection::vec(1..=255_u8, 0..16),
+        parent in 0..4_194_304_i32,
+        started in any::<u64>(),
+    ) {
+        let line = stat(&name, &parent.to_string(), &started.to_string());
+        prop_assert_eq!(parse_stat(&line), Some((parent, started)));
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(line in prop::collection::vec(any::<u8>(), 0..200), near in "[0-9 ()S-]{0,120}") {
+        let _ = (parse_stat(&line), parse_stat(near.as_bytes()), number(&line));
+        let last = last_component(&line);
+        prop_assert!(line.ends_with(last) && !last.contains(&b'/'));
+    }
+}

@@ -10,13 +10,13 @@ use crate::event_loop::{EventLoop, Place};
 use crate::fact::Fact;
 use crate::message::{self, Speaker};
 use crate::pid::Pid;
-use crate::report::{self, Reporter};
+use crate::report::Reporter;
 use crate::restart::Restart;
 use crate::supervisor::Surroundings;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Environment, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings};
-use crate::sys::{clock, descriptors, process, terminal};
+use crate::sys::{clock, descriptors, output, process, terminal};
 use crate::termination;
 
 /// The exit code of frigate's own errors.
@@ -58,20 +58,12 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
 }
 
 fn print(text: &str) -> u8 {
-    let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        match rustix::io::write(rustix::stdio::stdout(), rest) {
-            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return REFUSED,
-        }
-    }
-    0
+    if output::to_stdout(text) { 0 } else { REFUSED }
 }
 
 /// Says why nothing was started, on standard error and in the termination log.
 fn refuse(mistake: &Mistake, log: &TerminationLog) -> u8 {
-    report::write_line(&message::refusal(&mistake.text, mistake.format, clock::wall()));
+    output::to_stderr(message::refusal(&mistake.text, mistake.format, clock::wall()).as_bytes());
     let _ = termination::write(log, &message::refusal_termination(&mistake.text));
     REFUSED
 }
@@ -123,8 +115,7 @@ fn absolute(log: TerminationLog) -> Result<TerminationLog, Mistake> {
     match log {
         TerminationLog::Path(path) if !path.starts_with('/') => {
             let mistake = || Mistake::new("use", &format!("--termination-log={path}"));
-            let here = rustix::process::getcwd(Vec::new())
-                .map_err(|error| mistake().because(&crate::sys::errno(error).to_string()))?;
+            let here = startup::directory().map_err(|errno| mistake().because(&errno.to_string()))?;
             let here = here.into_string().map_err(|_| mistake().because("the directory's name is not valid UTF-8"))?;
             Ok(TerminationLog::Path(format!("{here}/{path}")))
         }

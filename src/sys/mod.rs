@@ -10,6 +10,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod descriptors;
+pub(crate) mod output;
 pub(crate) mod process;
 pub(crate) mod reap;
 pub(crate) mod signals;

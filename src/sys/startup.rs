@@ -68,6 +68,11 @@ pub(crate) fn become_subreaper() -> Result<(), Errno> {
     rustix::process::set_child_subreaper(own_pid().and_then(super::rustix_pid)).map_err(super::errno)
 }
 
+/// The current directory's path.
+pub(crate) fn directory() -> Result<std::ffi::CString, Errno> {
+    rustix::process::getcwd(Vec::new()).map_err(super::errno)
+}
+
 pub(crate) fn own_pid() -> Option<Pid> {
     Pid::new(nix::unistd::getpid().as_raw())
 }

@@ -1,0 +1,68 @@
+//! Standard output, standard error, and small files: whole messages, written in one call.
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::io::{Errno, IoSlice, ReadWriteFlags, pwritev2, write};
+use rustix::stdio::{stderr, stdout};
+use rustix::time::Timespec;
+
+use crate::errno;
+
+/// Writes what was asked for to standard output, however long its reader takes; false: it cannot be written.
+pub(crate) fn to_stdout(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match write(stdout(), rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+/// Writes a line to standard error if that takes it at once; false: it does not, or nobody reads it.
+///
+/// The description behind it is shared with the child and others, so that making it non-blocking would change it under
+/// them. A look before the write (`poll(2)`) is no promise, since another writer may be quicker: `RWF_NOWAIT` is, on pipes
+/// since Linux 6.4. A regular file is always ready, and is written to as it is. A line is shorter than `PIPE_BUF`: a pipe
+/// takes all of it or nothing.
+pub(crate) fn to_stderr(line: &[u8]) -> bool {
+    let fd = stderr();
+    let mut look = [PollFd::new(&fd, PollFlags::OUT)];
+    let ready = poll(&mut look, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(1);
+    let flags = look.first().map_or(PollFlags::NVAL, PollFd::revents);
+    // A pipe without a reader is writable by poll's lights, and a write to it would raise SIGPIPE.
+    if !ready || !flags.contains(PollFlags::OUT) || flags.intersects(PollFlags::ERR | PollFlags::NVAL | PollFlags::HUP)
+    {
+        return false;
+    }
+    if fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo) {
+        // -1: at the current position, as write(2).
+        match pwritev2(fd, &[IoSlice::new(line)], u64::MAX, ReadWriteFlags::NOWAIT) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
+            result => return result.is_ok(),
+        }
+    }
+    write(fd, line).is_ok()
+}
+
+/// Never a terminal to be controlled by, never a FIFO to wait for.
+const FLAGS: OFlags = OFlags::WRONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+
+/// Writes to a regular file that exists and is empty; does nothing to any other.
+pub(crate) fn fill_empty(path: &str, content: &[u8]) {
+    if let Ok(file) = open(path, FLAGS, Mode::empty())
+        && fstat(&file)
+            .is_ok_and(|stat| stat.st_size == 0 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+    {
+        let _ = write(&file, content);
+    }
+}
+
+/// Makes a file hold that and nothing else; a new one is readable by all.
+pub(crate) fn replace(path: &str, content: &[u8]) -> Result<(), errno::Errno> {
+    let flags = FLAGS.union(OFlags::CREATE).union(OFlags::TRUNC);
+    let written = open(path, flags, Mode::from_raw_mode(0o644)).and_then(|file| write(&file, content));
+    written.map(|_| ()).map_err(super::errno)
+}

@@ -466,13 +466,12 @@ fn a_stopped_child_meets_one_rule_in_every_surrounding() {
                     let by_process = asked_by.is_some_and(|sender| sender != Sender::Kernel);
                     let wants_terminal = signal == Signal::TTIN || signal == Signal::TTOU;
                     let expected = match (terminal, resumable) {
-                        (false, _) => "",
                         (true, _) if wants_terminal && foreground == Foreground::Frigate => {
                             "GiveTerminal { and_continue: true }"
                         }
                         (true, true) => "TakeTerminal; Suspend",
                         (true, false) if signal == TSTP && !by_process => "say continued; send CONT",
-                        (true, false) => "",
+                        (false, _) | (true, false) => "",
                     };
                     let actions = frigate.told(stopped_by(signal, foreground));
                     let case = format!("{terminal}, {resumable}, {foreground:?}, {signal}, {asked_by:?}");
@@ -501,6 +500,16 @@ fn a_stop_that_a_process_asked_for_stays_wanted_when_another_signal_comes_before
         (0, received(TSTP, PROCESS), "say forwarded; send TSTP"),
         (0, received(signal("USR1"), PROCESS), "say forwarded; send USR1"),
         (1, stopped_by(TSTP, Foreground::Child), ""),
+    ]);
+}
+
+#[test]
+fn a_continuation_takes_back_what_a_forwarded_stop_announced() {
+    let given = "GiveTerminal { and_continue: false }; say forwarded; send CONT";
+    Frigate::running("", AS_INIT).play(&[
+        (0, received(TSTP, PROCESS), "say forwarded; send TSTP"),
+        (1, received(Signal::CONT, PROCESS), given),
+        (2, stopped_by(TSTP, Foreground::Child), "say continued; send CONT"),
     ]);
 }
 

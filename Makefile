@@ -1,0 +1,21 @@
+# Every target is one command, given in full here and in the README.
+
+# The largest size of dist/frigate in bytes: "make dist MAX_BYTES=100000" sets another one.
+MAX_BYTES = 131072
+
+.PHONY: dist test image bench clean
+
+dist:
+	tools/dist $(MAX_BYTES)
+
+test:
+	cargo test
+
+image:
+	docker build -t frigate .
+
+bench: dist
+	tools/bench dist/frigate
+
+clean:
+	rm -rf target dist

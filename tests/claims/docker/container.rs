@@ -1,0 +1,231 @@
+//! An engine, its images, and one container of a trial.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long anything in a container may take. An engine that starts six containers at once on a loaded machine is slow, and
+/// only what hangs is to fail.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// In place of the image's entrypoint, where a trial gives options of its own.
+pub const BARE: &str = "--entrypoint=frigate";
+
+/// A file of `tests/docker`.
+pub fn script(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "docker", name].iter().collect()
+}
+
+/// The images of this run.
+pub struct Images {
+    /// The project's own: one file.
+    pub project: String,
+    /// The servers, with frigate copied out of the project's image.
+    pub servers: String,
+}
+
+/// Makes the images when the first trial asks for them.
+#[track_caller]
+pub fn images() -> &'static Images {
+    static IMAGES: OnceLock<Result<Images, String>> = OnceLock::new();
+    let images = IMAGES.get_or_init(|| {
+        let made = Command::new(script("images")).output().map_err(|error| error.to_string())?;
+        let names = String::from_utf8_lossy(&made.stdout);
+        match names.lines().collect::<Vec<_>>()[..] {
+            [project, servers] if made.status.success() => {
+                Ok(Images { project: project.to_owned(), servers: servers.to_owned() })
+            }
+            _ => Err(format!("{}\n{}", made.status, String::from_utf8_lossy(&made.stderr))),
+        }
+    });
+    images.as_ref().unwrap_or_else(|error| panic!("no images: {error}"))
+}
+
+/// Polls until the condition holds.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < until, "waited {DEADLINE:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A Docker engine, by its address.
+#[derive(Clone, Default)]
+pub struct Engine {
+    /// `None`: the machine's own.
+    pub host: Option<String>,
+}
+
+impl Engine {
+    /// The client with these words, ready to be started.
+    pub fn command(&self, words: &[&str]) -> Command {
+        // Nothing here takes as long as this; a client that waits for an engine in vain would hold up the whole run.
+        let mut command = Command::new("timeout");
+        command.args(["--foreground", "--kill-after=10", "180", "docker"]).args(words);
+        command.envs(self.host.iter().map(|host| ("DOCKER_HOST", host)));
+        command
+    }
+
+    /// Runs the client to its end.
+    pub fn call(&self, words: &[&str]) -> Output {
+        self.command(words).output().expect("timeout and docker are there")
+    }
+
+    /// Runs the client, which must succeed, and returns what it printed.
+    #[track_caller]
+    pub fn ok(&self, words: &[&str]) -> String {
+        let output = self.call(words);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "docker {}: {}\n{out}{err}", words.join(" "), output.status);
+        out.trim_end().to_owned()
+    }
+}
+
+/// What a container wrote.
+#[derive(Debug)]
+pub struct Logs {
+    pub out: String,
+    pub err: String,
+}
+
+impl Logs {
+    /// What frigate said.
+    pub fn messages(&self) -> Vec<&str> {
+        self.err.lines().filter(|line| line.starts_with("frigate: ")).collect()
+    }
+}
+
+/// A container of one trial, removed with it.
+pub struct Container {
+    engine: Engine,
+    pub name: String,
+}
+
+impl Container {
+    /// Starts the image with the servers: the engine's options, then the words behind the image's name.
+    #[track_caller]
+    pub fn start(options: &[&str], words: &[&str]) -> Self {
+        Self::start_on(&Engine::default(), &images().servers, options, words)
+    }
+
+    /// Starts an image on an engine.
+    #[track_caller]
+    pub fn start_on(engine: &Engine, image: &str, options: &[&str], words: &[&str]) -> Self {
+        let container = Self::unstarted(engine);
+        let fixed = ["run", "--detach", "--name", &container.name];
+        // A network of its own that leads nowhere, unless the trial says another one.
+        let network: &[&str] =
+            if options.iter().any(|option| option.starts_with("--network")) { &[] } else { &["--network=none"] };
+        engine.ok(&[&fixed, network, options, &[image], words].concat());
+        container
+    }
+
+    /// A name to be used in a client's call, whatever comes of it.
+    pub fn unstarted(engine: &Engine) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { engine: engine.clone(), name: format!("frigate-test-{}-{number}", std::process::id()) }
+    }
+
+    /// Runs a program in it, which must succeed, and returns what it printed.
+    #[track_caller]
+    pub fn exec(&self, words: &[&str]) -> String {
+        self.engine.ok(&[&["exec", &self.name], words].concat())
+    }
+
+    /// Runs a program in it, and leaves it running.
+    #[track_caller]
+    pub fn exec_detached(&self, options: &[&str], words: &[&str]) {
+        self.engine.ok(&[&["exec", "--detach"], options, &[&self.name], words].concat());
+    }
+
+    /// Runs a program in it that may fail.
+    pub fn try_exec(&self, words: &[&str]) -> Option<String> {
+        let output = self.engine.call(&[&["exec", &self.name], words].concat());
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// The pid, inside the container, of the protected child: the one child of PID 1 but for orphans.
+    #[track_caller]
+    pub fn child(&self) -> String {
+        eventually("one child of PID 1", || {
+            let children = self.try_exec(&["ps", "-o", "pid=", "--ppid", "1"])?;
+            let mut children = children.split_whitespace();
+            let child = children.next()?.to_owned();
+            children.next().is_none().then_some(child)
+        })
+    }
+
+    /// What it wrote so far.
+    #[track_caller]
+    pub fn logs(&self) -> Logs {
+        let output = self.engine.call(&["logs", &self.name]);
+        assert!(output.status.success(), "no logs of {}: {}", self.name, String::from_utf8_lossy(&output.stderr));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Logs { out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// Waits until it has written this.
+    #[track_caller]
+    pub fn wait_log(&self, text: &str) {
+        eventually(&format!("{text:?} in the logs"), || {
+            let Logs { out, err } = self.logs();
+            (out.contains(text) || err.contains(text)).then_some(())
+        });
+    }
+
+    /// Waits for its end and returns its exit code.
+    #[track_caller]
+    pub fn wait(&self) -> i32 {
+        self.engine.ok(&["wait", &self.name]).parse().expect("docker wait prints the exit code")
+    }
+
+    /// Sends it a signal, by name.
+    #[track_caller]
+    pub fn kill(&self, signal: &str) {
+        self.engine.ok(&["kill", "--signal", signal, &self.name]);
+    }
+
+    /// Stops it as `docker stop` does, and returns its exit code. The engine's patience is longer than frigate's, so that
+    /// what ends the container is frigate and never the engine.
+    #[track_caller]
+    pub fn stop(&self) -> i32 {
+        self.engine.ok(&["stop", "--time", "100", &self.name]);
+        self.wait()
+    }
+
+    /// Starts it once more, after its end.
+    #[track_caller]
+    pub fn start_again(&self) {
+        self.engine.ok(&["start", &self.name]);
+    }
+
+    /// Everything that helps to understand a failure.
+    fn describe(&self) -> String {
+        let mut text = format!("--- container {}", self.name);
+        for words in [&["inspect", "--format={{json .State}}"][..], &["top"], &["logs"]] {
+            let output = self.engine.call(&[words, &[&self.name]].concat());
+            let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let _infallible = write!(text, "\n--- {}:\n{out}{err}", words.join(" "));
+        }
+        text
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.describe());
+        }
+        // A trial that only borrowed the name has nothing to remove, and that is no failure.
+        self.engine.call(&["rm", "--force", "--volumes", &self.name]);
+    }
+}

@@ -1,0 +1,154 @@
+//! The Compose file and the pod manifest of `examples/`, run as they are.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::Claim;
+use super::container::{Container, Engine, eventually, images};
+
+pub const COMPOSE: &[Claim] = &[("docker::compose_example_serves_survives_a_crash_and_stops", compose)];
+pub const KUBERNETES: &[Claim] = &[("docker::pod_example_serves_survives_a_crash_and_stops", pod)];
+
+fn example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// Ends the main process of nginx from the side.
+const CRASH: &str = "kill -KILL $(ps -o pid= --ppid 1 | head -n 1)";
+const ASK: &str = "curl --silent --fail localhost:80";
+
+/// A program with the same words before all of its arguments, in every call.
+struct Tool {
+    program: &'static str,
+    before: Vec<String>,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Tool {
+    fn call(&self, words: &[&str]) -> Output {
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=10", "180", self.program]).args(&self.before).args(words);
+        command.envs(self.environment.iter().cloned()).output().expect("timeout is there")
+    }
+
+    #[track_caller]
+    fn ok(&self, words: &[&str]) -> String {
+        let output = self.call(words);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{} {words:?}: {}\n{out}{err}", self.program, output.status);
+        out.trim_end().to_owned()
+    }
+}
+
+/// Takes the project down however the trial ends.
+struct Project(Tool);
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        self.0.call(&["down", "--volumes", "--timeout=1"]);
+    }
+}
+
+fn compose() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let other = directory.path().join("override.yaml");
+    let name = format!("frigate-test-{}", std::process::id());
+    // What only a test changes: images that are on this machine, a name that is its own, and no network.
+    let text_of_override = format!(
+        "services:\n  web:\n    image: {name}-web\n    network_mode: none\n    build:\n      args:\n        \
+         FRIGATE: {}\n        NGINX: {}\n",
+        images().project,
+        images().servers
+    );
+    std::fs::write(&other, text_of_override).expect("a file");
+    let file = example("compose/compose.yaml");
+    let before = ["-p", &name, "-f", text(&file), "-f", text(&other)];
+    let project = Project(Tool {
+        program: "docker-compose",
+        before: before.map(str::to_owned).to_vec(),
+        environment: vec![("DOCKER_BUILDKIT", "0".to_owned()), ("COMPOSE_DOCKER_CLI_BUILD", "0".to_owned())],
+    });
+    let Project(tool) = &project;
+    tool.ok(&["config", "--quiet"]);
+    tool.ok(&["up", "--build", "--detach"]);
+    let engine = Engine::default();
+    let id = tool.ok(&["ps", "--quiet", "web"]);
+    let ask = || engine.call(&["exec", &id, "sh", "-c", ASK]).status.success().then_some(());
+    eventually("the first answer", ask);
+    engine.ok(&["exec", &id, "sh", "-c", CRASH]);
+    let log = || String::from_utf8(engine.call(&["logs", &id]).stderr).expect("UTF-8");
+    eventually("the restart, as JSON", || log().contains("\"event\":\"restart").then_some(()));
+    eventually("the next answer", ask);
+    tool.ok(&["stop"]);
+    assert_eq!(engine.ok(&["inspect", "--format={{.State.ExitCode}}", &id]), "0", "{}", log());
+    drop(project);
+    engine.call(&["image", "rm", "--no-prune", &format!("{name}-web")]);
+}
+
+/// The pod is taken down however the trial ends.
+struct Pod {
+    podman: Tool,
+    manifest: PathBuf,
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        self.podman.call(&["play", "kube", "--down", text(&self.manifest)]);
+        self.podman.call(&["rm", "--all", "--force", "--time=0"]);
+        self.podman.call(&["rmi", "--all", "--force"]);
+        // podman leaves its empty groups behind; one that holds anybody's processes cannot be removed.
+        for hierarchy in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+            let parent = hierarchy.path().join("libpod_parent");
+            let groups = std::fs::read_dir(&parent).into_iter().flatten().flatten().map(|group| group.path());
+            for group in groups.chain([parent.clone()]) {
+                let _kept = std::fs::remove_dir(group);
+            }
+        }
+    }
+}
+
+fn pod() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| text(&directory.path().join(name)).to_owned();
+    // Limits that this process may set, the runtime that takes the older cgroups, and nothing outside of the directory.
+    let configuration = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\nnetns = \"none\"\n\
+                         [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\n";
+    std::fs::write(path("containers.conf"), configuration).expect("a file");
+    let before =
+        ["--root", &path("root"), "--runroot", &path("run"), "--tmpdir", &path("tmp"), "--storage-driver", "vfs"];
+    let podman = Tool {
+        program: "podman",
+        before: before.map(str::to_owned).to_vec(),
+        environment: vec![("CONTAINERS_CONF", path("containers.conf"))],
+    };
+
+    // nginx and what it needs, without the rest of its image: podman would copy all of that for each layer.
+    let pack = "set -e; f() { command -v $1; ldd $(command -v $1) | grep -o '/[^ ]*'; }; \
+                { for p in nginx curl ps sh head; do f $p; done; echo /usr/local/bin/frigate; } | sort -u | \
+                tar -ch -T - /etc/nginx /usr/share/nginx /var/log/nginx /var/lib/nginx /var/www \
+                /etc/passwd /etc/group /etc/nsswitch.conf";
+    let donor = Container::start(&["--entrypoint=bash"], &["-c", &format!("({pack}) >/tmp/image.tar")]);
+    assert_eq!(donor.wait(), 0, "{:#?}", donor.logs());
+    Engine::default().ok(&["cp", &format!("{}:/tmp/image.tar", donor.name), &path("image.tar")]);
+    let search = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    podman.ok(&["import", "--quiet", "--change", search, &path("image.tar"), "localhost/web-behind-frigate:latest"]);
+
+    let pod = Pod { podman, manifest: example("kubernetes/pod.yaml") };
+    let podman = &pod.podman;
+    podman.ok(&["play", "kube", "--network=none", text(&pod.manifest)]);
+    let ask = || podman.call(&["exec", "web-web", "sh", "-c", ASK]).status.success().then_some(());
+    eventually("the first answer", ask);
+    podman.ok(&["exec", "web-web", "sh", "-c", CRASH]);
+    let log = || {
+        let logs = podman.call(&["logs", "web-web"]);
+        String::from_utf8_lossy(&[logs.stdout, logs.stderr].concat()).into_owned()
+    };
+    eventually("the restart, as JSON", || log().contains("\"event\":\"restart").then_some(()));
+    eventually("the next answer", ask);
+    podman.ok(&["stop", "--time=60", "web-web"]);
+    assert_eq!(podman.ok(&["inspect", "--format={{.State.ExitCode}}", "web-web"]), "0", "{}", log());
+}

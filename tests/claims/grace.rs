@@ -1,0 +1,149 @@
+//! Chapter 7: stopping.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+
+use crate::support::{Frigate, eventually, note, procfs, scenario};
+
+/// Lists the scenarios.
+pub fn trials(out: &mut Vec<Trial>) {
+    scenario("grace::a_child_that_ends_within_its_grace_period_is_not_killed").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; wait TERM; nap 500; say clean; exit 4").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        let ended = frigate.wait();
+        ended.expect_code(4).expect_silence();
+        assert!(ended.out.contains("clean"), "{ended:#?}");
+    });
+
+    scenario("grace::at_the_end_of_the_grace_period_comes_kill").run(out, |mode| {
+        for (words, grace) in [("300ms", 300), ("0.3", 300), ("0.3s", 300), ("0.005m", 300), ("0.0001h", 360)] {
+            let frigate = Frigate::new(mode).option("--grace").option(words).puppet("say ready; pause").spawn();
+            frigate.wait_line("ready");
+            let asked = Instant::now();
+            frigate.kill(libc::SIGTERM);
+            let ended = frigate.wait();
+            let took = asked.elapsed();
+            ended.expect_code(137).expect_nothing_left();
+            assert!(took >= Duration::from_millis(grace), "{words} took {took:?}");
+            note(format!("--grace {words}: killed {took:?} after the stop signal"));
+        }
+    });
+
+    scenario("grace::one_line_says_that_it_was_killed").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--grace=100ms").puppet("say ready; pause").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        let ended = frigate.wait();
+        assert_eq!(ended.messages().len(), 1, "{ended:#?}");
+        assert!(ended.err.contains("KILL"), "{ended:#?}");
+    });
+
+    scenario("grace::a_grace_period_of_0_kills_right_after_the_stop_signal").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--grace=0").puppet("say ready; pause").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(137).expect_nothing_left();
+    });
+
+    scenario("grace::further_stop_signals_are_passed_on").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        for (signal, name) in
+            [(libc::SIGTERM, "TERM"), (libc::SIGINT, "INT"), (libc::SIGQUIT, "QUIT"), (libc::SIGTERM, "TERM")]
+        {
+            frigate.kill(signal);
+            frigate.wait_line(&format!("got {name}"));
+        }
+    });
+
+    scenario("grace::with_stop_signal_further_stop_signals_are_sent_as_that_too").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--stop-signal=USR1").puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        for signal in [libc::SIGTERM, libc::SIGINT] {
+            frigate.kill(signal);
+            let first = frigate.wait_line("got ");
+            assert!(first.starts_with("got USR1"), "{first}");
+            frigate.wait_line("got CONT");
+        }
+    });
+
+    scenario("grace::signals_that_are_no_stop_signals_are_forwarded_while_it_stops").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; wait TERM; wait HUP; exit 0").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait_line("got TERM");
+        frigate.kill(libc::SIGHUP);
+        frigate.wait_line("got HUP");
+        frigate.wait().expect_code(0);
+    });
+
+    scenario("grace::further_stop_signals_do_not_extend_the_grace_period").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--grace=1s").puppet("say ready; pause").spawn();
+        frigate.wait_line("ready");
+        let asked = Instant::now();
+        // Were each to begin another period, none would end before these do.
+        while asked.elapsed() < Duration::from_secs(6) && procfs::process(frigate.pid).is_some_and(|it| it.state != 'Z')
+        {
+            let _ended = crate::support::sys::kill(frigate.pid, libc::SIGTERM);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let took = asked.elapsed();
+        frigate.wait().expect_code(137);
+        assert!(took < Duration::from_secs(6), "it was never killed");
+        note(format!("--grace 1s under a rain of TERM: ended after {took:?}"));
+    });
+
+    scenario("grace::kill_stops_by_sigkill_at_once").run(out, |mode| {
+        let frigate =
+            Frigate::new(mode).options("--kill").puppet("fork {say member; report}; say ready; report").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        let ended = frigate.wait();
+        ended.expect_code(137).expect_nothing_left();
+        assert!(!ended.out.contains("got "), "{ended:#?}");
+    });
+
+    scenario("grace::a_stop_while_leftovers_of_the_former_child_end_waits_for_these").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=1h");
+        let member = frigate.path("member");
+        let script =
+            format!("fork {{say member; to {member}; wait TERM; nap 700; say clean; exit 0}}; await {member}; exit 3");
+        let frigate = frigate.puppet(script).spawn();
+        let path = frigate.path("member");
+        eventually("the leftover gets TERM", || {
+            std::fs::read_to_string(&path).ok().filter(|text| text.contains("got TERM"))
+        });
+        let mut kept = std::fs::File::open(&path).expect("it is there");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(3).expect_nothing_left();
+        let said = std::io::read_to_string(&mut kept).expect("text");
+        assert!(said.contains("clean"), "{said}");
+    });
+
+    scenario("grace::leftovers_keep_their_own_grace_period_when_a_stop_comes").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=1h --grace=1s");
+        let member = frigate.path("member");
+        let script = format!("fork {{to {member}; say here; report}}; await {member}; exit 3");
+        let frigate = frigate.puppet(script).spawn();
+        let path = frigate.path("member");
+        eventually("the leftover gets TERM", || {
+            std::fs::read_to_string(&path).ok().filter(|text| text.contains("got TERM"))
+        });
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(3).expect_nothing_left();
+    });
+
+    scenario("grace::a_stopped_group_member_is_continued_and_can_die").run(out, |mode| {
+        let frigate = Frigate::new(mode);
+        let script = "fork {plain; say member; stop; nap 60000}; say ready; wait TERM; reap; exit 2";
+        let frigate = frigate.puppet(script).spawn();
+        frigate.wait_line("ready");
+        let stopped =
+            eventually("a stopped member", || frigate.descendants().into_iter().find(|process| process.state == 'T'));
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(2).expect_nothing_left();
+        assert_eq!(procfs::process(stopped.pid).map(|process| process.state), None);
+    });
+}

@@ -1,0 +1,261 @@
+//! Rules of the house, read from the sources, and what is promised of the build.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use crate::support::capability::Capability;
+use crate::support::{note, scenario};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
+}
+
+/// Every source file below a directory, with its path from the project's root and its text.
+fn sources(directory: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut waiting = vec![root().join(directory)];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).expect("it is below").display().to_string();
+                found.push((name, fs::read_to_string(&path).expect("text")));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no source in {directory}");
+    found.sort_unstable();
+    found
+}
+
+/// The source without its comments, so that prose may name what code may not.
+fn code(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a word stands by itself in the code.
+fn names(code: &str, word: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(word).any(|(at, _)| !code[..at].ends_with(part) && !code[at + word.len()..].starts_with(part))
+}
+
+/// Text files of the project that a person reads.
+fn document(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The long options that the binary itself tells of.
+fn options() -> Vec<String> {
+    let binary = crate::support::frigate::binary();
+    let help = Command::new(&binary[0]).args(&binary[1..]).arg("--help").output().expect("it runs");
+    let help = String::from_utf8(help.stdout).expect("text");
+    let words = help.split(|c: char| c.is_whitespace() || c == ',');
+    let mut options: Vec<_> =
+        words.filter(|word| word.len() > 2 && word.starts_with("--")).map(str::to_owned).collect();
+    options.sort_unstable();
+    options.dedup();
+    options
+}
+
+/// The shipped binary, once it has been built.
+static DIST: Capability = Capability::new("dist", || {
+    if shipped().exists() { Ok(()) } else { Err("dist/frigate has not been built (make dist)".into()) }
+});
+
+fn shipped() -> PathBuf {
+    root().join("dist/frigate")
+}
+
+/// Lists the scenarios.
+pub fn trials(out: &mut Vec<Trial>) {
+    fences(out);
+    absences(out);
+    documents(out);
+    shipped_binary(out);
+}
+
+fn fences(out: &mut Vec<Trial>) {
+    scenario("house::the_core_is_pure_and_says_so").once().run(out, |_| {
+        let sources = sources("src");
+        for module in ["cli", "config", "signal", "status", "restart", "lifecycle", "supervisor"] {
+            let name = format!("src/{module}.rs");
+            let (_, text) = sources.iter().find(|(file, _)| *file == name).unwrap_or_else(|| panic!("no {name}"));
+            assert!(text.contains("#![forbid(unsafe_code)]"), "{name} does not forbid unsafe code");
+        }
+    });
+
+    scenario("house::pure_files_name_no_kernel_no_clock_no_file_no_process").once().run(out, |_| {
+        let mut pure = 0;
+        for (name, text) in sources("src") {
+            let code = code(&text);
+            if !text.contains("#![forbid(unsafe_code)]") || name.contains("/sys/") {
+                continue;
+            }
+            // The rim's files may forbid unsafe code as well; what makes a file pure is that it does not use the rim.
+            if names(&code, "sys") {
+                continue;
+            }
+            pure += 1;
+            for word in ["nix", "rustix", "libc", "Instant", "SystemTime"] {
+                assert!(!names(&code, word), "{name} names {word}");
+            }
+            for word in ["std::fs", "std::process", "std::thread", "std::env", "std::io", "std::time"] {
+                assert!(!code.contains(word), "{name} names {word}");
+            }
+        }
+        assert!(pure >= 7, "only {pure} pure files");
+    });
+
+    scenario("house::only_sys_calls_the_kernel").once().run(out, |_| {
+        for (name, text) in sources("src").into_iter().filter(|(name, _)| !name.starts_with("src/sys/")) {
+            let code = code(&text);
+            for word in ["nix", "rustix"] {
+                assert!(!names(&code, word), "{name} names {word}");
+            }
+        }
+    });
+
+    scenario("house::unsafe_code_is_fenced_by_file_with_a_reason").once().run(out, |_| {
+        let mut fenced = Vec::new();
+        for directory in ["src", "tests"] {
+            for (name, text) in sources(directory) {
+                let code = code(&text);
+                if !code.contains("unsafe ") && !code.contains("unsafe(") {
+                    continue;
+                }
+                let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert!(
+                    flat.contains("expect(unsafe_code, reason = ") || flat.contains("expect( unsafe_code, reason = "),
+                    "{name} holds unsafe code without a reason"
+                );
+                fenced.push(name);
+            }
+        }
+        // Elsewhere only what the C library hands to `main` is unsafe.
+        fenced.retain(|name| name.starts_with("src/") && !name.starts_with("src/sys/"));
+        assert_eq!(fenced, ["src/command_line.rs", "src/main.rs"]);
+    });
+
+    scenario("house::every_unsafe_block_argues_its_safety").once().run(out, |_| {
+        for (name, text) in sources("src") {
+            let blocks = code(&text).matches("unsafe {").count();
+            let arguments = text.matches("// SAFETY:").count();
+            assert!(arguments >= blocks, "{name}: {blocks} unsafe blocks, {arguments} arguments");
+        }
+    });
+
+    scenario("house::no_source_file_is_long").once().run(out, |_| {
+        for (name, text) in sources("src").into_iter().filter(|(name, _)| !name.ends_with("_tests.rs")) {
+            let lines = text.lines().count();
+            assert!(lines <= 600, "{name} has {lines} lines");
+        }
+    });
+}
+
+fn absences(out: &mut Vec<Trial>) {
+    scenario("house::the_binary_has_no_thread_no_async_no_handler_and_no_timer").once().run(out, |_| {
+        for (name, text) in sources("src") {
+            // The library may watch from a thread of its own; the binary's files may not.
+            if name == "src/guard.rs" || name.ends_with("_tests.rs") {
+                continue;
+            }
+            let code = code(&text);
+            for word in [
+                "thread::spawn",
+                "thread::Builder",
+                "async fn",
+                "async move",
+                ".await",
+                "setitimer",
+                "timer_create",
+                "SigHandler::Handler",
+                "SigHandler::SigAction",
+            ] {
+                assert!(!code.contains(word), "{name} has {word}");
+            }
+            for word in ["alarm", "SA_RESTART", "SA_SIGINFO"] {
+                assert!(!names(&code, word), "{name} has {word}");
+            }
+        }
+    });
+
+    scenario("house::the_rust_runtime_does_not_start_before_main").once().run(out, |_| {
+        let main = document("src/main.rs");
+        assert!(main.contains("no_main"), "src/main.rs would let the runtime change SIGPIPE");
+    });
+
+    scenario("house::the_binary_depends_on_four_crates").once().run(out, |_| {
+        let manifest = document("Cargo.toml");
+        let section = manifest.split("\n[dependencies]\n").nth(1).expect("dependencies");
+        let section = section.split("\n[").next().expect("its end");
+        let mut crates: Vec<_> = section.lines().filter_map(|line| line.split([' ', '=']).next()).collect();
+        crates.retain(|name| !name.is_empty() && !name.starts_with('#'));
+        crates.sort_unstable();
+        assert_eq!(crates, ["argh", "libc", "nix", "rustix"]);
+    });
+
+    scenario("house::nothing_is_left_to_do_in_the_sources").once().run(out, |_| {
+        for (name, text) in sources("src") {
+            for word in ["TODO", "FIXME", "XXX", "todo!", "unimplemented!", "dbg!"] {
+                assert!(!text.contains(word), "{name} has {word}");
+            }
+        }
+    });
+}
+
+fn documents(out: &mut Vec<Trial>) {
+    for (name, file) in [
+        ("house::the_readme_tells_of_every_option", "README.md"),
+        ("house::the_man_page_tells_of_every_option", "doc/frigate.1"),
+    ] {
+        scenario(name).once().run(out, move |_| {
+            // mdoc writes an option as `Fl -name`, and two of them as `Fl n , -name`.
+            let text = document(file).replace("\\-", "-").replace("Fl -", "--").replace(" , -", " --");
+            let options = options();
+            assert!(options.len() >= 20, "only {options:?} in --help");
+            for option in options {
+                assert!(text.contains(&option), "{file} says nothing of {option}");
+            }
+        });
+    }
+
+    scenario("house::help_tells_of_every_option_of_the_specification").once().run(out, |_| {
+        let options = options();
+        for option in super::cli::OPTIONS.iter().map(|option| option.name).chain(super::cli::FLAGS) {
+            assert!(
+                options.iter().any(|told| told.strip_prefix("--") == Some(option)),
+                "--help says nothing of --{option}"
+            );
+        }
+    });
+
+    scenario("house::the_readme_is_for_a_person_in_a_hurry").once().run(out, |_| {
+        let lines = document("README.md").lines().count();
+        assert!(lines < 250, "{lines} lines");
+    });
+}
+
+fn shipped_binary(out: &mut Vec<Trial>) {
+    scenario("house::the_shipped_binary_has_at_most_128_kib").once().needs(&[&DIST]).run(out, |_| {
+        let size = fs::metadata(shipped()).expect("it was built").len();
+        note(format!("dist/frigate has {size} bytes"));
+        assert!(size <= 131_072, "{size} bytes");
+    });
+
+    scenario("house::the_shipped_binary_is_static").once().needs(&[&DIST]).run(out, |_| {
+        let image = fs::read(shipped()).expect("it was built");
+        let number = |at: usize, bytes: usize| {
+            image[at..at + bytes].iter().rev().fold(0_usize, |number, &byte| number << 8 | usize::from(byte))
+        };
+        assert_eq!(&image[..4], b"\x7fELF");
+        let (table, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+        // PT_INTERP asks for a dynamic loader.
+        let kinds: Vec<_> = (0..count).map(|index| number(table + index * size, 4)).collect();
+        assert!(kinds.contains(&1) && !kinds.contains(&3), "{kinds:?}");
+    });
+}

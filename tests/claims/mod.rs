@@ -1,0 +1,34 @@
+//! The claims by topic, each scenario named after the sentence that it checks.
+
+mod cli;
+mod descriptors;
+mod docker;
+mod exit_code;
+mod grace;
+mod grace_close;
+mod group;
+mod house;
+mod messages;
+mod reaping;
+mod restart;
+mod signals;
+mod terminal;
+
+use libtest_mimic::Trial;
+
+/// Lists every scenario.
+pub fn register(out: &mut Vec<Trial>) {
+    cli::trials(out);
+    descriptors::trials(out);
+    docker::trials(out);
+    exit_code::trials(out);
+    grace::trials(out);
+    grace_close::trials(out);
+    group::trials(out);
+    house::trials(out);
+    messages::trials(out);
+    reaping::trials(out);
+    restart::trials(out);
+    signals::trials(out);
+    terminal::trials(out);
+}

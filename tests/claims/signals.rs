@@ -1,0 +1,537 @@
+//! Chapter 3: signals.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+use libtest_mimic::Trial;
+
+use crate::support::capability::STRACE;
+use crate::support::sys::{ALL, bit};
+use crate::support::{Ended, Frigate, Mode, Running, eventually, procfs, scenario, wait_state};
+
+/// Every signal that frigate forwards and that asks for nothing else.
+fn plain_signals() -> impl Iterator<Item = i32> {
+    let special = [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
+    (1..=64).filter(move |signal| !special.contains(signal))
+}
+
+/// The first real-time signal as kill(1) and Docker count: the C library keeps 32 and 33 for itself.
+const RTMIN: i32 = 34;
+
+/// Lists the scenarios.
+pub fn trials(out: &mut Vec<Trial>) {
+    forwarding(out);
+    queued(out);
+    mask_and_dispositions(out);
+    roles(out);
+    windows(out);
+    between_starts(out);
+}
+
+fn forwarding(out: &mut Vec<Trial>) {
+    scenario("signals::term_reaches_the_child").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; wait TERM; exit 3").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait_line("got TERM");
+        frigate.wait().expect_code(3).expect_silence().expect_nothing_left();
+    });
+
+    scenario("signals::all_64_signals_are_forwarded_save_kill_stop_and_chld").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        // One after another: CONT and the stopping signals throw each other out of the queue.
+        for signal in plain_signals().chain([libc::SIGINT, libc::SIGQUIT, libc::SIGTERM]) {
+            frigate.kill(signal);
+            let got = frigate.wait_line("got ");
+            let name = got.split_whitespace().nth(1).expect("a name").to_owned();
+            if signal == libc::SIGINT {
+                // A stop signal brings CONT with it.
+                assert_eq!(frigate.wait_line("got ").split_whitespace().nth(1), Some("CONT"));
+            }
+            assert_eq!(name, signal_name(signal), "{}", frigate.out().text());
+            if signal == libc::SIGINT {
+                break;
+            }
+        }
+        let text = frigate.out().text();
+        assert_eq!(text.lines().filter(|line| line.starts_with("got ")).count(), plain_signals().count() + 2, "{text}");
+    });
+
+    scenario("signals::quit_and_term_are_stop_signals_as_well").run(out, |mode| {
+        for (signal, name) in [(libc::SIGQUIT, "got QUIT"), (libc::SIGTERM, "got TERM")] {
+            let frigate = Frigate::new(mode).puppet("say ready; wait CONT; exit 5").spawn();
+            frigate.wait_line("ready");
+            frigate.kill(signal);
+            frigate.wait_line(name);
+            frigate.wait().expect_code(5);
+        }
+    });
+
+    scenario("signals::chld_from_a_process_is_not_forwarded").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGCHLD);
+        frigate.kill(libc::SIGUSR1);
+        assert!(frigate.wait_line("got ").starts_with("got USR1"));
+    });
+
+    scenario("signals::faults_that_a_process_sent_are_forwarded_and_do_not_kill_frigate").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        for name in ["SEGV", "ABRT", "FPE", "ILL", "BUS", "TRAP", "SYS"] {
+            frigate.kill(signal_number(name));
+            frigate.wait_line(&format!("got {name} "));
+        }
+        wait_state(frigate.pid, 'S');
+    });
+
+    scenario("signals::a_genuine_fault_still_kills_frigate").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        sabotage(frigate.pid);
+        frigate.kill(libc::SIGUSR1);
+        let ended = frigate.wait();
+        assert_eq!(ended.signal(), Some(libc::SIGILL), "{ended:#?}");
+    });
+
+    scenario("signals::signals_are_forwarded_in_the_order_in_which_the_kernel_gave_them").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        frozen(&frigate, || {
+            for signal in [RTMIN + 7, libc::SIGWINCH, RTMIN, libc::SIGUSR2, libc::SIGHUP] {
+                frigate.kill(signal);
+            }
+        });
+        let order: Vec<String> = (0..6).map(|_| frigate.wait_line("got ")).collect();
+        let order: Vec<_> = order.iter().filter_map(|line| line.split_whitespace().nth(1)).collect();
+        // The kernel gives the lowest number first; CONT is what thawed frigate.
+        assert_eq!(order, ["HUP", "USR2", "CONT", "WINCH", "34", "41"]);
+    });
+}
+
+fn signal_name(signal: i32) -> String {
+    crate::support::names::name(signal)
+}
+
+fn signal_number(name: &str) -> i32 {
+    crate::support::names::number(name)
+}
+
+/// Does something while frigate stands still, so that it finds all signals at once afterwards.
+fn frozen(frigate: &Running, deed: impl FnOnce()) {
+    frigate.kill(libc::SIGSTOP);
+    wait_state(frigate.pid, 'T');
+    deed();
+    frigate.kill(libc::SIGCONT);
+}
+
+/// Overwrites the instruction at which a sleeping process will go on with one that no processor has.
+fn sabotage(pid: i32) {
+    const ILLEGAL: [u8; 4] = if cfg!(target_arch = "x86_64") { [0x0f, 0x0b, 0x0f, 0x0b] } else { [0; 4] };
+    let next = eventually("frigate asleep in a system call", || {
+        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+        let next = call.trim().rsplit(' ').next()?.strip_prefix("0x")?;
+        u64::from_str_radix(next, 16).ok()
+    });
+    let memory = fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/mem")).expect("its memory");
+    memory.write_all_at(&ILLEGAL, next).expect("its memory can be written");
+}
+
+fn queued(out: &mut Vec<Trial>) {
+    scenario("signals::a_queued_signal_reaches_the_child_with_its_value").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        for (signal, value) in [(libc::SIGUSR1, 42), (RTMIN + 3, -7), (libc::SIGHUP, i32::MAX), (64, 0)] {
+            frigate.queue(signal, value);
+            let line = frigate.wait_line("got ");
+            assert!(line.starts_with(&format!("got {} code -1 ", signal_name(signal))), "{line}");
+            assert!(line.ends_with(&format!(" value {value}")), "{line}");
+        }
+    });
+
+    scenario("signals::a_queued_signal_is_for_the_child_alone").run(out, |mode| {
+        let frigate = Frigate::new(mode);
+        let member = frigate.path("member");
+        let script = format!("fork {{to {member}; say here; report}}; await {member}; say ready; report");
+        let frigate = frigate.puppet(script).spawn();
+        frigate.wait_line("ready");
+        frigate.queue(libc::SIGUSR1, 5);
+        frigate.wait_line("got USR1");
+        frigate.kill(libc::SIGUSR2);
+        frigate.wait_line("got USR2");
+        let said = eventually("the group's other member gets USR2", || {
+            fs::read_to_string(&member).ok().filter(|text| text.contains("got USR2"))
+        });
+        assert!(!said.contains("USR1"), "{said}");
+    });
+
+    scenario("signals::a_queued_stop_signal_is_a_stop_and_comes_with_its_value").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--restart=true --backoff=0.01s");
+        let starts = frigate.path("starts");
+        let frigate = frigate.puppet(format!("attempt {starts}; say ready; wait TERM; exit 0")).spawn();
+        frigate.wait_line("ready");
+        frigate.queue(libc::SIGTERM, 77);
+        let line = frigate.wait_line("got TERM");
+        assert!(line.contains(" code -1 ") && line.ends_with(" value 77"), "{line}");
+        let path = frigate.path("starts");
+        let starts = eventually("its one start", || fs::read(&path).ok());
+        assert_eq!(starts.len(), 1);
+        frigate.wait().expect_code(0);
+    });
+
+    scenario("signals::no_real_time_signal_is_lost_and_none_overtakes").run(out, |mode| {
+        const COUNT: i32 = 300;
+        let frigate = Frigate::new(mode).puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        frozen(&frigate, || (1..=COUNT).for_each(|value| frigate.queue(RTMIN + 2, value)));
+        for value in 1..=COUNT {
+            let line = frigate.wait_line("got 36 ");
+            assert!(line.ends_with(&format!(" value {value}")), "instead of {value}: {line}");
+        }
+    });
+}
+
+fn mask_and_dispositions(out: &mut Vec<Trial>) {
+    scenario("signals::the_child_gets_back_an_empty_mask_and_default_dispositions").run(out, |mode| {
+        let ended = Frigate::new(mode).puppet("mask").run();
+        ended.expect_code(0);
+        assert_eq!(ended.out, format!("mask {:016x} ignored {:016x}\n", 0, 0));
+    });
+
+    scenario("signals::the_child_gets_back_exactly_the_mask_and_dispositions_frigate_had").run(out, |mode| {
+        let blocked = [libc::SIGUSR1, libc::SIGTERM, libc::SIGCHLD, 32, 33, RTMIN, 64];
+        let ignored = [libc::SIGHUP, libc::SIGPIPE, libc::SIGCHLD, libc::SIGTSTP, 33, 40];
+        let as_mask = |signals: &[i32]| signals.iter().fold(0, |mask, &signal| mask | bit(signal));
+        let ended = Frigate::new(mode).blocked(&blocked).ignored(&ignored).puppet("mask").run();
+        ended.expect_code(0);
+        assert_eq!(ended.out, format!("mask {:016x} ignored {:016x}\n", as_mask(&blocked), as_mask(&ignored)));
+    });
+
+    scenario("signals::all_signals_blocked_before_frigate_are_blocked_in_the_child").run(out, |mode| {
+        let all: Vec<i32> = (1..=64).collect();
+        let ended = Frigate::new(mode).blocked(&all).ignored(&all).puppet("mask").run();
+        let possible = ALL & !bit(libc::SIGKILL) & !bit(libc::SIGSTOP);
+        assert_eq!(ended.out, format!("mask {possible:016x} ignored {possible:016x}\n"));
+    });
+
+    scenario("signals::a_restarted_child_gets_the_same_mask_and_dispositions").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=10ms");
+        let starts = frigate.path("starts");
+        let script = format!("attempt {starts}; mask; on 1 {{exit 1}}");
+        let ended = frigate.blocked(&[libc::SIGUSR2, 35]).ignored(&[libc::SIGPIPE]).puppet(script).run();
+        ended.expect_code(0);
+        let line = format!("mask {:016x} ignored {:016x}\n", bit(libc::SIGUSR2) | bit(35), bit(libc::SIGPIPE));
+        assert_eq!(ended.out, line.repeat(2));
+    });
+
+    scenario("signals::frigate_installs_no_handler_and_resets_nothing_but_chld").run(out, |mode| {
+        let ignored = [libc::SIGHUP, libc::SIGPIPE, libc::SIGCHLD, 50];
+        let frigate = Frigate::new(mode).ignored(&ignored).puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        let field = |name| procfs::status_field(frigate.pid, name).expect("its status");
+        assert_eq!(field("SigCgt"), "0".repeat(16));
+        assert_eq!(field("SigIgn"), format!("{:016x}", bit(libc::SIGHUP) | bit(libc::SIGPIPE) | bit(50)));
+    });
+
+    scenario("signals::chld_inherited_as_ignored_costs_no_exit_code").run(out, |mode| {
+        let frigate = Frigate::new(mode).ignored(&[libc::SIGCHLD]);
+        frigate.puppet("orphan {exit 9}; nap 20; exit 23").run().expect_code(23).expect_nothing_left();
+    });
+}
+
+fn roles(out: &mut Vec<Trial>) {
+    scenario("signals::a_stopped_child_is_continued_after_a_stop_signal_and_can_die").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; plain; stop; nap 60000").spawn();
+        frigate.wait_line("ready");
+        wait_state(frigate.only_child(), 'T');
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(143).expect_nothing_left();
+    });
+
+    scenario("signals::the_group_gets_cont_after_the_stop_signal").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait_line("got TERM");
+        frigate.wait_line("got CONT");
+    });
+
+    scenario("signals::a_tstp_that_a_process_sent_stops_the_child_and_not_frigate").run(out, |mode| {
+        let frigate = Frigate::new(mode).puppet("open TSTP; open CONT; say ready; nap 60000").spawn();
+        frigate.wait_line("ready");
+        let child = frigate.only_child();
+        frigate.kill(libc::SIGTSTP);
+        wait_state(child, 'T');
+        assert_ne!(procfs::process(frigate.pid).map(|process| process.state), Some('T'));
+        frigate.kill(libc::SIGCONT);
+        wait_state(child, 'S');
+    });
+
+    scenario("signals::stop_on_says_which_signals_stop").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--stop-on USR1,RTMIN+1").puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait_line("got TERM");
+        frigate.kill(libc::SIGWINCH);
+        let next = frigate.wait_line("got ");
+        assert!(next.starts_with("got WINCH"), "TERM was taken as a stop: {next}");
+        frigate.kill(RTMIN + 1);
+        let both = [frigate.wait_line("got "), frigate.wait_line("got ")];
+        assert!(both.iter().any(|line| line.starts_with("got 35 ")), "{both:?}");
+        assert!(both.iter().any(|line| line.starts_with("got CONT ")), "{both:?}");
+    });
+
+    scenario("signals::stop_signal_is_what_the_child_is_sent").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--stop-signal SIGINT").puppet("say ready; wait CONT; exit 0").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        let first = frigate.wait_line("got ");
+        assert!(first.starts_with("got INT"), "{first}");
+        frigate.wait().expect_code(0);
+    });
+
+    scenario("signals::signal_names_and_numbers_mean_the_same_in_any_case").run(out, |mode| {
+        let words = [
+            ("USR1", libc::SIGUSR1),
+            ("SIGUSR1", libc::SIGUSR1),
+            ("sigusr1", libc::SIGUSR1),
+            ("uSr1", libc::SIGUSR1),
+            ("10", libc::SIGUSR1),
+            ("RTMIN", RTMIN),
+            ("RTMIN+3", RTMIN + 3),
+            ("SIGRTMAX-1", 63),
+            ("sigrtmax", 64),
+            ("64", 64),
+            ("33", 33),
+        ];
+        for (word, signal) in words {
+            let frigate = Frigate::new(mode).option("--stop-signal").option(word);
+            let frigate = frigate.puppet(format!("say ready; wait {signal}; exit 0")).spawn();
+            frigate.wait_line("ready");
+            frigate.kill(libc::SIGTERM);
+            frigate.wait_line(&format!("got {} ", signal_name(signal)));
+            frigate.wait().expect_code(0);
+        }
+    });
+
+    scenario("signals::rewrite_treats_one_signal_as_another").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--rewrite HUP:USR1 --rewrite USR1:USR2 --rewrite=RTMIN+1:WINCH");
+        let frigate = frigate.puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        // What a signal was rewritten to is not rewritten once more.
+        for (sent, got) in [(libc::SIGHUP, "got USR1"), (libc::SIGUSR1, "got USR2"), (RTMIN + 1, "got WINCH")] {
+            frigate.kill(sent);
+            let line = frigate.wait_line("got ");
+            assert!(line.starts_with(got), "{line}");
+        }
+    });
+
+    scenario("signals::rewrite_to_0_drops_a_signal").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--rewrite USR1:0 --rewrite TERM:0");
+        let frigate = frigate.puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGUSR1);
+        frigate.kill(libc::SIGTERM);
+        frigate.kill(libc::SIGWINCH);
+        let line = frigate.wait_line("got ");
+        assert!(line.starts_with("got WINCH"), "{line}");
+    });
+
+    scenario("signals::a_signal_rewritten_to_a_stop_signal_stops").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--rewrite USR1:TERM --restart=true");
+        let frigate = frigate.puppet("say ready; wait TERM; exit 0").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGUSR1);
+        frigate.wait_line("got TERM");
+        frigate.wait().expect_code(0);
+    });
+
+    scenario("signals::a_stop_signal_rewritten_to_another_is_sent_as_that").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--rewrite TERM:QUIT").puppet("say ready; wait CONT; exit 0").spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        let first = frigate.wait_line("got ");
+        assert!(first.starts_with("got QUIT"), "{first}");
+        frigate.wait().expect_code(0);
+    });
+
+    scenario("signals::pdeathsig_comes_when_frigates_own_parent_dies").run(out, |mode| {
+        let frigate = Frigate::new(mode).with_parent().options("--pdeathsig TERM");
+        let frigate = frigate.puppet("say ready; wait TERM; exit 6").spawn();
+        frigate.wait_line("ready");
+        crate::support::sys::kill(frigate.middle.expect("a parent"), libc::SIGKILL).expect("it lives");
+        frigate.wait_line("got TERM");
+        frigate.wait().expect_code(6);
+    });
+
+    scenario("signals::without_pdeathsig_frigate_outlives_its_parent").run(out, |mode| {
+        let frigate = Frigate::new(mode).with_parent().puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        let parent = frigate.middle.expect("a parent");
+        crate::support::sys::kill(parent, libc::SIGKILL).expect("it lives");
+        eventually("the parent's end", || procfs::process(frigate.pid).filter(|process| process.parent != parent));
+        frigate.kill(libc::SIGUSR1);
+        let line = frigate.wait_line("got ");
+        assert!(line.starts_with("got USR1"), "{line}");
+    });
+
+    scenario("signals::pdeathsig_is_not_handed_on_to_the_child").run(out, |mode| {
+        let frigate = Frigate::new(mode).with_parent().options("--pdeathsig USR1");
+        let frigate = frigate.puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        crate::support::sys::kill(frigate.middle.expect("a parent"), libc::SIGKILL).expect("it lives");
+        // Once: from frigate, which forwards it like any other.
+        frigate.wait_line("got USR1");
+        frigate.kill(libc::SIGUSR2);
+        let next = frigate.wait_line("got ");
+        assert!(next.starts_with("got USR2"), "{next}");
+    });
+}
+
+/// The system calls that start a process.
+const STARTS: &str = "clone,clone3,fork,vfork";
+
+fn is_start(call: i64) -> bool {
+    let mut starts = vec![libc::SYS_clone, libc::SYS_clone3];
+    #[cfg(target_arch = "x86_64")]
+    starts.extend([libc::SYS_fork, libc::SYS_vfork]);
+    starts.contains(&call)
+}
+
+/// The system call that a process is in, if it is in one.
+fn call_of(pid: i32) -> Option<i64> {
+    fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?.split_whitespace().next()?.parse().ok()
+}
+
+/// Waits until a process is held up by strace at the door of a system call.
+fn wait_held(what: &str, find: impl Fn() -> Option<i32>, wanted: impl Fn(i64) -> bool) {
+    eventually(what, || {
+        let pid = find()?;
+        let held = procfs::process(pid)?.state == 't';
+        (held && wanted(call_of(pid)?)).then_some(())
+    });
+}
+
+fn first_child(frigate: &Running) -> Option<i32> {
+    frigate.children().first().map(|child| child.pid)
+}
+
+/// TERM came at a moment when the child may not have been able to report it, so it either died of it or said so.
+fn expect_stopped(ended: &Ended) {
+    assert!(matches!(ended.code(), Some(143 | 3)), "{ended:#?}");
+    ended.expect_nothing_left();
+}
+
+const HOLD: &str = "delay_enter=1500000";
+
+fn windows(out: &mut Vec<Trial>) {
+    let delayed = |mode, calls: &str, when: &str| {
+        let expression = format!("inject={calls}:{HOLD}{when}");
+        Frigate::new(mode).strace(["trace=execve,setpgid,clone,clone3,fork,vfork", expression.as_str()])
+    };
+    let script = "say ready; wait TERM; exit 3";
+
+    scenario("signals::a_term_before_fork_takes_effect").needs(&[&STRACE]).run(out, move |mode| {
+        let frigate = delayed(mode, STARTS, ":when=1").puppet(script).spawn();
+        wait_held("frigate at the door of fork", || Some(frigate.pid), is_start);
+        frigate.kill(libc::SIGTERM);
+        expect_stopped(&frigate.wait());
+    });
+
+    scenario("signals::everything_that_can_be_blocked_is_blocked_before_the_child_starts").needs(&[&STRACE]).run(
+        out,
+        move |mode| {
+            // Not later, while it waits: the kernel counts a signal that is waited for as not blocked.
+            let frigate = delayed(mode, STARTS, ":when=1").puppet("exit 0").spawn();
+            wait_held("frigate at the door of fork", || Some(frigate.pid), is_start);
+            let blocked = procfs::status_field(frigate.pid, "SigBlk").expect("its status");
+            assert_eq!(blocked, format!("{:016x}", ALL & !bit(libc::SIGKILL) & !bit(libc::SIGSTOP)));
+            frigate.wait().expect_code(0);
+        },
+    );
+
+    scenario("signals::a_term_before_the_group_exists_takes_effect").needs(&[&STRACE]).run(out, move |mode| {
+        let frigate = delayed(mode, "setpgid", "").puppet(script).spawn();
+        wait_held("the child at the door of setpgid", || first_child(&frigate), |call| call == libc::SYS_setpgid);
+        frigate.kill(libc::SIGTERM);
+        expect_stopped(&frigate.wait());
+    });
+
+    scenario("signals::both_sides_make_the_group").needs(&[&STRACE]).run(out, |mode| {
+        let frigate = Frigate::new(mode).strace(["trace=setpgid"]).puppet("say ready; report").spawn();
+        frigate.wait_line("ready");
+        let log = frigate.path("strace");
+        eventually("setpgid by frigate and by its child", || {
+            let log = fs::read_to_string(&log).ok()?;
+            let mut callers: Vec<_> = log.lines().filter(|line| line.contains("setpgid(")).collect();
+            for line in &mut callers {
+                *line = line.split(' ').next().unwrap_or_default();
+            }
+            callers.sort_unstable();
+            callers.dedup();
+            (callers.len() == 2).then_some(())
+        });
+    });
+
+    scenario("signals::a_term_before_exec_takes_effect").needs(&[&STRACE]).run(out, move |mode| {
+        let frigate = delayed(mode, "execve", "").puppet(script).spawn();
+        wait_held("the child at the door of execve", || first_child(&frigate), |call| call == libc::SYS_execve);
+        frigate.kill(libc::SIGTERM);
+        expect_stopped(&frigate.wait());
+    });
+
+    scenario("signals::a_term_right_before_the_second_start_takes_effect").needs(&[&STRACE]).run(out, move |mode| {
+        let frigate = delayed(mode, STARTS, ":when=2").options("--restart=unexpected --backoff=1ms");
+        let starts = frigate.path("starts");
+        let frigate =
+            frigate.puppet(format!("attempt {starts}; on 1 {{exit 1}}; say ready; wait TERM; exit 3")).spawn();
+        wait_held("frigate at the door of the second fork", || Some(frigate.pid), is_start);
+        frigate.kill(libc::SIGTERM);
+        let ended = frigate.wait();
+        // The child that was being started gets the signal; or it is not started at all, and the code is the first one's.
+        assert!(matches!(ended.code(), Some(143 | 3 | 1)), "{ended:#?}");
+        ended.expect_nothing_left();
+    });
+
+    scenario("signals::a_signal_before_exec_reaches_the_child").needs(&[&STRACE]).run(out, move |mode| {
+        // The child is started with them blocked, so they wait for the program instead of killing it.
+        let frigate = delayed(mode, "execve", "").blocked(&[libc::SIGUSR1, RTMIN + 4]);
+        let frigate = frigate.puppet("say ready; report").spawn();
+        wait_held("the child at the door of execve", || first_child(&frigate), |call| call == libc::SYS_execve);
+        frigate.queue(RTMIN + 4, 99);
+        frigate.kill(libc::SIGUSR1);
+        frigate.wait_line("got USR1");
+        assert!(frigate.wait_line("got 38").ends_with(" value 99"));
+    });
+
+    scenario("signals::a_signal_before_fork_reaches_the_child").needs(&[&STRACE]).run(out, move |mode| {
+        let frigate = delayed(mode, STARTS, ":when=1").blocked(&[libc::SIGUSR2]).puppet("say ready; report").spawn();
+        wait_held("frigate at the door of fork", || Some(frigate.pid), is_start);
+        frigate.kill(libc::SIGUSR2);
+        frigate.wait_line("got USR2");
+    });
+}
+
+fn between_starts(out: &mut Vec<Trial>) {
+    let waiting = |mode: Mode| {
+        let frigate = Frigate::new(mode).options("-v --restart=unexpected --backoff=60s").puppet("exit 4").spawn();
+        frigate.wait_message("starting it again");
+        frigate
+    };
+
+    scenario("signals::between_two_starts_a_stop_signal_takes_effect").run(out, move |mode| {
+        let frigate = waiting(mode);
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(4);
+    });
+
+    scenario("signals::between_two_starts_other_signals_are_dropped_and_said_so_at_v").run(out, move |mode| {
+        let frigate = waiting(mode);
+        frigate.kill(libc::SIGUSR1);
+        let message = frigate.wait_message("USR1");
+        assert!(message.contains("dropped"), "{message}");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(4);
+    });
+}

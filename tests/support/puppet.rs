@@ -1,0 +1,359 @@
+//! The puppet: a child program that does what a scenario's script says, and says what happens to it.
+//!
+//! `--puppet SCRIPT [ARG...]`, or `--puppet @FILE` for a script in a file. A script is a list of deeds with `;` between them; a deed that starts another process takes
+//! that one's script in braces. The puppet blocks every signal before its first deed and takes them one by one, so it
+//! reports exactly what was sent to it, and dies of nothing but KILL, unless the script says `plain`.
+//!
+//! ```text
+//! say TEXT            prints a line ($pid, $ppid, $attempt and $clock are replaced)
+//! error TEXT          the same on standard error
+//! to FILE             prints to this file from now on
+//! report              prints each signal as it comes, for ever: got TERM code 0 from 1 value 0
+//! wait SIGNAL         the same until this one has come
+//! exit CODE           die SIGNAL          stop (itself, by SIGSTOP)
+//! nap MILLISECONDS    pause (for ever, whatever signal comes)
+//! plain               gives back the mask and dispositions that it was started with
+//! ignore SIGNAL       open SIGNAL (default disposition, not blocked)
+//! send WHOM SIGNAL    WHOM: parent, group, all, or a pid
+//! queue WHOM SIGNAL VALUE
+//! session             group (a session, a process group of its own)
+//! fork {SCRIPT}       orphan {SCRIPT} (its parent ends at once)
+//! orphans COUNT       makes so many children of one process, all ended and none reaped, and ends that process
+//! reap                waits for all its children
+//! attempt FILE        counts its own starts in this file; on N {SCRIPT} and after N {SCRIPT} depend on the count
+//! repeat N {SCRIPT}
+//! lock FILE           prints locked, or busy where another process holds the lock
+//! touch FILE          await FILE (until it exists)    missing FILE (says so if it does not exist)
+//! flags               says whether standard error is blocking
+//! input               prints the lines of its standard input until it ends
+//! exec PROGRAM [ARG...]   with the mask and dispositions that it was started with; $self is this program, and any other
+//!                     word that begins with $ an environment variable
+//! hand-over PROGRAM [ARG...]   the same with every signal blocked
+//! mask  args  descriptors  listed FILE (the descriptors, written to a file)  directory  ids  foreground  environment NAME  field NAME (of /proc/self/status)
+//! ```
+
+use std::ffi::{CString, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, Write};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::process::abort;
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{Pid, getpgrp, getpid, getppid, getsid, setpgid, setsid, tcgetpgrp};
+
+use super::names::{name, number};
+use super::sys::{self, Disposition, Wait};
+
+struct Puppet {
+    mask: u64,
+    ignored: u64,
+    /// The signals that it takes; others act on it as on any program.
+    taken: u64,
+    arguments: Vec<OsString>,
+    output: Option<File>,
+    attempt: usize,
+    locks: Vec<Flock<File>>,
+}
+
+/// Runs the puppet; the words are those after `--puppet`.
+pub fn run(mut words: impl Iterator<Item = OsString>) -> i32 {
+    let mask = sys::replace_mask(sys::ALL);
+    let script = words.next().expect("a script").into_string().expect("a script is text");
+    let script = script.strip_prefix('@').map_or(script.clone(), |path| fs::read_to_string(path).expect("a script"));
+    let arguments = words.collect();
+    let mut puppet = Puppet {
+        mask,
+        ignored: sys::ignored(),
+        taken: sys::ALL,
+        arguments,
+        output: None,
+        attempt: 0,
+        locks: Vec::new(),
+    };
+    puppet.play(&script);
+    0
+}
+
+/// Cuts a script at the semicolons that no braces enclose.
+fn deeds(script: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0;
+    let cut = move |character| {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        character == ';' && depth == 0
+    };
+    script.split(cut).map(str::trim).filter(|deed| !deed.is_empty())
+}
+
+fn block(text: &str) -> &str {
+    let inner = text.split_once('{').and_then(|(_, rest)| rest.trim_end().strip_suffix('}'));
+    inner.unwrap_or_else(|| panic!("a script in braces, not {text:?}"))
+}
+
+impl Puppet {
+    fn play(&mut self, script: &str) {
+        for deed in deeds(script) {
+            let (verb, rest) = deed.split_once(char::is_whitespace).unwrap_or((deed, ""));
+            self.perform(verb, rest.trim());
+        }
+    }
+
+    fn perform(&mut self, verb: &str, rest: &str) {
+        match verb {
+            "say" => self.say(&self.filled_in(rest)),
+            "error" => {
+                let _closed = write_line(&mut io::stderr(), &self.filled_in(rest));
+            }
+            "to" => self.output = Some(OpenOptions::new().create(true).append(true).open(rest).expect(rest)),
+            "report" => self.take_signals(None),
+            "wait" => self.take_signals(Some(number(rest))),
+            "exit" => sys::exit_now(rest.parse().expect("a code")),
+            "die" => die(number(rest)),
+            "stop" => sys::kill(getpid().as_raw(), libc::SIGSTOP).expect("it may stop itself"),
+            "nap" => sleep(Duration::from_millis(rest.parse().expect("milliseconds"))),
+            "pause" => loop {
+                nix::unistd::pause();
+            },
+            "plain" => self.give_back(),
+            "ignore" => sys::set_disposition(number(rest), Disposition::Ignore).expect("it can be ignored"),
+            "open" => {
+                sys::set_disposition(number(rest), Disposition::Default).expect("it can be reset");
+                self.taken &= !sys::bit(number(rest));
+                sys::replace_mask(self.taken);
+            }
+            "send" | "queue" => send(rest),
+            "session" => drop(setsid().expect("setsid")),
+            "group" => setpgid(Pid::from_raw(0), Pid::from_raw(0)).expect("setpgid"),
+            "fork" => drop(self.fork(block(rest))),
+            "orphan" => self.orphan(block(rest)),
+            "orphans" => self.orphans(rest.parse().expect("a count")),
+            "reap" => while sys::reap(-1, Wait::Blocking).is_some() {},
+            "attempt" => self.count_attempt(rest),
+            "on" | "after" | "repeat" => self.conditionally(verb, rest),
+            "lock" => self.lock(rest),
+            "touch" => drop(File::create(rest).expect(rest)),
+            "await" => {
+                while !Path::new(rest).exists() {
+                    sleep(Duration::from_millis(2));
+                }
+            }
+            "missing" => {
+                if !Path::new(rest).exists() {
+                    self.say(&format!("missing {rest}"));
+                }
+            }
+            "flags" => {
+                let fd = io::stderr();
+                let flags = rustix::fs::fcntl_getfl(&fd).expect("standard error is open");
+                let blocking = !flags.contains(rustix::fs::OFlags::NONBLOCK);
+                self.say(&format!("flags 2 {}", if blocking { "blocking" } else { "non-blocking" }));
+            }
+            "input" => {
+                for line in io::stdin().lock().lines().map_while(Result::ok) {
+                    self.say(&format!("input {line}"));
+                }
+            }
+            "exec" => {
+                self.give_back();
+                self.exec(rest);
+            }
+            "hand-over" => self.exec(rest),
+            "mask" => self.say(&format!("mask {:016x} ignored {:016x}", self.mask, self.ignored)),
+            "args" => self.arguments.iter().for_each(|word| {
+                self.say(&format!("argument {}", word.as_bytes().escape_ascii()));
+            }),
+            "descriptors" => list_descriptors().iter().for_each(|line| self.say(line)),
+            "listed" => fs::write(rest, list_descriptors().join("\n")).expect(rest),
+            "directory" => self.say(&format!("directory {}", std::env::current_dir().expect("a directory").display())),
+            "ids" => self.say(&format!(
+                "pid {} parent {} group {} session {}",
+                getpid(),
+                getppid(),
+                getpgrp(),
+                getsid(None).expect("a session")
+            )),
+            "foreground" => {
+                let foreground = tcgetpgrp(io::stdin().as_fd()).map(|group| group == getpgrp());
+                self.say(&format!("foreground {foreground:?}"));
+            }
+            "environment" => {
+                let value = std::env::var_os(rest).map(|value| value.as_bytes().escape_ascii().to_string());
+                self.say(&format!("environment {rest} {}", value.as_deref().unwrap_or("unset")));
+            }
+            "field" => {
+                let status = fs::read_to_string("/proc/self/status").expect("/proc");
+                let line = status.lines().find(|line| line.starts_with(rest)).expect("such a field");
+                self.say(&line.replace('\t', " "));
+            }
+            _ => panic!("the puppet knows no {verb:?}"),
+        }
+    }
+
+    fn filled_in(&self, text: &str) -> String {
+        let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        text.replace("$pid", &getpid().to_string())
+            .replace("$ppid", &getppid().to_string())
+            .replace("$attempt", &self.attempt.to_string())
+            .replace("$clock", &(clock.tv_sec * 1000 + clock.tv_nsec / 1_000_000).to_string())
+    }
+
+    /// Prints a line by one write, so that lines of several processes do not mix.
+    fn say(&self, text: &str) {
+        // Nobody may be reading any more; the signals that come matter all the same.
+        let _closed = match self.output.as_ref() {
+            Some(mut file) => write_line(&mut file, text),
+            None => write_line(&mut io::stdout(), text),
+        };
+    }
+
+    fn take_signals(&self, until: Option<i32>) {
+        loop {
+            let Some(taken) = sys::take_signal(self.taken, None) else { continue };
+            // Its own children's ends are not what a scenario asks for; one that a process sent has a code of 0 or less.
+            if taken.signal == libc::SIGCHLD && taken.code > 0 {
+                continue;
+            }
+            let sender = taken.sender;
+            self.say(&format!("got {} code {} from {sender} value {}", name(taken.signal), taken.code, taken.value));
+            if until == Some(taken.signal) {
+                return;
+            }
+        }
+    }
+
+    fn give_back(&mut self) {
+        for signal in 1..=64 {
+            let ignored = self.ignored & sys::bit(signal) != 0;
+            let _refused =
+                sys::set_disposition(signal, if ignored { Disposition::Ignore } else { Disposition::Default });
+        }
+        self.taken = self.mask;
+        sys::replace_mask(self.mask);
+    }
+
+    fn fork(&mut self, script: &str) -> i32 {
+        sys::fork().expect("fork").unwrap_or_else(|| {
+            self.play(script);
+            sys::exit_now(0)
+        })
+    }
+
+    fn orphan(&mut self, script: &str) {
+        let Some(middle) = sys::fork().expect("fork") else {
+            self.fork(script);
+            sys::exit_now(0)
+        };
+        sys::reap(middle, Wait::Blocking);
+    }
+
+    /// All of them become orphans in one instant: when their common parent ends.
+    fn orphans(&self, count: usize) {
+        let Some(middle) = sys::fork().expect("fork") else {
+            for made in 0..count {
+                match sys::fork() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => sys::exit_now(0),
+                    Err(error) => {
+                        self.say(&format!("only {made} orphans: {error}"));
+                        sys::exit_now(1)
+                    }
+                }
+            }
+            self.say(&format!("made {count} orphans"));
+            sys::exit_now(0)
+        };
+        sys::reap(middle, Wait::Blocking);
+    }
+
+    fn count_attempt(&mut self, path: &str) {
+        let mut file = OpenOptions::new().create(true).append(true).open(path).expect(path);
+        file.write_all(b".").expect(path);
+        self.attempt = fs::read(path).expect(path).len();
+    }
+
+    fn conditionally(&mut self, verb: &str, rest: &str) {
+        let count: usize = rest.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a count");
+        let times = match verb {
+            "on" => usize::from(self.attempt == count),
+            "after" => usize::from(self.attempt > count),
+            _ => count,
+        };
+        for _ in 0..times {
+            self.play(block(rest));
+        }
+    }
+
+    fn lock(&mut self, path: &str) {
+        let file = OpenOptions::new().create(true).append(true).open(path).expect(path);
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => {
+                self.locks.push(lock);
+                self.say("locked");
+            }
+            Err(_) => self.say("busy"),
+        }
+    }
+
+    fn exec(&self, rest: &str) {
+        let words = rest.split_whitespace().map(|word| match word.strip_prefix('$') {
+            Some("self") => super::own_program().into_os_string(),
+            Some(name) => std::env::var_os(name).expect(name),
+            None => word.into(),
+        });
+        let words: Vec<_> = words.map(|word| CString::new(word.into_vec()).expect("no NUL")).collect();
+        let Err(error) = nix::unistd::execv(&words[0], &words);
+        self.say(&format!("exec {rest}: {error}"));
+        sys::exit_now(99)
+    }
+}
+
+/// One line for each open descriptor, and one that says that these were all.
+fn list_descriptors() -> Vec<String> {
+    let entries = fs::read_dir("/proc/self/fd").expect("/proc");
+    let described = entries.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let target = fs::read_link(&path).ok()?;
+        Some((path.file_name()?.to_str()?.parse::<i32>().ok()?, target.display().to_string()))
+    });
+    // The one that reads this very directory is not the script's.
+    let mut open: Vec<_> = described.filter(|(_, target)| !target.ends_with("/fd")).collect();
+    open.sort_unstable();
+    let lines = open.into_iter().map(|(fd, target)| format!("descriptor {fd} {target}"));
+    lines.chain(["descriptors end".to_owned()]).collect()
+}
+
+fn write_line(to: &mut impl Write, text: &str) -> io::Result<()> {
+    to.write_all(format!("{text}\n").as_bytes())?;
+    to.flush()
+}
+
+fn send(rest: &str) {
+    let words: Vec<_> = rest.split_whitespace().collect();
+    let pid = match words[0] {
+        "parent" => getppid().as_raw(),
+        "group" => 0,
+        "all" => -1,
+        pid => pid.parse().expect("a pid"),
+    };
+    match words.get(2) {
+        Some(value) => sys::queue(pid, number(words[1]), value.parse().expect("a value")),
+        None => sys::kill(pid, number(words[1])),
+    }
+    .expect("it can be sent");
+}
+
+fn die(signal: i32) -> ! {
+    // KILL is refused, and needs nothing.
+    let _refused = sys::set_disposition(signal, Disposition::Default);
+    sys::replace_mask(sys::ALL & !sys::bit(signal));
+    sys::kill(getpid().as_raw(), signal).expect("it may signal itself");
+    // Only a signal whose default is to do nothing comes so far.
+    abort()
+}

@@ -1,0 +1,83 @@
+//! A pseudo-terminal, at whose other side a trial sits as the person who types.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::transcript::Transcript;
+
+/// The person's side.
+pub struct Terminal {
+    master: File,
+    path: PathBuf,
+    /// Held so that the terminal does not end while no program has it open.
+    other_side: Option<File>,
+    /// The reader lets the terminal go when this is closed.
+    _reading: PipeWriter,
+}
+
+/// Reads the person's side until the other is closed everywhere, or this one shall be.
+struct Reader {
+    master: File,
+    stop: PipeReader,
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut both = [
+            PollFd::from_borrowed_fd(self.master.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.stop.as_fd(), PollFlags::IN),
+        ];
+        poll(&mut both, None)?;
+        let stop = both[0].revents().is_empty();
+        if stop { Ok(0) } else { self.master.read(buffer) }
+    }
+}
+
+impl Terminal {
+    /// Opens a fresh one; all its descriptors are close-on-exec, or other trials' programs would keep it from hanging up.
+    pub fn open() -> (Self, Transcript) {
+        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a pseudo-terminal");
+        grantpt(&master).expect("grantpt");
+        unlockpt(&master).expect("unlockpt");
+        let path = PathBuf::from(ptsname_r(&master).expect("a name"));
+        let other_side = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(&path);
+        let other_side = Some(other_side.expect("its other side"));
+        let master = File::from(OwnedFd::from(master));
+        let (stop, reading) = io::pipe().expect("a pipe");
+        let transcript = Transcript::of(Reader { master: master.try_clone().expect("a copy"), stop });
+        (Self { master, path, other_side, _reading: reading }, transcript)
+    }
+
+    /// Lets its output end when the last program has closed it.
+    pub fn let_end(&mut self) {
+        self.other_side = None;
+    }
+
+    /// The path of the program's side.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Types; `\x03` is Ctrl-C, `\x1a` is Ctrl-Z, `\x1c` is Ctrl-\.
+    pub fn type_in(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).expect("the terminal takes input");
+    }
+
+    /// Changes the size of its window.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.master, size).expect("it has a size");
+    }
+
+    /// The foreground group, as the harness sees it.
+    pub fn foreground(&self) -> Option<i32> {
+        nix::unistd::tcgetpgrp(&self.master).ok().map(nix::unistd::Pid::as_raw).filter(|&group| group > 0)
+    }
+}

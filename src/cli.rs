@@ -14,31 +14,31 @@ use crate::message::Format;
 #[derive(FromArgs, ArgsInfo, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, as it is typed")]
 pub(crate) struct Options {
-    /// when to start the command again: unexpected (on-failure), true (always), false (no, never) [false]
+    /// when to start the command again: unexpected (on-failure), true (always), false (no, never); default: false
     #[argh(option, arg_name = "strategy")]
     pub(crate) restart: Option<String>,
-    /// what counts as expected: exit codes, which are numbers, and signals, which are names [0]
+    /// what counts as expected: exit codes, which are numbers, and signals, which are names; default: 0
     #[argh(option, arg_name = "code,signal...")]
     pub(crate) expect: Option<String>,
-    /// a command that stays up this long has started; 0: no start ever fails [10s]
+    /// a command that stays up this long has started (0: no start ever fails); default: 10s
     #[argh(option, arg_name = "duration")]
     pub(crate) start_secs: Option<String>,
-    /// failed starts in a row that are tried again [3]
+    /// failed starts in a row that are tried again; default: 3
     #[argh(option, arg_name = "n")]
     pub(crate) start_retries: Option<String>,
-    /// first pause before another start; it doubles each time [100ms]
+    /// first pause before another start; it doubles each time; default: 100ms
     #[argh(option, arg_name = "duration")]
     pub(crate) backoff: Option<String>,
-    /// the longest pause [60s]
+    /// the longest pause; default: 60s
     #[argh(option, arg_name = "duration")]
     pub(crate) backoff_max: Option<String>,
-    /// what the command's group is sent when frigate is asked to stop [as received]
+    /// what the command's group is sent when frigate is asked to stop; default: as received
     #[argh(option, arg_name = "signal")]
     pub(crate) stop_signal: Option<String>,
-    /// signals by which frigate is asked to stop [TERM,INT,QUIT]
+    /// signals by which frigate is asked to stop; default: TERM,INT,QUIT
     #[argh(option, arg_name = "signal,...")]
     pub(crate) stop_on: Option<String>,
-    /// from the stop signal to KILL [30s]
+    /// from the stop signal to KILL; default: 30s
     #[argh(option, arg_name = "duration")]
     pub(crate) grace: Option<String>,
     /// stop by KILL at once, without a grace period
@@ -59,13 +59,13 @@ pub(crate) struct Options {
     /// before every start, end other processes of the command's name
     #[argh(switch)]
     pub(crate) grace_close: bool,
-    /// how long these get before KILL [30s]
+    /// how long these get before KILL; default: 30s
     #[argh(option, arg_name = "duration")]
     pub(crate) grace_close_wait: Option<String>,
-    /// where the last message goes if the exit code is not 0 [/dev/termination-log where it is]
+    /// where the last message goes if the exit code is not 0; default: /dev/termination-log where it is
     #[argh(option, arg_name = "path|none")]
     pub(crate) termination_log: Option<String>,
-    /// how messages are written: text or json [text]
+    /// how messages are written: text or json; default: text
     #[argh(option, arg_name = "format")]
     pub(crate) log_format: Option<String>,
     /// say more: starts, ends, signals; twice (-vv): reaped orphans too

@@ -41,8 +41,8 @@ static COMPOSE: Capability = Capability::new("docker-compose", || answers("docke
 
 static PODMAN: Capability = Capability::new("podman", || {
     capability::ROOT.check()?;
-    answers("podman", "--version")?;
-    answers("runc", "--version")
+    // podman finds out that it lacks one of the others only when the pod is to start.
+    ["podman", "runc", "conmon", "catatonit"].iter().try_for_each(|program| answers(program, "--version"))
 });
 
 fn answers(program: &str, question: &str) -> Result<(), String> {

@@ -158,18 +158,15 @@ impl<'a> Cut<'a> {
                 _ => {}
             }
             let Some(long) = option.strip_prefix('-') else {
-                let cluster = short_flags(option, flags).ok_or_else(|| mistake(NO_SUCH_OPTION))?;
-                self.seen.extend(&cluster);
-                self.typed.extend(cluster);
+                for flag in short_flags(option, flags).ok_or_else(|| mistake(NO_SUCH_OPTION))? {
+                    self.see(flag).map_err(mistake)?;
+                    self.typed.push(flag.long);
+                }
                 continue;
             };
             let (name, attached) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
             let flag = find(flags, name).ok_or_else(|| mistake(NO_SUCH_OPTION))?;
-            let is_repeatable = flag.optionality == Optionality::Repeating || flag.long == VERBOSE;
-            if self.seen.contains(&flag.long) && !is_repeatable {
-                return Err(mistake("it was given before, and counts only once"));
-            }
-            self.seen.push(flag.long);
+            self.see(flag).map_err(mistake)?;
             match (&flag.kind, attached) {
                 (FlagInfoKind::Switch, None) => self.typed.push(flag.long),
                 (FlagInfoKind::Switch, Some(_)) if flag.long == VERBOSE => {
@@ -184,12 +181,25 @@ impl<'a> Cut<'a> {
                     let [value, tail @ ..] = rest else { return Err(mistake("it needs a value")) };
                     rest = tail;
                     self.command += 1;
-                    let value = core::str::from_utf8(value).map_err(|_| mistake("its value is not valid UTF-8"))?;
-                    self.typed.extend([flag.long, value]);
+                    let Ok(text) = core::str::from_utf8(value) else {
+                        let object = Source::CommandLine.spell(name, &String::from_utf8_lossy(value));
+                        return Err(Mistake::new("use", &object).because("its value is not valid UTF-8"));
+                    };
+                    self.typed.extend([flag.long, text]);
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Notes an option; answers with what is wrong with it.
+    fn see(&mut self, flag: &FlagInfo<'static>) -> Result<(), &'static str> {
+        let is_repeatable = flag.optionality == Optionality::Repeating || flag.long == VERBOSE;
+        if self.seen.contains(&flag.long) && !is_repeatable {
+            return Err("it was given before, and counts only once");
+        }
+        self.seen.push(flag.long);
+        Ok(())
     }
 
     fn request(
@@ -218,16 +228,16 @@ fn parse(words: &[&str]) -> Result<Options, Mistake> {
         .map_err(|exit| Mistake::new("use", &words.join(" ")).because(exit.output.trim()))
 }
 
-fn find<'a>(flags: &'a [FlagInfo<'a>], name: &str) -> Option<&'a FlagInfo<'a>> {
+fn find<'a>(flags: &'a [FlagInfo<'static>], name: &str) -> Option<&'a FlagInfo<'static>> {
     flags.iter().find(|flag| flag.long.strip_prefix("--") == Some(name) && name != "help")
 }
 
 /// Takes `-vvq` apart.
-fn short_flags(cluster: &str, flags: &[FlagInfo<'static>]) -> Option<Vec<&'static str>> {
+fn short_flags<'a>(cluster: &str, flags: &'a [FlagInfo<'static>]) -> Option<Vec<&'a FlagInfo<'static>>> {
     if cluster.is_empty() {
         return None;
     }
-    cluster.chars().map(|c| flags.iter().find(|flag| flag.short == Some(c)).map(|flag| flag.long)).collect()
+    cluster.chars().map(|c| flags.iter().find(|flag| flag.short == Some(c))).collect()
 }
 
 /// `FRIGATE_` and the option's name in upper case with `_` for `-`.

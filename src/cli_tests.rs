@@ -284,6 +284,17 @@ fn quiet_and_verbose_together_in_the_environment_are_a_mistake_of_the_environmen
 // Where the options end.
 
 #[test]
+fn a_flag_given_twice_is_refused_in_every_spelling() {
+    for words in
+        [["-q", "-q"], ["-q", "--quiet"], ["--quiet", "-q"], ["--quiet", "--quiet"], ["--kill", "--kill=false"]]
+    {
+        let text = refusal(&[words[0], words[1], "command"], &[]);
+        assert!(text.contains("it was given before"), "{text}");
+    }
+    assert!(refusal(&["-qq", "command"], &[]).contains("it was given before"));
+}
+
+#[test]
 fn options_end_at_two_dashes_or_at_the_first_word_without_a_dash() {
     let table: [(&[&str], usize); 14] = [
         (&["command"], 0),
@@ -453,7 +464,7 @@ fn what_is_not_utf_8_among_the_options_is_refused() {
         (&[b"--\xff", b"command"], "cannot use '--\u{fffd}': it is not valid UTF-8"),
         (&[b"-\xff", b"command"], "cannot use '-\u{fffd}': it is not valid UTF-8"),
         (&[b"--grace=\xff", b"command"], "cannot use '--grace=\u{fffd}': it is not valid UTF-8"),
-        (&[b"--grace", b"\xff", b"command"], "cannot use '--grace': its value is not valid UTF-8"),
+        (&[b"--grace", b"\xff", b"command"], "cannot use '--grace=\u{fffd}': its value is not valid UTF-8"),
     ];
     for (words, expected) in table {
         assert_eq!(text(words, &[]), expected);

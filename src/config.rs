@@ -201,7 +201,7 @@ fn number<T: core::str::FromStr>(text: &str) -> Option<T> {
 /// The longest duration: what is longer is a slip of the finger, and sums of durations stay far from the end of time.
 const LONGEST: u64 = 1_000_000 * 3600 * 1_000_000_000;
 
-/// Reads `500ms`, `10s`, `2m`, `1h`, `1.5`; exact to the nanosecond, without floating point.
+/// Reads `500ms`, `10s`, `2m`, `1h`, `1.5`, without floating point; digits below a nanosecond count for nothing.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let unit_at = text.bytes().position(|b| !b.is_ascii_digit() && b != b'.').unwrap_or(text.len());
     let (value, unit) = text.split_at_checked(unit_at)?;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use proptest::prelude::*;
 
 use super::{Config, Mistake, TerminationLog, Verbosity, duration, expectation, number};
-use crate::cli::{self, Request};
+use crate::cli::{self, Options, Request};
 use crate::message::{Format, Remap};
 use crate::restart::Restart;
 use crate::signal::{Signal, SignalSet};
@@ -78,6 +78,20 @@ fn grace_close_waits_thirty_seconds_unless_told_otherwise() {
     assert_eq!(config("--grace-close").rules.grace_close, Some(Duration::from_secs(30)));
     assert_eq!(config("--grace-close --grace-close-wait=2s").rules.grace_close, Some(Duration::from_secs(2)));
     assert_eq!(config("--grace-close-wait=2s").rules.grace_close, None);
+}
+
+#[test]
+fn what_was_typed_wins_over_what_is_set() {
+    let typed =
+        || Options { grace: Some("1s".into()), remap_exit: vec!["3".into()], quiet: true, ..Options::default() };
+    let set = || Options { grace: Some("2s".into()), remap_exit: vec!["4".into()], verbose: 2, ..Options::default() };
+    let meaning = |typed: Options, set: Options| match Config::new(&typed, &set) {
+        Ok(config) => (config.rules.grace.as_secs(), config.remap.apply(3), config.remap.apply(4), config.verbosity),
+        Err(Mistake { text, .. }) => panic!("{text}"),
+    };
+    assert_eq!(meaning(typed(), set()), (1, 0, 4, Verbosity::Error));
+    assert_eq!(meaning(Options::default(), set()), (2, 3, 0, Verbosity::Debug));
+    assert_eq!(meaning(typed(), Options::default()), (1, 0, 4, Verbosity::Error));
 }
 
 // Durations.

@@ -173,6 +173,8 @@ impl EventLoop {
 
     fn spawn(&mut self, restarts: u32) -> Event {
         self.former = None;
+        // One that survived KILL and ends later is of no concern any more.
+        self.others = Others::default();
         let foreground = self.place.surroundings.terminal && self.foreground() == Foreground::Frigate;
         match spawn::spawn(&mut self.plan, restarts, foreground) {
             Ok(child) => {

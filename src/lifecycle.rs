@@ -119,7 +119,7 @@ struct Stopping {
 pub(crate) struct Finish {
     pub(crate) outcome: Outcome,
     pub(crate) kill_at: Moment,
-    /// KILL was sent already, and said so: it has only to reach the last of them.
+    /// KILL is no news: it was sent and said already, or `--kill` asks for it.
     pub(crate) killed: bool,
 }
 
@@ -432,9 +432,17 @@ impl Lifecycle {
             Verdict::Again { pause, failures } => {
                 let limit = self.rules.strategy.limit();
                 out.push(Action::Say(Fact::Restarting { trouble, pause, failures, limit }));
-                let remains = Remains::Ending { until: kill_at, look: Look::first(now) };
-                self.state = State::Between { start_at: now.after(pause), remains };
-                out.push(Action::EndGroup);
+                let start_at = now.after(pause);
+                let look = Look::first(now);
+                let remains = if self.rules.kill {
+                    out.push(Action::KillGroup);
+                    out.push(Action::ProbeGroup);
+                    Remains::Killed { until: now.after(KILL_PATIENCE), look }
+                } else {
+                    out.push(Action::EndGroup);
+                    Remains::Ending { until: kill_at, look }
+                };
+                self.state = State::Between { start_at, remains };
             }
         }
     }

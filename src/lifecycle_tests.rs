@@ -800,8 +800,9 @@ fn leftovers_that_die_of_kill_make_way_at_once() {
 #[test]
 fn under_kill_leftovers_get_no_grace_either() {
     Child::running("--restart=true --kill --grace=5s").play(&[
-        (20_000, exited(1), "say restarting; EndGroup"),
-        (20_000, Event::Tick, "say leftovers-killed; KillGroup; ProbeGroup"),
+        (20_000, exited(1), "say restarting; KillGroup; ProbeGroup"),
+        (20_010, Event::Tick, "ProbeGroup"),
+        (20_020, Event::GroupGone, "Spawn { restarts: 1 }"),
     ]);
 }
 

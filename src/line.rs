@@ -32,16 +32,18 @@ impl Line {
     }
 }
 
-/// A text as `push_printable` would have it.
-pub(crate) struct Printable<'a>(pub(crate) &'a str);
+/// The first characters of a text, at most so many, with what would break or reorder a line made visible.
+pub(crate) struct Printable<'a>(pub(crate) &'a str, pub(crate) usize);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (count, c) in self.0.chars().enumerate() {
-            if count == 300 {
+            if count == self.1 {
                 return out.write_str("...");
             }
-            if c.is_control() { write!(out, "{}", c.escape_default())? } else { out.write_char(c)? }
+            // The separators of lines and paragraphs, and the marks that turn the direction of text.
+            let breaks = c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if breaks { write!(out, "{}", c.escape_default())? } else { out.write_char(c)? }
         }
         Ok(())
     }
@@ -81,13 +83,7 @@ impl Write for Escaped<'_> {
     }
 }
 
-/// Appends at most `limit` characters of `text`, control characters escaped: a message stays one line.
+/// Appends at most `limit` characters of `text`, fit to print.
 pub(crate) fn push_printable(out: &mut String, text: &str, limit: usize) {
-    for (count, c) in text.chars().enumerate() {
-        if count == limit {
-            out.push_str("...");
-            return;
-        }
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
-    }
+    let _ = write!(out, "{}", Printable(text, limit));
 }

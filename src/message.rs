@@ -275,7 +275,7 @@ impl Speaker {
                 write!(out, "cannot send {signal} to '{command}' (pid {pid}): {errno}; going on without")
             }
             Fact::Cannot { verb, object, errno, then } => {
-                write!(out, "cannot {verb} '{}': {errno}; {then}", Printable(object))
+                write!(out, "cannot {verb} '{}': {errno}; {then}", Printable(object, 300))
             }
             Fact::MessagesDropped { count } => {
                 write!(out, "cannot write to 'standard error': it was full; {count} messages were dropped")

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Format, Remap, Span, Speaker, refusal, refusal_termination};
 use crate::errno::Errno;
 use crate::fact::{Fact, Level, Trouble};
-use crate::line::{LIMIT, Line, push_printable};
+use crate::line::{Escaped, LIMIT, Line, push_printable};
 use crate::pid::Pid;
 use crate::signal::Signal;
 use crate::status::{ExitStatus, Outcome, SpawnFailure, Stage};
@@ -587,8 +587,20 @@ fn names_are_cut_short_and_made_visible() {
     assert_eq!(printable("servers", 6), "<server...");
     assert_eq!(printable("ééé", 2), "<éé...");
     assert_eq!(printable("a\nb\t\u{1b}\u{7f}\u{9b}", 99), "<a\\nb\\t\\u{1b}\\u{7f}\\u{9b}");
+    assert_eq!(printable("a\u{2028}b\u{202e}c\u{2069}", 99), "<a\\u{2028}b\\u{202e}c\\u{2069}");
     assert_eq!(printable("", 0), "<");
     assert_eq!(printable("x", 0), "<...");
+}
+
+#[test]
+fn every_character_comes_back_from_a_json_string() {
+    for c in (0..0x300).chain([0x2028, 0xfeff, 0xffff, 0x1f600, 0x10_ffff]).filter_map(char::from_u32) {
+        let mut line = Line::new();
+        let _ = line.write_char('"');
+        let _ = write!(Escaped(&mut line), "a{c}b");
+        line.end_with("\"");
+        assert_eq!(parse(&string(&line)).as_str(), Some(format!("a{c}b").as_str()), "{c:?}");
+    }
 }
 
 #[test]
@@ -621,7 +633,7 @@ proptest! {
     }
 
     #[test]
-    fn a_printable_name_comes_back_from_json_as_it_was(name in "[^\\p{Cc}]{0,100}") {
+    fn a_printable_name_comes_back_from_json_as_it_was(name in "[^\\p{Cc}\\u{2028}-\\u{202e}\\u{2066}-\\u{2069}]{0,100}") {
         let said = json(&speaker(&name), &Fact::EndingLeftovers);
         prop_assert_eq!(said.get("command").and_then(Value::as_str), Some(name.as_str()));
     }

@@ -1,6 +1,8 @@
 //! The whole of frigate in virtual time: what a signal is for, whose end was reaped, what is left at the end.
 #![forbid(unsafe_code)]
 
+use core::time::Duration;
+
 use crate::action::{Action, Actions};
 use crate::fact::Fact;
 use crate::lifecycle::{self, Finish, KILL_PATIENCE, Lifecycle, Look, Rules};
@@ -8,6 +10,9 @@ use crate::moment::Moment;
 use crate::pid::Pid;
 use crate::signal::{Sender, Signal, SignalSet};
 use crate::status::{ExitStatus, Outcome, SpawnFailure};
+
+/// How long a forwarded TSTP may take to stop the child; a stop after that is the doing of somebody at the terminal.
+const WANTED: Duration = Duration::from_secs(2);
 
 /// What `--rewrite` makes of each signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,14 +118,14 @@ pub(crate) struct Supervisor {
     rewrite: Rewrite,
     surroundings: Surroundings,
     phase: Phase,
-    /// A stop that the child makes next was sent by a process, and is wanted.
-    stop_was_forwarded: bool,
+    /// When a process asked the child to stop, and it has not stopped yet.
+    stop_forwarded_at: Option<Moment>,
 }
 
 impl Supervisor {
     pub(crate) fn new(rules: Rules, stop_on: SignalSet, rewrite: Rewrite, surroundings: Surroundings) -> Self {
         let child = Lifecycle::new(rules);
-        Self { child, rules, stop_on, rewrite, surroundings, phase: Phase::Serving, stop_was_forwarded: false }
+        Self { child, rules, stop_on, rewrite, surroundings, phase: Phase::Serving, stop_forwarded_at: None }
     }
 
     pub(crate) const fn restarts(&self) -> u32 {
@@ -142,7 +147,7 @@ impl Supervisor {
             Event::Begin => self.child_step(lifecycle::Event::Begin, now, out),
             Event::OthersGone => self.child_step(lifecycle::Event::OthersGone, now, out),
             Event::Spawned { pid } => {
-                self.stop_was_forwarded = false;
+                self.stop_forwarded_at = None;
                 self.child_step(lifecycle::Event::Spawned { pid }, now, out);
             }
             Event::SpawnFailed(failure) => self.child_step(lifecycle::Event::SpawnFailed(failure), now, out),
@@ -156,7 +161,7 @@ impl Supervisor {
             Event::Orphan { pid, status } => out.push(Action::Say(Fact::Orphan { pid, status })),
             Event::Swept { children } => self.swept(children, now, out),
             Event::Received { signal, sender } => self.received(signal, sender, now, out),
-            Event::Stopped { signal, foreground } => self.stopped(signal, foreground, out),
+            Event::Stopped { signal, foreground } => self.stopped(signal, foreground, now, out),
             Event::Tick => self.tick(now, out),
         }
     }
@@ -221,10 +226,10 @@ impl Supervisor {
             return;
         };
         if matches!(signal, Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU) {
-            self.stop_was_forwarded = sender != Sender::Kernel;
+            self.stop_forwarded_at = (sender != Sender::Kernel).then_some(now);
         }
         if signal == Signal::CONT {
-            self.stop_was_forwarded = false;
+            self.stop_forwarded_at = None;
         }
         if signal == Signal::CONT && self.surroundings.terminal {
             out.push(Action::GiveTerminal { and_continue: false });
@@ -238,10 +243,10 @@ impl Supervisor {
         }
     }
 
-    fn stopped(&mut self, signal: Signal, foreground: Foreground, out: &mut Actions) {
+    fn stopped(&mut self, signal: Signal, foreground: Foreground, now: Moment, out: &mut Actions) {
         let Some(pid) = self.child.alive().filter(|_| self.surroundings.terminal) else { return };
         let wants_terminal = signal == Signal::TTIN || signal == Signal::TTOU;
-        let wanted = core::mem::replace(&mut self.stop_was_forwarded, false);
+        let wanted = self.stop_forwarded_at.take().is_some_and(|at| now.since(at) < WANTED);
         if wants_terminal && foreground == Foreground::Frigate {
             // `fg` without a CONT: the shell gave frigate the terminal while the child ran in the background.
             out.push(Action::GiveTerminal { and_continue: true });

@@ -362,6 +362,16 @@ fn leftovers_that_end_by_themselves_are_not_killed() {
 }
 
 #[test]
+fn under_kill_what_is_left_is_killed_at_once_and_without_a_word() {
+    Frigate::running("--kill", NO_TERMINAL).play(&[
+        (1000, exited(0), "say ended"),
+        (1000, LEFT, "say leftovers; EndAll"),
+        (1000, Event::Tick, "KillAll"),
+        (1001, NONE_LEFT, &exit(Outcome::Complete(ExitStatus::Exited(0)))),
+    ]);
+}
+
+#[test]
 fn what_a_killed_child_leaves_is_killed_without_another_wait_or_word() {
     let outcome = Outcome::Cancel { last: Some(by(Signal::KILL)), stop: Signal::TERM };
     Frigate::running("--grace=5s", NO_TERMINAL).play(&[
@@ -510,6 +520,14 @@ fn a_continuation_takes_back_what_a_forwarded_stop_announced() {
         (0, received(TSTP, PROCESS), "say forwarded; send TSTP"),
         (1, received(Signal::CONT, PROCESS), given),
         (2, stopped_by(TSTP, Foreground::Child), "say continued; send CONT"),
+    ]);
+}
+
+#[test]
+fn a_forwarded_stop_that_the_child_withstood_says_nothing_of_a_later_ctrl_z() {
+    Frigate::running("", AS_INIT).play(&[
+        (0, received(TSTP, PROCESS), "say forwarded; send TSTP"),
+        (5000, stopped_by(TSTP, Foreground::Child), "say continued; send CONT"),
     ]);
 }
 
@@ -681,18 +699,24 @@ impl World {
 
     /// Lets time pass until then, and frigate act at each deadline on the way.
     fn pass_until(&mut self, until: Moment) {
-        while let Some(deadline) = self.frigate.supervisor.deadline().filter(|deadline| *deadline <= until) {
+        self.tick_until(until);
+        self.frigate.now = until;
+    }
+
+    /// A minute of looks and pauses is a few hundred ticks; a deadline that a tick does not move would be a busy loop.
+    fn tick_until(&mut self, until: Moment) {
+        for _ in 0..100_000 {
+            let deadline = self.frigate.supervisor.deadline().filter(|deadline| *deadline <= until);
+            let Some(deadline) = deadline else { return };
             self.frigate.now = deadline.max(self.frigate.now);
             self.tell(Event::Tick);
         }
-        self.frigate.now = until;
+        panic!("it never sleeps: {:?}", self.frigate);
     }
 
     /// Lets frigate act at its deadlines until there is none.
     fn pass(&mut self) {
-        while let Some(deadline) = self.frigate.supervisor.deadline() {
-            self.pass_until(deadline.max(self.frigate.now));
-        }
+        self.tick_until(Moment::from_nanos(u64::MAX));
     }
 }
 

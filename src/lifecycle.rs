@@ -121,6 +121,8 @@ pub(crate) struct Finish {
     pub(crate) kill_at: Moment,
     /// KILL is no news: it was sent and said already, or `--kill` asks for it.
     pub(crate) killed: bool,
+    /// The child itself did not die of KILL, and said so: nothing else is given as long again.
+    pub(crate) left_behind: bool,
 }
 
 /// What the rim, or time, tells of one child.
@@ -309,6 +311,9 @@ impl Lifecycle {
                 out.push(Action::Say(Fact::LeftBehind { pid: self.pid }));
                 self.last = Some(ExitStatus::Signaled { signal: Signal::KILL, core: false });
                 self.end_stop(stopping, now, out);
+                if let State::Ended(finish) = &mut self.state {
+                    finish.left_behind = true;
+                }
             }
             Event::Tick => {
                 let until = now.after(KILL_PATIENCE);
@@ -465,7 +470,7 @@ impl Lifecycle {
             out.push(Action::Say(Fact::NotStarted { failure, code: outcome.code() }));
         }
         self.release(out);
-        self.state = State::Ended(Finish { outcome, kill_at, killed });
+        self.state = State::Ended(Finish { outcome, kill_at, killed, left_behind: false });
     }
 
     fn release(&mut self, out: &mut Actions) {

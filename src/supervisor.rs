@@ -14,6 +14,9 @@ use crate::status::{ExitStatus, Outcome, SpawnFailure};
 /// How long a forwarded TSTP may take to stop the child; a stop after that is the doing of somebody at the terminal.
 const WANTED: Duration = Duration::from_secs(2);
 
+/// How long the rest may take to die of KILL where the child has used up all patience.
+const BRIEFLY: Duration = Duration::from_millis(100);
+
 /// What `--rewrite` makes of each signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Rewrite {
@@ -103,7 +106,7 @@ enum Phase {
     Draining(Finish),
     /// Leftovers were sent KILL, and are left behind at `until`.
     Killing {
-        outcome: Outcome,
+        finish: Finish,
         until: Moment,
         look: Look,
     },
@@ -184,7 +187,7 @@ impl Supervisor {
             Phase::Serving => self.child_step(lifecycle::Event::Swept, now, out),
             Phase::Ended(Finish { outcome, .. })
             | Phase::Draining(Finish { outcome, .. })
-            | Phase::Killing { outcome, .. }
+            | Phase::Killing { finish: Finish { outcome, .. }, .. }
                 if !children =>
             {
                 self.exit(outcome, out);
@@ -262,20 +265,23 @@ impl Supervisor {
     fn tick(&mut self, now: Moment, out: &mut Actions) {
         match self.phase {
             Phase::Serving => self.child_step(lifecycle::Event::Tick, now, out),
-            Phase::Draining(Finish { outcome, kill_at, killed }) if now >= kill_at => {
-                self.phase = Phase::Killing { outcome, until: now.after(KILL_PATIENCE), look: Look::first(now) };
-                if !killed {
+            Phase::Draining(finish) if now >= finish.kill_at => {
+                let patience = if finish.left_behind { BRIEFLY } else { KILL_PATIENCE };
+                self.phase = Phase::Killing { finish, until: now.after(patience), look: Look::first(now) };
+                if !finish.killed {
                     out.push(Action::Say(Fact::LeftoversKilled { grace: self.rules.grace }));
                 }
                 out.push(Action::KillAll);
             }
-            Phase::Killing { outcome, until, .. } if now >= until => {
-                out.push(Action::Say(Fact::LeftBehind { pid: None }));
-                self.exit(outcome, out);
+            Phase::Killing { finish, until, .. } if now >= until => {
+                if !finish.left_behind {
+                    out.push(Action::Say(Fact::LeftBehind { pid: None }));
+                }
+                self.exit(finish.outcome, out);
             }
             // Once more: what forked just then was not seen the time before.
-            Phase::Killing { outcome, until, look } if now >= look.at() => {
-                self.phase = Phase::Killing { outcome, until, look: look.next(now) };
+            Phase::Killing { finish, until, look } if now >= look.at() => {
+                self.phase = Phase::Killing { finish, until, look: look.next(now) };
                 out.push(Action::KillAll);
             }
             Phase::Ended(_) | Phase::Draining(_) | Phase::Killing { .. } | Phase::Done => {}

@@ -826,7 +826,7 @@ proptest! {
         let took = world.frigate.now.since(asked);
         let grace = config(&options).rules.grace();
         // Five seconds for the child, and five for what it left.
-        prop_assert!(took <= grace + Duration::from_secs(10), "it took {took:?}");
+        prop_assert!(took <= grace + Duration::from_millis(5200), "it took {took:?}");
         if over == 0 && child == Temper::Mild && leaves.is_none() {
             prop_assert_eq!(took, Duration::ZERO, "nobody was there to wait for");
         }

@@ -1,10 +1,49 @@
 //! Chapter 7: stopping.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
-use crate::support::{Frigate, eventually, note, procfs, scenario};
+use crate::support::capability::{Capability, ROOT};
+use crate::support::{Frigate, Mode, eventually, note, procfs, scenario};
+
+/// The old freezer, which holds a process so fast that not even KILL reaches it, as a dead disk would.
+static FREEZER: Capability = Capability::new("freezer", || {
+    let root = Path::new(FREEZERS);
+    if root.join("cgroup.procs").exists() { Ok(()) } else { Err(format!("{FREEZERS} is not a cgroup v1 freezer")) }
+});
+
+const FREEZERS: &str = "/sys/fs/cgroup/freezer";
+
+/// A process in ice; it thaws when this is dropped.
+struct Frozen(PathBuf);
+
+impl Frozen {
+    fn new(pid: i32) -> Self {
+        let group = Path::new(FREEZERS).join(format!("frigate-test-{pid}"));
+        fs::create_dir(&group).expect("a freezer group can be made");
+        let frozen = Self(group);
+        fs::write(frozen.0.join("cgroup.procs"), pid.to_string()).expect("the process can be moved");
+        fs::write(frozen.0.join("freezer.state"), "FROZEN").expect("it can be frozen");
+        eventually("a frozen process", || {
+            let state = fs::read_to_string(frozen.0.join("freezer.state")).ok()?;
+            (state.trim() == "FROZEN").then_some(())
+        });
+        frozen
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _thawed = fs::write(self.0.join("freezer.state"), "THAWED");
+        let until = Instant::now() + Duration::from_secs(5);
+        while fs::remove_dir(&self.0).is_err() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
 
 /// Lists the scenarios.
 pub fn trials(out: &mut Vec<Trial>) {
@@ -94,6 +133,29 @@ pub fn trials(out: &mut Vec<Trial>) {
         assert!(took < Duration::from_secs(6), "it was never killed");
         note(format!("--grace 1s under a rain of TERM: ended after {took:?}"));
     });
+
+    scenario("grace::a_process_that_does_not_even_die_of_kill_is_left_behind_and_said_so")
+        .needs(&[&ROOT, &FREEZER])
+        .run(out, |mode| {
+            let frigate = Frigate::new(mode).options("--grace=100ms").puppet("say ready; report").spawn();
+            frigate.wait_line("ready");
+            let frozen = Frozen::new(frigate.only_child());
+            let asked = Instant::now();
+            frigate.kill(libc::SIGTERM);
+            frigate.wait_message("leaving it behind");
+            assert!(asked.elapsed() >= Duration::from_secs(5), "given up after {:?}", asked.elapsed());
+            // The kernel lets no PID 1 end before its whole namespace has.
+            if mode == Mode::Subreaper {
+                eventually("frigate's end", || procfs::process(frigate.pid).is_none().then_some(()));
+                let took = asked.elapsed();
+                note(format!("a frozen child was left behind, and frigate had ended, after {took:?}"));
+            }
+            drop(frozen);
+            let ended = frigate.wait();
+            ended.expect_code(137);
+            // Said twice it would have been waited for twice.
+            assert_eq!(ended.err.matches("leaving it behind").count(), 1, "{}", ended.err);
+        });
 
     scenario("grace::kill_stops_by_sigkill_at_once").run(out, |mode| {
         let frigate =

@@ -1,11 +1,18 @@
 //! Chapter 7: `--grace-close`, which ends other processes of the command's name before each start.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
 
+use crate::support::capability::{Capability, PID_NAMESPACE, ROOT};
 use crate::support::{Ended, Frigate, Mode, own_program, scenario};
+
+/// A program that makes a PID namespace.
+static UNSHARE: Capability = Capability::new("unshare", || {
+    if Path::new("/usr/bin/unshare").exists() { Ok(()) } else { Err("there is no /usr/bin/unshare".into()) }
+});
 
 /// A frigate that is started by a script which starts other processes before, so that these are of the same namespace in both
 /// modes. `before` runs first; the command is the program `victim`, a copy of this one.
@@ -192,9 +199,23 @@ fn spared(out: &mut Vec<Trial>) {
         ended.expect_code(3).expect_silence();
     });
 
-    scenario("grace_close::processes_outside_the_pid_namespace_are_not_touched")
-        .needs(&[&crate::support::capability::PID_NAMESPACE])
-        .run(out, |mode| {
+    scenario("grace_close::processes_of_a_namespace_below_are_not_touched").needs(&[&ROOT, &UNSHARE]).run(
+        out,
+        |mode| {
+            let mut scripts = Vec::new();
+            let before = other(&mut scripts, "other", POLITE).replace("exec DIR", "exec $UNSHARE --pid --fork DIR");
+            let frigate = after(mode, &before, "--grace-close", CHILD).env("UNSHARE", "/usr/bin/unshare");
+            let ended = with_scripts(frigate, scripts).run();
+            ended.expect_code(3).expect_silence();
+            // As a leftover, after the child.
+            let asked = ended.out.find("it was asked").expect("at the end it is asked");
+            assert!(ended.out.find("child").expect("the child ran") < asked, "{ended:#?}");
+        },
+    );
+
+    scenario("grace_close::processes_outside_the_pid_namespace_are_not_touched").needs(&[&PID_NAMESPACE]).run(
+        out,
+        |mode| {
             let frigate = Frigate::new(mode).options("--grace-close");
             frigate.copy_of_own_program("victim");
             let victim = frigate.path("victim");
@@ -215,5 +236,6 @@ fn spared(out: &mut Vec<Trial>) {
             let status = outside.wait().expect("it ends");
             assert_eq!(status.code(), Some(7), "{ended:#?}");
             ended.expect_code(3).expect_silence();
-        });
+        },
+    );
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
-use crate::support::capability::{Capability, MANY_PROCESSES, ROOT};
+use crate::support::capability::{Capability, MANY_PROCESSES, ROOT, STRACE};
 use crate::support::{Ended, Frigate, Mode, Running, eventually, note, own_program, procfs, scenario, wait_state};
 
 /// Lists the scenarios.
@@ -208,6 +208,26 @@ fn leftovers(out: &mut Vec<Trial>) {
         let script = format!("orphan {{session; touch {file}; wait TERM; exit 0}}; await {file}; exit 0");
         frigate.puppet(script).run().expect_code(0).expect_silence().expect_nothing_left();
     });
+
+    scenario("reaping::as_pid_1_the_last_kill_comes_from_a_forked_helper").only(Mode::Pid1).needs(&[&STRACE]).run(
+        out,
+        |mode| {
+            let frigate = Frigate::new(mode).strace(["trace=kill"]).options("--grace=200ms");
+            let file = frigate.path("left");
+            let script = format!("fork {{touch {file}; report}}; await {file}; say ready; wait USR1; exit 3");
+            let frigate = frigate.puppet(script).spawn();
+            frigate.wait_line("ready");
+            let log = fs::File::open(frigate.path("strace")).expect("strace writes it");
+            let own = frigate.pid.to_string();
+            frigate.kill(libc::SIGUSR1);
+            frigate.wait().expect_code(3);
+            let log = std::io::read_to_string(log).expect("text");
+            let killers: Vec<_> = log.lines().filter(|line| line.contains("kill(-1, SIGKILL")).collect();
+            assert!(!killers.is_empty(), "{log}");
+            // Where one process sleeps so deeply that the kernel waits for it, this call would too.
+            assert!(killers.iter().all(|line| !line.starts_with(&own)), "{log}");
+        },
+    );
 
     scenario("reaping::with_kill_leftovers_are_killed_at_once").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--kill");

@@ -25,6 +25,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     mask_and_dispositions(out);
     roles(out);
     windows(out);
+    at_any_moment(out);
     between_starts(out);
 }
 
@@ -510,6 +511,53 @@ fn windows(out: &mut Vec<Trial>) {
         wait_held("frigate at the door of fork", || Some(frigate.pid), is_start);
         frigate.kill(libc::SIGUSR2);
         frigate.wait_line("got USR2");
+    });
+}
+
+/// Lets some time pass that is short and different in every round, so that all moments of a start have their turn.
+fn dawdle(round: u32) {
+    let until = std::time::Instant::now() + std::time::Duration::from_micros(u64::from(round * 137 % 6000));
+    while std::time::Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+fn at_any_moment(out: &mut Vec<Trial>) {
+    scenario("signals::a_term_at_any_moment_of_the_start_takes_effect").run(out, |mode| {
+        for round in 0..60 {
+            // It is blocked from before frigate's first instruction on, and so cannot come too early.
+            let frigate = Frigate::new(mode).blocked(&[libc::SIGTERM]).puppet("wait TERM; exit 3").spawn();
+            dawdle(round);
+            frigate.kill(libc::SIGTERM);
+            expect_stopped(&frigate.wait());
+        }
+    });
+
+    scenario("signals::a_signal_at_any_moment_of_the_start_reaches_the_child").run(out, |mode| {
+        for round in 0..60 {
+            let blocked = [libc::SIGUSR1, RTMIN + 2];
+            let frigate = Frigate::new(mode).blocked(&blocked).puppet("wait 36; exit 3").spawn();
+            dawdle(round);
+            frigate.kill(libc::SIGUSR1);
+            frigate.queue(RTMIN + 2, 4711);
+            let ended = frigate.wait();
+            ended.expect_code(3);
+            assert!(ended.out.contains("got USR1") && ended.out.contains(" value 4711"), "{ended:#?}");
+        }
+    });
+
+    scenario("signals::a_term_at_any_moment_of_restarting_takes_effect").run(out, |mode| {
+        for round in 0..40 {
+            let options = "-q --restart=true --start-secs=0 --backoff=1ms --backoff-max=1ms";
+            let frigate = Frigate::new(mode).options(options).puppet("say start; exit 0").spawn();
+            frigate.wait_line("start");
+            dawdle(round);
+            frigate.kill(libc::SIGTERM);
+            // 143 where it met a child that had not begun to block signals.
+            let ended = frigate.wait();
+            assert!(matches!(ended.code(), Some(0 | 143)), "{ended:#?}");
+            ended.expect_nothing_left();
+        }
     });
 }
 

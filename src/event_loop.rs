@@ -313,6 +313,8 @@ impl EventLoop {
     }
 
     fn finish(mut self, outcome: Outcome) -> u8 {
+        // A child that was left behind has never ended, and so the terminal has not come back by that.
+        self.take_terminal();
         let code = self.reporter.speaker.exit_code(outcome);
         self.reporter.say(&Fact::Finished { outcome, code: outcome.code() });
         if code != 0 {

@@ -63,7 +63,9 @@ fn expect_refusal(ended: &Ended, code: i32, object: &str) {
 fn not_started(out: &mut Vec<Trial>) {
     scenario("exit_code::a_command_that_is_not_found_is_127").run(out, |mode| {
         for command in ["no-such-command-anywhere", "/no/such/command", "./no-such-command"] {
-            expect_refusal(&Frigate::new(mode).command([command]).run(), 127, command);
+            // A directory of PATH that may not be searched would make it "permission denied", as execvp(3) has it.
+            let frigate = Frigate::new(mode).env("PATH", "/usr/bin:/bin");
+            expect_refusal(&frigate.command([command]).run(), 127, command);
         }
     });
 

@@ -128,6 +128,17 @@ fn closed(out: &mut Vec<Trial>) {
         assert!(ended.out.contains("it was asked"), "{ended:#?}");
     });
 
+    scenario("grace_close::a_process_of_the_same_executable_under_another_argument_0_gets_term").run(out, |mode| {
+        let mut scripts = Vec::new();
+        let before = other(&mut scripts, "other", POLITE).replace("DIR/victim", "DIR/alias");
+        let frigate = after(mode, &before, "--grace-close", CHILD);
+        std::os::unix::fs::symlink(frigate.path("victim"), frigate.path("alias")).expect("the directory is ours");
+        let ended = with_scripts(frigate, scripts).run();
+        ended.expect_code(3);
+        let asked = ended.out.find("it was asked").expect("it was asked");
+        assert!(asked < ended.out.find("child").expect("the child ran"), "{ended:#?}");
+    });
+
     scenario("grace_close::it_happens_before_every_start").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--grace-close --restart=unexpected --backoff=5ms -q");
         frigate.copy_of_own_program("victim");

@@ -47,7 +47,7 @@ pub extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
 fn run_trials(words: impl Iterator<Item = OsString>) -> c_int {
     let mut arguments = Arguments::from_iter(words);
     // Trials spend their time waiting for processes, so more of them than there are processors run side by side.
-    arguments.test_threads.get_or_insert(6);
+    arguments.test_threads.get_or_insert(8);
     let mut trials = Vec::new();
     claims::register(&mut trials);
     let conclusion = libtest_mimic::run(&arguments, trials);

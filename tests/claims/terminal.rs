@@ -316,18 +316,18 @@ fn job_control(out: &mut Vec<Trial>) {
             // Frigate is held up after it has sent TSTP, so that it finds USR1 before the news that the child has stopped.
             let calls = "kill,pidfd_send_signal";
             let expressions = [format!("trace={calls}"), format!("inject={calls}:delay_exit=700000:when=1")];
-            let frigate = Frigate::new(mode).strace(expressions).options("-v").terminal();
+            let frigate = Frigate::new(mode).strace(expressions).tracing_frigate_alone().options("-v").terminal();
             let frigate = frigate.puppet("open TSTP; say ready; report").spawn();
             frigate.wait_line("ready");
             let child = frigate.only_child();
             frigate.kill(libc::SIGTSTP);
-            // The tracer follows the child, and holds it in its stop.
-            wait_state(child, 't');
-            for (signal, name) in [(libc::SIGUSR1, "forwarded USR1"), (libc::SIGUSR2, "forwarded USR2")] {
+            wait_state(child, 'T');
+            // The kernel gives WINCH after the news, as its number is the higher one.
+            for (signal, name) in [(libc::SIGUSR1, "forwarded USR1"), (libc::SIGWINCH, "forwarded WINCH")] {
                 frigate.kill(signal);
                 frigate.wait_line(name);
             }
-            assert_eq!(procfs::process(child).map(|process| process.state), Some('t'), "{}", frigate.out().text());
+            assert_eq!(procfs::process(child).map(|process| process.state), Some('T'), "{}", frigate.out().text());
         });
 }
 

@@ -222,6 +222,11 @@ impl Frigate {
         path
     }
 
+    /// Lets strace see frigate only, and so change nothing about the states of its child.
+    pub fn tracing_frigate_alone(self) -> Self {
+        self.plan("strace-alone")
+    }
+
     /// Makes an executable file with this text in the trial's own directory.
     pub fn executable(&self, name: &str, text: &str) -> String {
         let text = self.file(&format!("{name}.text"), text);

@@ -65,6 +65,7 @@ struct Plan {
     middle: bool,
     own_pid_in: Option<String>,
     strace: Option<(PathBuf, Vec<String>)>,
+    strace_alone: bool,
     program: Vec<OsString>,
 }
 
@@ -92,6 +93,7 @@ impl Plan {
             middle: false,
             own_pid_in: None,
             strace: None,
+            strace_alone: false,
             program: Vec::new(),
         };
         for word in words.by_ref() {
@@ -132,6 +134,7 @@ impl Plan {
             b"read-only" => self.read_only = true,
             b"middle" => self.middle = true,
             b"own-pid-in" => self.own_pid_in = Some(text().into()),
+            b"strace-alone" => self.strace_alone = true,
             b"strace-log" => self.strace = Some((path(), Vec::new())),
             b"strace" => self.strace.as_mut().expect("strace-log comes first").1.push(text().into()),
             _ => panic!("no such word in a plan: {}", word.display()),
@@ -257,7 +260,7 @@ fn keep(plan: &Plan, socket: &UnixStream, outside: &File) -> io::Result<()> {
     drop(gate);
     arrival.read_to_end(&mut Vec::new())?;
     let tracer = match &plan.strace {
-        Some((log, expressions)) => match attach(child.pid, log, expressions) {
+        Some((log, expressions)) => match attach(child.pid, log, expressions, plan.strace_alone) {
             Ok(tracer) => Some(tracer),
             Err(error) => {
                 clear_up(None);
@@ -345,9 +348,9 @@ fn announce(what: &str, socket: &UnixStream, outside: &File) {
 }
 
 /// Attaches strace to a process that waits at the gate, so that every call from its exec on is seen.
-fn attach(pid: i32, log: &Path, expressions: &[String]) -> io::Result<i32> {
+fn attach(pid: i32, log: &Path, expressions: &[String], alone: bool) -> io::Result<i32> {
     let mut command = Command::new("strace");
-    command.arg("-f").arg("-qq").arg("-o").arg(log);
+    command.args((!alone).then_some("-f")).arg("-qq").arg("-o").arg(log);
     for expression in expressions {
         command.arg("-e").arg(expression);
     }

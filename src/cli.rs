@@ -62,6 +62,18 @@ pub(crate) struct Options {
     /// how long these get before KILL; default: 30s
     #[argh(option, arg_name = "duration")]
     pub(crate) grace_close_wait: Option<String>,
+    /// who the command runs as: names or numbers
+    #[argh(option, arg_name = "user[:group]")]
+    pub(crate) user: Option<String>,
+    /// the command's root
+    #[argh(option, arg_name = "dir")]
+    pub(crate) chroot: Option<String>,
+    /// the command's working directory, inside its root
+    #[argh(option, arg_name = "dir")]
+    pub(crate) workdir: Option<String>,
+    /// the command and its children can gain no privileges by exec
+    #[argh(switch)]
+    pub(crate) no_new_privs: bool,
     /// where the last message goes if the exit code is not 0; default: /dev/termination-log where it is
     #[argh(option, arg_name = "path|none")]
     pub(crate) termination_log: Option<String>,

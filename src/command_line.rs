@@ -8,13 +8,14 @@ use crate::cli::{self, Request};
 use crate::config::{Config, Mistake, TerminationLog};
 use crate::event_loop::{EventLoop, Place};
 use crate::fact::Fact;
-use crate::message::{self, Speaker};
+use crate::message::{self, Names, Speaker};
 use crate::pid::Pid;
 use crate::report::Reporter;
 use crate::restart::Restart;
 use crate::supervisor::Surroundings;
+use crate::sys;
 use crate::sys::signals::{self, Mask};
-use crate::sys::spawn::{Environment, Pointers, SpawnPlan};
+use crate::sys::spawn::{Confinement, Environment, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings};
 use crate::sys::{clock, descriptors, output, process, terminal};
 use crate::termination;
@@ -79,7 +80,13 @@ fn prepare(
     let command = arguments.get(first).copied().unwrap_or_default();
     let own =
         startup::own_pid().ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
-    let speaker = Speaker::new(command.to_bytes(), config.remap.clone());
+    let names = Names {
+        command: String::from_utf8_lossy(command.to_bytes()).into_owned(),
+        user: config.user.as_ref().map(|user| user.value.clone()).unwrap_or_default(),
+        root: config.chroot.clone().unwrap_or_default(),
+        directory: config.workdir.clone().unwrap_or_default(),
+    };
+    let speaker = Speaker::new(&names, config.remap.clone());
     let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
     if own.raw() != 1
         && let Err(errno) = startup::become_subreaper()
@@ -92,16 +99,52 @@ fn prepare(
             .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
     }
     let config = Config { termination_log: absolute(config.termination_log)?, ..config };
+    let (confinement, replaced) = confinement(&config)?;
     let plan = SpawnPlan {
+        confinement,
         candidates: candidates(command.to_bytes(), environment.value_of("PATH")),
         argv: Pointers::new(arguments.iter().copied().skip(first)),
-        environment: Environment::new(environment.iter(), own),
+        environment: Environment::new(environment.iter(), own, replaced),
         mask,
         ignores_sigchld: signals::restore_sigchld(),
         pidfd: config.rules.strategy.restart != Restart::False,
     };
     let name = process::last_component(command.to_bytes()).to_vec();
     Ok(EventLoop::new(config, reporter, plan, name, place(own)))
+}
+
+/// What the child does to itself, and the variables that follow from it.
+fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> {
+    let path = |path: &Option<String>| path.as_deref().and_then(|path| CString::new(path).ok());
+    let mut confinement = Confinement {
+        root: path(&config.chroot),
+        directory: path(&config.workdir),
+        no_new_privileges: config.no_new_privs,
+        ..Confinement::default()
+    };
+    let Some(user) = &config.user else { return Ok((confinement, Vec::new())) };
+    let root = config.chroot.as_deref();
+    let read = |file| {
+        sys::user::database(root, file).map_err(|errno| {
+            Mistake::new("read", &format!("{}/etc/{file}", root.unwrap_or_default())).because(&errno.to_string())
+        })
+    };
+    let identity = user.spec.resolve(&read("passwd")?, &read("group")?);
+    let identity = identity.map_err(|reason| Mistake::new("use", &user.spelled).because(&reason))?;
+    // What frigate is already needs no privilege to become, and so must not be asked for.
+    confinement.groups = identity.groups.filter(|groups| !sys::user::has_groups(groups, identity.gid));
+    confinement.group = identity.gid.filter(|gid| !sys::user::is_group(*gid));
+    confinement.user = identity.uid.filter(|uid| !sys::user::is_user(*uid));
+    if let Some(uid) = identity.uid {
+        sys::user::give_streams(uid);
+    }
+    let mut variables = Vec::new();
+    if let Some(account) = identity.account {
+        let name = account.name.unwrap_or_default();
+        let all: [(&[u8], &[u8]); 3] = [(b"HOME=", &account.home), (b"USER=", &name), (b"LOGNAME=", &name)];
+        variables.extend(all.iter().filter_map(|(name, value)| CString::new([*name, *value].concat()).ok()));
+    }
+    Ok((confinement, variables))
 }
 
 fn place(own: Pid) -> Place {

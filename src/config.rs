@@ -4,6 +4,7 @@
 use core::time::Duration;
 
 use crate::cli::{Options, Source};
+use crate::identity::UserSpec;
 use crate::lifecycle::Rules;
 use crate::line::push_printable;
 use crate::message::{Format, Remap};
@@ -55,6 +56,10 @@ pub(crate) struct Config {
     pub(crate) rewrite: Rewrite,
     pub(crate) remap: Remap,
     pub(crate) pdeathsig: Option<Signal>,
+    pub(crate) user: Option<WantedUser>,
+    pub(crate) chroot: Option<String>,
+    pub(crate) workdir: Option<String>,
+    pub(crate) no_new_privs: bool,
     pub(crate) termination_log: TerminationLog,
     pub(crate) format: Format,
     pub(crate) verbosity: Verbosity,
@@ -160,8 +165,12 @@ impl Config {
             rewrite,
             remap,
             pdeathsig: given!(pdeathsig, "pdeathsig").read(Signal::parse, SIGNAL)?,
+            user: wanted_user(&given!(user, "user"))?,
+            chroot: given!(chroot, "chroot").read(path, "expected a directory, in at most 4095 bytes")?,
+            workdir: given!(workdir, "workdir").read(path, "expected a directory, in at most 4095 bytes")?,
+            no_new_privs: typed.no_new_privs || set.no_new_privs,
             termination_log: given!(termination_log, "termination-log")
-                .read(termination_log, "expected a path, or none")?
+                .read(termination_log, "expected a path of at most 4095 bytes, or none")?
                 .unwrap_or(TerminationLog::Automatic),
             format: given!(log_format, "log-format").read(format, "expected text or json")?.unwrap_or(Format::Text),
             verbosity: verbosity(typed, Source::CommandLine)?
@@ -267,11 +276,34 @@ fn remapping(text: &str) -> Option<(u8, u8)> {
     Some((number(from)?, number(to)?))
 }
 
+/// Who the child is to be, and how that was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct WantedUser {
+    pub(crate) spec: UserSpec,
+    pub(crate) value: String,
+    /// With its source, for a mistake that only the user database shows.
+    pub(crate) spelled: String,
+}
+
+fn wanted_user(given: &Given<'_>) -> Result<Option<WantedUser>, Mistake> {
+    let spec = given.read(UserSpec::parse, "expected USER, USER:GROUP or :GROUP, names or numbers")?;
+    let wanted = |(spec, (value, source)): (UserSpec, (&str, Source))| WantedUser {
+        spec,
+        value: value.to_owned(),
+        spelled: source.spell(given.name, value),
+    };
+    Ok(spec.zip(given.value).map(wanted))
+}
+
+/// What the kernel takes for a path: it counts the null byte at the end (`PATH_MAX`).
+fn path(text: &str) -> Option<String> {
+    ((1..4096).contains(&text.len()) && !text.contains('\0')).then(|| text.to_owned())
+}
+
 fn termination_log(text: &str) -> Option<TerminationLog> {
     match text {
-        "" => None,
         "none" => Some(TerminationLog::None),
-        path => (!path.contains('\0')).then(|| TerminationLog::Path(path.to_owned())),
+        text => path(text).map(TerminationLog::Path),
     }
 }
 

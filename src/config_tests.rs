@@ -357,7 +357,7 @@ fn the_termination_log_is_a_path_or_none() {
 // Refusals.
 
 /// Each option, what is wrong for it, and how the line that refuses it tells what is accepted.
-const WRONG: [(&str, &[&str], &str); 15] = [
+const WRONG: [(&str, &[&str], &str); 18] = [
     ("restart", &["maybe", "TRUE", "1", "unexpected,true"], "expected unexpected (on-failure), true (always) or false"),
     ("expect", &["256", "-1", "0,,1", "NOSUCH"], "expected exit codes from 0 to 255 and signal names"),
     ("start-secs", &["ten", "-1", "1d", "1000001h"], "expected a duration of at most 1000000h, such as 500ms"),
@@ -375,7 +375,10 @@ const WRONG: [(&str, &[&str], &str); 15] = [
     ("pdeathsig", &["NOSUCH", "0", "RTMAX+1"], "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3"),
     ("remap-exit", &["256", "1:", "TERM:0"], "expected FROM or FROM:TO, exit codes from 0 to 255"),
     ("grace-close-wait", &["long", "-5s"], "expected a duration of at most 1000000h, such as 500ms"),
-    ("termination-log", &["a\0b"], "expected a path, or none"),
+    ("user", &["a:b:c", "4294967295", "1:4294967295", ":"], "expected USER, USER:GROUP or :GROUP"),
+    ("chroot", &["a\0b"], "expected a directory"),
+    ("workdir", &["a\0b"], "expected a directory"),
+    ("termination-log", &["a\0b"], "expected a path of at most 4095 bytes, or none"),
     ("log-format", &["xml", "JSON", "text,json"], "expected text or json"),
 ];
 

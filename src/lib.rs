@@ -11,6 +11,7 @@ mod config;
 mod errno;
 mod event_loop;
 mod fact;
+mod identity;
 mod lifecycle;
 mod line;
 mod message;

@@ -98,18 +98,36 @@ impl fmt::Display for Span {
     }
 }
 
+/// The words that messages speak of, as they were typed.
+#[derive(Clone, Default)]
+pub(crate) struct Names {
+    pub(crate) command: String,
+    pub(crate) user: String,
+    pub(crate) root: String,
+    pub(crate) directory: String,
+}
+
 /// What every message needs besides its fact.
 pub(crate) struct Speaker {
-    /// The command, fit to print.
-    command: String,
+    /// All fit to print.
+    names: Names,
     remap: Remap,
 }
 
 impl Speaker {
-    pub(crate) fn new(command: &[u8], remap: Remap) -> Self {
-        let mut name = String::new();
-        push_printable(&mut name, &String::from_utf8_lossy(command), 120);
-        Self { command: name, remap }
+    pub(crate) fn new(names: &Names, remap: Remap) -> Self {
+        let printable = |text: &str| {
+            let mut name = String::new();
+            push_printable(&mut name, text, 120);
+            name
+        };
+        let names = Names {
+            command: printable(&names.command),
+            user: printable(&names.user),
+            root: printable(&names.root),
+            directory: printable(&names.directory),
+        };
+        Self { names, remap }
     }
 
     /// The exit code that frigate really ends with.
@@ -145,7 +163,7 @@ impl Speaker {
         write!(out, "\",\"level\":\"{level}\",\"event\":\"{}\"", fact.event())?;
         self.fields(fact, out)?;
         out.write_str(",\"command\":\"")?;
-        Escaped(out).write_str(&self.command)?;
+        Escaped(out).write_str(&self.names.command)?;
         out.write_str("\",\"message\":\"")?;
         self.message(fact, &mut Escaped(out))?;
         out.write_str("\"")
@@ -173,7 +191,7 @@ impl Speaker {
 
     /// What happened in the end, in one clause.
     fn outcome(&self, outcome: Outcome, out: &mut impl Write) -> fmt::Result {
-        let command = &self.command;
+        let command = &self.names.command;
         match outcome {
             Outcome::Complete(status) => write!(out, "'{command}' {status}"),
             Outcome::Cancel { last: Some(status), stop } => {
@@ -190,8 +208,19 @@ impl Speaker {
 
     /// What could not be done, to what, and why. The kernel says ENOENT of a missing interpreter too.
     fn failure(&self, failure: SpawnFailure, out: &mut impl Write) -> fmt::Result {
-        let command = &self.command;
-        write!(out, "cannot {} '{command}': ", failure.stage.verb())?;
+        let Names { command, user, root, directory } = &self.names;
+        let (verb, object) = match failure.stage {
+            Stage::Pipe => ("make a pipe to start", command),
+            Stage::Fork => ("fork to start", command),
+            Stage::Root => ("change the root to", root),
+            Stage::Groups => ("take the groups of", user),
+            Stage::Group => ("take the group of", user),
+            Stage::User => ("become", user),
+            Stage::Directory => ("enter", directory),
+            Stage::NoNewPrivileges => ("forbid new privileges to", command),
+            Stage::Exec => ("execute", command),
+        };
+        write!(out, "cannot {verb} '{object}': ")?;
         match (failure.stage, failure.errno) {
             (Stage::Exec, Errno::NOT_FOUND) if command.contains('/') => {
                 out.write_str("no such file, or the interpreter or loader that it needs is missing")
@@ -204,7 +233,7 @@ impl Speaker {
     }
 
     fn message(&self, fact: &Fact<'_>, out: &mut impl Write) -> fmt::Result {
-        let command = &self.command;
+        let command = &self.names.command;
         match *fact {
             Fact::Started { pid, restarts: 0 } => write!(out, "started '{command}' (pid {pid})"),
             Fact::Started { pid, restarts } => write!(out, "started '{command}' (pid {pid}), restart {restarts}"),
@@ -291,7 +320,7 @@ impl Speaker {
     }
 
     fn end(&self, pid: Option<Pid>, status: ExitStatus, uptime: Duration, out: &mut impl Write) -> fmt::Result {
-        write!(out, "'{}'{} {status} after {}", self.command, At(pid), Span(uptime))
+        write!(out, "'{}'{} {status} after {}", self.names.command, At(pid), Span(uptime))
     }
 
     /// The fact's own members, each with a comma before it.

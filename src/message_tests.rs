@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Format, Remap, Span, Speaker, refusal, refusal_termination};
+use super::{Format, Names, Remap, Span, Speaker, refusal, refusal_termination};
 use crate::errno::Errno;
 use crate::fact::{Fact, Level, Trouble};
 use crate::line::{Escaped, LIMIT, Line, push_printable};
@@ -29,7 +29,31 @@ fn pid() -> Pid {
 }
 
 fn speaker(command: impl AsRef<[u8]>) -> Speaker {
-    Speaker::new(command.as_ref(), Remap::identity())
+    Speaker::new(&names(command), Remap::identity())
+}
+
+fn names(command: impl AsRef<[u8]>) -> Names {
+    let command = String::from_utf8_lossy(command.as_ref()).into_owned();
+    Names { command, user: "app".to_owned(), root: "/srv\nroot".to_owned(), directory: "/data".to_owned() }
+}
+
+#[test]
+fn a_step_that_fails_is_named_with_its_object_and_the_reason() {
+    let table = [
+        (Stage::Root, 2, "cannot change the root to '/srv\\nroot': no such file or directory"),
+        (Stage::Groups, 1, "cannot take the groups of 'app': operation not permitted"),
+        (Stage::Group, 1, "cannot take the group of 'app': operation not permitted"),
+        (Stage::User, 1, "cannot become 'app': operation not permitted"),
+        (Stage::Directory, 13, "cannot enter '/data': permission denied"),
+        (Stage::NoNewPrivileges, 22, "cannot forbid new privileges to 'server': invalid argument"),
+    ];
+    for (stage, errno, expected) in table {
+        let failure = SpawnFailure { stage, errno: Errno::new(errno) };
+        let code = Outcome::NotStarted(failure).code();
+        let said = text(&speaker("server"), &Fact::NotStarted { failure, code });
+        assert_eq!(said, format!("frigate: {expected}; ending with exit code 125\n"));
+        assert_eq!(Outcome::NotStarted(failure).word(), "error");
+    }
 }
 
 fn string(line: &Line) -> String {
@@ -320,7 +344,7 @@ fn exit_codes_are_told_as_remapped() {
     let mut remap = Remap::identity();
     remap.set(3, 77);
     remap.set(127, 0);
-    let speaker = Speaker::new(b"server", remap);
+    let speaker = Speaker::new(&names("server"), remap);
     let outcome = Outcome::Complete(EXITED);
     assert_eq!((speaker.exit_code(outcome), speaker.exit_code(Outcome::NotStarted(MISSING))), (77, 0));
     let facts = [

@@ -73,24 +73,36 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// The step between the decision to start a child and its first instruction.
+/// The step between the decision to start a child and its first instruction, in the order in which they are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
     Pipe,
     Fork,
+    Root,
+    Groups,
+    Group,
+    User,
+    Directory,
+    NoNewPrivileges,
     Exec,
 }
 
 impl Stage {
-    pub(crate) const ALL: [Self; 3] = [Self::Pipe, Self::Fork, Self::Exec];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Pipe,
+        Self::Fork,
+        Self::Root,
+        Self::Groups,
+        Self::Group,
+        Self::User,
+        Self::Directory,
+        Self::NoNewPrivileges,
+        Self::Exec,
+    ];
 
-    /// What could not be done, as in `cannot <verb> '<command>'`.
-    pub(crate) const fn verb(self) -> &'static str {
-        match self {
-            Self::Pipe => "make a pipe to start",
-            Self::Fork => "fork to start",
-            Self::Exec => "execute",
-        }
+    /// Whether it is frigate's own work on the child's behalf: a failure there is an error of frigate's.
+    pub(crate) const fn is_setup(self) -> bool {
+        matches!(self, Self::Root | Self::Groups | Self::Group | Self::User | Self::Directory | Self::NoNewPrivileges)
     }
 }
 
@@ -107,11 +119,12 @@ impl SpawnFailure {
         self.errno.is_for_now()
     }
 
-    /// 127 where the command was not found, 126 where it could not be executed, as shells have it.
+    /// 127 where the command was not found, 126 where it could not be executed, as shells have it; 125 where frigate failed.
     pub(crate) fn code(self) -> u8 {
         match (self.stage, self.errno) {
+            (stage, _) if stage.is_setup() => 125,
             (Stage::Exec, Errno::NOT_FOUND | Errno::NOT_A_DIRECTORY) => 127,
-            (Stage::Pipe | Stage::Fork | Stage::Exec, _) => 126,
+            (_, _) => 126,
         }
     }
 }
@@ -136,6 +149,7 @@ impl Outcome {
             Self::Complete(_) => "complete",
             Self::Cancel { .. } => "cancel",
             Self::GaveUp { .. } => "gave-up",
+            Self::NotStarted(failure) if failure.stage.is_setup() => "error",
             Self::NotStarted(_) => "not-started",
         }
     }

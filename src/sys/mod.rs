@@ -17,6 +17,7 @@ pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod startup;
 pub(crate) mod terminal;
+pub(crate) mod user;
 
 use crate::errno::Errno;
 use crate::pid::Pid;

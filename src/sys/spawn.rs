@@ -75,10 +75,17 @@ pub(crate) struct Environment {
     restarts: Counter,
     /// Present where `LISTEN_PID` named frigate: it is to name the child.
     listen_pid: Option<Counter>,
+    /// Kept for the pointers to it.
+    _replaced: Vec<CString>,
+}
+
+fn name_of(entry: &[u8]) -> &[u8] {
+    entry.split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
 impl Environment {
-    pub(crate) fn new(inherited: impl Iterator<Item = &'static CStr>, own_pid: Pid) -> Self {
+    /// `replaced` are variables that stand in for inherited ones of the same name, as `NAME=value`, or as `NAME=` to drop it.
+    pub(crate) fn new(inherited: impl Iterator<Item = &'static CStr>, own_pid: Pid, replaced: Vec<CString>) -> Self {
         let mut pointers = Vec::new();
         let mut listen_pid = None;
         let own_pid = own_pid.raw().unsigned_abs();
@@ -86,6 +93,9 @@ impl Environment {
             let bytes = entry.to_bytes();
             // The latter names frigate by its pidfd's inode; who is told of a child of that process by its id alone believes it.
             if bytes.starts_with(b"FRIGATE_RESTARTS=") || bytes.starts_with(b"LISTEN_PIDFDID=") {
+                continue;
+            }
+            if replaced.iter().any(|entry| name_of(entry.to_bytes()) == name_of(bytes)) {
                 continue;
             }
             if let Some(value) = bytes.strip_prefix(b"LISTEN_PID=")
@@ -96,9 +106,10 @@ impl Environment {
             }
             pointers.push(entry.as_ptr());
         }
+        pointers.extend(replaced.iter().filter(|entry| !entry.to_bytes().ends_with(b"=")).map(|entry| entry.as_ptr()));
         // Two places for the variables above, and the end; filled in by `complete`.
         pointers.extend([core::ptr::null(); 3]);
-        Self { pointers, restarts: Counter::new(b"FRIGATE_RESTARTS="), listen_pid }
+        Self { pointers, restarts: Counter::new(b"FRIGATE_RESTARTS="), listen_pid, _replaced: replaced }
     }
 
     /// Puts the two variables in, and answers with the array. On the child's side of the fork.
@@ -118,8 +129,20 @@ impl Environment {
     }
 }
 
+/// What the child does to itself before exec, in this order; what is absent stays as frigate has it.
+#[derive(Default)]
+pub(crate) struct Confinement {
+    pub(crate) root: Option<CString>,
+    pub(crate) groups: Option<Vec<libc::gid_t>>,
+    pub(crate) group: Option<libc::gid_t>,
+    pub(crate) user: Option<libc::uid_t>,
+    pub(crate) directory: Option<CString>,
+    pub(crate) no_new_privileges: bool,
+}
+
 /// All that a child needs, made before the fork.
 pub(crate) struct SpawnPlan {
+    pub(crate) confinement: Confinement,
     /// The files to try in this order, from COMMAND or from COMMAND and `PATH`.
     pub(crate) candidates: Vec<CString>,
     pub(crate) argv: Pointers,
@@ -209,20 +232,62 @@ fn become_child(plan: &mut SpawnPlan, restarts: u32, foreground: bool, report: &
         unsafe { libc::tcsetpgrp(libc::STDIN_FILENO, own) };
     }
     let environment = plan.environment.complete(restarts, own.unsigned_abs());
+    if let Err((stage, errno)) = confine(&plan.confinement) {
+        fail(report, stage, errno);
+    }
     if plan.ignores_sigchld {
         ignore_sigchld();
     }
     // Last of all: from here on a signal that was sent to the new group takes effect as on any program that has just begun.
     set_mask(plan.mask);
     let errno = exec(plan, environment);
-    let mut message = [2, 0, 0, 0, 0];
-    for (slot, byte) in message.iter_mut().skip(1).zip(errno.raw().to_ne_bytes()) {
-        *slot = byte;
-    }
+    fail(report, Stage::Exec, errno)
+}
+
+/// Tells the parent what failed, and ends.
+fn fail(report: &OwnedFd, stage: Stage, errno: Errno) -> ! {
+    let number = Stage::ALL.iter().zip(0..).find(|(known, _)| **known == stage).map_or(0, |(_, number)| number);
+    let [a, b, c, d] = errno.raw().to_ne_bytes();
+    let message: [u8; 5] = [number, a, b, c, d];
     // SAFETY: five bytes of a live array, to an empty pipe: they fit, and nothing blocks.
     unsafe { libc::write(report.as_raw_fd(), message.as_ptr().cast(), message.len()) };
     // SAFETY: _exit(2) ends the process at once, without the handlers of the parent's program.
     unsafe { libc::_exit(127) }
+}
+
+/// Takes the steps in the one order in which each still may: the root while privileged, the groups before the user, the
+/// directory as the user sees it. The C library's wrappers would signal every thread of the host program; these calls are the
+/// kernel's own, and change this process alone.
+fn confine(to: &Confinement) -> Result<(), (Stage, Errno)> {
+    let check = |stage, result: libc::c_long| if result < 0 { Err((stage, last_errno())) } else { Ok(()) };
+    if let Some(root) = &to.root {
+        // SAFETY: the path is a C string.
+        check(Stage::Root, unsafe { libc::chroot(root.as_ptr()) }.into())?;
+        // Or the directory would be outside, and with it the whole of the root.
+        // SAFETY: the path is a C string.
+        check(Stage::Root, unsafe { libc::chdir(c"/".as_ptr()) }.into())?;
+    }
+    if let Some(groups) = &to.groups {
+        // SAFETY: the array is live, and as long as said.
+        check(Stage::Groups, unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+    }
+    if let Some(group) = to.group {
+        // SAFETY: setresgid(2) touches no memory.
+        check(Stage::Group, unsafe { libc::syscall(libc::SYS_setresgid, group, group, group) })?;
+    }
+    if let Some(user) = to.user {
+        // SAFETY: setresuid(2) touches no memory.
+        check(Stage::User, unsafe { libc::syscall(libc::SYS_setresuid, user, user, user) })?;
+    }
+    if let Some(directory) = &to.directory {
+        // SAFETY: the path is a C string.
+        check(Stage::Directory, unsafe { libc::chdir(directory.as_ptr()) }.into())?;
+    }
+    if to.no_new_privileges {
+        // SAFETY: this prctl(2) operation takes numbers.
+        check(Stage::NoNewPrivileges, unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())?;
+    }
+    Ok(())
 }
 
 /// Tries each candidate, as `execvp(3)` does: goes on where one is missing or may not be executed, and remembers the latter.

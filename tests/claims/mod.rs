@@ -13,6 +13,7 @@ mod reaping;
 mod restart;
 mod signals;
 mod terminal;
+mod user;
 
 use libtest_mimic::Trial;
 
@@ -31,4 +32,5 @@ pub fn register(out: &mut Vec<Trial>) {
     restart::trials(out);
     signals::trials(out);
     terminal::trials(out);
+    user::trials(out);
 }

@@ -173,6 +173,12 @@ impl Frigate {
         self.plan(format!("uid={uid}"))
     }
 
+    /// Starts it as a member of these supplementary groups and no others.
+    pub fn groups(self, groups: &[u32]) -> Self {
+        let words: Vec<_> = groups.iter().map(u32::to_string).collect();
+        self.plan(format!("groups={}", words.join(",")))
+    }
+
     /// Limits the number of processes of its user (`RLIMIT_NPROC`).
     pub fn max_processes(self, limit: u64) -> Self {
         self.plan(format!("max-processes={limit}"))

@@ -56,6 +56,7 @@ struct Plan {
     close: Vec<i32>,
     open: Vec<(i32, PathBuf)>,
     terminal: Option<PathBuf>,
+    groups: Option<Vec<Gid>>,
     uid: Option<u32>,
     max_processes: Option<u64>,
     max_files: Option<u64>,
@@ -84,6 +85,7 @@ impl Plan {
             close: Vec::new(),
             open: Vec::new(),
             terminal: None,
+            groups: None,
             uid: None,
             max_processes: None,
             max_files: None,
@@ -123,6 +125,10 @@ impl Plan {
                 self.open.push((fd.parse().expect("a descriptor"), path.into()));
             }
             b"terminal" => self.terminal = Some(path()),
+            b"groups" => {
+                let number = |word: &str| Gid::from_raw(word.parse().expect("a gid"));
+                self.groups = Some(text().split(',').map(number).collect());
+            }
             b"uid" => self.uid = Some(text().parse().expect("a uid")),
             b"max-processes" => self.max_processes = Some(number()),
             b"max-files" => self.max_files = Some(number()),
@@ -464,8 +470,10 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
     if let Some(directory) = &plan.directory {
         chdir(directory).map_err(step("chdir"))?;
     }
+    if plan.uid.is_some() || plan.groups.is_some() {
+        setgroups(plan.groups.as_deref().unwrap_or_default()).map_err(step("setgroups"))?;
+    }
     if let Some(uid) = plan.uid {
-        setgroups(&[]).map_err(step("setgroups"))?;
         setgid(Gid::from_raw(uid)).map_err(step("setgid"))?;
         setuid(Uid::from_raw(uid)).map_err(step("setuid"))?;
     }

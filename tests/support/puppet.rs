@@ -29,6 +29,7 @@
 //! exec PROGRAM [ARG...]   with the mask and dispositions that it was started with; $self is this program, and any other
 //!                     word that begins with $ an environment variable
 //! hand-over PROGRAM [ARG...]   the same with every signal blocked
+//! become UID          tries to become this user, and says whether it may
 //! mask  args  descriptors  listed FILE (the descriptors, written to a file)  directory  ids  foreground  environment NAME  field NAME (of /proc/self/status)
 //! ```
 
@@ -165,6 +166,11 @@ impl Puppet {
                 self.exec(rest);
             }
             "hand-over" => self.exec(rest),
+            "become" => {
+                let result = nix::unistd::setuid(rest.parse::<u32>().expect("a uid").into());
+                let told = result.map_or_else(|error| error.to_string(), |()| "done".into());
+                self.say(&format!("become {rest}: {told}"));
+            }
             "mask" => self.say(&format!("mask {:016x} ignored {:016x}", self.mask, self.ignored)),
             "args" => self.arguments.iter().for_each(|word| {
                 self.say(&format!("argument {}", word.as_bytes().escape_ascii()));

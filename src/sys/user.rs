@@ -1,0 +1,87 @@
+//! Who frigate is, and the user database as the child will see it.
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
+
+use super::errno;
+use crate::errno::Errno;
+
+/// The largest database that is read: beyond that it is not one.
+const LARGEST: usize = 16 << 20;
+
+/// A file of `/etc`, below `root` if there is one; empty where it does not exist.
+///
+/// # Errors
+///
+/// It exists and cannot be read, or the root cannot be opened.
+pub(crate) fn database(root: Option<&str>, file: &str) -> Result<Vec<u8>, Errno> {
+    let flags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+    let path = format!("/etc/{file}");
+    let opened = match root {
+        None => open(path.as_str(), flags, Mode::empty()),
+        Some(root) => {
+            let directory = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+            let root_fd = rustix::fs::openat(CWD, root, directory, Mode::empty()).map_err(errno)?;
+            // A link inside the root means what it will mean to the child (openat2(2), Linux 5.6).
+            match openat2(&root_fd, path.as_str(), flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+                Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
+                    open(format!("{root}{path}"), flags, Mode::empty())
+                }
+                result => result,
+            }
+        }
+    };
+    let file = match opened {
+        Ok(file) => file,
+        Err(rustix::io::Errno::NOENT) => return Ok(Vec::new()),
+        Err(error) => return Err(errno(error)),
+    };
+    let mut content = Vec::new();
+    let mut chunk = [0; 4096];
+    while content.len() < LARGEST {
+        match rustix::io::read(&file, &mut chunk) {
+            Ok(0) => break,
+            Ok(length) => content.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(errno(error)),
+        }
+    }
+    Ok(content)
+}
+
+/// Whether frigate is that user already.
+pub(crate) fn is_user(uid: u32) -> bool {
+    getuid().as_raw() == uid && geteuid().as_raw() == uid
+}
+
+/// Whether frigate has that group already.
+pub(crate) fn is_group(gid: u32) -> bool {
+    getgid().as_raw() == gid && getegid().as_raw() == gid
+}
+
+/// Whether frigate is a member of just these groups. Where the group itself stays (`gid` is frigate's, or none is wanted) it
+/// counts as one of them whether it is listed or not; where it changes, only what is listed is left.
+pub(crate) fn has_groups(wanted: &[u32], gid: Option<u32>) -> bool {
+    let stays = getegid().as_raw();
+    let stays = gid.is_none_or(is_group).then_some(stays);
+    getgroups().is_ok_and(|has| {
+        let has: Vec<u32> = has.iter().map(|gid| gid.as_raw()).collect();
+        let is_in = |list: &[u32], gid: &u32| stays == Some(*gid) || list.contains(gid);
+        has.iter().all(|gid| is_in(wanted, gid)) && wanted.iter().all(|gid| is_in(&has, gid))
+    })
+}
+
+/// Gives the standard streams that are pipes or terminals to the user, so that `/dev/stdout` can be opened by name. A file or
+/// a device such as `/dev/null` is everybody's and stays as it is; what may not be given stays too.
+pub(crate) fn give_streams(uid: u32) {
+    use rustix::fs::{FileType, Uid, fchown, fstat};
+    use rustix::stdio::{stderr, stdin, stdout};
+    for stream in [stdin(), stdout(), stderr()] {
+        let Ok(stat) = fstat(stream) else { continue };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let is_given = kind == FileType::Fifo || kind == FileType::CharacterDevice && rustix::termios::isatty(stream);
+        if is_given && stat.st_uid != uid {
+            let _ = fchown(stream, Some(Uid::from_raw(uid)), None);
+        }
+    }
+}

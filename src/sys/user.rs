@@ -1,5 +1,7 @@
 //! Who frigate is, and the user database as the child will see it.
 
+use std::os::fd::OwnedFd;
+
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 
@@ -22,8 +24,7 @@ pub(crate) fn database(root: Option<&str>, file: &str) -> Result<Vec<u8>, Errno>
         Some(root) => {
             let directory = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
             let root_fd = rustix::fs::openat(CWD, root, directory, Mode::empty()).map_err(errno)?;
-            // A link inside the root means what it will mean to the child (openat2(2), Linux 5.6).
-            match openat2(&root_fd, path.as_str(), flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            match open_in_root(&root_fd, path.as_str(), flags) {
                 Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
                     open(format!("{root}{path}"), flags, Mode::empty())
                 }
@@ -47,6 +48,22 @@ pub(crate) fn database(root: Option<&str>, file: &str) -> Result<Vec<u8>, Errno>
         }
     }
     Ok(content)
+}
+
+/// How often the kernel may find that a mount was changed anywhere while it looked.
+const ATTEMPTS: usize = 1000;
+
+/// `openat2(RESOLVE_IN_ROOT)` (Linux 5.6): a link inside the root means what it will mean to the child. EAGAIN says that
+/// mounts or names changed meanwhile, so that the kernel could not be sure; its man page has the caller try again.
+fn open_in_root(root: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let mut result = Err(rustix::io::Errno::AGAIN);
+    for _ in 0..ATTEMPTS {
+        result = openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT);
+        if !matches!(result, Err(rustix::io::Errno::AGAIN)) {
+            break;
+        }
+    }
+    result
 }
 
 /// Whether frigate is that user already.

@@ -7,8 +7,23 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 
 use super::exit_code::{told, with_log};
-use crate::support::capability::ROOT;
+use super::signals::wait_held;
+use crate::support::capability::{Capability, ROOT, STRACE};
 use crate::support::{Ended, Frigate, Mode, Output, eventually, scenario};
+
+/// A kernel that can write to a pipe without waiting (`RWF_NOWAIT`, Linux 6.4).
+static NOWAIT_PIPES: Capability = Capability::new("nowait-pipes", || {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|error| error.to_string())?;
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version >= (6, 4) { Ok(()) } else { Err(format!("this is Linux {}", release.trim())) }
+});
+
+/// The older of the two calls, which newer architectures lack.
+#[cfg(target_arch = "x86_64")]
+const POLL: Option<i64> = Some(libc::SYS_poll);
+#[cfg(not(target_arch = "x86_64"))]
+const POLL: Option<i64> = None;
 
 /// Lists the scenarios.
 pub fn trials(out: &mut Vec<Trial>) {
@@ -221,6 +236,23 @@ fn never_stalls(out: &mut Vec<Trial>) {
         frigate.kill(libc::SIGUSR1);
         frigate.wait_line("got USR1");
     });
+
+    scenario("messages::a_pipe_that_fills_up_right_after_the_look_stalls_nothing")
+        .needs(&[&STRACE, &NOWAIT_PIPES])
+        .run(out, |mode| {
+            // Its second look is for the message of the first signal; the pipe is filled before it can write.
+            let delay = "inject=poll,ppoll:delay_exit=1500000:when=2";
+            let frigate = Frigate::new(mode).strace(["trace=poll,ppoll", delay]).tracing_frigate_alone();
+            let mut frigate = frigate.options("-v").error(Output::Unread).puppet("say ready; report").spawn();
+            frigate.wait_line("ready");
+            frigate.kill(libc::SIGUSR1);
+            let is_look = |call| call == libc::SYS_ppoll || Some(call) == POLL;
+            wait_held("frigate after its look", || Some(frigate.pid), is_look);
+            frigate.fill_unread();
+            frigate.wait_line("got USR1");
+            frigate.kill(libc::SIGUSR2);
+            frigate.wait_line("got USR2");
+        });
 
     scenario("messages::what_a_full_pipe_did_not_take_is_counted").run(out, |mode| {
         let frigate = Frigate::new(mode).options("-v").error(Output::Full);

@@ -406,7 +406,7 @@ fn call_of(pid: i32) -> Option<i64> {
 }
 
 /// Waits until a process is held up by strace at the door of a system call.
-fn wait_held(what: &str, find: impl Fn() -> Option<i32>, wanted: impl Fn(i64) -> bool) {
+pub fn wait_held(what: &str, find: impl Fn() -> Option<i32>, wanted: impl Fn(i64) -> bool) {
     eventually(what, || {
         let pid = find()?;
         let held = procfs::process(pid)?.state == 't';

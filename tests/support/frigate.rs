@@ -36,7 +36,9 @@ pub enum Output {
     /// A pipe that the trial reads.
     Pipe,
     Closed,
-    /// A pipe that is full and that nobody reads, until `Running::drain`.
+    /// A pipe that nobody reads until `Running::drain`.
+    Unread,
+    /// The same, full from the beginning.
     Full,
     /// A pipe whose reader is gone.
     Gone,
@@ -401,8 +403,10 @@ impl Streams {
         }
         let (reader, writer) = io::pipe().map_err(|error| error.to_string())?;
         match output {
-            Output::Full => {
-                fill(&writer).map_err(|error| error.to_string())?;
+            Output::Full | Output::Unread => {
+                if output == Output::Full {
+                    fill(&writer).map_err(|error| error.to_string())?;
+                }
                 self.held.lock().expect("no trial panics here").push(reader);
             }
             Output::Gone => drop(reader),
@@ -421,8 +425,8 @@ impl Streams {
 
 /// Fills a pipe to the last byte. It is opened anew for that, because `O_NONBLOCK` belongs to the open file, which the program
 /// under test shares and would find changed.
-fn fill(writer: &impl AsRawFd) -> io::Result<()> {
-    let again = format!("/proc/self/fd/{}", writer.as_raw_fd());
+fn fill(either_end: &impl AsRawFd) -> io::Result<()> {
+    let again = format!("/proc/self/fd/{}", either_end.as_raw_fd());
     let mut again = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(again)?;
     for size in [4096, 1] {
         while again.write(&vec![b'.'; size]).is_ok() {}
@@ -583,10 +587,16 @@ impl Running {
         })
     }
 
-    /// Begins to read a standard output that was full.
+    /// Fills a standard output that nobody reads.
+    pub fn fill_unread(&mut self) {
+        let held = self.streams.held.get_mut().expect("no trial panics here");
+        fill(held.last().expect("there is an unread pipe")).expect("it can be filled");
+    }
+
+    /// Begins to read a standard output that nobody read.
     pub fn drain(&mut self) -> Transcript {
         let reader = self.streams.held.get_mut().expect("no trial panics here").pop();
-        Transcript::of(reader.expect("there is a full pipe"))
+        Transcript::of(reader.expect("there is an unread pipe"))
     }
 
     /// Waits for its end.

@@ -130,14 +130,9 @@ pub(crate) fn read(words: &[&[u8]], variable_of: impl Fn(&str) -> Option<Vec<u8>
     if let Ok(None) = request {
         request = cut.request(words, flags, &variable_of).map(Some);
     }
-    // What was asked for before the mistake counts for it: a line among JSON lines should be one.
-    let typed = cut.typed.windows(2).find_map(|pair| match pair {
-        ["--log-format", format] => Some(format.as_bytes().to_vec()),
-        _ => None,
-    });
-    let json = typed.or_else(|| variable_of(&variable("log-format"))).is_some_and(|format| format == b"json");
-    let format = if json { Format::Json } else { Format::Text };
-    request.map(|request| request.unwrap_or(Request::Help)).map_err(|mistake| Mistake { format, ..mistake })
+    request
+        .map(|request| request.unwrap_or(Request::Help))
+        .map_err(|mistake| Mistake { format: cut.format(variable_of), ..mistake })
 }
 
 /// The words, taken apart.
@@ -212,6 +207,16 @@ impl<'a> Cut<'a> {
         }
         self.seen.push(flag.long);
         Ok(())
+    }
+
+    /// How a mistake is to be written: what was asked for before it counts, so that a line among JSON lines is one.
+    fn format(&self, variable_of: impl Fn(&str) -> Option<Vec<u8>>) -> Format {
+        let typed = self.typed.windows(2).find_map(|pair| match pair {
+            ["--log-format", format] => Some(format.as_bytes().to_vec()),
+            _ => None,
+        });
+        let json = typed.or_else(|| variable_of(&variable("log-format"))).is_some_and(|format| format == b"json");
+        if json { Format::Json } else { Format::Text }
     }
 
     fn request(

@@ -115,12 +115,12 @@ pub(crate) fn last_component(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
-/// Sends a signal to every descendant of the process `own`, however deep; answers with their number.
+/// Sends signals to every descendant of the process `own`, however deep.
 ///
 /// # Errors
 ///
 /// `/proc` is not there, or not that of frigate's PID namespace.
-pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<usize, Errno> {
+pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<(), Errno> {
     let root = Proc::open(own)?;
     let mut all = Vec::new();
     root.processes(|process| all.push(process))?;
@@ -148,7 +148,7 @@ pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<usize, 
             }
         }
     }
-    Ok(descendants.len())
+    Ok(())
 }
 
 /// Other processes of one name, held by pidfds so that each can be sent a signal and its end be seen.

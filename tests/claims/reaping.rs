@@ -265,24 +265,28 @@ fn enter(frigate: &Running, file: &str) -> Child {
     child
 }
 
+/// What it said by the end of a frigate that had a leftover to end.
+fn what_a_stranger_says(mode: Mode) -> String {
+    let frigate = Frigate::new(mode);
+    let file = frigate.path("left");
+    // Something has to be left of the child itself: strangers alone are not waited for.
+    let script = format!("orphan {{session; touch {file}; {SLOW}}}; await {file}; say ready; wait USR1; exit 0");
+    let frigate = frigate.puppet(script).spawn();
+    frigate.wait_line("ready");
+    let mut stranger = enter(&frigate, "stranger");
+    let mut said = fs::File::open(frigate.path("stranger")).expect("it is there");
+    frigate.kill(libc::SIGUSR1);
+    expect_clean(&frigate.wait(), 0);
+    stranger.wait().expect("it ends by itself, or with its namespace");
+    std::io::read_to_string(&mut said).expect("text")
+}
+
 fn strangers(out: &mut Vec<Trial>) {
     scenario("reaping::as_pid_1_every_process_of_the_namespace_is_ended")
         .only(Mode::Pid1)
         .needs(&[&ROOT, &NSENTER])
         .run(out, |mode| {
-            let frigate = Frigate::new(mode);
-            let file = frigate.path("left");
-            // Something has to be left of the child itself: strangers alone are not waited for.
-            let script =
-                format!("orphan {{session; touch {file}; {SLOW}}}; await {file}; say ready; wait USR1; exit 0");
-            let frigate = frigate.puppet(script).spawn();
-            frigate.wait_line("ready");
-            let mut stranger = enter(&frigate, "stranger");
-            let mut said = fs::File::open(frigate.path("stranger")).expect("it is there");
-            frigate.kill(libc::SIGUSR1);
-            expect_clean(&frigate.wait(), 0);
-            stranger.wait().expect("nsenter ends with it");
-            let said = std::io::read_to_string(&mut said).expect("text");
+            let said = what_a_stranger_says(mode);
             assert!(said.contains("got TERM") && said.contains("asked"), "{said}");
         });
 
@@ -302,18 +306,7 @@ fn strangers(out: &mut Vec<Trial>) {
         .only(Mode::Subreaper)
         .needs(&[&crate::support::capability::PID_NAMESPACE, &ROOT, &NSENTER])
         .run(out, |mode| {
-            let frigate = Frigate::new(mode);
-            let file = frigate.path("left");
-            let script =
-                format!("orphan {{session; touch {file}; {SLOW}}}; await {file}; say ready; wait USR1; exit 0");
-            let frigate = frigate.puppet(script).spawn();
-            frigate.wait_line("ready");
-            let mut stranger = enter(&frigate, "stranger");
-            let mut said = fs::File::open(frigate.path("stranger")).expect("it is there");
-            frigate.kill(libc::SIGUSR1);
-            expect_clean(&frigate.wait(), 0);
-            stranger.wait().expect("it ends with its namespace");
-            assert_eq!(std::io::read_to_string(&mut said).expect("text"), "here\n");
+            assert_eq!(what_a_stranger_says(mode), "here\n");
         });
 }
 

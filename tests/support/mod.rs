@@ -28,14 +28,25 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Polls until the condition holds; panics with what was awaited when the deadline is over.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + DEADLINE;
+pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    eventually_within(DEADLINE, Duration::from_millis(2), what, condition)
+}
+
+/// The same with a deadline and a pause between two looks of the caller's own.
+#[track_caller]
+pub fn eventually_within<T>(
+    deadline: Duration,
+    pause: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> Option<T>,
+) -> T {
+    let until = Instant::now() + deadline;
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < until, "waited {DEADLINE:?} in vain: {what}");
-        std::thread::sleep(Duration::from_millis(2));
+        assert!(Instant::now() < until, "waited {deadline:?} in vain: {what}");
+        std::thread::sleep(pause);
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::support::eventually_within;
 
 /// How long anything in a container may take. An engine that starts six containers at once on a loaded machine is slow, and
 /// only what hangs is to fail.
@@ -44,17 +46,10 @@ pub fn images() -> &'static Images {
     images.as_ref().unwrap_or_else(|error| panic!("no images: {error}"))
 }
 
-/// Polls until the condition holds.
+/// Polls until the condition holds: less often than elsewhere, as each look runs the engine's client, and for longer.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + DEADLINE;
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(Instant::now() < until, "waited {DEADLINE:?} in vain: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    eventually_within(DEADLINE, Duration::from_millis(50), what, condition)
 }
 
 /// A Docker engine, by its address.

@@ -74,6 +74,30 @@ pub(crate) struct Options {
     /// the command and its children can gain no privileges by exec
     #[argh(switch)]
     pub(crate) no_new_privs: bool,
+    /// the most memory its processes may hold, beyond which they are ended: 64K, 512M, 2G, or max
+    #[argh(option, arg_name = "size")]
+    pub(crate) memory_max: Option<String>,
+    /// the memory above which they are slowed down
+    #[argh(option, arg_name = "size")]
+    pub(crate) memory_high: Option<String>,
+    /// the most swap space they may hold
+    #[argh(option, arg_name = "size")]
+    pub(crate) memory_swap_max: Option<String>,
+    /// the most processor time: a number of CPUs, or microseconds of a period as the kernel takes them
+    #[argh(option, arg_name = "cpus|\"quota period\"")]
+    pub(crate) cpu_max: Option<String>,
+    /// its share of processors that others want too, from 1 to 10000
+    #[argh(option, arg_name = "n")]
+    pub(crate) cpu_weight: Option<String>,
+    /// the most processes and threads
+    #[argh(option, arg_name = "n")]
+    pub(crate) pids_max: Option<String>,
+    /// any other file of its cgroup, such as io.max="8:0 rbps=1048576" (repeatable)
+    #[argh(option, arg_name = "file=value")]
+    pub(crate) cgroup: Vec<String>,
+    /// start without a limit that cannot be applied
+    #[argh(switch)]
+    pub(crate) cgroup_best_effort: bool,
     /// where the last message goes if the exit code is not 0; default: /dev/termination-log where it is
     #[argh(option, arg_name = "path|none")]
     pub(crate) termination_log: Option<String>,
@@ -293,7 +317,10 @@ fn set_in_environment(
                 words.extend(on.then(|| flag.long.to_owned()));
             }
             (FlagInfoKind::Option { .. }, Optionality::Repeating) => {
-                for part in value.split(',') {
+                // The values of cgroup files may have commas in them.
+                let separator = if name == "cgroup" { '\n' } else { ',' };
+                let value = if name == "cgroup" { value.trim_matches('\n') } else { &value };
+                for part in value.split(separator) {
                     words.extend([flag.long.to_owned(), part.to_owned()]);
                 }
             }

@@ -11,7 +11,7 @@ use crate::fact::Level;
 use crate::message::Format;
 
 /// Every option with a value: its name, and two values that mean something else than the default and than each other.
-const VALUED: [(&str, &str, &str); 18] = [
+const VALUED: [(&str, &str, &str); 25] = [
     ("restart", "unexpected", "always"),
     ("expect", "0,7", "TERM"),
     ("start-secs", "3s", "0"),
@@ -28,11 +28,18 @@ const VALUED: [(&str, &str, &str); 18] = [
     ("user", "app:staff", ":0"),
     ("chroot", "/srv", "relative"),
     ("workdir", "/data", "."),
+    ("memory-max", "64M", "max"),
+    ("memory-high", "48MiB", "1G"),
+    ("memory-swap-max", "0", "64K"),
+    ("cpu-max", "1.5", "max 50000"),
+    ("cpu-weight", "200", "1"),
+    ("pids-max", "64", "max"),
+    ("cgroup", "io.max=8:0 rbps=1048576,wbps=1", "cpuset.cpus=0-1,3"),
     ("termination-log", "/a path", "none"),
     ("log-format", "json", "json"),
 ];
-const SWITCHES: [&str; 5] = ["kill", "single-child", "grace-close", "no-new-privs", "quiet"];
-const REPEATABLE: [&str; 2] = ["rewrite", "remap-exit"];
+const SWITCHES: [&str; 6] = ["kill", "single-child", "grace-close", "no-new-privs", "cgroup-best-effort", "quiet"];
+const REPEATABLE: [&str; 3] = ["rewrite", "remap-exit", "cgroup"];
 
 fn read_all(words: &[&[u8]], variables: &[(String, Vec<u8>)]) -> Result<Request, Mistake> {
     read(words, |name| variables.iter().find(|(set, _)| set == name).map(|(_, value)| value.clone()))
@@ -59,8 +66,12 @@ fn run(words: &[&str], variables: &[(&str, &str)]) -> (Config, usize) {
 #[track_caller]
 fn meaning(options: &[&str], variables: &[(&str, &str)]) -> String {
     let words: Vec<&str> = ["--grace-close"].iter().chain(options).chain(&["command"]).copied().collect();
-    // A user is kept with the way it was asked for, which is all that may differ.
-    format!("{:?}", run(&words, variables).0).replace("FRIGATE_USER=", "--user=")
+    let mut meaning = format!("{:?}", run(&words, variables).0);
+    // A user and a limit are kept with the way they were asked for, which is all that may differ.
+    for (name, ..) in VALUED {
+        meaning = meaning.replace(&format!("{}=", variable(name)), &format!("--{name}="));
+    }
+    meaning
 }
 
 /// The one line that refuses.
@@ -199,6 +210,20 @@ fn a_flag_is_switched_by_words() {
             assert_eq!(refusal(&[&typed, "command"], &[]), format!("cannot use '{typed}': {expected}"));
         }
     }
+}
+
+#[test]
+fn cgroup_files_are_separated_by_newlines_in_the_environment() {
+    let typed = meaning(&["--cgroup=io.max=8:0 rbps=1,wbps=2", "--cgroup", "cpuset.cpus=0,2"], &[]);
+    for set in [
+        "io.max=8:0 rbps=1,wbps=2\ncpuset.cpus=0,2",
+        // As a YAML block has it.
+        "io.max=8:0 rbps=1,wbps=2\ncpuset.cpus=0,2\n",
+    ] {
+        assert_eq!(meaning(&[], &[("FRIGATE_CGROUP", set)]), typed, "{set:?}");
+    }
+    let text = refusal(&["command"], &[("FRIGATE_CGROUP", "io.max=1\n\ncpuset.cpus=0")]);
+    assert!(text.starts_with("cannot use 'FRIGATE_CGROUP=': expected FILE=VALUE"), "{text}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use core::ffi::{CStr, c_char, c_int};
 use std::ffi::CString;
 
+use crate::cgroup::{self, Prepared};
 use crate::cli::{self, Request};
 use crate::config::{Config, Mistake, TerminationLog};
 use crate::event_loop::{EventLoop, Place};
@@ -80,11 +81,21 @@ fn prepare(
     let command = arguments.get(first).copied().unwrap_or_default();
     let own =
         startup::own_pid().ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
+    if let Some(signal) = config.pdeathsig {
+        startup::set_parent_death_signal(signal)
+            .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
+    }
+    let config = Config { termination_log: absolute(config.termination_log)?, ..config };
+    let (confinement, replaced) = confinement(&config)?;
+    // Last of all that may be refused: it changes more than frigate itself.
+    let Prepared { group, warnings } =
+        cgroup::prepare(&config.limits, config.cgroup_best_effort, command.to_bytes(), own)?;
     let names = Names {
         command: String::from_utf8_lossy(command.to_bytes()).into_owned(),
         user: config.user.as_ref().map(|user| user.value.clone()).unwrap_or_default(),
         root: config.chroot.clone().unwrap_or_default(),
         directory: config.workdir.clone().unwrap_or_default(),
+        group: group.as_ref().map(|group| group.path().to_owned()).unwrap_or_default(),
     };
     let speaker = Speaker::new(&names, config.remap.clone());
     let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
@@ -94,12 +105,13 @@ fn prepare(
         let then = "orphans of the child will not be reaped here";
         reporter.say(&Fact::Cannot { verb: "become", object: "subreaper", errno, then });
     }
-    if let Some(signal) = config.pdeathsig {
-        startup::set_parent_death_signal(signal)
-            .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
+    for warning in &warnings {
+        let cgroup::Warning { verb, object, reason, then } = warning;
+        reporter.say(&Fact::Limit { verb, object, reason, then });
     }
-    let config = Config { termination_log: absolute(config.termination_log)?, ..config };
-    let (confinement, replaced) = confinement(&config)?;
+    if group.as_ref().is_some_and(|group| group.is_adopted) {
+        reporter.say(&Fact::GroupAdopted);
+    }
     let plan = SpawnPlan {
         confinement,
         candidates: candidates(command.to_bytes(), environment.value_of("PATH")),
@@ -108,9 +120,10 @@ fn prepare(
         mask,
         ignores_sigchld: signals::restore_sigchld(),
         pidfd: config.rules.strategy.restart != Restart::False,
+        entrance: None,
     };
     let name = process::last_component(command.to_bytes()).to_vec();
-    Ok(EventLoop::new(config, reporter, plan, name, place(own)))
+    Ok(EventLoop::new(config, reporter, plan, group, name, place(own)))
 }
 
 /// What the child does to itself, and the variables that follow from it.

@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::cli::{Options, Source};
 use crate::identity::UserSpec;
 use crate::lifecycle::Rules;
+use crate::limit::{self, Limit};
 use crate::line::push_printable;
 use crate::message::{Format, Remap};
 use crate::restart::{Expected, Restart, Strategy};
@@ -60,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) chroot: Option<String>,
     pub(crate) workdir: Option<String>,
     pub(crate) no_new_privs: bool,
+    pub(crate) limits: Vec<Limit>,
+    pub(crate) cgroup_best_effort: bool,
     pub(crate) termination_log: TerminationLog,
     pub(crate) format: Format,
     pub(crate) verbosity: Verbosity,
@@ -140,6 +143,7 @@ impl Config {
             kill: typed.kill || set.kill,
             grace_close: (typed.grace_close || set.grace_close).then_some(close_wait),
             single_child: typed.single_child || set.single_child,
+            leftovers: false,
         };
         let mut rewrite = Rewrite::identity();
         for rule in repeated("rewrite", &typed.rewrite, &set.rewrite) {
@@ -169,6 +173,8 @@ impl Config {
             chroot: given!(chroot, "chroot").read(path, "expected a directory, in at most 4095 bytes")?,
             workdir: given!(workdir, "workdir").read(path, "expected a directory, in at most 4095 bytes")?,
             no_new_privs: typed.no_new_privs || set.no_new_privs,
+            limits: limits(typed, set)?,
+            cgroup_best_effort: typed.cgroup_best_effort || set.cgroup_best_effort,
             termination_log: given!(termination_log, "termination-log")
                 .read(termination_log, "expected a path of at most 4095 bytes, or none")?
                 .unwrap_or(TerminationLog::Automatic),
@@ -178,6 +184,44 @@ impl Config {
                 .unwrap_or(Verbosity::Warning),
         })
     }
+}
+
+/// The limits, in the order in which they are written: those with an option of their own, then the others as given.
+fn limits(typed: &Options, set: &Options) -> Result<Vec<Limit>, Mistake> {
+    const SIZE: &str = "expected a size such as 512, 64K, 512M, 2G, or max";
+    macro_rules! given {
+        ($field:ident, $name:literal) => {
+            Given::new($name, typed.$field.as_ref(), set.$field.as_ref())
+        };
+    }
+    type Reader = fn(&str) -> Option<String>;
+    let own: [(Given<'_>, &str, Reader, &str); 6] = [
+        (given!(memory_max, "memory-max"), "memory.max", limit::size, SIZE),
+        (given!(memory_high, "memory-high"), "memory.high", limit::size, SIZE),
+        (given!(memory_swap_max, "memory-swap-max"), "memory.swap.max", limit::size, SIZE),
+        (
+            given!(cpu_max, "cpu-max"),
+            "cpu.max",
+            limit::cpus,
+            "expected a number of CPUs from 0.01, such as 1.5, or QUOTA PERIOD in microseconds, such as '50000 100000', or max",
+        ),
+        (given!(cpu_weight, "cpu-weight"), "cpu.weight", limit::weight, "expected a number from 1 to 10000"),
+        (given!(pids_max, "pids-max"), "pids.max", limit::count, "expected a number, or max"),
+    ];
+    let mut limits = Vec::new();
+    for (given, file, read, accepted) in own {
+        if let Some((value, (typed, source))) = given.read(read, accepted)?.zip(given.value) {
+            limits.push(Limit { file: file.to_owned(), value, spelled: source.spell(given.name, typed) });
+        }
+    }
+    for given in repeated("cgroup", &typed.cgroup, &set.cgroup) {
+        let accepted = "expected FILE=VALUE, a file of cgroup v2 such as io.max='8:0 rbps=1048576', none that frigate \
+                        itself writes (cgroup.procs, cgroup.kill, cgroup.freeze, cgroup.type, cgroup.subtree_control)";
+        if let Some(((file, value), (typed, source))) = given.read(limit::assignment, accepted)?.zip(given.value) {
+            limits.push(Limit { file, value, spelled: source.spell(given.name, typed) });
+        }
+    }
+    Ok(limits)
 }
 
 fn verbosity(options: &Options, source: Source) -> Result<Option<Verbosity>, Mistake> {

@@ -357,7 +357,7 @@ fn the_termination_log_is_a_path_or_none() {
 // Refusals.
 
 /// Each option, what is wrong for it, and how the line that refuses it tells what is accepted.
-const WRONG: [(&str, &[&str], &str); 18] = [
+const WRONG: [(&str, &[&str], &str); 25] = [
     ("restart", &["maybe", "TRUE", "1", "unexpected,true"], "expected unexpected (on-failure), true (always) or false"),
     ("expect", &["256", "-1", "0,,1", "NOSUCH"], "expected exit codes from 0 to 255 and signal names"),
     ("start-secs", &["ten", "-1", "1d", "1000001h"], "expected a duration of at most 1000000h, such as 500ms"),
@@ -378,6 +378,13 @@ const WRONG: [(&str, &[&str], &str); 18] = [
     ("user", &["a:b:c", "4294967295", "1:4294967295", ":"], "expected USER, USER:GROUP or :GROUP"),
     ("chroot", &["a\0b"], "expected a directory"),
     ("workdir", &["a\0b"], "expected a directory"),
+    ("memory-max", &["much", "-1", "1.5G", "64KB", "MAX"], "expected a size such as 512, 64K, 512M, 2G, or max"),
+    ("memory-high", &["1 G"], "expected a size such as 512, 64K, 512M, 2G, or max"),
+    ("memory-swap-max", &["none"], "expected a size such as 512, 64K, 512M, 2G, or max"),
+    ("cpu-max", &["0", "0.001", "50000", "1 2", "half"], "expected a number of CPUs from 0.01, such as 1.5"),
+    ("cpu-weight", &["0", "10001", "max"], "expected a number from 1 to 10000"),
+    ("pids-max", &["-1", "few"], "expected a number, or max"),
+    ("cgroup", &["memory.max", "x=1", "../a.b=1", "cgroup.procs=0", "cgroup.kill=1"], "expected FILE=VALUE, a file of"),
     ("termination-log", &["a\0b"], "expected a path of at most 4095 bytes, or none"),
     ("log-format", &["xml", "JSON", "text,json"], "expected text or json"),
 ];

@@ -10,7 +10,7 @@ use core::fmt;
 pub(crate) struct Errno(i32);
 
 /// What frigate can meet, in its own words, sorted by number.
-const TEXTS: [(i32, &str); 31] = [
+const TEXTS: [(i32, &str); 33] = [
     (1, "operation not permitted"),
     (2, "no such file or directory"),
     (3, "no such process"),
@@ -36,10 +36,12 @@ const TEXTS: [(i32, &str); 31] = [
     (28, "no space left on the device"),
     (30, "read-only file system"),
     (32, "broken pipe"),
+    (34, "out of range"),
     (36, "file name too long"),
     (38, "not supported by this kernel"),
     (40, "too many symbolic links"),
     (80, "a shared library it needs is damaged"),
+    (95, "not supported there"),
     (110, "timed out"),
     (116, "the network file system no longer knows it"),
 ];
@@ -49,8 +51,13 @@ impl Errno {
     pub(crate) const NOT_FOUND: Self = Self(2);
     pub(crate) const NO_PROCESS: Self = Self(3);
     pub(crate) const ACCESS: Self = Self(13);
+    pub(crate) const BUSY: Self = Self(16);
+    pub(crate) const EXISTS: Self = Self(17);
     pub(crate) const NO_DEVICE: Self = Self(19);
     pub(crate) const NOT_A_DIRECTORY: Self = Self(20);
+    pub(crate) const INVALID: Self = Self(22);
+    pub(crate) const READ_ONLY: Self = Self(30);
+    pub(crate) const RANGE: Self = Self(34);
     pub(crate) const TIMED_OUT: Self = Self(110);
     pub(crate) const STALE: Self = Self(116);
 

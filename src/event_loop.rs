@@ -5,9 +5,11 @@
 use std::os::fd::BorrowedFd;
 
 use crate::action::{Action, Actions};
-use crate::config::{Config, TerminationLog};
+use crate::cgroup::Group;
+use crate::config::{Config, TerminationLog, Verbosity};
 use crate::errno::Errno;
 use crate::fact::Fact;
+use crate::lifecycle::Rules;
 use crate::pid::Pid;
 use crate::report::Reporter;
 use crate::signal::Signal;
@@ -19,6 +21,7 @@ use crate::sys::signals::{self, FormerGroup, Received, Waiter, Wake};
 use crate::sys::spawn::{self, SpawnPlan, Spawned};
 use crate::sys::{clock, descriptors, terminal};
 use crate::termination;
+use crate::usage::Usage;
 
 /// How many ends are collected before other signals get their turn: a flood of orphans delays none of them for long.
 const SWEEP: usize = 256;
@@ -40,6 +43,9 @@ pub(crate) struct EventLoop {
     supervisor: Supervisor,
     reporter: Reporter,
     plan: SpawnPlan,
+    group: Option<Group>,
+    /// Whether everything is counted that the group used, because it will be said.
+    counts_fully: bool,
     termination_log: TerminationLog,
     /// The name that other processes are looked for by.
     name: Vec<u8>,
@@ -47,6 +53,8 @@ pub(crate) struct EventLoop {
     waiter: Waiter,
     child: Option<Spawned>,
     former: Option<FormerGroup>,
+    /// Processes of the former child's were seen when last looked for.
+    is_any_left: bool,
     others: Others,
     /// The child's group was made the foreground group, and frigate's not again since.
     gave_terminal: bool,
@@ -57,22 +65,34 @@ pub(crate) struct EventLoop {
 }
 
 impl EventLoop {
-    pub(crate) fn new(config: Config, reporter: Reporter, plan: SpawnPlan, name: Vec<u8>, place: Place) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        reporter: Reporter,
+        plan: SpawnPlan,
+        group: Option<Group>,
+        name: Vec<u8>,
+        place: Place,
+    ) -> Self {
+        let leftovers = group.as_ref().is_some_and(|group| group.is_adopted);
+        let rules = Rules { leftovers, ..config.rules };
         Self {
-            supervisor: Supervisor::new(config.rules, config.stop_on, config.rewrite, place.surroundings),
+            supervisor: Supervisor::new(rules, config.stop_on, config.rewrite, place.surroundings),
             reporter,
             plan,
+            group,
+            counts_fully: config.verbosity >= Verbosity::Info,
             termination_log: config.termination_log,
             name,
             place,
             waiter: Waiter::default(),
             child: None,
             former: None,
+            is_any_left: false,
             others: Others::default(),
             gave_terminal: false,
             received: None,
             outcome: None,
-            close_wait: config.rules.grace_close.unwrap_or_default(),
+            close_wait: rules.grace_close.unwrap_or_default(),
         }
     }
 
@@ -101,8 +121,15 @@ impl EventLoop {
             return;
         }
         let watched: Vec<BorrowedFd<'_>> = self.others.descriptors().collect();
-        match self.waiter.wait(timeout, &watched) {
+        let between = self.child.is_none() && self.is_any_left;
+        let changing = self.group.as_ref().filter(|_| between).and_then(Group::events);
+        match self.waiter.wait(timeout, &watched, changing) {
             Wake::Signal(received) => self.take(received),
+            Wake::Readable if between => {
+                if let Some(answer) = self.probe_group() {
+                    self.tell(answer);
+                }
+            }
             Wake::Readable => {
                 self.others.forget_ended();
                 if self.others.is_empty() {
@@ -140,29 +167,40 @@ impl EventLoop {
             Action::Spawn { restarts } => return Some(self.spawn(restarts)),
             Action::Release => {
                 let child = self.child.iter().flat_map(Spawned::descriptors);
+                let group = self.group.iter().flat_map(Group::descriptors);
                 let former = self.former.iter().filter_map(FormerGroup::descriptor);
-                let waiter = self.waiter.descriptor().into_iter();
-                descriptors::let_go(&child.chain(former).chain(waiter).chain(self.others.descriptors()));
+                let waiter = self.waiter.descriptor().into_iter().chain(self.plan.descriptor());
+                descriptors::let_go(&child.chain(group).chain(former).chain(waiter).chain(self.others.descriptors()));
             }
             Action::Send { signal, alone, queued } => self.send(signal, alone, queued),
             Action::EndGroup => {
-                let left = self.former.as_ref().is_some_and(|group| group.send(Some(Signal::TERM)));
-                if !left {
-                    return Some(Event::GroupGone);
+                let left = self.probe_group();
+                if left.is_some() {
+                    return left;
                 }
-                self.former.as_ref().map(|group| group.send(Some(Signal::CONT)));
+                for signal in [Signal::TERM, Signal::CONT] {
+                    self.former.as_ref().map(|group| group.send(Some(signal)));
+                }
+                // Those, too, that have left the process group.
+                if let Some(group) = &self.group {
+                    group.signal(&[Signal::TERM, Signal::CONT]);
+                }
             }
-            Action::ProbeGroup => {
-                let left = self.former.as_ref().is_some_and(|group| group.send(None));
-                return (!left).then_some(Event::GroupGone);
-            }
+            Action::ProbeGroup => return self.probe_group(),
             Action::KillGroup => {
                 self.former.as_ref().map(|group| group.send(Some(Signal::KILL)));
+                self.group.as_ref().map(Group::kill);
             }
             Action::Sweep => self.sweep(),
             Action::EndAll => self.signal_all(&[Signal::TERM, Signal::CONT]),
-            Action::KillAll if self.place.is_init() => spawn::kill_everyone(),
-            Action::KillAll => self.signal_all(&[Signal::KILL]),
+            Action::KillAll => {
+                self.group.as_ref().map(Group::kill);
+                if self.place.is_init() {
+                    spawn::kill_everyone();
+                } else {
+                    self.signal_all(&[Signal::KILL]);
+                }
+            }
             Action::GiveTerminal { and_continue } => self.give_terminal(and_continue),
             Action::TakeTerminal => self.take_terminal(),
             Action::Suspend => signals::stop_own_job(),
@@ -176,7 +214,11 @@ impl EventLoop {
         // One that survived KILL and ends later is of no concern any more.
         self.others = Others::default();
         let foreground = self.place.surroundings.terminal && self.foreground() == Foreground::Frigate;
-        match spawn::spawn(&mut self.plan, restarts, foreground) {
+        if let Some(group) = self.group.as_ref().filter(|_| restarts > 0) {
+            group.clear();
+        }
+        self.is_any_left = false;
+        match spawn::spawn(&mut self.plan, restarts, foreground, self.group.as_ref().map(Group::directory)) {
             Ok(child) => {
                 let pid = child.pid;
                 self.child = Some(child);
@@ -187,8 +229,19 @@ impl EventLoop {
         }
     }
 
+    /// Whether anything is left of the former child's process group, or in the cgroup; answers if nothing is.
+    fn probe_group(&mut self) -> Option<Event> {
+        let has_processes = self.former.as_ref().is_some_and(|group| group.send(None));
+        let is_populated = self.group.as_mut().is_some_and(Group::is_populated);
+        self.is_any_left = has_processes || is_populated;
+        (!self.is_any_left).then_some(Event::GroupGone)
+    }
+
     fn send(&mut self, signal: Signal, alone: bool, queued: bool) {
         let Some(pid) = self.child.as_ref().map(|child| child.pid) else { return };
+        if let Some(group) = self.group.as_ref().filter(|_| signal == Signal::KILL && !alone) {
+            group.kill();
+        }
         let result = match (&self.received, queued, alone) {
             (Some(received), true, _) => signals::requeue(pid, signal, received),
             (_, _, true) => signals::send(pid, signal),
@@ -231,9 +284,10 @@ impl EventLoop {
             let held_terminal = self.place.surroundings.terminal && self.foreground() == Foreground::Child;
             let failure = self.child.as_ref().and_then(Spawned::failure);
             self.former = self.child.take().map(|child| FormerGroup::new(child.pid, child.pidfd));
+            let usage = self.group.as_mut().map_or(Usage::NONE, |group| group.count(self.counts_fully));
             self.tell(match failure {
                 Some(failure) => Event::SpawnFailed(failure),
-                None => Event::Ended { status, held_terminal },
+                None => Event::Ended { status, held_terminal, usage },
             });
         }
         if more {
@@ -315,10 +369,15 @@ impl EventLoop {
     fn finish(mut self, outcome: Outcome) -> u8 {
         // A child that was left behind has never ended, and so the terminal has not come back by that.
         self.take_terminal();
+        if let Some((path, errno)) = self.group.take().and_then(Group::remove) {
+            let then = "leaving it behind";
+            self.reporter.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });
+        }
         let code = self.reporter.speaker.exit_code(outcome);
         self.reporter.say(&Fact::Finished { outcome, code: outcome.code() });
         if code != 0 {
-            let line = self.reporter.speaker.termination(outcome, self.supervisor.restarts());
+            let line =
+                self.reporter.speaker.termination(outcome, self.supervisor.restarts(), self.supervisor.out_of_memory());
             if let Err((object, errno)) = termination::write(&self.termination_log, &line) {
                 let fact = Fact::Cannot { verb: "write the termination message to", object, errno, then: "going on" };
                 self.reporter.say(&fact);

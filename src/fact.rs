@@ -7,6 +7,7 @@ use crate::errno::Errno;
 use crate::pid::Pid;
 use crate::signal::Signal;
 use crate::status::{ExitStatus, Outcome, SpawnFailure};
+use crate::usage::Usage;
 
 /// How much a fact matters, from the most to the least; each is said from some verbosity on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -24,7 +25,7 @@ pub(crate) enum Level {
 /// What became of a start or of an end that is followed by another start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Trouble {
-    Ended { pid: Option<Pid>, status: ExitStatus, uptime: Duration },
+    Ended { pid: Option<Pid>, status: ExitStatus, uptime: Duration, usage: Usage },
     NotStarted(SpawnFailure),
 }
 
@@ -39,6 +40,7 @@ pub(crate) enum Fact<'a> {
         pid: Option<Pid>,
         status: ExitStatus,
         uptime: Duration,
+        usage: Usage,
     },
     /// `limit`: the failed starts in a row that are one too many, where there is such a number.
     Restarting {
@@ -93,6 +95,15 @@ pub(crate) enum Fact<'a> {
         wait: Duration,
     },
     OthersLeft,
+    /// The child's cgroup was there already, with processes of an earlier run.
+    GroupAdopted,
+    /// Something about a limit that keeps nothing from starting.
+    Limit {
+        verb: &'a str,
+        object: &'a str,
+        reason: &'a str,
+        then: &'a str,
+    },
     Orphan {
         pid: Pid,
         status: ExitStatus,
@@ -128,13 +139,17 @@ impl Fact<'_> {
     pub(crate) const fn level(&self) -> Level {
         match self {
             Self::GaveUp { .. } | Self::NotStarted { .. } => Level::Error,
-            Self::Restarting { .. }
+            // Nobody asked for that end, and nothing else would tell of it.
+            Self::Ended { usage: Usage { out_of_memory: true, .. }, .. }
+            | Self::Restarting { .. }
             | Self::Continued { .. }
             | Self::Killed { .. }
             | Self::LeftoversKilled { .. }
             | Self::LeftBehind { .. }
             | Self::OtherSignaled { .. }
             | Self::OthersLeft
+            | Self::GroupAdopted
+            | Self::Limit { .. }
             | Self::CannotSignal { .. }
             | Self::Cannot { .. }
             | Self::MessagesDropped { .. }
@@ -168,6 +183,8 @@ impl Fact<'_> {
             Self::LeftBehind { .. } => "left-behind",
             Self::OtherSignaled { .. } => "other-signaled",
             Self::OthersLeft => "others-left",
+            Self::GroupAdopted => "group-adopted",
+            Self::Limit { .. } => "limit",
             Self::Orphan { .. } => "reaped",
             Self::CannotSignal { .. } => "cannot-signal",
             Self::Cannot { .. } => "cannot",

@@ -5,6 +5,7 @@
 //! on the same core, is yet to come; until then the only public item is what `main` calls.
 
 mod action;
+mod cgroup;
 mod cli;
 mod command_line;
 mod config;
@@ -13,6 +14,7 @@ mod event_loop;
 mod fact;
 mod identity;
 mod lifecycle;
+mod limit;
 mod line;
 mod message;
 mod moment;
@@ -25,6 +27,7 @@ mod supervisor;
 mod sys;
 mod termination;
 mod timestamp;
+mod usage;
 
 #[doc(hidden)]
 pub use command_line::main;

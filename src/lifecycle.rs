@@ -13,6 +13,7 @@ use crate::pid::Pid;
 use crate::restart::{History, Restart, Strategy, Verdict};
 use crate::signal::Signal;
 use crate::status::{ExitStatus, Outcome, SpawnFailure};
+use crate::usage::Usage;
 
 /// How long a process may take to die of KILL before it is left behind (it sleeps where no signal reaches it).
 pub(crate) const KILL_PATIENCE: Duration = Duration::from_secs(5);
@@ -33,6 +34,8 @@ pub(crate) struct Rules {
     /// How long other processes of the same name get to end before each start; none: they are not looked for.
     pub(crate) grace_close: Option<Duration>,
     pub(crate) single_child: bool,
+    /// The child's cgroup holds processes of an earlier run, which are ended before the first start.
+    pub(crate) leftovers: bool,
 }
 
 impl Rules {
@@ -138,6 +141,7 @@ pub(crate) enum Event {
     Ended {
         status: ExitStatus,
         held_terminal: bool,
+        usage: Usage,
     },
     /// Something else was reaped.
     Swept,
@@ -158,13 +162,26 @@ pub(crate) struct Lifecycle {
     pid: Option<Pid>,
     last: Option<ExitStatus>,
     restarts: u32,
+    /// A start was tried: the next one is a restart.
+    begun: bool,
+    /// The kernel killed a process of the last child's group for want of memory.
+    out_of_memory: bool,
     released: bool,
 }
 
 impl Lifecycle {
     pub(crate) const fn new(rules: Rules) -> Self {
-        let history = History::NONE;
-        Self { rules, state: State::Ready, history, pid: None, last: None, restarts: 0, released: false }
+        Self {
+            rules,
+            state: State::Ready,
+            history: History::NONE,
+            pid: None,
+            last: None,
+            restarts: 0,
+            begun: false,
+            out_of_memory: false,
+            released: false,
+        }
     }
 
     /// The living child.
@@ -189,6 +206,10 @@ impl Lifecycle {
 
     pub(crate) const fn restarts(&self) -> u32 {
         self.restarts
+    }
+
+    pub(crate) const fn out_of_memory(&self) -> bool {
+        self.out_of_memory
     }
 
     /// When `Event::Tick` is due; none: only an event from outside changes anything.
@@ -217,6 +238,7 @@ impl Lifecycle {
 
     fn when_ready(&mut self, event: Event, now: Moment, out: &mut Actions) {
         match event {
+            Event::Begin if self.rules.leftovers => self.clear(now, now, out),
             Event::Begin => self.start(now, out),
             Event::Stop { signal, .. } => self.cancel(signal, now, out),
             Event::Swept | Event::Tick => {}
@@ -269,14 +291,15 @@ impl Lifecycle {
 
     fn when_running(&mut self, since: Moment, event: Event, now: Moment, out: &mut Actions) {
         match event {
-            Event::Ended { status, held_terminal } => {
+            Event::Ended { status, held_terminal, usage } => {
                 self.last = Some(status);
+                self.out_of_memory = usage.out_of_memory;
                 if held_terminal && status.looks_interrupted() {
-                    self.say_ended(status, since, now, out);
+                    self.say_ended(status, since, usage, now, out);
                     let stop = if status.code() == 128 + Signal::INT.number() { Signal::INT } else { Signal::QUIT };
                     self.cancel(stop, now, out);
                 } else {
-                    self.decide(status, since, now, out);
+                    self.decide(status, since, usage, now, out);
                 }
             }
             // A failure between fork and exec is known only when the child that reported it is reaped.
@@ -296,9 +319,10 @@ impl Lifecycle {
     fn when_stopping(&mut self, stopping: Stopping, event: Event, now: Moment, out: &mut Actions) {
         let Stopping { since, asked, until, killed } = stopping;
         match event {
-            Event::Ended { status, .. } => {
+            Event::Ended { status, usage, .. } => {
                 self.last = Some(status);
-                self.say_ended(status, since, now, out);
+                self.out_of_memory = usage.out_of_memory;
+                self.say_ended(status, since, usage, now, out);
                 self.end_stop(stopping, now, out);
             }
             Event::SpawnFailed(failure) if failure.is_for_now() => self.end_stop(stopping, now, out),
@@ -354,8 +378,8 @@ impl Lifecycle {
         out.push(Action::Say(Fact::Impossible { state: self.state.name(), event: event.name() }));
     }
 
-    fn say_ended(&self, status: ExitStatus, since: Moment, now: Moment, out: &mut Actions) {
-        out.push(Action::Say(Fact::Ended { pid: self.pid, status, uptime: now.since(since) }));
+    fn say_ended(&self, status: ExitStatus, since: Moment, usage: Usage, now: Moment, out: &mut Actions) {
+        out.push(Action::Say(Fact::Ended { pid: self.pid, status, uptime: now.since(since), usage }));
     }
 
     fn start(&mut self, now: Moment, out: &mut Actions) {
@@ -369,6 +393,7 @@ impl Lifecycle {
 
     fn spawn(&mut self, out: &mut Actions) {
         self.state = State::Spawning;
+        self.begun = true;
         out.push(Action::Spawn { restarts: self.restarts });
     }
 
@@ -376,7 +401,7 @@ impl Lifecycle {
         if let State::Between { start_at, remains: Remains::Gone } = self.state
             && now >= start_at
         {
-            self.restarts = self.restarts.saturating_add(1);
+            self.restarts = self.restarts.saturating_add(self.begun.into());
             self.start(now, out);
         }
     }
@@ -409,13 +434,13 @@ impl Lifecycle {
     }
 
     /// The child ended by itself: the strategy decides.
-    fn decide(&mut self, status: ExitStatus, since: Moment, now: Moment, out: &mut Actions) {
+    fn decide(&mut self, status: ExitStatus, since: Moment, usage: Usage, now: Moment, out: &mut Actions) {
         let uptime = now.since(since);
         let verdict = self.history.after_end(&self.rules.strategy, status, uptime, self.scatter(now));
-        let trouble = Trouble::Ended { pid: self.pid, status, uptime };
+        let trouble = Trouble::Ended { pid: self.pid, status, uptime, usage };
         // A restart has a line of its own, which says the same.
         if !matches!(verdict, Verdict::Again { .. }) {
-            self.say_ended(status, since, now, out);
+            self.say_ended(status, since, usage, now, out);
         }
         self.obey(verdict, trouble, Outcome::Complete(status), now, out);
     }
@@ -437,19 +462,23 @@ impl Lifecycle {
             Verdict::Again { pause, failures } => {
                 let limit = self.rules.strategy.limit();
                 out.push(Action::Say(Fact::Restarting { trouble, pause, failures, limit }));
-                let start_at = now.after(pause);
-                let look = Look::first(now);
-                let remains = if self.rules.kill {
-                    out.push(Action::KillGroup);
-                    out.push(Action::ProbeGroup);
-                    Remains::Killed { until: now.after(KILL_PATIENCE), look }
-                } else {
-                    out.push(Action::EndGroup);
-                    Remains::Ending { until: kill_at, look }
-                };
-                self.state = State::Between { start_at, remains };
+                self.clear(now.after(pause), now, out);
             }
         }
+    }
+
+    /// Ends what a former child left, so that the next one, not before `start_at`, meets none of it.
+    fn clear(&mut self, start_at: Moment, now: Moment, out: &mut Actions) {
+        let look = Look::first(now);
+        let remains = if self.rules.kill {
+            out.push(Action::KillGroup);
+            out.push(Action::ProbeGroup);
+            Remains::Killed { until: now.after(KILL_PATIENCE), look }
+        } else {
+            out.push(Action::EndGroup);
+            Remains::Ending { until: now.after(self.rules.grace()), look }
+        };
+        self.state = State::Between { start_at, remains };
     }
 
     /// The end by a stop while no child had to be killed for it.

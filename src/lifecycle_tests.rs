@@ -18,6 +18,7 @@ use crate::pid::Pid;
 use crate::restart::Restart;
 use crate::signal::Signal;
 use crate::status::{ExitStatus, Outcome, SpawnFailure, Stage};
+use crate::usage::Usage;
 
 /// A time that stands for "whenever the deadline is".
 const DUE: u64 = u64::MAX;
@@ -34,7 +35,7 @@ const fn by(signal: Signal) -> ExitStatus {
 }
 
 const fn ended(status: ExitStatus) -> Event {
-    Event::Ended { status, held_terminal: false }
+    Event::Ended { status, held_terminal: false, usage: Usage::NONE }
 }
 
 const fn exited(code: u8) -> Event {
@@ -202,7 +203,7 @@ const SITUATIONS: [&str; 11] = [
 
 /// Every event, in every kind that makes a difference anywhere. A "due" tick comes at the deadline, an "early" one before.
 fn events() -> [(&'static str, Event); 13] {
-    let interrupted = Event::Ended { status: by(Signal::INT), held_terminal: true };
+    let interrupted = Event::Ended { status: by(Signal::INT), held_terminal: true, usage: Usage::NONE };
     [
         ("begin", Event::Begin),
         ("others-gone", Event::OthersGone),
@@ -433,8 +434,12 @@ fn a_restart_is_said_with_all_that_led_to_it() {
     let mut child = Child::running("--restart=unexpected --start-retries=5 --backoff-max=10ms");
     child.now = at_millis(1500);
     let said = child.step(exited(3));
-    let trouble =
-        Trouble::Ended { pid: Pid::new(7), status: ExitStatus::Exited(3), uptime: Duration::from_millis(1500) };
+    let trouble = Trouble::Ended {
+        pid: Pid::new(7),
+        status: ExitStatus::Exited(3),
+        uptime: Duration::from_millis(1500),
+        usage: Usage::NONE,
+    };
     let pause = Duration::from_millis(10);
     let fact = Fact::Restarting { trouble, pause, failures: 1, limit: Some(6) };
     assert_eq!(said, [Action::Say(fact), Action::EndGroup]);
@@ -707,7 +712,7 @@ fn a_child_interrupted_at_the_terminal_is_cancelled_and_not_restarted() {
         for (status, signal) in table {
             let mut child = Child::running(&format!("--restart={restart} --grace=5s"));
             child.now = at_millis(60_000);
-            child.told(Event::Ended { status, held_terminal: true });
+            child.told(Event::Ended { status, held_terminal: true, usage: Usage::NONE });
             child.ends_with(Outcome::Cancel { last: Some(status), stop: signal }, 65_000);
         }
     }
@@ -717,7 +722,7 @@ fn a_child_interrupted_at_the_terminal_is_cancelled_and_not_restarted() {
 fn the_same_ends_without_the_terminal_or_others_with_it_are_ends_like_any_other() {
     let end = |status, held_terminal| {
         let mut child = Child::running("--restart=true");
-        child.told(Event::Ended { status, held_terminal });
+        child.told(Event::Ended { status, held_terminal, usage: Usage::NONE });
         child.situation()
     };
     for status in [by(Signal::INT), by(Signal::QUIT), ExitStatus::Exited(130), ExitStatus::Exited(131)] {
@@ -786,6 +791,57 @@ fn leftovers_get_kill_after_the_grace_period_and_are_left_behind_after_five_seco
     }
     assert_eq!(last, "say left-behind; Spawn { restarts: 1 }");
     assert_eq!(child.now.since(at_millis(20_020)), KILL_PATIENCE);
+}
+
+/// As where the child's cgroup was there already.
+fn with_leftovers(options: &str) -> Child {
+    Child::with(Rules { leftovers: true, ..rules(options) })
+}
+
+#[test]
+fn what_an_earlier_run_left_is_ended_before_the_first_start() {
+    let child = with_leftovers("--grace 20s").play(&[
+        (0, Event::Begin, "EndGroup"),
+        (10, Event::Tick, "ProbeGroup"),
+        (15, Event::GroupGone, "Spawn { restarts: 0 }"),
+    ]);
+    assert_eq!(child.lifecycle.restarts(), 0, "the first start is none");
+    with_leftovers("--grace 15ms").play(&[
+        (0, Event::Begin, "EndGroup"),
+        (10, Event::Tick, "ProbeGroup"),
+        (15, Event::Tick, "say leftovers-killed; KillGroup; ProbeGroup"),
+        (16, Event::GroupGone, "Spawn { restarts: 0 }"),
+    ]);
+    with_leftovers("--kill")
+        .play(&[(0, Event::Begin, "KillGroup; ProbeGroup"), (0, Event::GroupGone, "Spawn { restarts: 0 }")]);
+    with_leftovers("--grace-close").play(&[(0, Event::Begin, "EndGroup"), (1, Event::GroupGone, "CloseOthers")]);
+}
+
+#[test]
+fn a_stop_while_an_earlier_run_is_ended_starts_nothing() {
+    let mut child = with_leftovers("");
+    child.told(Event::Begin);
+    child.told(Event::Stop { signal: Signal::TERM, queued: false });
+    assert_eq!(child.situation(), "ended");
+    assert_eq!(child.told(Event::GroupGone), "");
+}
+
+#[test]
+fn an_end_for_want_of_memory_is_remembered_until_the_next() {
+    let mut child = Child::running("--restart true");
+    let end = |out_of_memory| Event::Ended {
+        status: by(Signal::KILL),
+        held_terminal: false,
+        usage: Usage { out_of_memory, ..Usage::NONE },
+    };
+    child.told(end(true));
+    assert!(child.lifecycle.out_of_memory());
+    child.told(Event::GroupGone);
+    child.due();
+    child.told(spawned(8));
+    assert!(child.lifecycle.out_of_memory(), "it is still how the last one ended");
+    child.told(end(false));
+    assert!(!child.lifecycle.out_of_memory());
 }
 
 #[test]
@@ -879,7 +935,11 @@ fn walk() -> impl Strategy<Value = Vec<(u64, Step)>> {
     ];
     let wild = prop_oneof![
         prop::sample::select(events().to_vec()).prop_map(|(_, event)| event),
-        (status, any::<bool>()).prop_map(|(status, held_terminal)| Event::Ended { status, held_terminal }),
+        (status, any::<bool>()).prop_map(|(status, held_terminal)| Event::Ended {
+            status,
+            held_terminal,
+            usage: Usage::NONE
+        }),
         (1..400).prop_map(failed_with),
     ];
     let step = prop_oneof![

@@ -12,6 +12,7 @@ use crate::line::{Escaped, Line, Printable, push_printable};
 use crate::pid::Pid;
 use crate::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::timestamp;
+use crate::usage::Usage;
 
 /// How messages are written (`--log-format`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,6 +99,25 @@ impl fmt::Display for Span {
     }
 }
 
+/// Bytes as a person says them: `512 B`, `63.9 MiB`.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, shift) = match self.0 {
+            0..0x400 => return write!(out, "{} B", self.0),
+            0x400..0x10_0000 => ("KiB", 10),
+            0x10_0000..0x4000_0000 => ("MiB", 20),
+            _ => ("GiB", 30),
+        };
+        let tenths = ((self.0 & ((1 << shift) - 1)) * 10) >> shift;
+        write!(out, "{}.{tenths} {unit}", self.0 >> shift)
+    }
+}
+
+/// What an end is said to have been, where it was.
+const OUT_OF_MEMORY: &str = ", out of memory";
+
 /// The words that messages speak of, as they were typed.
 #[derive(Clone, Default)]
 pub(crate) struct Names {
@@ -105,6 +125,8 @@ pub(crate) struct Names {
     pub(crate) user: String,
     pub(crate) root: String,
     pub(crate) directory: String,
+    /// The path of the child's cgroup.
+    pub(crate) group: String,
 }
 
 /// What every message needs besides its fact.
@@ -126,6 +148,7 @@ impl Speaker {
             user: printable(&names.user),
             root: printable(&names.root),
             directory: printable(&names.directory),
+            group: printable(&names.group),
         };
         Self { names, remap }
     }
@@ -170,22 +193,25 @@ impl Speaker {
     }
 
     /// The line of `--termination-log`, without its end.
-    pub(crate) fn termination(&self, outcome: Outcome, restarts: u32) -> Line {
+    pub(crate) fn termination(&self, outcome: Outcome, restarts: u32, out_of_memory: bool) -> Line {
         let mut line = Line::new();
-        let _ = self.write_termination(outcome, restarts, &mut line);
+        let _ = self.write_termination(outcome, restarts, out_of_memory, &mut line);
         line.end_with("}\n");
         line
     }
 
-    fn write_termination(&self, outcome: Outcome, restarts: u32, out: &mut Line) -> fmt::Result {
+    fn write_termination(&self, outcome: Outcome, restarts: u32, out_of_memory: bool, out: &mut Line) -> fmt::Result {
         let code = self.exit_code(outcome);
         write!(out, "{{\"outcome\":\"{}\",\"exit_code\":{code},\"signal\":", outcome.word())?;
         match outcome.last().and_then(ExitStatus::signal) {
             Some(signal) => write!(out, "\"{signal}\"")?,
             None => out.write_str("null")?,
         }
-        write!(out, ",\"oom_killed\":false,\"restarts\":{restarts},\"message\":\"")?;
+        write!(out, ",\"oom_killed\":{out_of_memory},\"restarts\":{restarts},\"message\":\"")?;
         self.outcome(outcome, &mut Escaped(out))?;
+        if out_of_memory {
+            Escaped(out).write_str(OUT_OF_MEMORY)?;
+        }
         out.write_str("\"")
     }
 
@@ -208,10 +234,11 @@ impl Speaker {
 
     /// What could not be done, to what, and why. The kernel says ENOENT of a missing interpreter too.
     fn failure(&self, failure: SpawnFailure, out: &mut impl Write) -> fmt::Result {
-        let Names { command, user, root, directory } = &self.names;
+        let Names { command, user, root, directory, group } = &self.names;
         let (verb, object) = match failure.stage {
             Stage::Pipe => ("make a pipe to start", command),
             Stage::Fork => ("fork to start", command),
+            Stage::Cgroup => ("enter", group),
             Stage::Root => ("change the root to", root),
             Stage::Groups => ("take the groups of", user),
             Stage::Group => ("take the group of", user),
@@ -237,10 +264,10 @@ impl Speaker {
         match *fact {
             Fact::Started { pid, restarts: 0 } => write!(out, "started '{command}' (pid {pid})"),
             Fact::Started { pid, restarts } => write!(out, "started '{command}' (pid {pid}), restart {restarts}"),
-            Fact::Ended { pid, status, uptime } => self.end(pid, status, uptime, out),
+            Fact::Ended { pid, status, uptime, usage } => self.end(pid, status, uptime, usage, out),
             Fact::Restarting { trouble, pause, failures, limit } => {
                 match trouble {
-                    Trouble::Ended { pid, status, uptime } => self.end(pid, status, uptime, out)?,
+                    Trouble::Ended { pid, status, uptime, usage } => self.end(pid, status, uptime, usage, out)?,
                     Trouble::NotStarted(failure) => self.failure(failure, out)?,
                 }
                 out.write_str("; starting it again ")?;
@@ -299,6 +326,12 @@ impl Speaker {
             Fact::OthersLeft => {
                 write!(out, "cannot end every other '{command}': not even by KILL; starting all the same")
             }
+            Fact::GroupAdopted => {
+                write!(out, "'{}' holds processes of an earlier run; ending them before the start", self.names.group)
+            }
+            Fact::Limit { verb, object, reason, then } => {
+                write!(out, "cannot {verb} '{}': {}; {then}", Printable(object, 300), Printable(reason, 600))
+            }
             Fact::Orphan { pid, status } => write!(out, "reaped orphan {pid}, which {status}"),
             Fact::CannotSignal { signal, pid, errno } => {
                 write!(out, "cannot send {signal} to '{command}' (pid {pid}): {errno}; going on without")
@@ -319,8 +352,34 @@ impl Speaker {
         }
     }
 
-    fn end(&self, pid: Option<Pid>, status: ExitStatus, uptime: Duration, out: &mut impl Write) -> fmt::Result {
-        write!(out, "'{}'{} {status} after {}", self.names.command, At(pid), Span(uptime))
+    fn end(
+        &self,
+        pid: Option<Pid>,
+        status: ExitStatus,
+        uptime: Duration,
+        usage: Usage,
+        out: &mut impl Write,
+    ) -> fmt::Result {
+        write!(out, "'{}'{} {status} after {}", self.names.command, At(pid), Span(uptime))?;
+        if usage.out_of_memory {
+            out.write_str(OUT_OF_MEMORY)?;
+        }
+        let mut separator = " (";
+        let mut item = |name: &str, value: &dyn fmt::Display| {
+            write!(out, "{separator}{name} {value}")?;
+            separator = ", ";
+            Ok(())
+        };
+        if let Some(peak) = usage.peak {
+            item("peak memory", &Size(peak))?;
+        }
+        if let Some(cpu) = usage.cpu {
+            item("CPU time", &Span(cpu))?;
+        }
+        if let Some(throttled) = usage.throttled {
+            item("throttled", &Span(throttled))?;
+        }
+        if separator == ", " { out.write_str(")") } else { Ok(()) }
     }
 
     /// The fact's own members, each with a comma before it.
@@ -331,9 +390,10 @@ impl Speaker {
                 field("pid", number(pid))?;
                 field("restarts", restarts.into())
             }
-            Fact::Ended { pid, status, uptime } => {
+            Fact::Ended { pid, status, uptime, usage } => {
                 field("uptime_ms", millis(uptime))?;
-                write_end(pid, Some(status), out)
+                write_end(pid, Some(status), out)?;
+                write_usage(usage, out)
             }
             Fact::Restarting { trouble, pause, failures, limit } => {
                 field("delay_ms", millis(pause))?;
@@ -342,9 +402,10 @@ impl Speaker {
                     field("limit", limit.into())?;
                 }
                 match trouble {
-                    Trouble::Ended { pid, status, uptime } => {
+                    Trouble::Ended { pid, status, uptime, usage } => {
                         field("uptime_ms", millis(uptime))?;
-                        write_end(pid, Some(status), out)
+                        write_end(pid, Some(status), out)?;
+                        write_usage(usage, out)
                     }
                     Trouble::NotStarted(failure) => write!(out, ",\"errno\":{}", failure.errno.raw()),
                 }
@@ -380,7 +441,11 @@ impl Speaker {
                 write_signal(outcome.last(), out)
             }
             Fact::MessagesDropped { count } => field("count", count),
-            Fact::EndingLeftovers | Fact::OthersLeft | Fact::Impossible { .. } => Ok(()),
+            Fact::EndingLeftovers
+            | Fact::OthersLeft
+            | Fact::GroupAdopted
+            | Fact::Limit { .. }
+            | Fact::Impossible { .. } => Ok(()),
         }
     }
 }
@@ -402,6 +467,20 @@ fn write_end(pid: Option<Pid>, status: Option<ExitStatus>, out: &mut Line) -> fm
         write!(out, ",\"exit_code\":{}", status.code())?;
     }
     write_signal(status, out)
+}
+
+fn write_usage(usage: Usage, out: &mut Line) -> fmt::Result {
+    if usage.out_of_memory {
+        out.write_str(",\"oom_killed\":true")?;
+    }
+    let cpu = usage.cpu.map(millis);
+    let throttled = usage.throttled.map(millis);
+    for (name, value) in [("memory_peak", usage.peak), ("cpu_ms", cpu), ("throttled_ms", throttled)] {
+        if let Some(value) = value {
+            write!(out, ",\"{name}\":{value}")?;
+        }
+    }
+    Ok(())
 }
 
 fn write_signal(status: Option<ExitStatus>, out: &mut Line) -> fmt::Result {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Format, Names, Remap, Span, Speaker, refusal, refusal_termination};
+use super::{Format, Names, Remap, Size, Span, Speaker, refusal, refusal_termination};
 use crate::errno::Errno;
 use crate::fact::{Fact, Level, Trouble};
 use crate::line::{Escaped, LIMIT, Line, push_printable};
@@ -15,6 +15,7 @@ use crate::pid::Pid;
 use crate::signal::Signal;
 use crate::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::timestamp;
+use crate::usage::Usage;
 
 /// 2026-03-01T12:00:00.250Z.
 const TIME: (i64, u32) = (1_772_366_400, 250_999_999);
@@ -34,7 +35,13 @@ fn speaker(command: impl AsRef<[u8]>) -> Speaker {
 
 fn names(command: impl AsRef<[u8]>) -> Names {
     let command = String::from_utf8_lossy(command.as_ref()).into_owned();
-    Names { command, user: "app".to_owned(), root: "/srv\nroot".to_owned(), directory: "/data".to_owned() }
+    Names {
+        command,
+        user: "app".to_owned(),
+        root: "/srv\nroot".to_owned(),
+        directory: "/data".to_owned(),
+        group: "/sys/fs/cgroup/server".to_owned(),
+    }
 }
 
 #[test]
@@ -72,8 +79,16 @@ fn json(speaker: &Speaker, fact: &Fact<'_>) -> Value {
     parse(&string(&speaker.line(fact, Format::Json, TIME)))
 }
 
+const USAGE: Usage = Usage {
+    out_of_memory: false,
+    peak: Some(67_000_000),
+    cpu: Some(Duration::from_millis(1200)),
+    throttled: Some(Duration::from_millis(300)),
+};
+
 /// Every fact in every kind that reads differently: how it reads, and its own members in JSON.
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
     let (pid, uptime, pause) = (pid(), Duration::from_millis(1500), Duration::from_millis(87));
     let grace = Duration::from_secs(30);
@@ -86,18 +101,27 @@ fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
         (Fact::Started { pid, restarts: 2 },
          "started 'server' (pid 7), restart 2",
          json!({"pid": 7, "restarts": 2})),
-        (Fact::Ended { pid: some, status: EXITED, uptime },
+        (Fact::Ended { pid: some, status: EXITED, uptime, usage: Usage::NONE },
          "'server' (pid 7) exited with code 3 after 1.5 s",
          json!({"exit_code": 3, "pid": 7, "uptime_ms": 1500})),
-        (Fact::Ended { pid: None, status: KILLED, uptime },
+        (Fact::Ended { pid: None, status: KILLED, uptime, usage: Usage::NONE },
          "'server' was ended by KILL after 1.5 s",
          json!({"exit_code": 137, "signal": "KILL", "uptime_ms": 1500})),
-        (Fact::Restarting { trouble: Trouble::Ended { pid: some, status: KILLED, uptime }, pause: Duration::ZERO, failures: 0, limit: None },
+        (Fact::Restarting { trouble: Trouble::Ended { pid: some, status: KILLED, uptime, usage: Usage::NONE }, pause: Duration::ZERO, failures: 0, limit: None },
          "'server' (pid 7) was ended by KILL after 1.5 s; starting it again at once",
          json!({"delay_ms": 0, "exit_code": 137, "failures": 0, "pid": 7, "signal": "KILL", "uptime_ms": 1500})),
-        (Fact::Restarting { trouble: Trouble::Ended { pid: some, status: EXITED, uptime }, pause, failures: 1, limit: Some(4) },
+        (Fact::Restarting { trouble: Trouble::Ended { pid: some, status: EXITED, uptime, usage: Usage::NONE }, pause, failures: 1, limit: Some(4) },
          "'server' (pid 7) exited with code 3 after 1.5 s; starting it again in 87 ms (failed start 1 of at most 4 in a row)",
          json!({"delay_ms": 87, "exit_code": 3, "failures": 1, "limit": 4, "pid": 7, "uptime_ms": 1500})),
+        (Fact::Ended { pid: some, status: KILLED, uptime, usage: Usage { out_of_memory: true, ..Usage::NONE } },
+         "'server' (pid 7) was ended by KILL after 1.5 s, out of memory",
+         json!({"exit_code": 137, "oom_killed": true, "pid": 7, "signal": "KILL", "uptime_ms": 1500})),
+        (Fact::Ended { pid: some, status: EXITED, uptime, usage: USAGE },
+         "'server' (pid 7) exited with code 3 after 1.5 s (peak memory 63.8 MiB, CPU time 1.2 s, throttled 300 ms)",
+         json!({"cpu_ms": 1200, "exit_code": 3, "memory_peak": 67_000_000, "pid": 7, "throttled_ms": 300, "uptime_ms": 1500})),
+        (Fact::Restarting { trouble: Trouble::Ended { pid: some, status: KILLED, uptime, usage: Usage { out_of_memory: true, peak: None, ..USAGE } }, pause, failures: 1, limit: None },
+         "'server' (pid 7) was ended by KILL after 1.5 s, out of memory (CPU time 1.2 s, throttled 300 ms); starting it again in 87 ms (failed start 1 in a row)",
+         json!({"cpu_ms": 1200, "delay_ms": 87, "exit_code": 137, "failures": 1, "oom_killed": true, "pid": 7, "signal": "KILL", "throttled_ms": 300, "uptime_ms": 1500})),
         (Fact::Restarting { trouble: Trouble::NotStarted(NO_PROCESS_LEFT), pause, failures: 2, limit: None },
          "cannot fork to start 'server': resource temporarily unavailable (a limit on processes?); starting it again in 87 ms (failed start 2 in a row)",
          json!({"delay_ms": 87, "errno": 11, "failures": 2})),
@@ -152,6 +176,12 @@ fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
         (Fact::OthersLeft,
          "cannot end every other 'server': not even by KILL; starting all the same",
          json!({})),
+        (Fact::GroupAdopted,
+         "'/sys/fs/cgroup/server' holds processes of an earlier run; ending them before the start",
+         json!({})),
+        (Fact::Limit { verb: "apply", object: "--memory-max=1G", reason: "'/x': busy", then: "starting without it" },
+         "cannot apply '--memory-max=1G': '/x': busy; starting without it",
+         json!({})),
         (Fact::Orphan { pid, status: KILLED },
          "reaped orphan 7, which was ended by KILL",
          json!({"exit_code": 137, "pid": 7, "signal": "KILL"})),
@@ -200,10 +230,12 @@ fn kind(fact: &Fact<'_>) -> usize {
         Fact::MessagesDropped { .. } => 18,
         Fact::Impossible { .. } => 19,
         Fact::Finished { .. } => 20,
+        Fact::GroupAdopted => 21,
+        Fact::Limit { .. } => 22,
     }
 }
 
-const KINDS: usize = 21;
+const KINDS: usize = 23;
 
 #[test]
 fn every_kind_of_fact_is_told_here_and_has_a_name_of_its_own() {
@@ -228,7 +260,11 @@ fn every_refusal_and_failure_says_what_cannot_be_done_to_what() {
     for (fact, expected, _) in facts() {
         let tells_of_failure = matches!(
             fact,
-            Fact::GaveUp { .. } | Fact::NotStarted { .. } | Fact::CannotSignal { .. } | Fact::Cannot { .. }
+            Fact::GaveUp { .. }
+                | Fact::NotStarted { .. }
+                | Fact::CannotSignal { .. }
+                | Fact::Cannot { .. }
+                | Fact::Limit { .. }
         );
         assert!(!tells_of_failure || expected.starts_with("cannot "), "{expected}");
         assert!(!expected.ends_with('.') && !expected.starts_with(char::is_uppercase), "{expected}");
@@ -284,7 +320,7 @@ fn a_good_run_says_nothing_without_verbose() {
         Fact::Forwarded { signal: Signal::TERM, pid: pid() },
         Fact::Dropped { signal: Signal::TERM, by_rule: true },
         Fact::StopAsked { signal: Signal::TERM },
-        Fact::Ended { pid: None, status: EXITED, uptime: Duration::ZERO },
+        Fact::Ended { pid: None, status: EXITED, uptime: Duration::ZERO, usage: Usage::NONE },
         Fact::EndingLeftovers,
         Fact::Orphan { pid: pid(), status: EXITED },
         Fact::Finished { outcome: Outcome::Complete(EXITED), code: 3 },
@@ -357,7 +393,7 @@ fn exit_codes_are_told_as_remapped() {
         assert_eq!(json(&speaker, &fact).get("exit_code"), Some(&json!(code)));
     }
     // The child's own code stays what it was.
-    let ended = Fact::Ended { pid: Some(pid()), status: EXITED, uptime: Duration::ZERO };
+    let ended = Fact::Ended { pid: Some(pid()), status: EXITED, uptime: Duration::ZERO, usage: Usage::NONE };
     assert!(text(&speaker, &ended).contains("exited with code 3"));
     assert_eq!(json(&speaker, &ended).get("exit_code"), Some(&json!(3)));
     assert_eq!(termination(&speaker, outcome, 0).get("exit_code"), Some(&json!(77)));
@@ -433,7 +469,7 @@ fn no_time_makes_the_writer_panic() {
 // The termination message.
 
 fn termination(speaker: &Speaker, outcome: Outcome, restarts: u32) -> Value {
-    parse(&string(&speaker.termination(outcome, restarts)))
+    parse(&string(&speaker.termination(outcome, restarts, false)))
 }
 
 #[test]
@@ -489,6 +525,46 @@ fn the_termination_message_tells_how_it_ended() {
         });
         assert_eq!(termination(&speaker("server"), outcome, 2), expected);
     }
+}
+
+#[test]
+fn the_termination_message_tells_of_an_out_of_memory_kill() {
+    let line = speaker("server").termination(Outcome::Complete(KILLED), 0, true);
+    let expected = json!({
+        "outcome": "complete",
+        "exit_code": 137,
+        "signal": "KILL",
+        "oom_killed": true,
+        "restarts": 0,
+        "message": "'server' was ended by KILL, out of memory",
+    });
+    assert_eq!(parse(&string(&line)), expected);
+}
+
+#[test]
+fn sizes_read_as_people_say_them() {
+    let table = [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (67_000_000, "63.8 MiB"),
+        (64 << 20, "64.0 MiB"),
+        ((1 << 30) - 1, "1023.9 MiB"),
+        (1 << 30, "1.0 GiB"),
+        (u64::MAX, "17179869183.9 GiB"),
+    ];
+    for (bytes, expected) in table {
+        assert_eq!(Size(bytes).to_string(), expected);
+    }
+}
+
+#[test]
+fn an_end_for_want_of_memory_is_said_without_being_asked() {
+    let end = |out_of_memory| {
+        let usage = Usage { out_of_memory, ..Usage::NONE };
+        Fact::Ended { pid: None, status: KILLED, uptime: Duration::ZERO, usage }.level()
+    };
+    assert_eq!((end(true), end(false)), (Level::Warning, Level::Info));
 }
 
 #[test]
@@ -553,7 +629,7 @@ fn what_is_wrong_with_all(command: &[u8]) -> Option<String> {
     let said = facts()
         .into_iter()
         .flat_map(|(fact, ..)| [Format::Text, Format::Json].map(|format| (speaker.line(&fact, format, TIME), format)));
-    let terminations = OUTCOMES.iter().map(|outcome| (speaker.termination(*outcome, u32::MAX), Format::Json));
+    let terminations = OUTCOMES.iter().map(|outcome| (speaker.termination(*outcome, u32::MAX, true), Format::Json));
     said.chain(terminations).find_map(|(line, format)| what_is_wrong_with(&line, format))
 }
 
@@ -673,7 +749,7 @@ proptest! {
         let [restarts, failures, limit] = numbers;
         let [uptime, pause] = millis.map(Duration::from_millis);
         let pid = Pid::new(raw);
-        let trouble = Trouble::Ended { pid, status: KILLED, uptime };
+        let trouble = Trouble::Ended { pid, status: KILLED, uptime, usage: Usage::NONE };
         let failure = SpawnFailure { stage: Stage::Pipe, errno: Errno::new(errno) };
         let facts = [
             Fact::Started { pid: pid.unwrap_or_else(self::pid), restarts },

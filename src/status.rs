@@ -78,6 +78,7 @@ impl fmt::Display for ExitStatus {
 pub(crate) enum Stage {
     Pipe,
     Fork,
+    Cgroup,
     Root,
     Groups,
     Group,
@@ -88,9 +89,10 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Pipe,
         Self::Fork,
+        Self::Cgroup,
         Self::Root,
         Self::Groups,
         Self::Group,
@@ -102,7 +104,16 @@ impl Stage {
 
     /// Whether it is frigate's own work on the child's behalf: a failure there is an error of frigate's.
     pub(crate) const fn is_setup(self) -> bool {
-        matches!(self, Self::Root | Self::Groups | Self::Group | Self::User | Self::Directory | Self::NoNewPrivileges)
+        matches!(
+            self,
+            Self::Cgroup
+                | Self::Root
+                | Self::Groups
+                | Self::Group
+                | Self::User
+                | Self::Directory
+                | Self::NoNewPrivileges
+        )
     }
 }
 

@@ -10,6 +10,7 @@ use crate::moment::Moment;
 use crate::pid::Pid;
 use crate::signal::{Sender, Signal, SignalSet};
 use crate::status::{ExitStatus, Outcome, SpawnFailure};
+use crate::usage::Usage;
 
 /// How long a forwarded TSTP may take to stop the child; a stop after that is the doing of somebody at the terminal.
 const WANTED: Duration = Duration::from_secs(2);
@@ -78,6 +79,7 @@ pub(crate) enum Event {
     Ended {
         status: ExitStatus,
         held_terminal: bool,
+        usage: Usage,
     },
     /// Another process was reaped.
     Orphan {
@@ -135,6 +137,10 @@ impl Supervisor {
         self.child.restarts()
     }
 
+    pub(crate) const fn out_of_memory(&self) -> bool {
+        self.child.out_of_memory()
+    }
+
     /// When `Event::Tick` is due; none: sleep until a signal comes.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.phase {
@@ -155,11 +161,11 @@ impl Supervisor {
             }
             Event::SpawnFailed(failure) => self.child_step(lifecycle::Event::SpawnFailed(failure), now, out),
             Event::GroupGone => self.child_step(lifecycle::Event::GroupGone, now, out),
-            Event::Ended { status, held_terminal } => {
+            Event::Ended { status, held_terminal, usage } => {
                 if self.surroundings.terminal {
                     out.push(Action::TakeTerminal);
                 }
-                self.child_step(lifecycle::Event::Ended { status, held_terminal }, now, out);
+                self.child_step(lifecycle::Event::Ended { status, held_terminal, usage }, now, out);
             }
             Event::Orphan { pid, status } => out.push(Action::Say(Fact::Orphan { pid, status })),
             Event::Swept { children } => self.swept(children, now, out),

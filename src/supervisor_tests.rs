@@ -15,6 +15,7 @@ use crate::moment::Moment;
 use crate::pid::Pid;
 use crate::signal::{Sender, Signal};
 use crate::status::{ExitStatus, Outcome, SpawnFailure, Stage};
+use crate::usage::Usage;
 
 /// A time that stands for "whenever the deadline is".
 const DUE: u64 = u64::MAX;
@@ -43,7 +44,7 @@ const fn by(signal: Signal) -> ExitStatus {
 }
 
 const fn ended(status: ExitStatus) -> Event {
-    Event::Ended { status, held_terminal: false }
+    Event::Ended { status, held_terminal: false, usage: Usage::NONE }
 }
 
 const fn exited(code: u8) -> Event {
@@ -575,7 +576,7 @@ fn the_terminal_is_taken_back_first_of_all_when_the_child_ends() {
 
 #[test]
 fn a_child_interrupted_at_the_terminal_is_a_cancel() {
-    let interrupted = Event::Ended { status: by(Signal::INT), held_terminal: true };
+    let interrupted = Event::Ended { status: by(Signal::INT), held_terminal: true, usage: Usage::NONE };
     let outcome = Outcome::Cancel { last: Some(by(Signal::INT)), stop: Signal::INT };
     Frigate::running("--restart=true", AS_INIT)
         .play(&[(50, interrupted, "TakeTerminal; say ended; Release"), (50, NONE_LEFT, &exit(outcome))]);
@@ -750,7 +751,11 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Tick),
         (1..100).prop_map(spawned),
         (1..200).prop_map(|errno| Event::SpawnFailed(SpawnFailure { stage: Stage::Exec, errno: Errno::new(errno) })),
-        (any_status(), any::<bool>()).prop_map(|(status, held_terminal)| Event::Ended { status, held_terminal }),
+        (any_status(), any::<bool>()).prop_map(|(status, held_terminal)| Event::Ended {
+            status,
+            held_terminal,
+            usage: Usage::NONE
+        }),
         any::<bool>().prop_map(|children| Event::Swept { children }),
         (any_signal(), foreground).prop_map(|(signal, foreground)| Event::Stopped { signal, foreground }),
         (any_signal(), any_sender()).prop_map(|(signal, sender)| Event::Received { signal, sender }),

@@ -22,3 +22,9 @@ pub(crate) fn wall() -> (i64, u32) {
     let time = read(libc::CLOCK_REALTIME);
     (time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
+
+/// Sleeps that long, or until interrupted. For a moment's race before the first start only; the loop waits for events.
+pub(crate) fn pause(span: core::time::Duration) {
+    let span = rustix::time::Timespec { tv_sec: 0, tv_nsec: i64::from(span.subsec_nanos()) };
+    let _ = rustix::event::poll(&mut [], Some(&span));
+}

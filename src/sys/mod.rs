@@ -8,6 +8,7 @@
 //!
 //! `signals` and `spawn` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each.
 
+pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod descriptors;
 pub(crate) mod output;

@@ -87,7 +87,7 @@ impl Received {
 /// What ended a wait.
 pub(crate) enum Wake {
     Signal(Received),
-    /// One of the watched descriptors is readable.
+    /// One of the watched descriptors is readable, or has changed.
     Readable,
     /// The time is over, or the wait was interrupted: look at the clock.
     Time,
@@ -105,22 +105,29 @@ impl Waiter {
         self.pending.as_ref().map(AsFd::as_fd)
     }
 
-    /// Sleeps in one system call until a signal is there, one of `watched` is readable, or `timeout` is over; without a
-    /// timeout for as long as it takes.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, watched: &[BorrowedFd<'_>]) -> Wake {
-        if watched.is_empty() {
+    /// Sleeps in one system call until a signal is there, one of `watched` is readable, `changing` has changed (`POLLPRI`,
+    /// which is how a cgroup's files tell), or `timeout` is over; without a timeout for as long as it takes.
+    pub(crate) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        watched: &[BorrowedFd<'_>],
+        changing: Option<BorrowedFd<'_>>,
+    ) -> Wake {
+        if watched.is_empty() && changing.is_none() {
             return take_signal(timeout);
         }
         if self.pending.is_none() {
             self.pending = signal_descriptor();
         }
         let mut fds: Vec<PollFd<'_>> = watched.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        fds.extend(changing.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::PRI)));
+        let others = fds.len();
         fds.extend(self.pending.as_ref().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)));
         // Without a signalfd, which only a lack of descriptors can cause, signals are looked for ten times a second.
         let blind = self.pending.is_none().then_some(Duration::from_millis(100));
         let timeout = [timeout, blind].into_iter().flatten().min().map(timespec);
         let _ = poll(&mut fds, timeout.as_ref());
-        let readable = fds.iter().take(watched.len()).any(|fd| !fd.revents().is_empty());
+        let readable = fds.iter().take(others).any(|fd| !fd.revents().is_empty());
         match take_signal(Some(Duration::ZERO)) {
             Wake::Time if readable => Wake::Readable,
             wake @ (Wake::Signal(_) | Wake::Readable | Wake::Time) => wake,

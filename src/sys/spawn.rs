@@ -16,6 +16,7 @@ use core::mem::MaybeUninit;
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::signals::{Mask, ignore_sigchld, set_mask};
@@ -153,6 +154,14 @@ pub(crate) struct SpawnPlan {
     pub(crate) ignores_sigchld: bool,
     /// Whether a pidfd is wanted.
     pub(crate) pidfd: bool,
+    /// The group's `cgroup.procs`, open for writing: the child enters by itself, where the kernel would not put it there.
+    pub(crate) entrance: Option<OwnedFd>,
+}
+
+impl SpawnPlan {
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.entrance.as_ref().map(AsFd::as_fd)
+    }
 }
 
 /// A child that was forked. Whether it came as far as its program is known when it is reaped.
@@ -180,15 +189,20 @@ impl Spawned {
     }
 }
 
-/// Starts the planned child in a group of its own, which becomes the terminal's foreground group if so asked.
+/// Starts the planned child in a process group of its own, and inside `cgroup` where there is one. The former becomes the terminal's foreground group if so asked.
 ///
 /// # Errors
 ///
 /// No descriptor for the pipe, no process to be had.
-pub(crate) fn spawn(plan: &mut SpawnPlan, restarts: u32, foreground: bool) -> Result<Spawned, SpawnFailure> {
+pub(crate) fn spawn(
+    plan: &mut SpawnPlan,
+    restarts: u32,
+    foreground: bool,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Spawned, SpawnFailure> {
     let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
     let (failure, report) = pipe.map_err(|error| SpawnFailure { stage: Stage::Pipe, errno: errno(error) })?;
-    let forked = fork(plan.pidfd).map_err(|errno| SpawnFailure { stage: Stage::Fork, errno })?;
+    let forked = fork_into(plan, cgroup)?;
     let Some((pid, pidfd)) = forked else { become_child(plan, restarts, foreground, &report) };
     // Both sides make the group: whichever is first, it exists before a signal is sent to it and before the program runs.
     // It fails if the program runs already (EACCES), or if all is over.
@@ -206,17 +220,80 @@ fn fork(with_pidfd: bool) -> Result<Option<(Pid, Option<OwnedFd>)>, Errno> {
     // SAFETY: without CLONE_VM the child has its own copy of everything, the stack included; the third argument is where the
     // kernel puts the pidfd, and is ignored without the flag.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, no_stack, pidfd.as_mut_ptr(), 0, 0) };
+    forked(pid, pidfd, with_pidfd)
+}
+
+/// What a clone answered; none on the child's side. `pidfd` was initialized before.
+fn forked(
+    pid: libc::c_long,
+    pidfd: MaybeUninit<i32>,
+    with_pidfd: bool,
+) -> Result<Option<(Pid, Option<OwnedFd>)>, Errno> {
     if pid < 0 {
         return Err(last_errno());
     }
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::new) else { return Ok(None) };
-    // SAFETY: initialized above, and again by the kernel.
+    // SAFETY: initialized by the callers, and again by the kernel.
     let raw = unsafe { pidfd.assume_init() };
     let pidfd = (with_pidfd && raw >= 0).then(|| {
         // SAFETY: the kernel has just made it for us.
         unsafe { OwnedFd::from_raw_fd(raw) }
     });
     Ok(Some((pid, pidfd)))
+}
+
+/// `clone3(2)` with `CLONE_INTO_CGROUP` where there is a cgroup, so that the child is never outside. A filter of system
+/// calls may not know `clone3`, the kernel may be older than Linux 5.7, and the mount may forbid it: then the child writes
+/// itself into the group, before anything else that it does.
+fn fork_into(
+    plan: &mut SpawnPlan,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Option<(Pid, Option<OwnedFd>)>, SpawnFailure> {
+    if let (Some(cgroup), None) = (cgroup, &plan.entrance) {
+        match clone_into(cgroup, plan.pidfd) {
+            Ok(forked) => return Ok(forked),
+            Err(errno) if errno.is_for_now() => return Err(SpawnFailure { stage: Stage::Fork, errno }),
+            Err(_) => {}
+        }
+        let entrance = openat(cgroup, c"cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+        plan.entrance = Some(entrance.map_err(|error| SpawnFailure { stage: Stage::Cgroup, errno: errno(error) })?);
+    }
+    fork(plan.pidfd).map_err(|errno| SpawnFailure { stage: Stage::Fork, errno })
+}
+
+/// `struct clone_args` (`clone(2)`), as far as Linux 5.7 knows it.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+const CLONE_PIDFD: u64 = 0x1000;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+fn clone_into(cgroup: BorrowedFd<'_>, with_pidfd: bool) -> Result<Option<(Pid, Option<OwnedFd>)>, Errno> {
+    let mut pidfd = MaybeUninit::<i32>::new(-1);
+    let arguments = CloneArguments {
+        flags: CLONE_INTO_CGROUP | if with_pidfd { CLONE_PIDFD } else { 0 },
+        pidfd: pidfd.as_mut_ptr().expose_provenance() as u64,
+        exit_signal: libc::SIGCHLD.unsigned_abs().into(),
+        cgroup: cgroup.as_raw_fd().unsigned_abs().into(),
+        ..CloneArguments::default()
+    };
+    // SAFETY: the arguments are live and of the size that is said; without CLONE_VM the child has its own copy of everything,
+    // the stack included; the kernel puts the pidfd where it is asked to.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<CloneArguments>()) };
+    forked(pid, pidfd, with_pidfd)
 }
 
 /// The child's side, up to its program or its end.
@@ -232,6 +309,12 @@ fn become_child(plan: &mut SpawnPlan, restarts: u32, foreground: bool, report: &
         unsafe { libc::tcsetpgrp(libc::STDIN_FILENO, own) };
     }
     let environment = plan.environment.complete(restarts, own.unsigned_abs());
+    if let Some(entrance) = &plan.entrance {
+        // SAFETY: one byte of a live string; 0 is whoever writes it.
+        if unsafe { libc::write(entrance.as_raw_fd(), c"0".as_ptr().cast(), 1) } < 0 {
+            fail(report, Stage::Cgroup, last_errno());
+        }
+    }
     if let Err((stage, errno)) = confine(&plan.confinement) {
         fail(report, stage, errno);
     }

@@ -1,0 +1,235 @@
+//! The cgroup below which the child's is made: frigate's own, once nobody sits in it any more.
+
+use super::{BOUNDED, Warning, place, reason};
+use crate::errno::Errno;
+use crate::limit::Limit;
+use crate::pid::Pid;
+use crate::sys::cgroup::{self as files, Directory, Target};
+use crate::sys::clock;
+
+/// Where frigate and its neighbors go, because a cgroup other than the root holds processes or controllers, but not both.
+pub(super) const LEAF: &str = "init";
+
+/// How often frigate tries to empty its cgroup while others enter it (`docker exec`), and the pause in between.
+const TRIES: u32 = 20;
+const PAUSE: core::time::Duration = core::time::Duration::from_millis(5);
+
+/// The controllers that may be enabled beside processes, at the price of a threaded domain.
+const THREADED: [&str; 3] = ["cpu", "cpuset", "pids"];
+
+/// The cgroup as it is found.
+pub(super) struct Base {
+    directory: Directory,
+    /// What `/proc/self/cgroup` says, for the reason why a controller is missing.
+    own: Vec<u8>,
+    /// `cgroup.procs` as it was read: those who have to be moved, frigate among them. None: nobody has to.
+    occupants: Option<Vec<u8>>,
+    ground: Ground,
+}
+
+/// The same, with the controllers enabled; and how to put everything back.
+pub(super) struct Ground {
+    pub(super) path: String,
+    /// The leaf was made for this child, and goes with it.
+    has_own_leaf: bool,
+    /// What disables again what was enabled.
+    disable: String,
+}
+
+/// `+memory +pids`, or with minus signs.
+pub(super) fn each_with<'a>(sign: char, controllers: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for controller in controllers {
+        text.push(sign);
+        text.push_str(controller);
+        text.push(' ');
+    }
+    text.pop();
+    text
+}
+
+impl Base {
+    /// # Errors
+    ///
+    /// There is no cgroup v2, or none of it can be seen.
+    pub(super) fn find(process: Pid) -> Result<Self, String> {
+        let own = files::read_proc("/proc/self/cgroup").map_err(|errno| reason("/proc/self/cgroup", errno, false))?;
+        let group = place::own_group(&own).ok_or(
+            "this system has no cgroup v2 hierarchy, or this process is not in it; boot the host with \
+             systemd.unified_cgroup_hierarchy=1",
+        )?;
+        let (path, directory, occupants) = Self::locate(group, process)?;
+        // The root of the hierarchy may hold both processes and controllers. It alone has no type.
+        let occupants = Some(occupants).filter(|_| directory.has("cgroup.type"));
+        let ground = Ground { path, has_own_leaf: false, disable: String::new() };
+        let base = Self { directory, own, occupants, ground };
+        Ok(base.above_a_leaf().unwrap_or_else(|base| base))
+    }
+
+    /// The usual place is right if frigate is seen in there, whatever is mounted where. Otherwise the mounts tell.
+    fn locate(group: &str, process: Pid) -> Result<(String, Directory, Vec<u8>), String> {
+        let usual = ["/sys/fs/cgroup", group.trim_end_matches('/')].concat();
+        if !group.starts_with("/..")
+            && let Ok(directory) = Directory::open(&usual)
+            && let Ok(procs) = directory.read("cgroup.procs")
+            && files::pids(&procs).any(|pid| pid == process)
+        {
+            return Ok((usual, directory, procs));
+        }
+        let mounts =
+            files::read_proc("/proc/self/mountinfo").map_err(|errno| reason("/proc/self/mountinfo", errno, false))?;
+        let path = place::directory(group, &mounts).ok_or(
+            "its cgroup is not to be seen here; mount cgroup2 on /sys/fs/cgroup (a container with its own cgroup namespace \
+             has that)",
+        )?;
+        let directory = Directory::open(&path).map_err(|errno| reason(&path, errno, false))?;
+        let procs = directory.read("cgroup.procs").map_err(|errno| reason(&path, errno, false))?;
+        Ok((path, directory, procs))
+    }
+
+    /// Where frigate sits in a leaf that an earlier run made, or one that runs beside it, the group above is the place; or
+    /// leaf would be made within leaf. A leaf of that name with limits is somebody else's, whom frigate does not escape.
+    fn above_a_leaf(self) -> Result<Self, Self> {
+        let above = self.ground.path.strip_suffix(LEAF).and_then(|path| path.strip_suffix('/'));
+        let Some(above) = above.map(str::to_owned) else { return Err(self) };
+        let is_limited =
+            BOUNDED.iter().any(|file| self.directory.read(file).is_ok_and(|text| !text.starts_with(b"max")));
+        match Directory::open(&above) {
+            Ok(directory) if !is_limited && directory.read("cgroup.procs").is_ok_and(|procs| procs.is_empty()) => {
+                let ground = Ground { path: above, ..self.ground };
+                Ok(Self { directory, occupants: None, ground, ..self })
+            }
+            Ok(_) | Err(_) => Err(self),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// The controller cannot be enabled here, and why.
+    pub(super) fn offers(&self, controller: &str) -> Result<(), String> {
+        let file = [&self.ground.path, "/cgroup.controllers"].concat();
+        let offered = self.directory.read("cgroup.controllers").map_err(|errno| reason(&file, errno, false))?;
+        if offered.split(u8::is_ascii_whitespace).any(|name| name == controller.as_bytes()) {
+            return Ok(());
+        }
+        let (which, remedy) = if place::is_held_by_version_1(&self.own, controller) {
+            (", which cgroup v1 holds", "boot the host with systemd.unified_cgroup_hierarchy=1")
+        } else {
+            ("", "enable it in the cgroup.subtree_control above (systemd: Delegate=yes)")
+        };
+        Err(["'", &file, "' has no '", controller, "'", which, "; ", remedy].concat())
+    }
+
+    /// Enables the controllers for the groups below, in one write, after everybody has moved to the leaf.
+    ///
+    /// # Errors
+    ///
+    /// What could not be written, and why; everything is as it was then.
+    pub(super) fn enable(mut self, controllers: &[&str]) -> Result<Ground, String> {
+        if controllers.is_empty() {
+            return Ok(self.ground);
+        }
+        let enable = each_with('+', controllers.iter().copied());
+        let disable = each_with('-', controllers.iter().copied());
+        let is_threadable =
+            self.occupants.is_some() && controllers.iter().all(|controller| THREADED.contains(controller));
+        let file = [&self.ground.path, "/cgroup.subtree_control"].concat();
+        let mut failure = Errno::BUSY;
+        // Whoever enters between the move and the write makes it fail, and is moved in the next turn.
+        for _ in 0..TRIES {
+            if let Some(occupants) = &self.occupants
+                && let Err((file, errno)) = self.ground.vacate(occupants)
+            {
+                self.ground.restore();
+                return Err(reason(&file, errno, false));
+            }
+            failure = match self.directory.write("cgroup.subtree_control", &enable) {
+                // But for these: undone before anything settles in the threaded domain.
+                Ok(()) if is_threadable && self.directory.read("cgroup.type").is_ok_and(|text| text != b"domain\n") => {
+                    let _ = self.directory.write("cgroup.subtree_control", &disable);
+                    Errno::BUSY
+                }
+                Ok(()) => {
+                    self.ground.disable = disable;
+                    return Ok(self.ground);
+                }
+                Err(errno) => errno,
+            };
+            if failure != Errno::BUSY || self.occupants.is_none() {
+                break;
+            }
+            clock::pause(PAUSE);
+            self.occupants = self.directory.read("cgroup.procs").ok();
+        }
+        self.ground.restore();
+        Err(reason(&file, failure, false))
+    }
+}
+
+impl Ground {
+    fn leaf(&self) -> String {
+        [&self.path, "/", LEAF].concat()
+    }
+
+    /// Moves these processes to the leaf.
+    fn vacate(&mut self, occupants: &[u8]) -> Result<(), (String, Errno)> {
+        let leaf = self.leaf();
+        match files::make(&leaf) {
+            Ok(()) => self.has_own_leaf = true,
+            Err(Errno::EXISTS) => {}
+            Err(errno) => return Err((leaf, errno)),
+        }
+        let file = [&leaf, "/cgroup.procs"].concat();
+        let moved = Target::open(&file).and_then(|target| {
+            files::pids(occupants).try_for_each(|pid| match target.write(&pid.raw().to_string()) {
+                // Gone meanwhile.
+                Err(Errno::NO_PROCESS) => Ok(()),
+                result => result,
+            })
+        });
+        moved.map_err(|errno| (file, errno))
+    }
+
+    /// Whether a group above, as far as they are seen, says less than the limit.
+    pub(super) fn outdoes(&self, limit: &Limit) -> Option<Warning> {
+        let mut at = self.path.as_str();
+        while BOUNDED.contains(&limit.file.as_str()) {
+            let file = [at, "/", &limit.file].concat();
+            // The root has no limits, and above it is no group.
+            let text = String::from_utf8(files::read_file(&file).ok()?).ok()?;
+            if limit.exceeds(&text) {
+                let reason = ["'", &file, "' allows only ", text.trim_ascii_end()].concat();
+                let object = limit.spelled.clone();
+                return Some(Warning { verb: "raise", object, reason, then: "that holds" });
+            }
+            (at, _) = at.rsplit_once('/')?;
+        }
+        None
+    }
+
+    /// Puts everything back as it was found, unless others have come to need it.
+    pub(super) fn restore(&self) {
+        if !self.has_own_leaf {
+            return;
+        }
+        let Ok(directory) = Directory::open(&self.path) else { return };
+        if directory.has_subgroups_but(LEAF) {
+            return;
+        }
+        if !self.disable.is_empty() {
+            let _ = directory.write("cgroup.subtree_control", &self.disable);
+        }
+        let leaf = self.leaf();
+        let Ok(back) = Target::open(&[&self.path, "/cgroup.procs"].concat()) else { return };
+        // Until it can be removed: one that forks while it is moved leaves a child behind.
+        for _ in 0..TRIES {
+            let found = files::read_file(&[&leaf, "/cgroup.procs"].concat()).unwrap_or_default();
+            for pid in files::pids(&found) {
+                let _ = back.write(&pid.raw().to_string());
+            }
+            if files::remove(&leaf).is_ok() {
+                return;
+            }
+        }
+    }
+}

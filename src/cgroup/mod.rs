@@ -137,7 +137,8 @@ fn reason(file: &str, errno: Errno, is_value: bool) -> String {
     };
     let remedy = match errno {
         Errno::READ_ONLY => {
-            "; have it mounted writable (docker run --privileged, podman run --security-opt unmask=/sys/fs/cgroup)"
+            "; have it mounted writable (docker run --security-opt writable-cgroups=true, podman run --security-opt \
+             unmask=/sys/fs/cgroup)"
         }
         Errno::ACCESS | Errno::NOT_PERMITTED => "; have it delegated to this user (systemd: Delegate=yes)",
         Errno::BUSY => "; move the processes that frigate cannot out of that cgroup",
@@ -353,8 +354,8 @@ mod tests {
     fn a_reason_names_the_file_and_the_remedy() {
         assert_eq!(
             reason("/sys/fs/cgroup/init", Errno::READ_ONLY, false),
-            "'/sys/fs/cgroup/init': read-only file system; have it mounted writable (docker run --privileged, podman run \
-             --security-opt unmask=/sys/fs/cgroup)"
+            "'/sys/fs/cgroup/init': read-only file system; have it mounted writable (docker run --security-opt \
+             writable-cgroups=true, podman run --security-opt unmask=/sys/fs/cgroup)"
         );
         assert_eq!(reason("/a/io.max", Errno::INVALID, true), "'/a/io.max': the kernel refuses the value");
         assert_eq!(reason("/a/io.max", Errno::NOT_FOUND, true), "'/a/io.max': this kernel has no such file");

@@ -25,6 +25,7 @@ use std::ffi::{OsString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt;
 
 use libtest_mimic::Arguments;
+use support::vm::guest;
 
 /// The entry point of the C library.
 #[expect(unsafe_code, reason = "the name `main` must be exported as it is")]
@@ -38,6 +39,7 @@ pub extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
     let helper = match words.peek().and_then(|word| word.to_str()) {
         Some("--launch") => support::launcher::run,
         Some("--puppet") => support::puppet::run,
+        Some("--tether") => support::vm::tether,
         _ => std::process::exit(run_trials(std::iter::once(own_name).chain(words))),
     };
     words.next();
@@ -48,11 +50,16 @@ fn run_trials(words: impl Iterator<Item = OsString>) -> c_int {
     let mut arguments = Arguments::from_iter(words);
     // Trials spend their time waiting for processes, so more of them than there are processors run side by side.
     arguments.test_threads.get_or_insert(8);
+    guest::prepare(&arguments);
     let mut trials = Vec::new();
     claims::register(&mut trials);
     let conclusion = libtest_mimic::run(&arguments, trials);
     for line in support::scenario::notes().into_iter().chain(support::capability::summary()) {
-        eprintln!("{line}");
+        if guest::inside() {
+            guest::tell(&["note", &format!("in the guest: {line}")]);
+        } else {
+            eprintln!("{line}");
+        }
     }
     if conclusion.has_failed() { 101 } else { 0 }
 }

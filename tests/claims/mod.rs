@@ -14,6 +14,7 @@ mod restart;
 mod signals;
 mod terminal;
 mod user;
+mod vm;
 
 use libtest_mimic::Trial;
 
@@ -33,4 +34,6 @@ pub fn register(out: &mut Vec<Trial>) {
     signals::trials(out);
     terminal::trials(out);
     user::trials(out);
+    // Those that run in the guest come last, so that no other waits for it.
+    vm::trials(out);
 }

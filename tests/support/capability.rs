@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::{Frigate, Mode};
+use super::{Frigate, Mode, vm};
 
 /// Something that some scenarios need and some machines lack.
 pub struct Capability {
@@ -81,6 +81,12 @@ pub static BASH: Capability = Capability::new("bash", || succeeds(Command::new("
 
 /// A Docker engine that answers.
 pub static DOCKER: Capability = Capability::new("docker", || succeeds(Command::new("docker").arg("version")));
+
+/// A virtual machine with a kernel of its own.
+pub static VM: Capability = Capability::new("vm", vm::probe);
+
+/// crun, which the guest has if the machine that boots it has it.
+pub static CRUN: Capability = Capability::new("crun", || succeeds(Command::new("crun").arg("--version")));
 
 /// Room for 20,000 processes more.
 pub static MANY_PROCESSES: Capability = Capability::new("many-processes", || {

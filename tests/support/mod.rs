@@ -17,6 +17,7 @@ pub mod scenario;
 pub mod sys;
 pub mod terminal;
 pub mod transcript;
+pub mod vm;
 
 pub use frigate::{Ended, Frigate, Input, Output, Running};
 pub use scenario::{Mode, note, scenario};

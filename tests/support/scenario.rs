@@ -1,10 +1,12 @@
 //! Registration: one claim, run in each mode, as trials of the test runner.
 
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use libtest_mimic::{Completion, Trial};
+use libtest_mimic::{Completion, Failed, Trial};
 
-use super::capability::{self, Capability, PID_NAMESPACE, Verdict};
+use super::capability::{self, Capability, PID_NAMESPACE, VM, Verdict};
+use super::vm::guest;
 
 /// How frigate stands to the process tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +33,22 @@ pub struct Scenario {
     shows_mode: bool,
     needs: Vec<&'static Capability>,
     alone: bool,
+    in_guest: bool,
 }
 
 /// Begins a scenario, which runs in both modes unless it says otherwise.
 pub fn scenario(name: &'static str) -> Scenario {
-    Scenario { name, modes: &[Mode::Pid1, Mode::Subreaper], shows_mode: true, needs: Vec::new(), alone: false }
+    let modes = &[Mode::Pid1, Mode::Subreaper];
+    Scenario { name, modes, shows_mode: true, needs: Vec::new(), alone: false, in_guest: false }
 }
 
 /// Scenarios share this; one that must run alone holds it for itself.
 static TURN: RwLock<()> = RwLock::new(());
+
+/// Holds off whatever must run alone.
+pub fn shared_turn() -> RwLockReadGuard<'static, ()> {
+    TURN.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Scenario {
     /// Runs in one mode only.
@@ -67,16 +76,31 @@ impl Scenario {
         self
     }
 
+    /// Runs in the guest, where all cgroups are of version 2 and root may do everything, and not on this machine. What it
+    /// needs, it needs there.
+    pub fn in_guest(mut self) -> Self {
+        self.in_guest = true;
+        self
+    }
+
     /// Registers it.
     pub fn run(self, out: &mut Vec<Trial>, claim: impl Fn(Mode) + Send + Clone + 'static) {
+        if guest::inside() && !self.in_guest {
+            return;
+        }
         for &mode in self.modes {
             let name = if self.shows_mode { format!("{} [{}]", self.name, mode.name()) } else { self.name.to_owned() };
+            if self.in_guest && !guest::inside() {
+                let asked = name.clone();
+                out.push(Trial::ignorable_test(name, move || ask_guest(&asked)));
+                continue;
+            }
             let mut needs = self.needs.clone();
             if self.shows_mode && mode == Mode::Pid1 {
                 needs.push(&PID_NAMESPACE);
             }
             let (alone, claim) = (self.alone, claim.clone());
-            out.push(Trial::ignorable_test(name, move || match capability::judge(&needs) {
+            let perform = move || match capability::judge(&needs) {
                 Verdict::Skip(reason) => Ok(Completion::ignored_with(reason)),
                 Verdict::Fail(reason) => Err(reason.into()),
                 Verdict::Run => {
@@ -85,14 +109,50 @@ impl Scenario {
                         let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
                         claim(mode);
                     } else {
-                        let _turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
+                        let _turn = shared_turn();
                         claim(mode);
                     }
                     Ok(Completion::Completed)
                 }
-            }));
+            };
+            if guest::inside() {
+                let told = name.clone();
+                out.push(Trial::ignorable_test(name, move || tell_host(&told, perform)));
+            } else {
+                out.push(Trial::ignorable_test(name, perform));
+            }
         }
     }
+}
+
+type Performed = Result<Completion, Failed>;
+
+/// The host's side of a scenario in the guest.
+fn ask_guest(name: &str) -> Performed {
+    match capability::judge(&[&VM]) {
+        Verdict::Skip(reason) => return Ok(Completion::ignored_with(reason)),
+        Verdict::Fail(reason) => return Err(reason.into()),
+        Verdict::Run => {}
+    }
+    match guest::verdict(name) {
+        guest::Verdict::Passed => Ok(Completion::Completed),
+        guest::Verdict::Failed(text) => Err(text.into()),
+        guest::Verdict::Ignored(why) => Ok(Completion::ignored_with(why)),
+    }
+}
+
+/// The guest's side: performs the scenario and tells what came of it.
+fn tell_host(name: &str, perform: impl FnOnce() -> Performed) -> Performed {
+    let performed = catch_unwind(AssertUnwindSafe(perform));
+    match &performed {
+        Ok(Ok(Completion::Completed)) => guest::tell(&["passed", name]),
+        Ok(Ok(Completion::Ignored { reason })) => {
+            guest::tell(&["ignored", name, reason.as_deref().unwrap_or_default()]);
+        }
+        Ok(Err(failed)) => guest::tell(&["failed", name, failed.message().unwrap_or_default()]),
+        Err(panic) => guest::tell(&["failed", name, &guest::message(&**panic)]),
+    }
+    performed.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());

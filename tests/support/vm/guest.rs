@@ -1,0 +1,181 @@
+//! The guest that all scenarios `in_guest` share: both sides of it.
+//!
+//! The host boots it when the first of them runs, and starts this program in it with the filters that it was itself
+//! started with. Every fact is told as soon as it is known:
+//!
+//! ```text
+//! ["up", "1.52"]                     the guest has booted, in so many seconds of its own clock
+//! ["passed", NAME]   ["failed", NAME, TEXT]   ["ignored", NAME, WHY]
+//! ["note", FIGURE]                   of `note(..)`, and what was missing there
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use libtest_mimic::Arguments;
+
+use super::super::scenario;
+use super::machine::{self, Event};
+use super::{CLAIMS, base, instructions, limit, under_test};
+
+/// What came of a scenario in the guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Passed,
+    Failed(String),
+    Ignored(String),
+}
+
+/// The facts of a run so far.
+#[derive(Debug, Default)]
+pub struct Record {
+    verdicts: BTreeMap<String, Verdict>,
+    /// How it ended, once it has.
+    end: Option<String>,
+}
+
+impl Record {
+    /// Takes a fact; returns a figure that the guest has noted.
+    pub fn take(&mut self, fact: &[String]) -> Option<String> {
+        let words: Vec<_> = fact.iter().map(String::as_str).collect();
+        let (name, verdict) = match words.as_slice() {
+            ["passed", name] => (name, Verdict::Passed),
+            ["failed", name, text] => (name, Verdict::Failed((*text).to_owned())),
+            ["ignored", name, why] => (name, Verdict::Ignored((*why).to_owned())),
+            ["note", figure] => return Some((*figure).to_owned()),
+            _ => return None,
+        };
+        self.verdicts.insert((*name).to_owned(), verdict);
+        None
+    }
+
+    /// Takes the end of the guest: what it has not reported by now has failed.
+    pub fn close(&mut self, how: String) {
+        self.end = Some(how);
+    }
+
+    /// The verdict on a scenario; `None` as long as there may still come one.
+    pub fn verdict(&self, name: &str) -> Option<Verdict> {
+        let unreported = || self.end.as_ref().map(|how| Verdict::Failed(format!("no verdict from the guest: {how}")));
+        self.verdicts.get(name).cloned().or_else(unreported)
+    }
+}
+
+/// What this run was asked for, which the guest's run is asked for as well.
+#[derive(Default)]
+struct Asked {
+    words: Vec<String>,
+    quiet: bool,
+}
+
+static ASKED: OnceLock<Asked> = OnceLock::new();
+
+/// Keeps the arguments of this run for the guest's.
+pub fn prepare(arguments: &Arguments) {
+    let mut words: Vec<_> = arguments.filter.iter().cloned().collect();
+    words.extend(arguments.exact.then(|| "--exact".into()));
+    words.extend(arguments.skip.iter().flat_map(|skip| ["--skip".into(), skip.clone()]));
+    // Most of a scenario is waiting, but there is one processor, and a slow one.
+    words.extend(["--test-threads=4", "--color=never"].map(str::to_owned));
+    let _again = ASKED.set(Asked { words, quiet: arguments.quiet });
+}
+
+type Shared = Arc<(Mutex<Record>, Condvar)>;
+
+fn lock(shared: &Shared) -> MutexGuard<'_, Record> {
+    shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for the guest's verdict on a scenario; boots the guest if nobody has.
+pub fn verdict(name: &str) -> Verdict {
+    static GUEST: OnceLock<Shared> = OnceLock::new();
+    let shared = GUEST.get_or_init(|| {
+        let shared = Shared::default();
+        let record = Arc::clone(&shared);
+        // A thread of its own, which lives as long as the machine: the machine is killed when it ends.
+        std::thread::spawn(move || keep(&record));
+        shared
+    });
+    let mut record = lock(shared);
+    loop {
+        if let Some(verdict) = record.verdict(name) {
+            return verdict;
+        }
+        record = shared.1.wait(record).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Runs the guest from its boot to its end.
+fn keep(shared: &Shared) {
+    // A scenario that must run alone waits for the whole guest.
+    let _turn = scenario::shared_turn();
+    let how = catch_unwind(AssertUnwindSafe(|| run(shared))).unwrap_or_else(|panic| message(&*panic));
+    lock(shared).close(how);
+    shared.1.notify_all();
+}
+
+fn run(shared: &Shared) -> String {
+    let asked = ASKED.get_or_init(Asked::default);
+    let mut words = under_test();
+    words.extend(["--", CLAIMS].map(str::to_owned));
+    words.extend(asked.words.iter().cloned());
+    let mut setup = format!("export {PORT}=$port\n");
+    for name in ["FRIGATE_TEST_REQUIRE", "RUST_BACKTRACE"] {
+        if let Ok(value) = std::env::var(name) {
+            setup += &format!("export {name}={}\n", super::quoted(&value));
+        }
+    }
+    setup += &format!("export FRIGATE_TEST_BINARY={}\n", super::quoted(&under_test().join(" ")));
+    let own = instructions(&setup, &words);
+    let ended = base().and_then(|base| {
+        machine::run(&[base, &own], limit(), |event| match event {
+            Event::Line(line) => {
+                if !asked.quiet {
+                    eprintln!("vm| {line}");
+                }
+            }
+            Event::Fact(fact) => {
+                if let Some(figure) = lock(shared).take(fact) {
+                    scenario::note(figure);
+                }
+                shared.1.notify_all();
+            }
+        })
+    });
+    match ended {
+        Ok(end) if end.late => format!("it was not done after {:?}\n{}", limit(), end.tail()),
+        Ok(end) => format!("it ended with status {:?}\n{}", end.status, end.tail()),
+        Err(error) => error,
+    }
+}
+
+/// What a panic says.
+pub fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
+}
+
+/// The variable that names the line for facts, and so says that this is the guest.
+const PORT: &str = "FRIGATE_TEST_GUEST";
+
+/// Whether this process runs in the guest.
+pub fn inside() -> bool {
+    std::env::var_os(PORT).is_some()
+}
+
+/// Tells the host a fact.
+pub fn tell(fact: &[&str]) {
+    static LINE: OnceLock<Mutex<std::fs::File>> = OnceLock::new();
+    let open = || {
+        let port = std::env::var_os(PORT).expect("only the guest tells");
+        Mutex::new(OpenOptions::new().write(true).open(port).expect("the second line is there"))
+    };
+    let mut line = LINE.get_or_init(open).lock().unwrap_or_else(PoisonError::into_inner);
+    let text = serde_json::to_string(fact).expect("strings") + "\n";
+    line.write_all(text.as_bytes()).expect("the host listens");
+    // PID 1's end follows the last fact at once, and what the line has not taken by then is lost.
+    let _a_pipe = rustix::termios::tcdrain(&*line);
+}

@@ -1,0 +1,219 @@
+//! One run of a virtual machine: a kernel, a file system, what it says on its console, and facts on a second line.
+//!
+//! The engine is QEMU's emulator, which needs no privilege and no KVM; `FRIGATE_TEST_VM=uml` takes User Mode Linux, which
+//! is faster and has no cpuset controller and no pressure figures. The console is the engine's standard output, the second
+//! line its standard error: a fact there is a JSON array of strings, and whatever else comes is the engine's own complaint.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+
+use super::super::{own_program, sys};
+use super::{Engine, kernel};
+
+/// What comes out of a running machine.
+pub enum Event {
+    /// A line of the console.
+    Line(String),
+    /// A fact that the guest told on the second line; the first word says what it is about.
+    Fact(Vec<String>),
+}
+
+/// How a run ended.
+pub struct End {
+    /// The whole console, without what the kernel said after the end of PID 1.
+    pub console: String,
+    /// The raw wait status of PID 1, if the kernel told it.
+    pub status: Option<i32>,
+    /// What the engine said itself.
+    pub complaints: String,
+    /// Whether the time was over before the machine's end.
+    pub late: bool,
+}
+
+impl End {
+    /// The last lines of the console and all that the engine complained of.
+    pub fn tail(&self) -> String {
+        let lines: Vec<_> = self.console.lines().collect();
+        let last = lines[lines.len().saturating_sub(40)..].join("\n");
+        format!("{}--- the end of the guest's console:\n{last}", self.complaints)
+    }
+}
+
+/// A guest is up within 3 s. An emulated kernel hangs once in some hundred boots; one that has not told of itself by then
+/// has proved nothing and is booted again. Once it is up nothing is tried again.
+const BOOT_LIMIT: Duration = Duration::from_secs(30);
+const BOOTS: usize = 3;
+
+/// What the kernel says when PID 1 ends, before its exit status as `wait` would tell it.
+const END_OF_INIT: &str = "Attempted to kill init! exitcode=0x";
+
+/// Boots this file system and runs it to its end; calls `each` for everything that comes out. The limit counts from the
+/// boot that comes up.
+pub fn run(archives: &[&[u8]], limit: Duration, mut each: impl FnMut(&Event)) -> Result<End, String> {
+    let mut image = tempfile::Builder::new().prefix("frigate-guest-").tempfile().map_err(|e| e.to_string())?;
+    for archive in archives {
+        image.write_all(archive).map_err(|error| format!("cannot write the guest's file system: {error}"))?;
+    }
+    let image = image.into_temp_path();
+    let mut last = String::new();
+    for _ in 0..BOOTS {
+        match boot(image.as_os_str().to_owned(), limit, &mut each)? {
+            Ok(end) => return Ok(end),
+            Err(tail) => last = tail,
+        }
+    }
+    Err(format!("the guest did not come up, {BOOTS} times\n{last}"))
+}
+
+/// The engine's process; it is gone when this is.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if Engine::chosen() == Engine::Uml {
+            // Its kernel leads a session of its own, in which processes of the guest may be left, stopped.
+            let _gone = sys::kill(-self.0.id().cast_signed(), libc::SIGKILL);
+        }
+        let _gone = self.0.kill();
+        let _gone = self.0.wait();
+    }
+}
+
+fn start(image: OsString) -> Result<Running, String> {
+    let mut command = Command::new(own_program());
+    command.arg("--tether").arg(std::process::id().to_string()).args(words(image)?);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if Engine::chosen() == Engine::Uml {
+        // Where the guest's memory is kept.
+        command.env("TMPDIR", "/dev/shm");
+    }
+    command.spawn().map(Running).map_err(|error| format!("cannot start the virtual machine: {error}"))
+}
+
+/// One boot: `Err` inside is the console of a guest that has not come up in time.
+fn boot(image: OsString, limit: Duration, each: &mut impl FnMut(&Event)) -> Result<Result<End, String>, String> {
+    let mut engine = start(image)?;
+    let (sender, events) = channel();
+    let out = engine.0.stdout.take().expect("it is a pipe");
+    let err = engine.0.stderr.take().expect("it is a pipe");
+    let facts = sender.clone();
+    std::thread::spawn(move || read_lines(out, &sender, Event::Line));
+    std::thread::spawn(move || {
+        read_lines(err, &facts, |line| match serde_json::from_str(&line) {
+            Ok(words) => Event::Fact(words),
+            Err(_) => Event::Fact(vec![COMPLAINT.to_owned(), line]),
+        });
+    });
+
+    let started = Instant::now();
+    let mut up = false;
+    let mut end = End { console: String::new(), status: None, complaints: String::new(), late: false };
+    loop {
+        let until = started + if up { limit } else { BOOT_LIMIT };
+        match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(Event::Line(line)) => {
+                if let Some((_, code)) = line.split_once(END_OF_INIT) {
+                    let code = code.split(|c: char| !c.is_ascii_hexdigit()).next().unwrap_or_default();
+                    end.status = i32::from_str_radix(code, 16).ok();
+                } else if end.status.is_none() {
+                    end.console.push_str(&line);
+                    end.console.push('\n');
+                    each(&Event::Line(line));
+                }
+            }
+            Ok(Event::Fact(words)) => match words.as_slice() {
+                [complaint, line] if complaint == COMPLAINT => {
+                    end.complaints.push_str(line);
+                    end.complaints.push('\n');
+                }
+                _ => {
+                    up |= words.first().is_some_and(|word| word == "up");
+                    each(&Event::Fact(words));
+                }
+            },
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if up => {
+                end.late = true;
+                break;
+            }
+            Err(RecvTimeoutError::Timeout) => return Ok(Err(end.tail())),
+        }
+    }
+    if up || end.status.is_some() {
+        return Ok(Ok(end));
+    }
+    // It ended by itself and early: the next boot would end the same way.
+    Err(format!("the virtual machine ended before the guest was up\n{}", end.tail()))
+}
+
+const COMPLAINT: &str = "complaint";
+
+fn read_lines(stream: impl Read, to: &Sender<Event>, event: impl Fn(String) -> Event) {
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    while stream.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+        let text = String::from_utf8_lossy(&line);
+        if to.send(event(text.trim_end_matches(['\r', '\n']).to_owned())).is_err() {
+            return;
+        }
+        line.clear();
+    }
+}
+
+/// The engine's command line.
+fn words(image: OsString) -> Result<Vec<OsString>, String> {
+    // Quiet, and the panic that ends every guest ends the machine as well.
+    let common = "rdinit=/init panic=-1 quiet loglevel=1";
+    let mut words: Vec<OsString> = Vec::new();
+    let mut add = |text: &str| words.extend(text.split_whitespace().map(OsString::from));
+    match Engine::chosen() {
+        Engine::Qemu => {
+            // Not the microvm machine: it has no second clock, and a kernel that cannot tell the speed of its first one hangs.
+            // One processor: with two, an emulated boot hangs more often.
+            add("qemu-system-x86_64 -accel tcg -M q35,sata=off,usb=off,smbus=off,vmport=off -cpu max -m 1024 -smp 1");
+            add("-nodefaults -no-user-config -display none -monitor none -no-reboot");
+            add("-serial stdio -serial file:/dev/stderr -kernel");
+            words.extend([kernel()?.into(), "-initrd".into(), image, "-append".into()]);
+            // What only delays a boot is left out: mitigations, self tests, security modules.
+            words.push(
+                format!(
+                    "console=ttyS0 {common} mitigations=off nokaslr lsm= audit=0 no_timer_check cryptomgr.notests \
+                     rcupdate.rcu_expedited=1"
+                )
+                .into(),
+            );
+        }
+        Engine::Uml => {
+            add("linux.uml mem=1024M con=null con0=null,fd:1 ssl=null ssl0=null,fd:2 noreboot");
+            add(common);
+            let mut initrd = OsString::from("initrd=");
+            initrd.push(image);
+            words.push(initrd);
+        }
+    }
+    Ok(words)
+}
+
+/// `--tether PID PROGRAM [ARG...]`: becomes the program, which is killed when the thread that started it ends, however it
+/// ends; that thread belongs to the process PID.
+pub fn tether(mut words: impl Iterator<Item = OsString>) -> i32 {
+    let parent = words.next().expect("a pid");
+    prctl::set_pdeathsig(Signal::SIGKILL).expect("it may wish so");
+    // A core of a guest that has ended by a panic is of no use, and as large as its memory.
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).expect("less is allowed");
+    // The wish comes too late where the parent has ended already.
+    if nix::unistd::getppid().to_string() != parent.to_string_lossy() {
+        return 1;
+    }
+    let program = words.next().expect("a program");
+    let error = Command::new(&program).args(words).exec();
+    panic!("cannot run {}: {error}", program.display());
+}

@@ -54,6 +54,7 @@ fn run_trials(words: impl Iterator<Item = OsString>) -> c_int {
     let mut trials = Vec::new();
     claims::register(&mut trials);
     let conclusion = libtest_mimic::run(&arguments, trials);
+    guest::finish();
     for line in support::scenario::notes().into_iter().chain(support::capability::summary()) {
         if guest::inside() {
             guest::tell(&["note", &format!("in the guest: {line}")]);

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::capability::PID_NAMESPACE;
+use super::cgroup::Site;
 use super::procfs::{self, Process};
 use super::terminal::Terminal;
 use super::transcript::Transcript;
@@ -56,6 +57,7 @@ pub struct Frigate {
     output: Output,
     error: Output,
     terminal: bool,
+    site: Option<Site>,
     directory: TempDir,
 }
 
@@ -89,6 +91,7 @@ impl Frigate {
             output: Output::Pipe,
             error: Output::Pipe,
             terminal: false,
+            site: None,
             directory,
         }
     }
@@ -209,6 +212,17 @@ impl Frigate {
     /// Sets this environment variable to the pid that it has.
     pub fn own_pid_in(self, name: &str) -> Self {
         self.env(name, "0").plan(format!("own-pid-in={name}"))
+    }
+
+    /// Starts it in a cgroup: a `Place`, which is made now, or a `&Site`, which has been made. Only in the guest.
+    #[track_caller]
+    pub fn in_cgroup(mut self, place: impl Into<Site>) -> Self {
+        let site: Site = place.into();
+        let mut group = OsString::from("cgroup=");
+        group.push(site.path());
+        let view = format!("cgroup-view={}", site.view().word());
+        self.site = Some(site);
+        self.plan(group).plan(view)
     }
 
     /// Runs it under strace with these `-e` expressions; the log is the file `strace` in the trial's directory.
@@ -356,6 +370,7 @@ impl Frigate {
             terminal,
             command_line,
             started: Instant::now(),
+            site: self.site,
             directory: self.directory,
         };
         while running.pid == 0 {
@@ -449,6 +464,7 @@ pub struct Running {
     streams: Streams,
     command_line: Vec<OsString>,
     started: Instant,
+    site: Option<Site>,
     directory: TempDir,
 }
 
@@ -462,6 +478,7 @@ pub struct Ended {
     pub out: String,
     pub err: String,
     pub took: Duration,
+    site: Option<Site>,
 }
 
 impl Ended {
@@ -496,6 +513,12 @@ impl Ended {
         self
     }
 
+    /// The cgroup that it was started in, which is removed when this is dropped.
+    #[track_caller]
+    pub fn cgroup(&self) -> &Site {
+        self.site.as_ref().expect("it was started by `in_cgroup`")
+    }
+
     /// The lines of standard error.
     pub fn messages(&self) -> Vec<&str> {
         self.err.lines().collect()
@@ -506,6 +529,12 @@ impl Running {
     /// A path in the trial's own directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// The cgroup that it was started in, as the guest sees it.
+    #[track_caller]
+    pub fn cgroup(&self) -> &Site {
+        self.site.as_ref().expect("it was started by `in_cgroup`")
     }
 
     fn next_fact(&mut self, limit: Duration) -> Result<String, String> {
@@ -639,7 +668,7 @@ impl Running {
         // A terminal takes both.
         let err = if self.terminal.is_some() { out.clone() } else { said(&mut self.streams.err).unwrap_or_default() };
         let status = status.expect("the end comes before all is done");
-        Ended { status, left, out, err, took: took.unwrap_or_default() }
+        Ended { status, left, out, err, took: took.unwrap_or_default(), site: self.site.take() }
     }
 
     /// Everything that helps to understand a failure.

@@ -26,15 +26,17 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, chdir, execve, getegid, geteuid, setgid, setgroups, setsid, setuid};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::cgroup::{self, View};
 use super::sys::{self, Disposition, Wait};
 
 /// How the program stands to the process tree around it.
@@ -63,6 +65,8 @@ struct Plan {
     directory: Option<PathBuf>,
     binds: Vec<(PathBuf, PathBuf)>,
     read_only: bool,
+    cgroup: Option<PathBuf>,
+    view: View,
     middle: bool,
     own_pid_in: Option<String>,
     strace: Option<(PathBuf, Vec<String>)>,
@@ -92,6 +96,8 @@ impl Plan {
             directory: None,
             binds: Vec::new(),
             read_only: false,
+            cgroup: None,
+            view: View::Host,
             middle: false,
             own_pid_in: None,
             strace: None,
@@ -138,6 +144,8 @@ impl Plan {
                 self.binds.push((from.into(), to.into()));
             }
             b"read-only" => self.read_only = true,
+            b"cgroup" => self.cgroup = Some(path()),
+            b"cgroup-view" => self.view = View::named(text()),
             b"middle" => self.middle = true,
             b"own-pid-in" => self.own_pid_in = Some(text().into()),
             b"strace-alone" => self.strace_alone = true,
@@ -432,11 +440,44 @@ fn become_the_program(plan: &Plan, socket: &UnixStream, outside: &File, gate: Ga
     sys::exit_now(99);
 }
 
+/// Mounts what the program shall see of cgroups, in a mount namespace of its own.
+fn show_cgroups(view: View) -> nix::Result<()> {
+    let none = None::<&str>;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let own = match view {
+        View::Host => return Ok(()),
+        View::HostReadOnly => {
+            let again = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+            return mount(none, cgroup::ROOT, none, again | flags, none);
+        }
+        View::Private => flags,
+        View::PrivateReadOnly => flags | MsFlags::MS_RDONLY,
+        View::Nothing | View::VersionOne => {
+            umount2(cgroup::ROOT, MntFlags::MNT_DETACH)?;
+            if view == View::VersionOne {
+                mount(Some("tmpfs"), cgroup::ROOT, Some("tmpfs"), flags, none)?;
+                for controller in ["cpu", "memory", "pids"] {
+                    nix::unistd::mkdir(&Path::new(cgroup::ROOT).join(controller), Mode::S_IRWXU)?;
+                }
+            }
+            return Ok(());
+        }
+    };
+    unshare(CloneFlags::CLONE_NEWCGROUP)?;
+    // The same file system twice on one mount point is refused.
+    umount2(cgroup::ROOT, MntFlags::MNT_DETACH)?;
+    mount(Some("cgroup"), cgroup::ROOT, Some("cgroup2"), own, none)
+}
+
 type Image = (CString, Vec<CString>, Vec<CString>);
 
 fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::Result<Image> {
     let step = |what: &'static str| move |error: nix::Error| io::Error::other(format!("{what}: {error}"));
     setsid().map_err(step("setsid"))?;
+    if let Some(group) = &plan.cgroup {
+        // The one who writes; before any namespace hides the group.
+        fs::write(group.join("cgroup.procs"), "0")?;
+    }
     if plan.place == Place::First {
         mount_own_proc()?;
     }
@@ -455,7 +496,8 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
         setrlimit(Resource::RLIMIT_NOFILE, limit, limit).map_err(step("setrlimit"))?;
     }
     // Other places than the first have no mount namespace of their own, or share it with their keeper.
-    if plan.place != Place::First && (plan.read_only || !plan.binds.is_empty()) {
+    let mounts = plan.read_only || !plan.binds.is_empty() || plan.view != View::Host;
+    if plan.place != Place::First && mounts {
         unshare(CloneFlags::CLONE_NEWNS).map_err(step("unshare"))?;
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(step("mount"))?;
@@ -464,6 +506,7 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
         let none = None::<&str>;
         mount(Some(from), to, none, MsFlags::MS_BIND | MsFlags::MS_REC, none).map_err(step("bind"))?;
     }
+    show_cgroups(plan.view).map_err(step("the view of cgroups"))?;
     if plan.read_only {
         sys::make_mounts_read_only()?;
     }

@@ -7,7 +7,9 @@
 //! - `--launch` and `--puppet` are helper programs inside the test binary itself.
 //! - `note(...)` prints a measured figure after the run; figures are printed, not asserted.
 
+pub mod bundle;
 pub mod capability;
+pub mod cgroup;
 pub mod frigate;
 pub mod launcher;
 pub mod names;

@@ -30,6 +30,12 @@
 //!                     word that begins with $ an environment variable
 //! hand-over PROGRAM [ARG...]   the same with every signal blocked
 //! become UID          tries to become this user, and says whether it may
+//! hog SIZE            takes so much memory, 1 MiB after the other, and keeps it (32M; says hogged 32M)
+//! spin MILLISECONDS   computes for so long, then says for how long and how much processor time it got: spun 1000 200
+//! bomb                makes processes without end, deaf to every signal, all of which do the same
+//! stubborn            makes three lines of processes, each in a session of its own, in which one always starts the next and
+//!                     ends soon after, so that none is there for long enough to be killed by its pid; deaf to every signal
+//! cgroup              cgroup /path (in its own namespace's terms)
 //! mask  args  descriptors  listed FILE (the descriptors, written to a file)  directory  ids  foreground  environment NAME  field NAME (of /proc/self/status)
 //! ```
 
@@ -46,6 +52,8 @@ use std::time::Duration;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Pid, getpgrp, getpid, getppid, getsid, setpgid, setsid, tcgetpgrp};
 
+use rustix::time::ClockId;
+
 use super::names::{name, number};
 use super::sys::{self, Disposition, Wait};
 
@@ -58,6 +66,7 @@ struct Puppet {
     output: Option<File>,
     attempt: usize,
     locks: Vec<Flock<File>>,
+    hoard: Vec<Vec<u8>>,
 }
 
 /// Runs the puppet; the words are those after `--puppet`.
@@ -74,6 +83,7 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> i32 {
         output: None,
         attempt: 0,
         locks: Vec::new(),
+        hoard: Vec::new(),
     };
     puppet.play(&script);
     0
@@ -171,6 +181,18 @@ impl Puppet {
                 let told = result.map_or_else(|error| error.to_string(), |()| "done".into());
                 self.say(&format!("become {rest}: {told}"));
             }
+            "hog" => self.hog(rest),
+            "spin" => {
+                let (wall, processor) = spin(Duration::from_millis(rest.parse().expect("milliseconds")));
+                self.say(&format!("spun {} {}", wall.as_millis(), processor.as_millis()));
+            }
+            "bomb" => bomb(),
+            "stubborn" => self.stubborn(),
+            "cgroup" => {
+                let groups = fs::read_to_string("/proc/self/cgroup").expect("/proc");
+                let path = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("none");
+                self.say(&format!("cgroup {path}"));
+            }
             "mask" => self.say(&format!("mask {:016x} ignored {:016x}", self.mask, self.ignored)),
             "args" => self.arguments.iter().for_each(|word| {
                 self.say(&format!("argument {}", word.as_bytes().escape_ascii()));
@@ -203,7 +225,7 @@ impl Puppet {
     }
 
     fn filled_in(&self, text: &str) -> String {
-        let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let clock = rustix::time::clock_gettime(ClockId::Monotonic);
         text.replace("$pid", &getpid().to_string())
             .replace("$ppid", &getppid().to_string())
             .replace("$attempt", &self.attempt.to_string())
@@ -307,6 +329,31 @@ impl Puppet {
         }
     }
 
+    fn hog(&mut self, size: &str) {
+        let count = size.strip_suffix('M').and_then(|count| count.parse::<usize>().ok()).expect("a size such as 32M");
+        // Filled with something, because pages of zeros need not be there.
+        self.hoard.extend((0..count).map(|_| vec![1; 1 << 20]));
+        self.say(&format!("hogged {size}"));
+    }
+
+    fn stubborn(&self) {
+        ignore_all();
+        for _ in 0..3 {
+            if let Ok(None) = sys::fork() {
+                // A fork that fails at a limit of processes is tried again: the line breaks off by KILL alone.
+                loop {
+                    let _own = setsid();
+                    sleep(Duration::from_millis(5));
+                    if matches!(sys::fork(), Ok(Some(_))) {
+                        sleep(Duration::from_millis(20));
+                        sys::exit_now(0);
+                    }
+                }
+            }
+        }
+        self.say("stubborn");
+    }
+
     fn exec(&self, rest: &str) {
         let words = rest.split_whitespace().map(|word| match word.strip_prefix('$') {
             Some("self") => super::own_program().into_os_string(),
@@ -353,6 +400,39 @@ fn send(rest: &str) {
         None => sys::kill(pid, number(words[1])),
     }
     .expect("it can be sent");
+}
+
+fn ignore_all() {
+    for signal in 1..=64 {
+        // KILL and STOP are refused.
+        let _refused = sys::set_disposition(signal, Disposition::Ignore);
+    }
+}
+
+fn bomb() -> ! {
+    ignore_all();
+    loop {
+        if sys::fork().is_err() {
+            // At the limit; a busy loop there would only take the processor from the others.
+            sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Computes until so much time is over; returns the time that it took and the processor time that it got.
+fn spin(limit: Duration) -> (Duration, Duration) {
+    let clock = |clock| {
+        let now = rustix::time::clock_gettime(clock);
+        Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default())
+    };
+    let both = || (clock(ClockId::Monotonic), clock(ClockId::ProcessCPUTime));
+    let begun = both();
+    loop {
+        let now = both();
+        if now.0 - begun.0 >= limit {
+            return (now.0 - begun.0, now.1 - begun.1);
+        }
+    }
 }
 
 fn die(signal: i32) -> ! {

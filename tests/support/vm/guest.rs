@@ -89,9 +89,18 @@ fn lock(shared: &Shared) -> MutexGuard<'_, Record> {
     shared.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+static GUEST: OnceLock<Shared> = OnceLock::new();
+
+/// Waits for the end of the guest, if there is one: its last figures, and its engine's processes.
+pub fn finish() {
+    if let Some(shared) = GUEST.get() {
+        let record = shared.1.wait_while(lock(shared), |record| record.end.is_none());
+        drop(record.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
 /// Waits for the guest's verdict on a scenario; boots the guest if nobody has.
 pub fn verdict(name: &str) -> Verdict {
-    static GUEST: OnceLock<Shared> = OnceLock::new();
     let shared = GUEST.get_or_init(|| {
         let shared = Shared::default();
         let record = Arc::clone(&shared);

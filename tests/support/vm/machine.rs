@@ -52,6 +52,10 @@ impl End {
 const BOOT_LIMIT: Duration = Duration::from_secs(30);
 const BOOTS: usize = 3;
 
+/// How long an engine whose guest has panicked may take to end by itself: User Mode Linux leaves processes that hold its
+/// console open.
+const AFTER_THE_END: Duration = Duration::from_millis(500);
+
 /// What the kernel says when PID 1 ends, before its exit status as `wait` would tell it.
 const END_OF_INIT: &str = "Attempted to kill init! exitcode=0x";
 
@@ -115,14 +119,16 @@ fn boot(image: OsString, limit: Duration, each: &mut impl FnMut(&Event)) -> Resu
 
     let started = Instant::now();
     let mut up = false;
+    let mut over: Option<Instant> = None;
     let mut end = End { console: String::new(), status: None, complaints: String::new(), late: false };
     loop {
-        let until = started + if up { limit } else { BOOT_LIMIT };
+        let until = over.unwrap_or(started + if up { limit } else { BOOT_LIMIT });
         match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(Event::Line(line)) => {
                 if let Some((_, code)) = line.split_once(END_OF_INIT) {
                     let code = code.split(|c: char| !c.is_ascii_hexdigit()).next().unwrap_or_default();
                     end.status = i32::from_str_radix(code, 16).ok();
+                    over = Some(Instant::now() + AFTER_THE_END);
                 } else if end.status.is_none() {
                     end.console.push_str(&line);
                     end.console.push('\n');
@@ -140,6 +146,7 @@ fn boot(image: OsString, limit: Duration, each: &mut impl FnMut(&Event)) -> Resu
                 }
             },
             Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if over.is_some() => break,
             Err(RecvTimeoutError::Timeout) if up => {
                 end.late = true;
                 break;

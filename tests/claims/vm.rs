@@ -69,7 +69,7 @@ fn boots(out: &mut Vec<Trial>) {
         // The second life looks for what the first has left, which only frigate can have taken away.
         let count =
             "for dir in /proc/[0-9]*; do case $(cat $dir/stat) in *' Z '*) echo zombie;; esac; done; echo counted";
-        let script = format!("attempt /tmp/lives; on 1 {{orphans 50; exit 1}}; exec /bin/sh /tmp/count");
+        let script = "attempt /tmp/lives; on 1 {orphans 50; exit 1}; exec /bin/sh /tmp/count";
         let booted = Boot::new()
             .setup(&format!("echo \"{}\" >/tmp/count", count.replace('$', "\\$")))
             .option("--restart=unexpected")
@@ -226,8 +226,8 @@ fn containers(out: &mut Vec<Trial>) {
             ] {
                 let bundle = bundle.resources(serde_json::json!({"memory": {"limit": 64 << 20}}));
                 let group = bundle.cgroup();
-                let ended = bundle.puppet("ids; cgroup; exit 7").run();
-                assert_eq!(ended.code, Some(7), "{name}: {ended:#?}");
+                let ended = bundle.option("--grace=1s").puppet("ids; cgroup; exit 7").run();
+                assert_eq!((ended.code, ended.err.as_str()), (Some(7), ""), "{name}: {ended:#?}");
                 assert!(ended.out.contains(" parent 1 ") && ended.out.contains("cgroup /\n"), "{name}: {ended:#?}");
                 assert!(!group.exists(), "{name}: {group}");
             }

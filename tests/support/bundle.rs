@@ -36,7 +36,7 @@ pub struct Contained {
 }
 
 impl Bundle {
-    #[expect(clippy::new_without_default, reason = "it makes a directory")]
+    /// frigate without options and without a command.
     pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);

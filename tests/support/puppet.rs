@@ -47,7 +47,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::process::abort;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Pid, getpgrp, getpid, getppid, getsid, setpgid, setsid, tcgetpgrp};
@@ -421,18 +421,13 @@ fn bomb() -> ! {
 
 /// Computes until so much time is over; returns the time that it took and the processor time that it got.
 fn spin(limit: Duration) -> (Duration, Duration) {
-    let clock = |clock| {
-        let now = rustix::time::clock_gettime(clock);
+    let processor = || {
+        let now = rustix::time::clock_gettime(ClockId::ProcessCPUTime);
         Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default())
     };
-    let both = || (clock(ClockId::Monotonic), clock(ClockId::ProcessCPUTime));
-    let begun = both();
-    loop {
-        let now = both();
-        if now.0 - begun.0 >= limit {
-            return (now.0 - begun.0, now.1 - begun.1);
-        }
-    }
+    let (begun, before) = (Instant::now(), processor());
+    while begun.elapsed() < limit {}
+    (begun.elapsed(), processor().saturating_sub(before))
 }
 
 fn die(signal: i32) -> ! {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// An archive in the making.
 #[derive(Default)]
@@ -38,9 +38,13 @@ impl Archive {
         }
     }
 
-    /// Adds a program under another path, with the libraries and the loader that it asks for under their own.
+    /// Adds a program under another path, with the libraries and the loader that it asks for under their own. Its symbols
+    /// stay behind, which are nine tenths of a debug build; where there is no `strip` they come along.
     pub fn program(&mut self, from: &Path, path: &str) -> io::Result<()> {
-        self.file(path, 0o755, &fs::read(from)?);
+        let copy = tempfile::NamedTempFile::new()?;
+        let stripped = Command::new("strip").arg("-o").arg(copy.path()).arg(from).stderr(Stdio::null()).status();
+        let stripped = stripped.is_ok_and(|status| status.success());
+        self.file(path, 0o755, &fs::read(if stripped { copy.path() } else { from })?);
         for library in libraries(from)? {
             let contents = fs::read(&library)?;
             self.file(&library, 0o755, &contents);
@@ -100,11 +104,4 @@ pub fn find(program: &str) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file());
     found.ok_or_else(|| format!("cannot find {program}"))
-}
-
-/// The program without its symbols, which in a debug build are nine tenths of it; as it is where there is no `strip`.
-pub fn stripped(program: &Path, directory: &Path) -> PathBuf {
-    let copy = directory.join("stripped");
-    let done = Command::new("strip").arg("-o").arg(&copy).arg(program).status();
-    if done.is_ok_and(|status| status.success()) { copy } else { program.to_owned() }
 }

@@ -131,13 +131,11 @@ fn run(shared: &Shared) -> String {
     let mut words = under_test();
     words.extend(["--", CLAIMS].map(str::to_owned));
     words.extend(asked.words.iter().cloned());
-    let mut setup = format!("export {PORT}=$port\n");
-    for name in ["FRIGATE_TEST_REQUIRE", "RUST_BACKTRACE"] {
-        if let Ok(value) = std::env::var(name) {
-            setup += &format!("export {name}={}\n", super::quoted(&value));
-        }
-    }
-    setup += &format!("export FRIGATE_TEST_BINARY={}\n", super::quoted(&under_test().join(" ")));
+    let kept = ["FRIGATE_TEST_REQUIRE", "RUST_BACKTRACE"].map(|name| (name, std::env::var(name).ok()));
+    let given = [("FRIGATE_TEST_BINARY", Some(under_test().join(" ")))];
+    let exports = kept.into_iter().chain(given).filter_map(|(name, value)| Some((name, value?)));
+    let exports = exports.map(|(name, value)| format!("export {name}={}\n", super::quoted(&value)));
+    let setup = format!("export {PORT}=$port\n{}", exports.collect::<String>());
     let own = instructions(&setup, &words);
     let ended = base().and_then(|base| {
         machine::run(&[base, &own], limit(), |event| match event {
@@ -147,6 +145,9 @@ fn run(shared: &Shared) -> String {
                 }
             }
             Event::Fact(fact) => {
+                if let ["up", seconds] = fact.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+                    scenario::note(format!("the guest was up {seconds} s after its boot"));
+                }
                 if let Some(figure) = lock(shared).take(fact) {
                     scenario::note(figure);
                 }

@@ -65,6 +65,14 @@ fn boots(out: &mut Vec<Trial>) {
         },
     );
 
+    scenario("vm::last_words_of_a_guest_are_not_lost").once().needs(&[&VM]).run(out, |_| {
+        let words = "word ".repeat(800);
+        let booted = Boot::new().puppet(format!("repeat 5 {{say {words}}}; say the last; exit 1")).run();
+        booted.expect_code(1);
+        assert_eq!(booted.out.matches(words.trim()).count(), 5, "{booted:#?}");
+        assert!(booted.out.ends_with("the last\n"), "{booted:#?}");
+    });
+
     scenario("vm::pid_1_of_a_kernel_reaps_orphans_and_restarts").once().needs(&[&VM]).run(out, |_| {
         // The second life looks for what the first has left, which only frigate can have taken away.
         let count =

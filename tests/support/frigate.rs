@@ -20,7 +20,7 @@ use super::cgroup::Site;
 use super::procfs::{self, Process};
 use super::terminal::Terminal;
 use super::transcript::Transcript;
-use super::{DEADLINE, Mode, eventually, own_program, sys};
+use super::{Mode, deadline, eventually, own_program, sys};
 
 /// Where standard input comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -374,7 +374,7 @@ impl Frigate {
             directory: self.directory,
         };
         while running.pid == 0 {
-            let fact = running.next_fact(DEADLINE)?;
+            let fact = running.next_fact(deadline())?;
             match fact.split_once(' ') {
                 Some(("pid", pid)) => running.pid = pid.parse().expect("a pid"),
                 Some(("middle", pid)) => running.middle = Some(pid.parse().expect("a pid")),
@@ -386,7 +386,7 @@ impl Frigate {
 }
 
 fn accept(listener: &UnixListener, launcher: &mut Child) -> Result<UnixStream, String> {
-    let until = Instant::now() + DEADLINE;
+    let until = Instant::now() + deadline();
     loop {
         if let Ok((connection, _)) = listener.accept() {
             connection.set_nonblocking(false).map_err(|error| error.to_string())?;
@@ -631,7 +631,7 @@ impl Running {
     /// Waits for its end.
     #[track_caller]
     pub fn wait(self) -> Ended {
-        self.wait_within(DEADLINE)
+        self.wait_within(deadline())
     }
 
     /// Waits for its end, for this long.
@@ -660,7 +660,7 @@ impl Running {
         }
         let said = |stream: &mut Option<Transcript>| {
             stream.as_mut().map(|transcript| {
-                transcript.wait_end(DEADLINE);
+                transcript.wait_end(deadline());
                 transcript.text()
             })
         };
@@ -698,7 +698,7 @@ impl Drop for Running {
         }
         // The launcher takes the end of the connection as the order to kill everything.
         let _gone = self.connection.shutdown(Shutdown::Both);
-        let until = Instant::now() + DEADLINE;
+        let until = Instant::now() + deadline();
         while matches!(self.launcher.try_wait(), Ok(None)) {
             if Instant::now() > until {
                 let _gone = self.launcher.kill();

@@ -4,7 +4,9 @@
 //!   `.needs(&[capability::STRACE])` and `.alone()` say what it needs of the machine.
 //! - `Frigate::new(mode)` builds a command line and the conditions it runs under; `.spawn()` gives a `Running`, which waits for
 //!   lines, sends signals, looks into `/proc`, and kills everything of its own when it is dropped.
-//! - `--launch` and `--puppet` are helper programs inside the test binary itself.
+//! - `.in_guest()` runs a scenario in a virtual machine with cgroups of version 2, where `Frigate::in_cgroup(Place::new()..)`
+//!   puts frigate into a group of the trial's own, and `bundle::Bundle` into a container; `vm::Boot` makes it PID 1 of a kernel.
+//! - `--launch`, `--puppet` and `--tether` are helper programs inside the test binary itself.
 //! - `note(...)` prints a measured figure after the run; figures are printed, not asserted.
 
 pub mod bundle;
@@ -27,12 +29,15 @@ pub use scenario::{Mode, note, scenario};
 use std::time::{Duration, Instant};
 
 /// How long anything that must happen may take; long, because a loaded machine is slow and a passing run never waits for it.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+/// The guest's processor is an emulated one.
+pub fn deadline() -> Duration {
+    Duration::from_secs(if vm::guest::inside() { 60 } else { 20 })
+}
 
 /// Polls until the condition holds; panics with what was awaited when the deadline is over.
 #[track_caller]
 pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
-    eventually_within(DEADLINE, Duration::from_millis(2), what, condition)
+    eventually_within(deadline(), Duration::from_millis(2), what, condition)
 }
 
 /// The same with a deadline and a pause between two looks of the caller's own.

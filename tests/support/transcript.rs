@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::DEADLINE;
+use super::deadline;
 
 #[derive(Default)]
 struct State {
@@ -69,7 +69,7 @@ impl Transcript {
 
     #[track_caller]
     fn wait(&self, text: &str, look: impl Fn(&[u8]) -> Option<(String, usize)>) -> String {
-        let until = Instant::now() + DEADLINE;
+        let until = Instant::now() + deadline();
         let (state, changed) = &*self.shared;
         let mut state = lock(state);
         loop {

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -62,14 +63,15 @@ const END_OF_INIT: &str = "Attempted to kill init! exitcode=0x";
 /// Boots this file system and runs it to its end; calls `each` for everything that comes out. The limit counts from the
 /// boot that comes up.
 pub fn run(archives: &[&[u8]], limit: Duration, mut each: impl FnMut(&Event)) -> Result<End, String> {
-    let mut image = tempfile::Builder::new().prefix("frigate-guest-").tempfile().map_err(|e| e.to_string())?;
+    // A file without a name, which the engine opens through this process: nothing is left of it, whatever happens.
+    let mut image = tempfile::tempfile().map_err(|error| error.to_string())?;
     for archive in archives {
         image.write_all(archive).map_err(|error| format!("cannot write the guest's file system: {error}"))?;
     }
-    let image = image.into_temp_path();
+    let path = format!("/proc/{}/fd/{}", std::process::id(), image.as_raw_fd());
     let mut last = String::new();
     for _ in 0..BOOTS {
-        match boot(image.as_os_str().to_owned(), limit, &mut each)? {
+        match boot(&path, limit, &mut each)? {
             Ok(end) => return Ok(end),
             Err(tail) => last = tail,
         }
@@ -91,7 +93,7 @@ impl Drop for Running {
     }
 }
 
-fn start(image: OsString) -> Result<Running, String> {
+fn start(image: &str) -> Result<Running, String> {
     let mut command = Command::new(own_program());
     command.arg("--tether").arg(std::process::id().to_string()).args(words(image)?);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -103,7 +105,7 @@ fn start(image: OsString) -> Result<Running, String> {
 }
 
 /// One boot: `Err` inside is the console of a guest that has not come up in time.
-fn boot(image: OsString, limit: Duration, each: &mut impl FnMut(&Event)) -> Result<Result<End, String>, String> {
+fn boot(image: &str, limit: Duration, each: &mut impl FnMut(&Event)) -> Result<Result<End, String>, String> {
     let mut engine = start(image)?;
     let (sender, events) = channel();
     let out = engine.0.stdout.take().expect("it is a pipe");
@@ -176,7 +178,7 @@ fn read_lines(stream: impl Read, to: &Sender<Event>, event: impl Fn(String) -> E
 }
 
 /// The engine's command line.
-fn words(image: OsString) -> Result<Vec<OsString>, String> {
+fn words(image: &str) -> Result<Vec<OsString>, String> {
     // Quiet, and the panic that ends every guest ends the machine as well.
     let common = "rdinit=/init panic=-1 quiet loglevel=1";
     let mut words: Vec<OsString> = Vec::new();
@@ -188,7 +190,7 @@ fn words(image: OsString) -> Result<Vec<OsString>, String> {
             add("qemu-system-x86_64 -accel tcg -M q35,sata=off,usb=off,smbus=off,vmport=off -cpu max -m 1024 -smp 1");
             add("-nodefaults -no-user-config -display none -monitor none -no-reboot");
             add("-serial stdio -serial file:/dev/stderr -kernel");
-            words.extend([kernel()?.into(), "-initrd".into(), image, "-append".into()]);
+            words.extend([kernel()?.into(), "-initrd".into(), image.into(), "-append".into()]);
             // What only delays a boot is left out: mitigations, self tests, security modules.
             words.push(
                 format!(
@@ -201,9 +203,7 @@ fn words(image: OsString) -> Result<Vec<OsString>, String> {
         Engine::Uml => {
             add("linux.uml mem=1024M con=null con0=null,fd:1 ssl=null ssl0=null,fd:2 noreboot");
             add(common);
-            let mut initrd = OsString::from("initrd=");
-            initrd.push(image);
-            words.push(initrd);
+            words.push(format!("initrd={image}").into());
         }
     }
     Ok(words)

@@ -41,10 +41,12 @@ fn record(out: &mut Vec<Trial>) {
         assert_eq!(record.verdict("vm::bad [pid1]"), Some(Verdict::Failed("left: 1\nright: 2".into())));
         assert_eq!(record.verdict("vm::lame"), Some(Verdict::Ignored("needs crun: cannot run crun".into())));
         assert_eq!(record.verdict("vm::late"), None, "there may still come one");
-        record.close("it died".into());
+        record.close("it died\nthe console".into());
         assert_eq!(record.verdict("vm::good"), Some(Verdict::Passed), "it had passed before");
         let Some(Verdict::Failed(text)) = record.verdict("vm::late") else { panic!("no verdict, no failure") };
-        assert!(text.contains("it died"), "{text}");
+        assert!(text.contains("it died") && text.contains("the console"), "{text}");
+        let Some(Verdict::Failed(text)) = record.verdict("vm::later") else { panic!("no verdict, no failure") };
+        assert!(text.contains("it died") && !text.contains("the console"), "once is enough: {text}");
     });
 }
 

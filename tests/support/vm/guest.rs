@@ -57,10 +57,16 @@ impl Record {
         self.end = Some(how);
     }
 
-    /// The verdict on a scenario; `None` as long as there may still come one.
-    pub fn verdict(&self, name: &str) -> Option<Verdict> {
-        let unreported = || self.end.as_ref().map(|how| Verdict::Failed(format!("no verdict from the guest: {how}")));
-        self.verdicts.get(name).cloned().or_else(unreported)
+    /// The verdict on a scenario; `None` as long as there may still come one. The first one that was not reported gets
+    /// all that is known of the guest's end, the others a line of it.
+    pub fn verdict(&mut self, name: &str) -> Option<Verdict> {
+        if let Some(verdict) = self.verdicts.get(name) {
+            return Some(verdict.clone());
+        }
+        let how = self.end.as_mut()?;
+        let text = format!("no verdict from the guest: {how}");
+        how.truncate(how.find('\n').unwrap_or(how.len()));
+        Some(Verdict::Failed(text))
     }
 }
 

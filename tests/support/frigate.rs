@@ -388,11 +388,14 @@ impl Frigate {
 fn accept(listener: &UnixListener, launcher: &mut Child) -> Result<UnixStream, String> {
     let until = Instant::now() + deadline();
     loop {
+        // Asked before the look at the socket: a launcher that is quick has connected, done its work and ended between
+        // two looks, and what it said waits there.
+        let ended = launcher.try_wait();
         if let Ok((connection, _)) = listener.accept() {
             connection.set_nonblocking(false).map_err(|error| error.to_string())?;
             return Ok(connection);
         }
-        if let Ok(Some(status)) = launcher.try_wait() {
+        if let Ok(Some(status)) = ended {
             return Err(format!("the launcher ended early: {status}"));
         }
         if Instant::now() > until {

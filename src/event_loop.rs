@@ -189,12 +189,12 @@ impl EventLoop {
             Action::ProbeGroup => return self.probe_group(),
             Action::KillGroup => {
                 self.former.as_ref().map(|group| group.send(Some(Signal::KILL)));
-                self.group.as_ref().map(Group::kill);
+                self.group.as_mut().map(Group::kill);
             }
             Action::Sweep => self.sweep(),
             Action::EndAll => self.signal_all(&[Signal::TERM, Signal::CONT]),
             Action::KillAll => {
-                self.group.as_ref().map(Group::kill);
+                self.group.as_mut().map(Group::kill);
                 if self.place.is_init() {
                     spawn::kill_everyone();
                 } else {
@@ -218,7 +218,7 @@ impl EventLoop {
             group.clear();
         }
         self.is_any_left = false;
-        match spawn::spawn(&mut self.plan, restarts, foreground, self.group.as_ref().map(Group::directory)) {
+        match spawn::spawn(&mut self.plan, restarts, foreground, self.group.as_ref().map(Group::entered)) {
             Ok(child) => {
                 let pid = child.pid;
                 self.child = Some(child);
@@ -239,7 +239,7 @@ impl EventLoop {
 
     fn send(&mut self, signal: Signal, alone: bool, queued: bool) {
         let Some(pid) = self.child.as_ref().map(|child| child.pid) else { return };
-        if let Some(group) = self.group.as_ref().filter(|_| signal == Signal::KILL && !alone) {
+        if let Some(group) = self.group.as_mut().filter(|_| signal == Signal::KILL && !alone) {
             group.kill();
         }
         let result = match (&self.received, queued, alone) {

@@ -10,8 +10,9 @@ use crate::sys::clock;
 /// Where frigate and its neighbors go, because a cgroup other than the root holds processes or controllers, but not both.
 pub(super) const LEAF: &str = "init";
 
-/// How often frigate tries to empty its cgroup while others enter it (`docker exec`), and the pause in between.
-const TRIES: u32 = 20;
+/// How often frigate tries to empty its cgroup while others enter it (`docker exec`), and the pause after each of the later
+/// tries.
+const TRIES: u32 = 40;
 const PAUSE: core::time::Duration = core::time::Duration::from_millis(5);
 
 /// The controllers that may be enabled beside processes, at the price of a threaded domain.
@@ -136,7 +137,7 @@ impl Base {
         let file = [&self.ground.path, "/cgroup.subtree_control"].concat();
         let mut failure = Errno::BUSY;
         // Whoever enters between the move and the write makes it fail, and is moved in the next turn.
-        for _ in 0..TRIES {
+        for turn in 0..TRIES {
             if let Some(occupants) = &self.occupants
                 && let Err((file, errno)) = self.ground.vacate(occupants)
             {
@@ -158,7 +159,9 @@ impl Base {
             if failure != Errno::BUSY || self.occupants.is_none() {
                 break;
             }
-            clock::pause(PAUSE);
+            if turn > TRIES / 2 {
+                clock::pause(PAUSE);
+            }
             self.occupants = self.directory.read("cgroup.procs").ok();
         }
         self.ground.restore();

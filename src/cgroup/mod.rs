@@ -17,6 +17,7 @@ use crate::limit::Limit;
 use crate::pid::Pid;
 use crate::signal::Signal;
 use crate::sys::cgroup::{self as files, Directory};
+use crate::sys::spawn::Cgroup;
 use crate::usage::{Usage, number, value_of};
 
 /// How long processes may take to die of KILL when the group is removed, in milliseconds: they are reaped by then, unless
@@ -62,6 +63,7 @@ pub(crate) struct Group {
     has_memory: bool,
     /// It was there already, with processes in it.
     pub(crate) is_adopted: bool,
+    was_killed: bool,
     /// As counted at the end of the last start.
     killed: u64,
     cpu: u64,
@@ -171,8 +173,18 @@ impl Group {
                 return Err(reason);
             }
         };
-        let mut group =
-            Self { ground, path, directory, events: None, has_memory, is_adopted, killed: 0, cpu: 0, throttled: 0 };
+        let mut group = Self {
+            ground,
+            path,
+            directory,
+            events: None,
+            has_memory,
+            is_adopted,
+            was_killed: is_adopted,
+            killed: 0,
+            cpu: 0,
+            throttled: 0,
+        };
         if has_memory {
             // An out-of-memory kill takes the whole group; before Linux 4.19 the kernel chooses one process.
             let _ = group.directory.write("memory.oom.group", "1");
@@ -241,8 +253,9 @@ impl Group {
         core::iter::once(self.directory.as_fd()).chain(self.events.as_ref().map(AsFd::as_fd))
     }
 
-    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
-        self.directory.as_fd()
+    /// For the start of a child in it.
+    pub(crate) fn entered(&self) -> Cgroup<'_> {
+        Cgroup { directory: self.directory.as_fd(), was_killed: self.was_killed }
     }
 
     /// `cgroup.events`, which `poll(2)` reports when it has changed since `is_populated` was last asked.
@@ -266,7 +279,8 @@ impl Group {
     }
 
     /// `cgroup.kill` (Linux 5.14): the whole tree at once, whatever it forks meanwhile.
-    pub(crate) fn kill(&self) {
+    pub(crate) fn kill(&mut self) {
+        self.was_killed = true;
         if self.directory.write("cgroup.kill", "1").is_err() {
             self.signal(&[Signal::KILL]);
         }
@@ -284,13 +298,20 @@ impl Group {
         }
     }
 
+    /// Without those of groups below (Linux 5.2), which are the affair of whoever made these.
+    fn events_of_memory(&self) -> Result<Vec<u8>, Errno> {
+        self.directory.read("memory.events.local").or_else(|_| self.directory.read("memory.events"))
+    }
+
     /// What the child used that has just ended; `fully`: not only whether it was killed for want of memory.
     pub(crate) fn count(&mut self, fully: bool) -> Usage {
         let mut usage = Usage::NONE;
         if self.has_memory
-            && let Ok(events) = self.directory.read("memory.events")
+            && let Ok(events) = self.events_of_memory()
         {
-            let killed = value_of(&events, "oom_kill").unwrap_or(0);
+            // A limit above may be what was hit; what was killed in it, and a kill of the whole group, are counted here.
+            let counts = ["oom_kill", "oom_group_kill"].map(|key| value_of(&events, key).unwrap_or(0));
+            let killed: u64 = counts.iter().sum();
             usage.out_of_memory = killed > core::mem::replace(&mut self.killed, killed);
         }
         if !fully {

@@ -189,6 +189,16 @@ impl Spawned {
     }
 }
 
+/// The cgroup that a child is to be in.
+#[derive(Clone, Copy)]
+pub(crate) struct Cgroup<'a> {
+    pub(crate) directory: BorrowedFd<'a>,
+    /// `cgroup.kill` was written to it once. Since a race between that and fork was mended (Linux 6.14, and stable kernels
+    /// before), whatever is cloned into such a group dies at once: the kernel compares how often it was killed with how
+    /// often the group was that the clone came from.
+    pub(crate) was_killed: bool,
+}
+
 /// Starts the planned child in a process group of its own, and inside `cgroup` where there is one. The former becomes the terminal's foreground group if so asked.
 ///
 /// # Errors
@@ -198,7 +208,7 @@ pub(crate) fn spawn(
     plan: &mut SpawnPlan,
     restarts: u32,
     foreground: bool,
-    cgroup: Option<BorrowedFd<'_>>,
+    cgroup: Option<Cgroup<'_>>,
 ) -> Result<Spawned, SpawnFailure> {
     let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
     let (failure, report) = pipe.map_err(|error| SpawnFailure { stage: Stage::Pipe, errno: errno(error) })?;
@@ -243,19 +253,18 @@ fn forked(
 }
 
 /// `clone3(2)` with `CLONE_INTO_CGROUP` where there is a cgroup, so that the child is never outside. A filter of system
-/// calls may not know `clone3`, the kernel may be older than Linux 5.7, and the mount may forbid it: then the child writes
-/// itself into the group, before anything else that it does.
-fn fork_into(
-    plan: &mut SpawnPlan,
-    cgroup: Option<BorrowedFd<'_>>,
-) -> Result<Option<(Pid, Option<OwnedFd>)>, SpawnFailure> {
-    if let (Some(cgroup), None) = (cgroup, &plan.entrance) {
-        match clone_into(cgroup, plan.pidfd) {
-            Ok(forked) => return Ok(forked),
-            Err(errno) if errno.is_for_now() => return Err(SpawnFailure { stage: Stage::Fork, errno }),
-            Err(_) => {}
+/// calls may not know `clone3`, the kernel may be older than Linux 5.7, or the group have been killed: then the child writes
+/// itself into it, before anything else that it does.
+fn fork_into(plan: &mut SpawnPlan, cgroup: Option<Cgroup<'_>>) -> Result<Option<(Pid, Option<OwnedFd>)>, SpawnFailure> {
+    if let (Some(Cgroup { directory, was_killed }), None) = (cgroup, &plan.entrance) {
+        if !was_killed {
+            match clone_into(directory, plan.pidfd) {
+                Ok(forked) => return Ok(forked),
+                Err(errno) if errno.is_for_now() => return Err(SpawnFailure { stage: Stage::Fork, errno }),
+                Err(_) => {}
+            }
         }
-        let entrance = openat(cgroup, c"cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+        let entrance = openat(directory, c"cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
         plan.entrance = Some(entrance.map_err(|error| SpawnFailure { stage: Stage::Cgroup, errno: errno(error) })?);
     }
     fork(plan.pidfd).map_err(|errno| SpawnFailure { stage: Stage::Fork, errno })

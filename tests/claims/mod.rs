@@ -1,5 +1,6 @@
 //! The claims by topic, each scenario named after the sentence that it checks.
 
+mod cgroup;
 mod cli;
 mod descriptors;
 mod docker;
@@ -35,5 +36,6 @@ pub fn register(out: &mut Vec<Trial>) {
     terminal::trials(out);
     user::trials(out);
     // Those that run in the guest come last, so that no other waits for it.
+    cgroup::trials(out);
     vm::trials(out);
 }

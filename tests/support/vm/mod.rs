@@ -110,9 +110,11 @@ fn pack() -> Result<Vec<u8>, String> {
     let binary = frigate::binary().swap_remove(0);
     let binary = archive::find(binary.to_str().expect("its path is text"))?;
     archive.program(&binary, &under_test()[0]).map_err(text)?;
-    // Whoever needs it in the guest asks there whether it has come along.
-    if let Ok(crun) = archive::find("crun") {
-        archive.program(&crun, "/usr/bin/crun").map_err(text)?;
+    // Whoever needs one of these in the guest asks there whether it has come along.
+    for name in ["crun", "strace"] {
+        if let Ok(program) = archive::find(name) {
+            archive.program(&program, &format!("/usr/bin/{name}")).map_err(text)?;
+        }
     }
     Ok(archive.finish())
 }

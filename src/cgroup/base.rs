@@ -55,11 +55,17 @@ impl Base {
     /// There is no cgroup v2, or none of it can be seen.
     pub(super) fn find(process: Pid) -> Result<Self, String> {
         let own = files::read_proc("/proc/self/cgroup").map_err(|errno| reason("/proc/self/cgroup", errno, false))?;
-        let group = place::own_group(&own).ok_or(
-            "this system has no cgroup v2 hierarchy, or this process is not in it; boot the host with \
-             systemd.unified_cgroup_hierarchy=1",
-        )?;
-        let (path, directory, occupants) = Self::locate(group, process)?;
+        let located = match place::own_group(&own) {
+            Some(group) => Self::locate(group, process)?,
+            None => None,
+        };
+        let Some((path, directory, occupants)) = located else {
+            return Err(if place::is_held_by_version_1(&own, "memory") {
+                "this system uses cgroup v1; boot the host with systemd.unified_cgroup_hierarchy=1".to_owned()
+            } else {
+                "no cgroup v2 hierarchy is to be seen here; mount cgroup2 on /sys/fs/cgroup".to_owned()
+            });
+        };
         // The root of the hierarchy may hold both processes and controllers. It alone has no type.
         let occupants = Some(occupants).filter(|_| directory.has("cgroup.type"));
         let ground = Ground { path, has_own_leaf: false, disable: String::new() };
@@ -67,25 +73,23 @@ impl Base {
         Ok(base.above_a_leaf().unwrap_or_else(|base| base))
     }
 
-    /// The usual place is right if frigate is seen in there, whatever is mounted where. Otherwise the mounts tell.
-    fn locate(group: &str, process: Pid) -> Result<(String, Directory, Vec<u8>), String> {
+    /// The usual place is right if frigate is seen in there, whatever is mounted where. Otherwise the mounts tell; none: it
+    /// cannot be seen.
+    fn locate(group: &str, process: Pid) -> Result<Option<(String, Directory, Vec<u8>)>, String> {
         let usual = ["/sys/fs/cgroup", group.trim_end_matches('/')].concat();
         if !group.starts_with("/..")
             && let Ok(directory) = Directory::open(&usual)
             && let Ok(procs) = directory.read("cgroup.procs")
             && files::pids(&procs).any(|pid| pid == process)
         {
-            return Ok((usual, directory, procs));
+            return Ok(Some((usual, directory, procs)));
         }
         let mounts =
             files::read_proc("/proc/self/mountinfo").map_err(|errno| reason("/proc/self/mountinfo", errno, false))?;
-        let path = place::directory(group, &mounts).ok_or(
-            "its cgroup is not to be seen here; mount cgroup2 on /sys/fs/cgroup (a container with its own cgroup namespace \
-             has that)",
-        )?;
+        let Some(path) = place::directory(group, &mounts) else { return Ok(None) };
         let directory = Directory::open(&path).map_err(|errno| reason(&path, errno, false))?;
         let procs = directory.read("cgroup.procs").map_err(|errno| reason(&path, errno, false))?;
-        Ok((path, directory, procs))
+        Ok(Some((path, directory, procs)))
     }
 
     /// Where frigate sits in a leaf that an earlier run made, or one that runs beside it, the group above is the place; or

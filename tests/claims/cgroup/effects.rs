@@ -211,7 +211,7 @@ fn processes(out: &mut Vec<Trial>) {
         let frigate = Frigate::new(mode).in_cgroup(Place::new());
         let lives = frigate.path("lives");
         let running = frigate
-            .options("--pids-max=40 --restart=true --start-secs=0 --backoff=0 --grace=300ms")
+            .options("--pids-max=40 --restart=true --start-secs=0 --backoff=0 --grace=3s")
             .puppet(format!("attempt {lives}; on 1 {{bomb}}; cgroup; say second; wait TERM; exit 0"))
             .spawn();
         let group = group_of(running.cgroup());
@@ -371,11 +371,22 @@ fn costs(out: &mut Vec<Trial>) {
                 ended.expect_code(0);
                 let log = std::io::read_to_string(log).expect("the log is text");
                 // The child's calls, which begin after the clone, and the parent's before it.
-                // A debug build asks whether a descriptor is open before it closes it.
-                let lines = || log.lines().filter(|line| !line.contains("F_GETFD"));
-                let parent = lines().take_while(|line| !line.contains("clone")).count();
-                let child_of = |line: &&str| line.split_whitespace().next() != log.split_whitespace().next();
-                let child = lines().filter(child_of).take_while(|line| !line.contains("execve(")).count();
+                // A debug build asks whether a descriptor is open before it closes it; and what strace cuts in two it writes
+                // twice.
+                let lines = || log.lines().filter(|line| !line.contains("F_GETFD") && !line.contains(" resumed>"));
+                let caller = |line: &str| line.split_whitespace().next().map(str::to_owned);
+                let begin = lines().position(|line| line.contains("execve(")).expect("its own exec");
+                let frigate = lines().nth(begin).and_then(caller);
+                let parent = lines()
+                    .skip(begin)
+                    .filter(|line| caller(line) == frigate)
+                    .take_while(|line| !line.contains("clone"))
+                    .count();
+                let child = lines()
+                    .skip(begin)
+                    .filter(|line| caller(line) != frigate)
+                    .take_while(|line| !line.contains("execve("))
+                    .count();
                 (parent, child, log)
             };
             let (without, child_without, _) = counts("");
@@ -393,7 +404,7 @@ fn costs(out: &mut Vec<Trial>) {
                 let (with, child_with, log) = counts(options);
                 note(format!("{options}: {} system calls more for {files} files", with - without));
                 assert_eq!(child_with, child_without, "the child pays nothing: {log}");
-                assert!(with - without <= 27 + 7 * files, "{options}: {} more\n{log}", with - without);
+                assert!(with - without <= 32 + 7 * files, "{options}: {} more\n{log}", with - without);
             }
         },
     );

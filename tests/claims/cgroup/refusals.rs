@@ -45,8 +45,11 @@ fn places(out: &mut Vec<Trial>) {
                 &["'/sys/fs/cgroup/init': read-only file system", "docker run --security-opt writable-cgroups=true"],
             ),
             (Place::new().view(View::HostReadOnly), &["/init': read-only file system", "unmask=/sys/fs/cgroup"]),
-            (Place::new().view(View::Nothing), &["is not to be seen here; mount cgroup2 on /sys/fs/cgroup"]),
-            (Place::new().view(View::VersionOne), &["is not to be seen here"]),
+            (
+                Place::new().view(View::Nothing),
+                &["no cgroup v2 hierarchy is to be seen here; mount cgroup2 on /sys/fs/cgroup"],
+            ),
+            (Place::new().view(View::VersionOne), &["is to be seen here"]),
             (Place::new().neighbors(2).view(View::PrivateReadOnly), &["read-only file system"]),
         ];
         for (place, parts) in table {

@@ -5,6 +5,7 @@ use super::container::{BARE, Container, eventually};
 
 pub const CLAIMS: &[Claim] = &[
     ("docker::read_only_root_arbitrary_user_and_no_capabilities_are_fine", confined),
+    ("docker::limit_in_a_default_container_is_refused_or_warned_of", limited),
     ("docker::confined_frigate_stops_and_kills_all_the_same", confined_stop),
     ("docker::below_the_engines_own_init_frigate_works_the_same", below_another_init),
     ("docker::program_run_by_exec_does_not_hold_up_the_end", exec),
@@ -24,6 +25,24 @@ fn confined() {
         assert_eq!(logs.out, "start 0\nstart 1\n", "{options:?}");
         assert!(logs.messages().len() == 1 && logs.err.lines().count() == 1, "{options:?}: {logs:#?}");
     }
+}
+
+/// The engine mounts `/sys/fs/cgroup` read-only, or that of version 1.
+fn limited() {
+    let options = [BARE];
+    let container = Container::start(&options, &["--memory-max=64M", "--pids-max=50", "--", "sh", "-c", "echo ran"]);
+    assert_eq!(container.wait(), 125);
+    let logs = container.logs();
+    assert_eq!((logs.out.as_str(), logs.err.lines().count()), ("", 1), "{logs:#?}");
+    assert!(logs.err.starts_with("frigate: cannot apply '--memory-max=64M': "), "{logs:#?}");
+    assert!(logs.err.ends_with("; or give --cgroup-best-effort\n"), "{logs:#?}");
+
+    let options = [BARE, "--env=FRIGATE_MEMORY_MAX=64M", "--env=FRIGATE_CGROUP_BEST_EFFORT=1"];
+    let container = Container::start(&options, &["--", "sh", "-c", "echo ran"]);
+    assert_eq!(container.wait(), 0);
+    let logs = container.logs();
+    assert_eq!((logs.out.as_str(), logs.err.lines().count()), ("ran\n", 1), "{logs:#?}");
+    assert!(logs.err.contains("'FRIGATE_MEMORY_MAX=64M'") && logs.err.contains("; starting without it"), "{logs:#?}");
 }
 
 fn confined_stop() {

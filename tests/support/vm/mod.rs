@@ -5,7 +5,7 @@
 //! - `vm::Boot` boots a guest of its own, for claims about that PID 1: `boot`.
 //!
 //! `FRIGATE_TEST_VM=uml` takes User Mode Linux for the engine, `FRIGATE_TEST_KERNEL=FILE` another kernel for QEMU, and
-//! `FRIGATE_TEST_VM_LIMIT=SECONDS` is how long the shared guest may take from its boot to its end: 300.
+//! `FRIGATE_TEST_VM_LIMIT=SECONDS` is how long the shared guest may take from its boot to its end: 600.
 
 mod archive;
 mod boot;
@@ -137,5 +137,5 @@ fn quoted(word: &str) -> String {
 fn limit() -> Duration {
     let limit =
         std::env::var("FRIGATE_TEST_VM_LIMIT").map(|limit| limit.parse().expect("FRIGATE_TEST_VM_LIMIT: seconds"));
-    Duration::from_secs(limit.unwrap_or(300))
+    Duration::from_secs(limit.unwrap_or(600))
 }

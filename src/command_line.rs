@@ -100,7 +100,7 @@ fn prepare(
     let speaker = Speaker::new(&names, config.remap.clone());
     let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
     if own.raw() != 1
-        && let Err(errno) = startup::become_subreaper()
+        && let Err(errno) = startup::become_subreaper(own)
     {
         let then = "orphans of the child will not be reaped here";
         reporter.say(&Fact::Cannot { verb: "become", object: "subreaper", errno, then });

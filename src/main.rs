@@ -5,7 +5,13 @@
 #![no_main]
 #![expect(unsafe_code, reason = "the C main")]
 
+#[path = "sys/heap.rs"]
+mod heap;
+
 use core::ffi::{c_char, c_int};
+
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap::new();
 
 /// The program's entry.
 ///

@@ -6,11 +6,15 @@
 //!
 //! # Safety
 //!
-//! `signals` and `spawn` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each.
+//! `signals` and `spawn` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each; `heap` is the
+//! binary's allocator.
 
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod descriptors;
+// The binary's own; here it is tested.
+#[cfg(test)]
+mod heap;
 pub(crate) mod output;
 pub(crate) mod process;
 pub(crate) mod reap;

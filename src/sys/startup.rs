@@ -64,8 +64,10 @@ pub(crate) fn set_parent_death_signal(signal: Signal) -> Result<(), Errno> {
 }
 
 /// `prctl(PR_SET_CHILD_SUBREAPER)`: orphans below come to frigate as they come to PID 1.
-pub(crate) fn become_subreaper() -> Result<(), Errno> {
-    rustix::process::set_child_subreaper(own_pid().and_then(super::rustix_pid)).map_err(super::errno)
+///
+/// `own`: the switch is any number but 0.
+pub(crate) fn become_subreaper(own: Pid) -> Result<(), Errno> {
+    rustix::process::set_child_subreaper(super::rustix_pid(own)).map_err(super::errno)
 }
 
 /// The current directory's path.

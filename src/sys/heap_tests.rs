@@ -1,3 +1,5 @@
+#![expect(unsafe_code, reason = "calls an allocator as the compiler would")]
+
 use core::alloc::{GlobalAlloc, Layout};
 
 use proptest::prelude::*;

@@ -96,7 +96,9 @@ fn compose() {
 fn limits() {
     let file = std::fs::read_to_string(example("limits/compose.yaml")).expect("the example");
     let directory = tempfile::tempdir().expect("a directory");
-    let copy = directory.path().join("compose.yaml");
+    let copy = directory.path().join("limits/compose.yaml");
+    std::fs::create_dir(directory.path().join("limits")).expect("a directory");
+    std::os::unix::fs::symlink(example("compose"), directory.path().join("compose")).expect("a link");
     // Compose before version 2 knows neither this line, which only says what is the default, nor the other way to build.
     std::fs::write(&copy, file.replace("    cgroup: private\n", "")).expect("a file");
     let before = ["-f", text(&copy)].map(str::to_owned).to_vec();

@@ -98,6 +98,21 @@ pub(crate) struct Options {
     /// start without a limit that cannot be applied
     #[argh(switch)]
     pub(crate) cgroup_best_effort: bool,
+    /// append the command's standard output to this file
+    #[argh(option, arg_name = "file")]
+    pub(crate) stdout: Option<String>,
+    /// append its standard error to this file
+    #[argh(option, arg_name = "file")]
+    pub(crate) stderr: Option<String>,
+    /// send its standard error where its standard output goes
+    #[argh(switch)]
+    pub(crate) redirect_stderr: bool,
+    /// rotate such a file when it has this size; default: 0, never
+    #[argh(option, arg_name = "size")]
+    pub(crate) log_max_bytes: Option<String>,
+    /// rotated files that are kept, FILE.1 the newest; default: 0
+    #[argh(option, arg_name = "n")]
+    pub(crate) log_backups: Option<String>,
     /// where the last message goes if the exit code is not 0; default: /dev/termination-log where it is
     #[argh(option, arg_name = "path|none")]
     pub(crate) termination_log: Option<String>,

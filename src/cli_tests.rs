@@ -11,7 +11,7 @@ use crate::fact::Level;
 use crate::message::Format;
 
 /// Every option with a value: its name, and two values that mean something else than the default and than each other.
-const VALUED: [(&str, &str, &str); 25] = [
+const VALUED: [(&str, &str, &str); 29] = [
     ("restart", "unexpected", "always"),
     ("expect", "0,7", "TERM"),
     ("start-secs", "3s", "0"),
@@ -35,10 +35,15 @@ const VALUED: [(&str, &str, &str); 25] = [
     ("cpu-weight", "200", "1"),
     ("pids-max", "64", "max"),
     ("cgroup", "io.max=8:0 rbps=1048576,wbps=1", "cpuset.cpus=0-1,3"),
+    ("stdout", "/a log", "out"),
+    ("stderr", "/a log", "err"),
+    ("log-max-bytes", "10M", "1"),
+    ("log-backups", "7", "1000"),
     ("termination-log", "/a path", "none"),
     ("log-format", "json", "json"),
 ];
-const SWITCHES: [&str; 6] = ["kill", "single-child", "grace-close", "no-new-privs", "cgroup-best-effort", "quiet"];
+const SWITCHES: [&str; 7] =
+    ["kill", "single-child", "grace-close", "no-new-privs", "cgroup-best-effort", "redirect-stderr", "quiet"];
 const REPEATABLE: [&str; 3] = ["rewrite", "remap-exit", "cgroup"];
 
 fn read_all(words: &[&[u8]], variables: &[(String, Vec<u8>)]) -> Result<Request, Mistake> {

@@ -4,9 +4,10 @@
 use core::ffi::{CStr, c_char, c_int};
 use std::ffi::CString;
 
+use crate::capture::Capture;
 use crate::cgroup::{self, Prepared};
 use crate::cli::{self, Request};
-use crate::config::{Config, Mistake, TerminationLog};
+use crate::config::{Config, LogPath, Logs, Mistake, TerminationLog};
 use crate::event_loop::{EventLoop, Place};
 use crate::fact::Fact;
 use crate::message::{self, Names, Speaker};
@@ -85,8 +86,12 @@ fn prepare(
         startup::set_parent_death_signal(signal)
             .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
     }
-    let config = Config { termination_log: absolute(config.termination_log)?, ..config };
+    let config = Config { termination_log: absolute_log(config.termination_log)?, ..config };
     let (confinement, replaced) = confinement(&config)?;
+    let capture = capture(&config.logs)?;
+    if let Some(uid) = confinement.user {
+        capture.give(uid);
+    }
     // Last of all that may be refused: it changes more than frigate itself.
     let Prepared { group, warnings } =
         cgroup::prepare(&config.limits, config.cgroup_best_effort, command.to_bytes(), own)?;
@@ -123,7 +128,7 @@ fn prepare(
         entrance: None,
     };
     let name = process::last_component(command.to_bytes()).to_vec();
-    Ok(EventLoop::new(config, reporter, plan, group, name, place(own)))
+    Ok(EventLoop::new(config, reporter, plan, group, capture, name, place(own)))
 }
 
 /// What the child does to itself, and the variables that follow from it.
@@ -166,17 +171,38 @@ fn place(own: Pid) -> Place {
     Place { own, surroundings: Surroundings { terminal, resumable } }
 }
 
-/// A relative path means the directory that frigate was started in, which it leaves.
-fn absolute(log: TerminationLog) -> Result<TerminationLog, Mistake> {
-    match log {
-        TerminationLog::Path(path) if !path.starts_with('/') => {
-            let mistake = || Mistake::new("use", &format!("--termination-log={path}"));
-            let here = startup::directory().map_err(|errno| mistake().because(&errno.to_string()))?;
-            let here = here.into_string().map_err(|_| mistake().because("the directory's name is not valid UTF-8"))?;
-            Ok(TerminationLog::Path(format!("{here}/{path}")))
+/// The files that the child's streams go to, opened.
+fn capture(logs: &Logs) -> Result<Capture, Mistake> {
+    let absolute = |log: &Option<LogPath>| match log {
+        None => Ok(None),
+        Some(log) => {
+            let path = absolute(&log.path, &log.spelled)?;
+            Ok(Some(LogPath { path, spelled: log.spelled.clone() }))
         }
-        log @ (TerminationLog::Automatic | TerminationLog::None | TerminationLog::Path(_)) => Ok(log),
+    };
+    let logs = Logs { stdout: absolute(&logs.stdout)?, stderr: absolute(&logs.stderr)?, ..*logs };
+    Capture::open(&logs).map_err(|(log, errno)| Mistake::new("open", &log.spelled).because(&errno.to_string()))
+}
+
+fn absolute_log(log: TerminationLog) -> Result<TerminationLog, Mistake> {
+    match log {
+        TerminationLog::Path(path) => {
+            let spelled = ["--termination-log=", &path].concat();
+            Ok(TerminationLog::Path(absolute(&path, &spelled)?))
+        }
+        log @ (TerminationLog::Automatic | TerminationLog::None) => Ok(log),
     }
+}
+
+/// A relative path means the directory that frigate was started in, which it leaves.
+fn absolute(path: &str, spelled: &str) -> Result<String, Mistake> {
+    if path.starts_with('/') {
+        return Ok(path.to_owned());
+    }
+    let mistake = || Mistake::new("use", spelled);
+    let here = startup::directory().map_err(|errno| mistake().because(&errno.to_string()))?;
+    let here = here.into_string().map_err(|_| mistake().because("the directory's name is not valid UTF-8"))?;
+    Ok([&here, "/", path].concat())
 }
 
 /// The files that COMMAND may mean, in the order of `execvp(3)`: itself where it has a slash, else one in each directory of

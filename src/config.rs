@@ -46,6 +46,25 @@ pub(crate) enum TerminationLog {
     Path(String),
 }
 
+/// A log file, and how it was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LogPath {
+    pub(crate) path: String,
+    pub(crate) spelled: String,
+}
+
+/// Where the child's streams go, and how the files are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Logs {
+    pub(crate) stdout: Option<LogPath>,
+    pub(crate) stderr: Option<LogPath>,
+    /// Standard error goes where standard output goes.
+    pub(crate) redirect: bool,
+    /// A file of that size is rotated; 0: none is.
+    pub(crate) max_bytes: u64,
+    pub(crate) backups: u32,
+}
+
 /// How much is said: the least important level that still is.
 pub(crate) use crate::fact::Level as Verbosity;
 
@@ -63,6 +82,7 @@ pub(crate) struct Config {
     pub(crate) no_new_privs: bool,
     pub(crate) limits: Vec<Limit>,
     pub(crate) cgroup_best_effort: bool,
+    pub(crate) logs: Logs,
     pub(crate) termination_log: TerminationLog,
     pub(crate) format: Format,
     pub(crate) verbosity: Verbosity,
@@ -99,6 +119,7 @@ fn repeated<'a>(name: &'static str, typed: &'a [String], set: &'a [String]) -> i
 }
 
 const DURATION: &str = "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
+const SIZE: &str = "expected a size such as 512, 64K, 512M, 2G, or max";
 const SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3";
 const STOP_SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP";
 const CATCHABLE: &str =
@@ -175,6 +196,7 @@ impl Config {
             no_new_privs: typed.no_new_privs || set.no_new_privs,
             limits: limits(typed, set)?,
             cgroup_best_effort: typed.cgroup_best_effort || set.cgroup_best_effort,
+            logs: logs(typed, set)?,
             termination_log: given!(termination_log, "termination-log")
                 .read(termination_log, "expected a path of at most 4095 bytes, or none")?
                 .unwrap_or(TerminationLog::Automatic),
@@ -188,7 +210,6 @@ impl Config {
 
 /// The limits, in the order in which they are written: those with an option of their own, then the others as given.
 fn limits(typed: &Options, set: &Options) -> Result<Vec<Limit>, Mistake> {
-    const SIZE: &str = "expected a size such as 512, 64K, 512M, 2G, or max";
     macro_rules! given {
         ($field:ident, $name:literal) => {
             Given::new($name, typed.$field.as_ref(), set.$field.as_ref())
@@ -222,6 +243,50 @@ fn limits(typed: &Options, set: &Options) -> Result<Vec<Limit>, Mistake> {
         }
     }
     Ok(limits)
+}
+
+/// More would make each rotation a walk: one name is looked up for each.
+const MOST_BACKUPS: u32 = 1000;
+
+fn logs(typed: &Options, set: &Options) -> Result<Logs, Mistake> {
+    const FILE: &str = "expected a file, in at most 4095 bytes";
+    let log_path = |given: Given<'_>| {
+        let path = given.read(path, FILE)?;
+        Ok(path
+            .zip(given.value)
+            .map(|(path, (value, source))| LogPath { path, spelled: source.spell(given.name, value) }))
+    };
+    let stdout = log_path(Given::new("stdout", typed.stdout.as_ref(), set.stdout.as_ref()))?;
+    let stderr = log_path(Given::new("stderr", typed.stderr.as_ref(), set.stderr.as_ref()))?;
+    // By the same name both would be moved to one file, each in its own time; by one pipe they keep their order.
+    let is_same = stdout.as_ref().zip(stderr.as_ref()).is_some_and(|(out, err)| out.path == err.path);
+    let redirect = redirection(typed, Source::CommandLine)?.or(redirection(set, Source::Environment)?);
+    let max_bytes = Given::new("log-max-bytes", typed.log_max_bytes.as_ref(), set.log_max_bytes.as_ref());
+    let backups = Given::new("log-backups", typed.log_backups.as_ref(), set.log_backups.as_ref());
+    Ok(Logs {
+        stdout,
+        stderr,
+        redirect: redirect.unwrap_or(false) || is_same,
+        // `max` is as good as 0: the file is never rotated.
+        max_bytes: max_bytes.read(limit::size, SIZE)?.and_then(|size| size.parse().ok()).unwrap_or(0),
+        backups: backups
+            .read(
+                |text| number(text).filter(|number| *number <= MOST_BACKUPS),
+                "expected a whole number from 0 to 1000",
+            )?
+            .unwrap_or(0),
+    })
+}
+
+/// Whether standard error goes where standard output goes, or to a file of its own; none: nothing is said of it here.
+fn redirection(options: &Options, source: Source) -> Result<Option<bool>, Mistake> {
+    match (options.redirect_stderr, options.stderr.is_some()) {
+        (true, true) => {
+            let why = [&source.name("stderr"), " was given too; give one of them"].concat();
+            Err(Mistake::new("use", &source.name("redirect-stderr")).because(&why))
+        }
+        (redirect, has_file) => Ok((redirect || has_file).then_some(redirect)),
+    }
 }
 
 fn verbosity(options: &Options, source: Source) -> Result<Option<Verbosity>, Mistake> {

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Config, Mistake, TerminationLog, Verbosity, duration, expectation, number};
+use super::{Config, Logs, Mistake, TerminationLog, Verbosity, duration, expectation, number};
 use crate::cli::{self, Options, Request};
 use crate::message::{Format, Remap};
 use crate::restart::Restart;
@@ -53,6 +53,8 @@ fn without_options_everything_is_as_the_table_says() {
     assert_eq!(config.stop_on, SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT]));
     assert_eq!((config.rewrite, config.remap), (Rewrite::identity(), Remap::identity()));
     assert_eq!(config.pdeathsig, None);
+    let logs = Logs { stdout: None, stderr: None, redirect: false, max_bytes: 0, backups: 0 };
+    assert_eq!(config.logs, logs);
     assert_eq!(config.termination_log, TerminationLog::Automatic);
     assert_eq!((config.format, config.verbosity), (Format::Text, Verbosity::Warning));
 }
@@ -356,8 +358,45 @@ fn the_termination_log_is_a_path_or_none() {
 
 // Refusals.
 
+/// Where the two streams go, and by how many pipes.
+#[track_caller]
+fn ways(options: &str, variable: Option<(&str, &str)>) -> (Option<String>, Option<String>, bool) {
+    let words: Vec<&str> = options.split_whitespace().collect();
+    match read(&words, variable) {
+        Ok(Config { logs, .. }) => (logs.stdout.map(|log| log.path), logs.stderr.map(|log| log.path), logs.redirect),
+        Err(Mistake { text, .. }) => panic!("{options}: {text}"),
+    }
+}
+
+#[test]
+fn standard_error_goes_its_own_way_or_that_of_standard_output() {
+    let (a, b) = (Some(String::from("/a")), Some(String::from("/b")));
+    assert_eq!(ways("--stdout=/a --stderr=/b", None), (a.clone(), b.clone(), false));
+    assert_eq!(ways("--stdout=/a --redirect-stderr", None), (a.clone(), None, true));
+    assert_eq!(ways("--redirect-stderr", None), (None, None, true));
+    // One name, one pipe: the order of what is written to both is kept.
+    assert_eq!(ways("--stdout=/a --stderr=/a", None), (a.clone(), a.clone(), true));
+    assert_eq!(ways("--stderr=/a", Some(("FRIGATE_STDOUT", "/a"))), (a.clone(), a.clone(), true));
+    // What is typed decides over what is set.
+    assert_eq!(ways("--stdout=/a --stderr=/b", Some(("FRIGATE_REDIRECT_STDERR", "1"))), (a.clone(), b.clone(), false));
+    assert_eq!(ways("--stdout=/a --redirect-stderr", Some(("FRIGATE_STDERR", "/b"))), (a, b, true));
+}
+
+#[test]
+fn a_file_and_a_redirection_for_standard_error_are_one_too_many() {
+    let text = text_of(read(&["--redirect-stderr", "--stderr=/b"], None));
+    assert_eq!(text, "cannot use '--redirect-stderr': --stderr was given too; give one of them");
+}
+
+#[test]
+fn log_files_have_sizes_in_units_and_max_is_none() {
+    for (text, bytes) in [("0", 0), ("1", 1), ("64K", 65536), ("10MiB", 10 << 20), ("max", 0)] {
+        assert_eq!(config(&format!("--log-max-bytes={text}")).logs.max_bytes, bytes, "{text}");
+    }
+}
+
 /// Each option, what is wrong for it, and how the line that refuses it tells what is accepted.
-const WRONG: [(&str, &[&str], &str); 25] = [
+const WRONG: [(&str, &[&str], &str); 29] = [
     ("restart", &["maybe", "TRUE", "1", "unexpected,true"], "expected unexpected (on-failure), true (always) or false"),
     ("expect", &["256", "-1", "0,,1", "NOSUCH"], "expected exit codes from 0 to 255 and signal names"),
     ("start-secs", &["ten", "-1", "1d", "1000001h"], "expected a duration of at most 1000000h, such as 500ms"),
@@ -385,6 +424,10 @@ const WRONG: [(&str, &[&str], &str); 25] = [
     ("cpu-weight", &["0", "10001", "max"], "expected a number from 1 to 10000"),
     ("pids-max", &["-1", "few"], "expected a number, or max"),
     ("cgroup", &["memory.max", "x=1", "../a.b=1", "cgroup.procs=0", "cgroup.kill=1"], "expected FILE=VALUE, a file of"),
+    ("stdout", &["a\0b"], "expected a file, in at most 4095 bytes"),
+    ("stderr", &["a\0b"], "expected a file, in at most 4095 bytes"),
+    ("log-max-bytes", &["big", "-1", "1.5G", "64KB"], "expected a size such as 512, 64K, 512M, 2G, or max"),
+    ("log-backups", &["-1", "few", "1001", "max"], "expected a whole number from 0 to 1000"),
     ("termination-log", &["a\0b"], "expected a path of at most 4095 bytes, or none"),
     ("log-format", &["xml", "JSON", "text,json"], "expected text or json"),
 ];

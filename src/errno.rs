@@ -10,7 +10,7 @@ use core::fmt;
 pub(crate) struct Errno(i32);
 
 /// What frigate can meet, in its own words, sorted by number.
-const TEXTS: [(i32, &str); 33] = [
+const TEXTS: [(i32, &str); 35] = [
     (1, "operation not permitted"),
     (2, "no such file or directory"),
     (3, "no such process"),
@@ -33,6 +33,7 @@ const TEXTS: [(i32, &str); 33] = [
     (23, "too many open files in the system"),
     (24, "too many open files"),
     (26, "the file is being written to"),
+    (27, "file too large"),
     (28, "no space left on the device"),
     (30, "read-only file system"),
     (32, "broken pipe"),
@@ -44,12 +45,14 @@ const TEXTS: [(i32, &str); 33] = [
     (95, "not supported there"),
     (110, "timed out"),
     (116, "the network file system no longer knows it"),
+    (122, "disk quota exceeded"),
 ];
 
 impl Errno {
     pub(crate) const NOT_PERMITTED: Self = Self(1);
     pub(crate) const NOT_FOUND: Self = Self(2);
     pub(crate) const NO_PROCESS: Self = Self(3);
+    pub(crate) const AGAIN: Self = Self(11);
     pub(crate) const ACCESS: Self = Self(13);
     pub(crate) const BUSY: Self = Self(16);
     pub(crate) const EXISTS: Self = Self(17);

@@ -1,10 +1,12 @@
 //! The loop of the binary: sleeps in one call until a signal or a deadline, tells the supervisor, does what it asks.
 //!
-//! *Invariant:* one thread, no handler, no timer. With nothing to do it sleeps in `rt_sigtimedwait(2)` without a timeout.
+//! *Invariant:* one thread, no handler, no timer. With nothing to do it sleeps in one call, `rt_sigtimedwait(2)` or, where it
+//! captures streams, `poll(2)`, without a timeout.
 
 use std::os::fd::BorrowedFd;
 
 use crate::action::{Action, Actions};
+use crate::capture::Capture;
 use crate::cgroup::Group;
 use crate::config::{Config, TerminationLog, Verbosity};
 use crate::errno::Errno;
@@ -44,6 +46,7 @@ pub(crate) struct EventLoop {
     reporter: Reporter,
     plan: SpawnPlan,
     group: Option<Group>,
+    capture: Capture,
     /// Whether everything is counted that the group used, because it will be said.
     counts_fully: bool,
     termination_log: TerminationLog,
@@ -70,6 +73,7 @@ impl EventLoop {
         reporter: Reporter,
         plan: SpawnPlan,
         group: Option<Group>,
+        capture: Capture,
         name: Vec<u8>,
         place: Place,
     ) -> Self {
@@ -80,6 +84,7 @@ impl EventLoop {
             reporter,
             plan,
             group,
+            capture,
             counts_fully: config.verbosity >= Verbosity::Info,
             termination_log: config.termination_log,
             name,
@@ -123,7 +128,8 @@ impl EventLoop {
         let watched: Vec<BorrowedFd<'_>> = self.others.descriptors().collect();
         let between = self.child.is_none() && self.is_any_left;
         let changing = self.group.as_ref().filter(|_| between).and_then(Group::events);
-        match self.waiter.wait(timeout, &watched, changing) {
+        let (wake, streams) = self.waiter.wait(timeout, &watched, changing, self.capture.watches());
+        match wake {
             Wake::Signal(received) => self.take(received),
             Wake::Readable if between => {
                 if let Some(answer) = self.probe_group() {
@@ -138,6 +144,8 @@ impl EventLoop {
             }
             Wake::Time => {}
         }
+        // After the signal, but with every wait: neither delays the other by more than one turn.
+        self.capture.work(streams, &mut |fact| self.reporter.say(fact));
     }
 
     fn take(&mut self, received: Received) {
@@ -170,7 +178,8 @@ impl EventLoop {
                 let group = self.group.iter().flat_map(Group::descriptors);
                 let former = self.former.iter().filter_map(FormerGroup::descriptor);
                 let waiter = self.waiter.descriptor().into_iter().chain(self.plan.descriptor());
-                descriptors::let_go(&child.chain(group).chain(former).chain(waiter).chain(self.others.descriptors()));
+                let others = self.others.descriptors().chain(self.capture.descriptors());
+                descriptors::let_go(&child.chain(group).chain(former).chain(waiter).chain(others));
             }
             Action::Send { signal, alone, queued } => self.send(signal, alone, queued),
             Action::EndGroup => {
@@ -218,7 +227,8 @@ impl EventLoop {
             group.clear();
         }
         self.is_any_left = false;
-        match spawn::spawn(&mut self.plan, restarts, foreground, self.group.as_ref().map(Group::entered)) {
+        let group = self.group.as_ref().map(Group::entered);
+        match spawn::spawn(&mut self.plan, restarts, foreground, group, self.capture.ends()) {
             Ok(child) => {
                 let pid = child.pid;
                 self.child = Some(child);
@@ -369,6 +379,7 @@ impl EventLoop {
     fn finish(mut self, outcome: Outcome) -> u8 {
         // A child that was left behind has never ended, and so the terminal has not come back by that.
         self.take_terminal();
+        self.capture.drain(&mut |fact| self.reporter.say(fact));
         if let Some((path, errno)) = self.group.take().and_then(Group::remove) {
             let then = "leaving it behind";
             self.reporter.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });

@@ -124,6 +124,12 @@ pub(crate) enum Fact<'a> {
     MessagesDropped {
         count: u64,
     },
+    /// So many bytes of the child's output could not be written to its log file.
+    LogDropped {
+        file: &'a str,
+        count: u64,
+        errno: Errno,
+    },
     /// The state machine was told something that cannot happen there; it did nothing.
     Impossible {
         state: &'static str,
@@ -153,6 +159,7 @@ impl Fact<'_> {
             | Self::CannotSignal { .. }
             | Self::Cannot { .. }
             | Self::MessagesDropped { .. }
+            | Self::LogDropped { .. }
             | Self::Impossible { .. } => Level::Warning,
             Self::Started { .. }
             | Self::Ended { .. }
@@ -189,6 +196,7 @@ impl Fact<'_> {
             Self::CannotSignal { .. } => "cannot-signal",
             Self::Cannot { .. } => "cannot",
             Self::MessagesDropped { .. } => "messages-dropped",
+            Self::LogDropped { .. } => "log-dropped",
             Self::Impossible { .. } => "impossible",
             Self::Finished { .. } => "finished",
         }

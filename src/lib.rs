@@ -5,6 +5,7 @@
 //! on the same core, is yet to come; until then the only public item is what `main` calls.
 
 mod action;
+mod capture;
 mod cgroup;
 mod cli;
 mod command_line;

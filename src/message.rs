@@ -342,6 +342,9 @@ impl Speaker {
             Fact::MessagesDropped { count } => {
                 write!(out, "cannot write to 'standard error': it was full; {count} messages were dropped")
             }
+            Fact::LogDropped { file, count, errno } => {
+                write!(out, "cannot write to '{}': {errno}; dropped {count} bytes", Printable(file, 300))
+            }
             Fact::Impossible { state, event } => {
                 write!(out, "ignored '{event}' in state '{state}', where it cannot happen; please report this")
             }
@@ -441,6 +444,10 @@ impl Speaker {
                 write_signal(outcome.last(), out)
             }
             Fact::MessagesDropped { count } => field("count", count),
+            Fact::LogDropped { count, errno, .. } => {
+                field("count", count)?;
+                write!(out, ",\"errno\":{}", errno.raw())
+            }
             Fact::EndingLeftovers
             | Fact::OthersLeft
             | Fact::GroupAdopted

@@ -194,6 +194,9 @@ fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
         (Fact::MessagesDropped { count: 12 },
          "cannot write to 'standard error': it was full; 12 messages were dropped",
          json!({"count": 12})),
+        (Fact::LogDropped { file: "/logs/out", count: 4096, errno: Errno::new(28) },
+         "cannot write to '/logs/out': no space left on the device; dropped 4096 bytes",
+         json!({"count": 4096, "errno": 28})),
         (Fact::Impossible { state: "ready", event: "ended" },
          "ignored 'ended' in state 'ready', where it cannot happen; please report this",
          json!({})),
@@ -232,10 +235,11 @@ fn kind(fact: &Fact<'_>) -> usize {
         Fact::Finished { .. } => 20,
         Fact::GroupAdopted => 21,
         Fact::Limit { .. } => 22,
+        Fact::LogDropped { .. } => 23,
     }
 }
 
-const KINDS: usize = 23;
+const KINDS: usize = 24;
 
 #[test]
 fn every_kind_of_fact_is_told_here_and_has_a_name_of_its_own() {

@@ -45,6 +45,7 @@ impl Signal {
     pub(crate) const TSTP: Self = known(20);
     pub(crate) const TTIN: Self = known(21);
     pub(crate) const TTOU: Self = known(22);
+    pub(crate) const XFSZ: Self = known(25);
 
     /// The signal of that number, if it is one of 1 to 64.
     pub(crate) fn new(number: i32) -> Option<Self> {

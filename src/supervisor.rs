@@ -217,7 +217,8 @@ impl Supervisor {
             out.push(Action::Sweep);
             return;
         }
-        if sender == Sender::Frigate && matches!(signal, Signal::TSTP | Signal::PIPE) {
+        // Of its own stop, of a reader that went away, of a log file that may not grow (`RLIMIT_FSIZE`).
+        if sender == Sender::Frigate && matches!(signal, Signal::TSTP | Signal::PIPE | Signal::XFSZ) {
             return;
         }
         let Some(signal) = self.rewrite.apply(signal) else {

@@ -151,7 +151,7 @@ fn every_signal_from_every_sender_has_its_role() {
             let queued = sender == QUEUED;
             let expected = match signal {
                 Signal::CHLD => "Sweep".to_owned(),
-                Signal::TSTP | Signal::PIPE if sender == Sender::Frigate => String::new(),
+                Signal::TSTP | Signal::PIPE | Signal::XFSZ if sender == Sender::Frigate => String::new(),
                 Signal::TERM | Signal::INT | Signal::QUIT if queued => {
                     format!("say stop; send {signal} queued; send CONT")
                 }
@@ -192,6 +192,7 @@ fn rewriting_comes_before_the_role_and_only_once() {
         ("--rewrite HUP:USR1 --rewrite HUP:USR2", "HUP", PROCESS, "say forwarded; send USR2"),
         ("--rewrite HUP:0", "USR1", PROCESS, "say forwarded; send USR1"),
         ("--rewrite PIPE:TERM", "PIPE", Sender::Frigate, ""),
+        ("--rewrite XFSZ:TERM", "XFSZ", Sender::Frigate, ""),
         ("--stop-on HUP,RTMIN+3", "RTMIN+3", PROCESS, "say stop; send RTMIN+3; send CONT"),
         ("--stop-on HUP,RTMIN+3", "TERM", PROCESS, "say forwarded; send TERM"),
         ("--stop-on USR1 --rewrite TERM:USR1", "TERM", PROCESS, "say stop; send USR1; send CONT"),

@@ -9,6 +9,7 @@
 //! `signals` and `spawn` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each; `heap` is the
 //! binary's allocator.
 
+pub(crate) mod capture;
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod descriptors;

@@ -16,6 +16,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, sigaction};
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::capture::Watch;
 use super::last_errno;
 use crate::errno::Errno;
 use crate::pid::Pid;
@@ -106,15 +107,17 @@ impl Waiter {
     }
 
     /// Sleeps in one system call until a signal is there, one of `watched` is readable, `changing` has changed (`POLLPRI`,
-    /// which is how a cgroup's files tell), or `timeout` is over; without a timeout for as long as it takes.
+    /// which is how a cgroup's files tell), one of `streams` has something to do, or `timeout` is over; without a timeout for
+    /// as long as it takes. Streams are told of apart, and besides whatever else there is.
     pub(crate) fn wait(
         &mut self,
         timeout: Option<Duration>,
         watched: &[BorrowedFd<'_>],
         changing: Option<BorrowedFd<'_>>,
-    ) -> Wake {
-        if watched.is_empty() && changing.is_none() {
-            return take_signal(timeout);
+        streams: [Option<Watch<'_>>; 2],
+    ) -> (Wake, [bool; 2]) {
+        if watched.is_empty() && changing.is_none() && streams.iter().all(Option::is_none) {
+            return (take_signal(timeout), [false; 2]);
         }
         if self.pending.is_none() {
             self.pending = signal_descriptor();
@@ -122,15 +125,20 @@ impl Waiter {
         let mut fds: Vec<PollFd<'_>> = watched.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
         fds.extend(changing.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::PRI)));
         let others = fds.len();
+        fds.extend(streams.iter().flatten().map(Watch::poll));
         fds.extend(self.pending.as_ref().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)));
         // Without a signalfd, which only a lack of descriptors can cause, signals are looked for ten times a second.
         let blind = self.pending.is_none().then_some(Duration::from_millis(100));
         let timeout = [timeout, blind].into_iter().flatten().min().map(timespec);
-        let _ = poll(&mut fds, timeout.as_ref());
+        let is_told = poll(&mut fds, timeout.as_ref()).is_ok();
         let readable = fds.iter().take(others).any(|fd| !fd.revents().is_empty());
-        match take_signal(Some(Duration::ZERO)) {
-            Wake::Time if readable => Wake::Readable,
-            wake @ (Wake::Signal(_) | Wake::Readable | Wake::Time) => wake,
+        let mut ready = fds.iter().skip(others).map(|fd| !fd.revents().is_empty());
+        let streams = streams.map(|stream| stream.is_some() && ready.next() == Some(true));
+        // What is left tells of signals.
+        let wake = if is_told && ready.next() == Some(false) { Wake::Time } else { take_signal(Some(Duration::ZERO)) };
+        match wake {
+            Wake::Time if readable => (Wake::Readable, streams),
+            wake @ (Wake::Signal(_) | Wake::Readable | Wake::Time) => (wake, streams),
         }
     }
 }

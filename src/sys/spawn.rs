@@ -199,7 +199,8 @@ pub(crate) struct Cgroup<'a> {
     pub(crate) was_killed: bool,
 }
 
-/// Starts the planned child in a process group of its own, and inside `cgroup` where there is one. The former becomes the terminal's foreground group if so asked.
+/// Starts the planned child in a process group of its own, and inside `cgroup` where there is one. The former becomes the
+/// terminal's foreground group if so asked; `streams` become the child's standard output and standard error.
 ///
 /// # Errors
 ///
@@ -209,11 +210,12 @@ pub(crate) fn spawn(
     restarts: u32,
     foreground: bool,
     cgroup: Option<Cgroup<'_>>,
+    streams: [Option<BorrowedFd<'_>>; 2],
 ) -> Result<Spawned, SpawnFailure> {
     let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
     let (failure, report) = pipe.map_err(|error| SpawnFailure { stage: Stage::Pipe, errno: errno(error) })?;
     let forked = fork_into(plan, cgroup)?;
-    let Some((pid, pidfd)) = forked else { become_child(plan, restarts, foreground, &report) };
+    let Some((pid, pidfd)) = forked else { become_child(plan, restarts, foreground, streams, &report) };
     // Both sides make the group: whichever is first, it exists before a signal is sent to it and before the program runs.
     // It fails if the program runs already (EACCES), or if all is over.
     let group = nix::unistd::Pid::from_raw(pid.raw());
@@ -306,7 +308,13 @@ fn clone_into(cgroup: BorrowedFd<'_>, with_pidfd: bool) -> Result<Option<(Pid, O
 }
 
 /// The child's side, up to its program or its end.
-fn become_child(plan: &mut SpawnPlan, restarts: u32, foreground: bool, report: &OwnedFd) -> ! {
+fn become_child(
+    plan: &mut SpawnPlan,
+    restarts: u32,
+    foreground: bool,
+    streams: [Option<BorrowedFd<'_>>; 2],
+    report: &OwnedFd,
+) -> ! {
     // SAFETY: getpid(2) touches no memory.
     let own = unsafe { libc::getpid() };
     // SAFETY: setpgid(2) touches no memory.
@@ -316,6 +324,13 @@ fn become_child(plan: &mut SpawnPlan, restarts: u32, foreground: bool, report: &
         // gone is not the child's fault.
         // SAFETY: tcsetpgrp(3) is one ioctl that reads an integer.
         unsafe { libc::tcsetpgrp(libc::STDIN_FILENO, own) };
+    }
+    for (stream, place) in streams.iter().zip([libc::STDOUT_FILENO, libc::STDERR_FILENO]) {
+        let Some(stream) = stream else { continue };
+        // SAFETY: dup2(2) touches no memory, and what it closes is a standard stream, which nobody here owns.
+        if unsafe { libc::dup2(stream.as_raw_fd(), place) } < 0 {
+            fail(report, Stage::Pipe, last_errno());
+        }
     }
     let environment = plan.environment.complete(restarts, own.unsigned_abs());
     if let Some(entrance) = &plan.entrance {

@@ -1,0 +1,103 @@
+//! A log file: appended to, rotated at its largest size, followed when somebody else renames, removes or empties it.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::errno::Errno;
+use crate::sys::capture::{Moved, Pipe, Target, exists, rename};
+
+/// What was to be done to the file, and why it could not be.
+pub(super) type Trouble = (&'static str, Errno);
+
+pub(super) struct LogFile {
+    path: String,
+    target: Target,
+    /// Where the next byte goes.
+    size: u64,
+    /// It is rotated before a byte goes there.
+    full_at: u64,
+    max_bytes: u64,
+    backups: u32,
+}
+
+impl LogFile {
+    /// Opens it to append to; 0 as its largest size: it has none.
+    pub(super) fn open(path: String, max_bytes: u64, backups: u32) -> Result<Self, Errno> {
+        let max_bytes = if max_bytes == 0 { u64::MAX } else { max_bytes };
+        let (target, size) = Target::open(&path)?;
+        Ok(Self { path, target, size, full_at: max_bytes, max_bytes, backups })
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.target.as_fd()
+    }
+
+    /// Makes sure that it is the file that the path means, and has room; answers whether that took a change. Where it cannot
+    /// be had, the file at hand still takes all bytes: none is lost by that.
+    pub(super) fn ready(&mut self) -> Result<bool, Trouble> {
+        let mut is_changed = false;
+        // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied, as copytruncate does),
+        // whose end is where the next byte belongs.
+        match self.target.size_at(&self.path) {
+            Some(size) => self.size = size,
+            None => {
+                self.reopen().map_err(|errno| ("open", errno))?;
+                is_changed = true;
+            }
+        }
+        if self.size < self.max_bytes {
+            self.full_at = self.max_bytes;
+        }
+        if self.size >= self.full_at && self.target.is_regular {
+            // Should that fail, the next attempt comes after as many bytes again.
+            self.full_at = self.size.saturating_add(self.max_bytes);
+            self.rotate().map_err(|errno| ("rotate", errno))?;
+            is_changed = true;
+        }
+        Ok(is_changed)
+    }
+
+    /// Moves what is in the pipe to its end: at most so many bytes, and none beyond its largest size.
+    pub(super) fn take(&mut self, pipe: &Pipe, most: usize) -> Moved {
+        let room = self.full_at.checked_sub(self.size).filter(|room| *room > 0).unwrap_or(u64::MAX);
+        let room = if self.target.is_regular { usize::try_from(room).unwrap_or(usize::MAX) } else { usize::MAX };
+        let moved = self.target.take(pipe, self.size, most.min(room));
+        self.size += moved.written as u64;
+        moved
+    }
+
+    fn reopen(&mut self) -> Result<(), Errno> {
+        let (target, size) = Target::open(&self.path)?;
+        self.target = target;
+        self.size = size;
+        self.full_at = self.max_bytes;
+        Ok(())
+    }
+
+    fn backup(&self, number: u32) -> String {
+        [&self.path, ".", &number.to_string()].concat()
+    }
+
+    /// Moves each backup one up, as far as they stand without a gap: what is beyond the gap is older anyway, and the last one
+    /// is written over.
+    fn rotate(&mut self) -> Result<(), Errno> {
+        if self.backups == 0 {
+            self.target.empty()?;
+            self.size = 0;
+            self.full_at = self.max_bytes;
+            return Ok(());
+        }
+        let mut gap = 1;
+        while gap < self.backups && exists(&self.backup(gap)) {
+            gap += 1;
+        }
+        for number in (1..gap).rev() {
+            rename(&self.backup(number), &self.backup(number + 1))?;
+        }
+        rename(&self.path, &self.backup(1))?;
+        self.reopen()
+    }
+}

@@ -1,0 +1,187 @@
+//! Pipes that a child's streams are captured by, and the files that their bytes are moved to.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Access, CWD, FileType, Mode, OFlags, Stat, Uid};
+use rustix::io::Errno as RawErrno;
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use rustix::{fs, io};
+
+use super::errno;
+use crate::errno::Errno;
+
+/// The most that one call moves: what the pipe is made to hold, where that may be (`/proc/sys/fs/pipe-max-size`).
+pub(crate) const CHUNK: usize = 1 << 20;
+
+/// What is copied at once where the kernel moves nothing by itself.
+const BUFFER: usize = 16 << 10;
+
+/// What a captured stream waits for.
+#[derive(Clone, Copy)]
+pub(crate) enum Watch<'a> {
+    Readable(BorrowedFd<'a>),
+    Writable(BorrowedFd<'a>),
+}
+
+impl Watch<'_> {
+    pub(super) fn poll(&self) -> PollFd<'_> {
+        match self {
+            Self::Readable(fd) => PollFd::from_borrowed_fd(*fd, PollFlags::IN),
+            Self::Writable(fd) => PollFd::from_borrowed_fd(*fd, PollFlags::OUT),
+        }
+    }
+
+    /// Waits until it is so, but not longer than a second.
+    pub(crate) fn briefly(&self) -> bool {
+        poll(&mut [self.poll()], Some(&rustix::time::Timespec { tv_sec: 1, tv_nsec: 0 })) == Ok(1)
+    }
+}
+
+/// A pipe of which this process holds both ends, so that it outlives every writer.
+pub(crate) struct Pipe {
+    reader: OwnedFd,
+    writer: OwnedFd,
+}
+
+impl Pipe {
+    pub(crate) fn new() -> Result<Self, Errno> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
+        // Of this end's description alone: the child's end is one that blocks, as programs expect of their streams.
+        fs::fcntl_setfl(&reader, OFlags::NONBLOCK).map_err(errno)?;
+        // Refused where the user has too much in pipes already (pipe(7)); 64 KiB will do then.
+        let _ = fcntl_setpipe_size(&writer, CHUNK);
+        Ok(Self { reader, writer })
+    }
+
+    pub(crate) fn reader(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    pub(crate) fn writer(&self) -> BorrowedFd<'_> {
+        self.writer.as_fd()
+    }
+
+    /// `FIONREAD`: how many bytes are in it.
+    pub(crate) fn held(&self) -> usize {
+        io::ioctl_fionread(&self.reader).ok().and_then(|held| usize::try_from(held).ok()).unwrap_or(0)
+    }
+
+    /// Gives it to the user, so that `/dev/stdout` can be opened by name; where that may not be, it stays as it is.
+    pub(crate) fn give(&self, uid: u32) {
+        let _ = fs::fchown(&self.writer, Some(Uid::from_raw(uid)), None);
+    }
+
+    /// Reads bytes away, as long as there are any and at most so many; answers how many.
+    pub(crate) fn discard(&self, most: usize) -> usize {
+        let mut buffer = [0; BUFFER];
+        let mut gone = 0;
+        while let Some(space) = buffer.get_mut(..BUFFER.min(most - gone))
+            && let Ok(length @ 1..) = io::read(&self.reader, space)
+        {
+            gone += length;
+        }
+        gone
+    }
+}
+
+/// What became of the bytes of one move.
+pub(crate) struct Moved {
+    pub(crate) written: usize,
+    /// Had left the pipe when the write failed.
+    pub(crate) lost: usize,
+    /// `Errno::AGAIN`: the pipe is empty, or the target takes no more for now.
+    pub(crate) failure: Option<Errno>,
+}
+
+/// A file, or what stands in its place: a FIFO, a terminal, `/dev/null`.
+pub(crate) struct Target {
+    fd: OwnedFd,
+    device: u64,
+    inode: u64,
+    /// It has an offset, and can be rotated.
+    pub(crate) is_regular: bool,
+}
+
+impl AsFd for Target {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn size(stat: &Stat) -> u64 {
+    stat.st_size.unsigned_abs()
+}
+
+impl Target {
+    /// Opens what is there, or makes a file; answers with its size too. Never waits for the reader of a FIFO, never makes a
+    /// terminal the controlling one. Without `O_APPEND`, which `splice(2)` refuses.
+    pub(crate) fn open(path: &str) -> Result<(Self, u64), Errno> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let fd = fs::openat(CWD, path, flags, Mode::from_raw_mode(0o644)).map_err(errno)?;
+        let stat = fs::fstat(&fd).map_err(errno)?;
+        let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        Ok((Self { fd, device: stat.st_dev, inode: stat.st_ino, is_regular }, size(&stat)))
+    }
+
+    /// The file's size, if the path still leads to it.
+    pub(crate) fn size_at(&self, path: &str) -> Option<u64> {
+        let stat = fs::stat(path).ok()?;
+        (stat.st_dev == self.device && stat.st_ino == self.inode).then(|| size(&stat))
+    }
+
+    /// Throws away what is in it.
+    pub(crate) fn empty(&self) -> Result<(), Errno> {
+        fs::ftruncate(&self.fd, 0).map_err(errno)
+    }
+
+    /// `splice(2)`: moves what is in the pipe, at most so many bytes, to this offset of the file. Not every file takes that.
+    pub(crate) fn take(&self, pipe: &Pipe, offset: u64, most: usize) -> Moved {
+        let mut at = offset;
+        let at = self.is_regular.then_some(&mut at);
+        match splice(&pipe.reader, None, &self.fd, at, most, SpliceFlags::NONBLOCK) {
+            Ok(written) => Moved { written, lost: 0, failure: None },
+            Err(RawErrno::INVAL) => self.copy(pipe, offset, most),
+            Err(failure) => Moved { written: 0, lost: 0, failure: Some(errno(failure)) },
+        }
+    }
+
+    fn copy(&self, pipe: &Pipe, offset: u64, most: usize) -> Moved {
+        let mut buffer = [0; BUFFER];
+        let mut written = 0;
+        let mut failure = None;
+        let length = buffer.get_mut(..BUFFER.min(most)).map_or(Ok(0), |space| io::read(&pipe.reader, space));
+        let length = length.unwrap_or_else(|error| {
+            failure = Some(errno(error));
+            0
+        });
+        while let Some(rest @ [_, ..]) = buffer.get(written..length) {
+            let result = if self.is_regular {
+                io::pwrite(&self.fd, rest, offset + written as u64)
+            } else {
+                io::write(&self.fd, rest)
+            };
+            match result {
+                Ok(length) => written += length,
+                Err(error) => {
+                    failure = Some(errno(error));
+                    break;
+                }
+            }
+        }
+        Moved { written, lost: length - written, failure }
+    }
+}
+
+pub(crate) fn exists(path: &str) -> bool {
+    fs::accessat(CWD, path, Access::EXISTS, fs::AtFlags::empty()).is_ok()
+}
+
+pub(crate) fn rename(from: &str, to: &str) -> Result<(), Errno> {
+    fs::renameat(CWD, from, CWD, to).map_err(errno)
+}
+
+/// frigate's own, for a child's standard error that goes the same way.
+pub(crate) fn standard_output() -> BorrowedFd<'static> {
+    rustix::stdio::stdout()
+}

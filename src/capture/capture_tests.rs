@@ -253,7 +253,7 @@ fn what_a_full_disk_does_not_take_is_dropped_counted_and_said_once() {
         std::os::unix::fs::symlink("/dev/full", directory.join("log")).unwrap();
     });
     for _ in 0..50 {
-        bench.feed(&[b'x'; 20_000]);
+        bench.feed(&vec![b'x'; 20_000]);
     }
     assert!(bench.said.is_empty(), "{:?}", bench.said);
     // It works again.
@@ -320,17 +320,17 @@ fn a_stream_waits_for_its_reader_alone_while_that_is_full() {
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
     let mut reader = OpenOptions::new().read(true).write(true).custom_flags(0).open(&path).unwrap();
     let mut capture = open(path.to_str().unwrap(), 0, 0).ok().unwrap();
-    writer(&capture, 0).write_all(&[b'x'; 200_000]).unwrap();
+    writer(&capture, 0).write_all(&vec![b'x'; 200_000]).unwrap();
     for _ in 0..100 {
         capture.work([true, false], &mut |_| ());
     }
     assert!(matches!(capture.watches(), [Some(Watch::Writable(_)), None]));
-    let mut buffer = [0; 200_000];
-    reader.read(&mut buffer).unwrap();
-    assert!(capture.watches()[0].as_ref().unwrap().briefly(), "it takes more");
+    let mut buffer = vec![0; 65536];
+    reader.read_exact(&mut buffer).unwrap();
+    assert!(capture.watches()[0].unwrap().briefly(), "it takes more");
     for _ in 0..100 {
         capture.work([true, false], &mut |_| ());
-        reader.read(&mut buffer[..1]).unwrap();
+        reader.read_exact(&mut buffer[..1]).unwrap();
     }
 }
 

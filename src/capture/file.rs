@@ -41,12 +41,11 @@ impl LogFile {
         let mut is_changed = false;
         // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied, as copytruncate does),
         // whose end is where the next byte belongs.
-        match self.target.size_at(&self.path) {
-            Some(size) => self.size = size,
-            None => {
-                self.reopen().map_err(|errno| ("open", errno))?;
-                is_changed = true;
-            }
+        if let Some(size) = self.target.size_at(&self.path) {
+            self.size = size;
+        } else {
+            self.reopen().map_err(|errno| ("open", errno))?;
+            is_changed = true;
         }
         if self.size < self.max_bytes {
             self.full_at = self.max_bytes;

@@ -33,7 +33,7 @@ impl Watch<'_> {
     }
 
     /// Waits until it is so, but not longer than a second.
-    pub(crate) fn briefly(&self) -> bool {
+    pub(crate) fn briefly(self) -> bool {
         poll(&mut [self.poll()], Some(&rustix::time::Timespec { tv_sec: 1, tv_nsec: 0 })) == Ok(1)
     }
 }

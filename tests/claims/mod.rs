@@ -1,5 +1,6 @@
 //! The claims by topic, each scenario named after the sentence that it checks.
 
+mod capture;
 mod cgroup;
 mod cli;
 mod descriptors;
@@ -21,6 +22,7 @@ use libtest_mimic::Trial;
 
 /// Lists every scenario.
 pub fn register(out: &mut Vec<Trial>) {
+    capture::trials(out);
     cli::trials(out);
     descriptors::trials(out);
     docker::trials(out);

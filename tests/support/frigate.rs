@@ -199,6 +199,14 @@ impl Frigate {
         self.plan(format!("bind={from}:{to}"))
     }
 
+    /// Makes the directory `disk` in the trial's own directory a file system of this size, which only frigate and its
+    /// descendants see.
+    pub fn disk(self, size: u64) -> Self {
+        let at = self.path("disk");
+        fs::create_dir(&at).expect("the directory is ours");
+        self.plan(format!("disk={size}:{at}"))
+    }
+
     /// Starts it with every mount read-only.
     pub fn read_only(self) -> Self {
         self.plan("read-only")

@@ -64,6 +64,8 @@ struct Plan {
     max_files: Option<u64>,
     directory: Option<PathBuf>,
     binds: Vec<(PathBuf, PathBuf)>,
+    /// Where a file system of its own is to be, and how large.
+    disk: Option<(String, PathBuf)>,
     read_only: bool,
     cgroup: Option<PathBuf>,
     view: View,
@@ -95,6 +97,7 @@ impl Plan {
             max_files: None,
             directory: None,
             binds: Vec::new(),
+            disk: None,
             read_only: false,
             cgroup: None,
             view: View::Host,
@@ -142,6 +145,10 @@ impl Plan {
             b"bind" => {
                 let (from, to) = text().split_once(':').expect("FROM:TO");
                 self.binds.push((from.into(), to.into()));
+            }
+            b"disk" => {
+                let (size, at) = text().split_once(':').expect("SIZE:DIRECTORY");
+                self.disk = Some((size.into(), at.into()));
             }
             b"read-only" => self.read_only = true,
             b"cgroup" => self.cgroup = Some(path()),
@@ -496,7 +503,7 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
         setrlimit(Resource::RLIMIT_NOFILE, limit, limit).map_err(step("setrlimit"))?;
     }
     // Other places than the first have no mount namespace of their own, or share it with their keeper.
-    let mounts = plan.read_only || !plan.binds.is_empty() || plan.view != View::Host;
+    let mounts = plan.read_only || plan.disk.is_some() || !plan.binds.is_empty() || plan.view != View::Host;
     if plan.place != Place::First && mounts {
         unshare(CloneFlags::CLONE_NEWNS).map_err(step("unshare"))?;
         let none = None::<&str>;
@@ -507,6 +514,10 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
         mount(Some(from), to, none, MsFlags::MS_BIND | MsFlags::MS_REC, none).map_err(step("bind"))?;
     }
     show_cgroups(plan.view).map_err(step("the view of cgroups"))?;
+    if let Some((size, at)) = &plan.disk {
+        let options = format!("size={size}");
+        mount(Some("disk"), at, Some("tmpfs"), MsFlags::empty(), Some(options.as_str())).map_err(step("tmpfs"))?;
+    }
     if plan.read_only {
         sys::make_mounts_read_only()?;
     }

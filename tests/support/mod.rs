@@ -15,6 +15,7 @@ pub mod cgroup;
 pub mod frigate;
 pub mod launcher;
 pub mod names;
+pub mod noise;
 pub mod procfs;
 pub mod puppet;
 pub mod scenario;

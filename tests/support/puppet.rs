@@ -8,6 +8,7 @@
 //! say TEXT            prints a line ($pid, $ppid, $attempt and $clock are replaced)
 //! error TEXT          the same on standard error
 //! to FILE             prints to this file from now on
+//! pour FROM TO        writes that stretch of the noise to standard output
 //! report              prints each signal as it comes, for ever: got TERM code 0 from 1 value 0
 //! wait SIGNAL         the same until this one has come
 //! exit CODE           die SIGNAL          stop (itself, by SIGSTOP)
@@ -123,6 +124,13 @@ impl Puppet {
                 let _closed = write_line(&mut io::stderr(), &self.filled_in(rest));
             }
             "to" => self.output = Some(OpenOptions::new().create(true).append(true).open(rest).expect(rest)),
+            "pour" => {
+                let (from, to) = rest.split_once(' ').expect("FROM TO");
+                let range = from.parse().expect("a number")..to.parse().expect("a number");
+                // Not through the library's buffer, which would cut the pieces at its own lengths.
+                let out = io::stdout().as_fd().try_clone_to_owned().expect("standard output is open");
+                super::noise::pour(range, &mut File::from(out)).expect("somebody takes it");
+            }
             "report" => self.take_signals(None),
             "wait" => self.take_signals(Some(number(rest))),
             "exit" => sys::exit_now(rest.parse().expect("a code")),

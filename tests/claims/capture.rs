@@ -1,0 +1,511 @@
+//! Chapter 11: log capture.
+
+use std::fs::{self, OpenOptions};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+
+use crate::support::capability::{ROOT, STRACE};
+use crate::support::frigate::binary;
+use crate::support::noise::noise;
+use crate::support::{Ended, Frigate, Mode, Running, eventually, note, procfs, scenario, wait_state};
+
+/// Lists the scenarios.
+pub fn trials(out: &mut Vec<Trial>) {
+    streams(out);
+    bytes(out);
+    rotation_by_others(out);
+    full_disk(out);
+    the_end(out);
+    signals(out);
+    refusals(out);
+    costs(out);
+}
+
+/// A frigate whose standard output goes to the file `log`.
+fn logging(mode: Mode) -> Frigate {
+    let frigate = Frigate::new(mode);
+    let option = format!("--stdout={}", frigate.path("log"));
+    frigate.option(option)
+}
+
+/// A directory for log files that outlives the frigate that writes them.
+struct Logs(tempfile::TempDir);
+
+impl Logs {
+    fn new() -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
+        Self(directory)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().expect("temporary directories have plain names").to_owned()
+    }
+
+    fn frigate(&self, mode: Mode) -> Frigate {
+        Frigate::new(mode).option(format!("--stdout={}", self.path("log")))
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn text(&self, name: &str) -> String {
+        String::from_utf8_lossy(&self.bytes(name)).into_owned()
+    }
+
+    /// All that was ever written, the oldest file first.
+    fn all(&self, backups: u32) -> Vec<u8> {
+        let mut all = Vec::new();
+        for number in (1..=backups).rev() {
+            all.extend(fs::read(self.path(&format!("log.{number}"))).unwrap_or_default());
+        }
+        all.extend(self.bytes("log"));
+        all
+    }
+}
+
+/// The text of a file as soon as it contains this.
+#[track_caller]
+fn wait_text(path: impl AsRef<std::path::Path>, text: &str) -> String {
+    let path = path.as_ref();
+    eventually(&format!("{text:?} in {}", path.display()), || {
+        fs::read_to_string(path).ok().filter(|content| content.contains(text))
+    })
+}
+
+#[track_caller]
+fn expect_noise(got: &[u8], to: u64) {
+    let expected = noise(0..to);
+    let differs = got.iter().zip(&expected).position(|(got, expected)| got != expected);
+    assert!(differs.is_none() && got.len() == expected.len(), "{} bytes of {to}, wrong from {differs:?} on", got.len());
+}
+
+fn streams(out: &mut Vec<Trial>) {
+    scenario("capture::each_stream_goes_to_its_file").run(out, |mode| {
+        let logs = Logs::new();
+        let frigate = logs.frigate(mode).option("--stderr").option(logs.path("err"));
+        let ended = frigate.puppet("say one; error two; say three; exit 4").run();
+        ended.expect_code(4).expect_silence();
+        assert_eq!(
+            (ended.out.as_str(), logs.text("log"), logs.text("err")),
+            ("", "one\nthree\n".into(), "two\n".into())
+        );
+    });
+
+    scenario("capture::one_stream_alone_leaves_the_other_as_it_is").run(out, |mode| {
+        let logs = Logs::new();
+        let ended = logs.frigate(mode).puppet("say one; error two; exit 0").run();
+        assert_eq!((logs.text("log").as_str(), ended.err.as_str()), ("one\n", "two\n"));
+        let ended =
+            Frigate::new(mode).option(format!("--stderr={}", logs.path("err"))).puppet("say one; error two").run();
+        assert_eq!((logs.text("err").as_str(), ended.out.as_str()), ("two\n", "one\n"));
+    });
+
+    scenario("capture::redirected_streams_keep_their_order_in_one_file").run(out, |mode| {
+        let script = "say one; error two; say three; error four; exit 0";
+        let both = |logs: &Logs| format!("--stderr={}", logs.path("log"));
+        for option in [|_: &Logs| "--redirect-stderr".to_owned(), both] {
+            let logs = Logs::new();
+            let option = option(&logs);
+            let ended = logs.frigate(mode).option(&option).puppet(script).run();
+            ended.expect_code(0).expect_silence();
+            assert_eq!(logs.text("log"), "one\ntwo\nthree\nfour\n", "{option}");
+        }
+    });
+
+    scenario("capture::standard_error_follows_standard_output_where_that_is_no_file").run(out, |mode| {
+        let ended = Frigate::new(mode).options("--redirect-stderr").puppet("say one; error two; say three").run();
+        ended.expect_silence();
+        assert_eq!(ended.out, "one\ntwo\nthree\n");
+    });
+
+    scenario("capture::frigates_own_messages_stay_on_standard_error").run(out, |mode| {
+        let logs = Logs::new();
+        let frigate = logs.frigate(mode).options("-v --redirect-stderr");
+        let ended = frigate.puppet("error mine; exit 3").run();
+        assert!(ended.err.contains("started") && ended.err.contains("exited with code 3"), "{ended:#?}");
+        assert_eq!(logs.text("log"), "mine\n");
+    });
+
+    scenario("capture::a_variable_is_an_option_here_too").run(out, |mode| {
+        let logs = Logs::new();
+        let frigate = Frigate::new(mode).env("FRIGATE_STDOUT", logs.path("log")).env("FRIGATE_REDIRECT_STDERR", "yes");
+        frigate.puppet("say one; error two").run().expect_silence();
+        assert_eq!(logs.text("log"), "one\ntwo\n");
+    });
+
+    scenario("capture::standard_output_can_be_opened_by_name").run(out, |mode| {
+        let logs = Logs::new();
+        logs.frigate(mode).puppet("say one; to /dev/stdout; say two; exit 0").run().expect_code(0);
+        assert_eq!(logs.text("log"), "one\ntwo\n");
+    });
+
+    scenario("capture::the_user_can_open_standard_output_by_name").needs(&[&ROOT]).run(out, |mode| {
+        let logs = Logs::new();
+        let frigate = logs.frigate(mode).option(format!("--stderr={}", logs.path("err"))).options("--user=4711:3333");
+        let ended = frigate.puppet("to /dev/stdout; say out; to /dev/stderr; say err; exit 0").run();
+        ended.expect_code(0);
+        assert_eq!((logs.text("log").as_str(), logs.text("err").as_str()), ("out\n", "err\n"));
+    });
+
+    scenario("capture::the_child_gets_its_two_streams_and_no_other_descriptor").run(out, |mode| {
+        let logs = Logs::new();
+        let frigate = logs.frigate(mode).option(format!("--stderr={}", logs.path("err")));
+        frigate.puppet(format!("listed {}; exit 0", logs.path("list"))).run().expect_code(0);
+        let list = logs.text("list");
+        let lines: Vec<_> = list.lines().collect();
+        assert_eq!(lines.len(), 4, "{list}");
+        assert!(lines[1].starts_with("descriptor 1 pipe:") && lines[2].starts_with("descriptor 2 pipe:"), "{list}");
+        assert_ne!(lines[1][13..], lines[2][13..], "{list}");
+    });
+}
+
+fn bytes(out: &mut Vec<Trial>) {
+    scenario("capture::no_byte_is_lost_or_moved_over_many_rotations").run(out, |mode| {
+        const LENGTH: u64 = 5_000_011;
+        let logs = Logs::new();
+        let frigate = logs.frigate(mode).options("--log-max-bytes=65537 --log-backups=100");
+        frigate.puppet(format!("pour 0 {LENGTH}; exit 0")).run().expect_code(0).expect_silence();
+        for number in 1..=76 {
+            assert_eq!(logs.bytes(&format!("log.{number}")).len(), 65537, "log.{number}");
+        }
+        expect_noise(&logs.all(100), LENGTH);
+    });
+
+    scenario("capture::only_the_newest_backups_are_kept").run(out, |mode| {
+        let logs = Logs::new();
+        let frigate = logs.frigate(mode).options("--log-max-bytes=64K --log-backups=2");
+        frigate.puppet("pour 0 1000000; exit 0").run().expect_code(0).expect_silence();
+        let mut names: Vec<_> =
+            fs::read_dir(&logs.0).expect("it is ours").map(|entry| entry.expect("an entry").file_name()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["log", "log.1", "log.2"]);
+        let all = logs.all(2);
+        assert!(noise(0..1_000_000).ends_with(&all) && all.len() > 128 << 10, "{} bytes", all.len());
+    });
+
+    scenario("capture::without_backups_a_full_file_starts_empty_again").run(out, |mode| {
+        let logs = Logs::new();
+        logs.frigate(mode).options("--log-max-bytes=64K").puppet("pour 0 1000000; exit 0").run().expect_silence();
+        let kept = logs.bytes("log");
+        assert!(noise(0..1_000_000).ends_with(&kept) && kept.len() == 1_000_000 % 65536, "{} bytes", kept.len());
+        assert!(fs::metadata(logs.path("log.1")).is_err());
+    });
+
+    scenario("capture::no_byte_is_lost_on_restart").run(out, |mode| {
+        let logs = Logs::new();
+        let frigate = logs.frigate(mode).options("-q --restart=unexpected --backoff=10ms --log-max-bytes=300K --log-backups=9");
+        let script = format!(
+            "attempt {}; on 1 {{pour 0 700001; die KILL}}; on 2 {{pour 700001 1500000; exit 3}}; pour 1500000 2000003; exit 0",
+            logs.path("starts")
+        );
+        frigate.puppet(script).run().expect_code(0);
+        expect_noise(&logs.all(9), 2_000_003);
+    });
+
+    scenario("capture::a_file_that_exists_is_appended_to").run(out, |mode| {
+        let logs = Logs::new();
+        fs::write(logs.path("log"), "before\n").expect("the directory is ours");
+        logs.frigate(mode).puppet("say after").run().expect_silence();
+        assert_eq!(logs.text("log"), "before\nafter\n");
+    });
+
+    scenario("capture::a_relative_path_means_the_directory_frigate_was_started_in").run(out, |mode| {
+        for options in ["", "--restart=unexpected"] {
+            let logs = Logs::new();
+            let frigate = Frigate::new(mode).options(options).options("--stdout log --log-max-bytes 4 --log-backups 1");
+            let ended = frigate.current_directory(logs.path("")).puppet("say one; say two; exit 0").run();
+            ended.expect_code(0).expect_silence();
+            assert_eq!((logs.text("log.1").as_str(), logs.text("log").as_str()), ("one\n", "two\n"));
+        }
+    });
+
+    scenario("capture::a_fifo_that_is_read_slowly_loses_nothing").run(out, |mode| {
+        let logs = Logs::new();
+        let made = std::process::Command::new("mkfifo").arg(logs.path("log")).status().expect("mkfifo");
+        assert!(made.success());
+        // Read and written, so that opening it waits for nobody.
+        let reader = OpenOptions::new().read(true).write(true).open(logs.path("log")).expect("it is ours");
+        let frigate = logs.frigate(mode).puppet("pour 0 3000000; error poured; wait TERM; exit 0").spawn();
+        let mut got = vec![0; 3_000_000];
+        std::io::Read::read_exact(&mut &reader, &mut got).expect("it is written");
+        expect_noise(&got, 3_000_000);
+        frigate.wait_message("poured");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(0);
+    });
+}
+
+/// A child that says a line for each USR1.
+fn talking(mode: Mode) -> Running {
+    let frigate = logging(mode).puppet("error ready; report").spawn();
+    frigate.wait_message("ready");
+    frigate
+}
+
+#[track_caller]
+fn talk(frigate: &Running) {
+    frigate.kill(libc::SIGUSR1);
+    wait_text(frigate.path("log"), "got USR1");
+}
+
+fn rotation_by_others(out: &mut Vec<Trial>) {
+    scenario("capture::a_file_that_was_renamed_is_left_and_another_begun").run(out, |mode| {
+        let frigate = talking(mode);
+        for name in ["log.a", "log.b"] {
+            talk(&frigate);
+            fs::rename(frigate.path("log"), frigate.path(name)).expect("the directory is ours");
+        }
+        talk(&frigate);
+        for name in ["log.a", "log.b", "log"] {
+            assert_eq!(wait_text(frigate.path(name), "got").lines().count(), 1, "{name}");
+        }
+    });
+
+    scenario("capture::a_file_that_was_removed_is_made_again").run(out, |mode| {
+        let frigate = talking(mode);
+        talk(&frigate);
+        fs::remove_file(frigate.path("log")).expect("the directory is ours");
+        talk(&frigate);
+        assert_eq!(wait_text(frigate.path("log"), "got").lines().count(), 1);
+    });
+
+    scenario("capture::a_file_that_was_emptied_goes_on_at_its_beginning").run(out, |mode| {
+        let frigate = talking(mode);
+        talk(&frigate);
+        fs::copy(frigate.path("log"), frigate.path("log.copy")).expect("the directory is ours");
+        OpenOptions::new().write(true).truncate(true).open(frigate.path("log")).expect("it is there");
+        talk(&frigate);
+        let log = wait_text(frigate.path("log"), "got");
+        assert!(log.starts_with("got USR1") && log.lines().count() == 1, "{log:?}");
+    });
+
+    scenario("capture::hup_reaches_the_child_and_reopens_nothing").run(out, |mode| {
+        let frigate = talking(mode);
+        let before: Vec<_> = procfs::descriptors(frigate.pid);
+        frigate.kill(libc::SIGHUP);
+        wait_text(frigate.path("log"), "got HUP");
+        assert_eq!(procfs::descriptors(frigate.pid), before);
+    });
+}
+
+/// How many bytes were said to be dropped, in the only message there is.
+#[track_caller]
+fn dropped(ended: &Ended, reason: &str) -> u64 {
+    let messages: Vec<_> = ended.err.lines().filter(|line| line.starts_with("frigate: ")).collect();
+    let [message] = messages.as_slice() else { panic!("{ended:#?}") };
+    let count = message.strip_suffix(" bytes").and_then(|rest| rest.rsplit_once(&format!(": {reason}; dropped ")));
+    let (head, count) = count.unwrap_or_else(|| panic!("{ended:#?}"));
+    assert!(head.starts_with("frigate: cannot write to '"), "{ended:#?}");
+    count.parse().expect("a number")
+}
+
+fn full_disk(out: &mut Vec<Trial>) {
+    scenario("capture::a_full_disk_does_not_block_the_child_and_is_said_once").needs(&[&ROOT]).run(out, |mode| {
+        const LENGTH: u64 = 8_000_000;
+        let frigate = Frigate::new(mode).disk(1 << 20);
+        let (log, go) = (frigate.path("disk/log"), frigate.path("go"));
+        let frigate = frigate.option("--stdout").option(&log);
+        let frigate = frigate.puppet(format!("pour 0 {LENGTH}; error poured; await {go}; exit 6")).spawn();
+        frigate.wait_message("poured");
+        let kept = fs::read(format!("/proc/{}/root{log}", frigate.pid)).expect("frigate sees its disk");
+        expect_noise(&kept, 1 << 20);
+        fs::write(frigate.path("go"), "").expect("the directory is ours");
+        let ended = frigate.wait();
+        ended.expect_code(6);
+        assert_eq!(dropped(&ended, "no space left on the device"), LENGTH - (1 << 20));
+    });
+
+    scenario("capture::a_disk_that_has_room_again_is_written_to_again").needs(&[&ROOT]).run(out, |mode| {
+        let frigate = Frigate::new(mode).disk(1 << 20);
+        let log = frigate.path("disk/log");
+        let ballast = frigate.path("disk/ballast");
+        let frigate = frigate.option("--stdout").option(&log);
+        let script = format!(
+            "head -c 500000 /dev/zero >{ballast}; head -c 3000000 /dev/zero; rm {ballast}; echo after; \
+             until grep -q after {log}; do sleep 0.01; done; stat -c 'size %s' {log} >&2"
+        );
+        let ended = frigate.command(["sh", "-c", &script]).run();
+        ended.expect_code(0);
+        let size = ended.err.lines().find_map(|line| line.strip_prefix("size ")?.parse::<u64>().ok());
+        assert_eq!(dropped(&ended, "no space left on the device") + size.expect("its size"), 3_000_006, "{ended:#?}");
+    });
+
+    scenario("capture::a_limit_on_file_size_ends_neither_frigate_nor_the_child").run(out, |mode| {
+        let limited = ["/bin/sh", "-c", "ulimit -f 8; exec \"$@\"", "sh"].map(Into::into);
+        let frigate = Frigate::of_program(mode, limited.into_iter().chain(binary()));
+        let option = format!("--stdout={}", frigate.path("log"));
+        let script = "trap 'exit 7' TERM; head -c 100000 /dev/zero; echo ready >&2; while :; do sleep 0.02; done";
+        let frigate = frigate.option(option).command(["sh", "-c", script]).spawn();
+        frigate.wait_message("ready");
+        let size = eventually("a file", || {
+            fs::metadata(frigate.path("log")).ok().map(|log| log.len()).filter(|size| *size > 0)
+        });
+        frigate.kill(libc::SIGTERM);
+        let ended = frigate.wait();
+        ended.expect_code(7);
+        assert_eq!(dropped(&ended, "file too large") + size, 100_000);
+    });
+}
+
+fn the_end(out: &mut Vec<Trial>) {
+    scenario("capture::one_who_holds_the_pipe_for_ever_does_not_hang_the_end").run(out, |mode| {
+        let frigate = logging(mode);
+        let go = frigate.path("go");
+        let frigate = frigate.puppet(format!("pour 0 100001; error poured; await {go}; exit 5")).spawn();
+        frigate.wait_message("poured");
+        let child = frigate.only_child();
+        // Somebody of no concern to frigate, as a process that entered the container from outside would be.
+        let held = OpenOptions::new().write(true).open(format!("/proc/{child}/fd/1"));
+        let held = held.expect("it may be opened by name");
+        let log = fs::File::open(frigate.path("log")).expect("it is there");
+        fs::write(frigate.path("go"), "").expect("the directory is ours");
+        frigate.wait().expect_code(5).expect_nothing_left();
+        drop(held);
+        let mut got = Vec::new();
+        std::io::Read::read_to_end(&mut &log, &mut got).expect("it is read");
+        expect_noise(&got, 100_001);
+    });
+
+    scenario("capture::a_grandchild_that_floods_to_the_last_is_captured_and_ended").run(out, |mode| {
+        let logs = Logs::new();
+        let frigate = logs.frigate(mode).options("--grace=300ms --log-max-bytes=1M --log-backups=1");
+        let file = logs.path("there");
+        let script = format!("orphan {{session; touch {file}; pour 0 999999999999}}; await {file}; exit 5");
+        let ended = frigate.puppet(script).run();
+        ended.expect_code(5).expect_nothing_left();
+        assert!(ended.err.contains("sent KILL") && !ended.err.contains("dropped"), "{ended:#?}");
+    });
+
+    scenario("capture::what_is_written_in_the_grace_period_is_captured").run(out, |mode| {
+        let logs = Logs::new();
+        let frigate = logs.frigate(mode).puppet("error ready; wait TERM; pour 0 2000000; exit 9").spawn();
+        frigate.wait_message("ready");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(9);
+        let log = logs.bytes("log");
+        let line = log.iter().position(|byte| *byte == b'\n').expect("a line");
+        expect_noise(&log[line + 1..], 2_000_000);
+    });
+}
+
+fn signals(out: &mut Vec<Trial>) {
+    scenario("capture::signals_are_forwarded_while_the_child_floods").alone().run(out, |mode| {
+        let frigate = logging(mode).options("--log-max-bytes=16M --log-backups=1");
+        let script = "fork {pour 0 999999999999}; to /dev/stderr; say ready; report";
+        let frigate = frigate.puppet(script).spawn();
+        frigate.wait_message("ready");
+        eventually("a flood", || frigate.path("log.1").exists().then_some(()));
+        let mut slowest = Duration::ZERO;
+        for _ in 0..30 {
+            let sent = Instant::now();
+            frigate.kill(libc::SIGHUP);
+            frigate.wait_message("got HUP");
+            slowest = slowest.max(sent.elapsed());
+        }
+        note(format!("the slowest of 30 signals through a flood of log bytes took {slowest:?}"));
+    });
+
+    scenario("capture::term_ends_a_flooding_child").run(out, |mode| {
+        let logs = Logs::new();
+        let frigate = logs.frigate(mode).options("--log-max-bytes=1M --log-backups=1").command(["yes"]).spawn();
+        eventually("a flood", || fs::metadata(logs.path("log.1")).ok());
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(128 + libc::SIGTERM).expect_nothing_left().expect_silence();
+    });
+}
+
+fn refusals(out: &mut Vec<Trial>) {
+    scenario("capture::a_file_that_cannot_be_opened_is_a_refusal").run(out, |mode| {
+        for (option, path, reason) in [
+            ("--stdout", "/nowhere/log", "no such file or directory"),
+            ("--stderr", "/nowhere/log", "no such file or directory"),
+            ("--stdout", "/", "is a directory"),
+            ("--stderr", "/dev/null/log", "not a directory"),
+        ] {
+            let frigate = Frigate::new(mode);
+            let there = frigate.path("there");
+            let option = format!("{option}={path}");
+            let ended = frigate.option(&option).puppet(format!("say started; touch {there}")).run();
+            ended.expect_code(125);
+            assert_eq!((ended.out.as_str(), ended.err), ("", format!("frigate: cannot open '{option}': {reason}\n")));
+        }
+        let ended = Frigate::new(mode).env("FRIGATE_STDERR", "/nowhere/log").puppet("say started").run();
+        ended.expect_code(125);
+        assert_eq!(ended.err, "frigate: cannot open 'FRIGATE_STDERR=/nowhere/log': no such file or directory\n");
+    });
+}
+
+/// The calls of frigate alone that strace saw, by name.
+fn calls(frigate: Frigate) -> Vec<String> {
+    let frigate = frigate.strace(["trace=all"]).tracing_frigate_alone().puppet("say one; error two; exit 0").spawn();
+    // Its directory goes with it; the log is a file that stays open.
+    let mut log = eventually("a log", || fs::File::open(frigate.path("strace")).ok());
+    frigate.wait().expect_code(0);
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut log, &mut text).expect("text");
+    let exec = text.find("execve(").expect("its exec");
+    text[exec..].lines().skip(1).filter_map(|line| Some(line.split_once('(')?.0.to_owned())).collect()
+}
+
+fn costs(out: &mut Vec<Trial>) {
+    scenario("capture::with_nothing_to_do_a_frigate_that_captures_is_never_woken").alone().run(out, |mode| {
+        let frigate = talking(mode);
+        talk(&frigate);
+        wait_state(frigate.pid, 'S');
+        let before = procfs::context_switches(frigate.pid);
+        // Nothing tells that nothing happens but time.
+        std::thread::sleep(Duration::from_millis(2500));
+        assert_eq!(procfs::context_switches(frigate.pid) - before, 0, "woken while idle");
+    });
+
+    scenario("capture::without_it_no_call_is_made_for_it").once().needs(&[&STRACE]).run(out, |_| {
+        let without = calls(Frigate::new(Mode::Subreaper));
+        for (name, most) in [("pipe2", 1), ("splice", 0), ("ppoll", 1), ("poll", 1), ("signalfd4", 0)] {
+            let count = without.iter().filter(|call| *call == name).count();
+            assert!(count <= most, "{count} times {name}: {without:?}");
+        }
+        let with = calls(logging(Mode::Subreaper));
+        note(format!(
+            "system calls of frigate for a command of one line: {}, with --stdout {}",
+            without.len(),
+            with.len()
+        ));
+    });
+
+    scenario("capture::bytes_move_about_as_fast_as_by_cat").only(Mode::Subreaper).needs(&[&ROOT]).alone().run(
+        out,
+        |mode| {
+            let memory = fs::read_to_string("/proc/meminfo").expect("/proc");
+            let free = memory.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+            let free: u64 = free.and_then(|line| line.split_whitespace().next()?.parse().ok()).expect("a number of kB");
+            // Where there is not enough memory for a disk of 2 GiB beside everything else, a smaller one has to do.
+            let blocks: u64 = if free > 5 << 20 { 32768 } else { 2048 };
+            let size = blocks * 65536;
+            let limit = Duration::from_secs(180);
+            let source = format!("dd if=/dev/zero bs=64k count={blocks} status=none");
+            let speeds = ["--stdout=disk/log", ""].map(|options| {
+                let then = "\"$@\"; code=$?; stat -c 'size %s' disk/log; exit $code";
+                let words = ["/bin/sh", "-c", then, "sh"].map(std::ffi::OsString::from);
+                let frigate = Frigate::of_program(mode, words.into_iter().chain(binary()));
+                let directory = frigate.path("");
+                let frigate = frigate.disk(size + (1 << 20)).current_directory(directory).options(options);
+                let command = if options.is_empty() { format!("{source} | cat >disk/log") } else { source.clone() };
+                let ended = frigate.command(["sh", "-c", &command]).spawn().wait_within(limit);
+                ended.expect_code(0).expect_silence();
+                assert_eq!(ended.out, format!("size {size}\n"));
+                #[expect(clippy::cast_precision_loss, reason = "two digits of it are printed")]
+                let speed = size as f64 / f64::from(1 << 30) / ended.took.as_secs_f64();
+                speed
+            });
+            let [ours, cats] = speeds;
+            note(format!(
+                "{} MiB in blocks of 64 KiB: {ours:.2} GiB/s by --stdout, {cats:.2} GiB/s by cat >file",
+                size >> 20
+            ));
+        },
+    );
+}

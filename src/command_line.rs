@@ -7,7 +7,7 @@ use std::ffi::CString;
 use crate::capture::Capture;
 use crate::cgroup::{self, Prepared};
 use crate::cli::{self, Request};
-use crate::config::{Config, LogPath, Logs, Mistake, TerminationLog};
+use crate::config::{Config, Mistake, TerminationLog};
 use crate::event_loop::{EventLoop, Place};
 use crate::fact::Fact;
 use crate::message::{self, Names, Speaker};
@@ -86,9 +86,10 @@ fn prepare(
         startup::set_parent_death_signal(signal)
             .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
     }
-    let config = Config { termination_log: absolute_log(config.termination_log)?, ..config };
+    let config = Config { termination_log: absolute(config.termination_log)?, ..config };
     let (confinement, replaced) = confinement(&config)?;
-    let capture = capture(&config.logs)?;
+    let capture = Capture::open(&config.logs)
+        .map_err(|(log, errno)| Mistake::new("open", &log.spelled).because(&errno.to_string()))?;
     if let Some(uid) = confinement.user {
         capture.give(uid);
     }
@@ -171,38 +172,18 @@ fn place(own: Pid) -> Place {
     Place { own, surroundings: Surroundings { terminal, resumable } }
 }
 
-/// The files that the child's streams go to, opened.
-fn capture(logs: &Logs) -> Result<Capture, Mistake> {
-    let absolute = |log: &Option<LogPath>| match log {
-        None => Ok(None),
-        Some(log) => {
-            let path = absolute(&log.path, &log.spelled)?;
-            Ok(Some(LogPath { path, spelled: log.spelled.clone() }))
-        }
-    };
-    let logs = Logs { stdout: absolute(&logs.stdout)?, stderr: absolute(&logs.stderr)?, ..*logs };
-    Capture::open(&logs).map_err(|(log, errno)| Mistake::new("open", &log.spelled).because(&errno.to_string()))
-}
-
-fn absolute_log(log: TerminationLog) -> Result<TerminationLog, Mistake> {
-    match log {
-        TerminationLog::Path(path) => {
-            let spelled = ["--termination-log=", &path].concat();
-            Ok(TerminationLog::Path(absolute(&path, &spelled)?))
-        }
-        log @ (TerminationLog::Automatic | TerminationLog::None) => Ok(log),
-    }
-}
-
 /// A relative path means the directory that frigate was started in, which it leaves.
-fn absolute(path: &str, spelled: &str) -> Result<String, Mistake> {
-    if path.starts_with('/') {
-        return Ok(path.to_owned());
+fn absolute(log: TerminationLog) -> Result<TerminationLog, Mistake> {
+    match log {
+        TerminationLog::Path(path) if !path.starts_with('/') => match startup::directory() {
+            Ok(here) => Ok(TerminationLog::Path([&here, "/", &path].concat())),
+            Err(errno) => {
+                let object = ["--termination-log=", &path].concat();
+                Err(Mistake::new("use", &object).because(&errno.to_string()))
+            }
+        },
+        log @ (TerminationLog::Automatic | TerminationLog::None | TerminationLog::Path(_)) => Ok(log),
     }
-    let mistake = || Mistake::new("use", spelled);
-    let here = startup::directory().map_err(|errno| mistake().because(&errno.to_string()))?;
-    let here = here.into_string().map_err(|_| mistake().because("the directory's name is not valid UTF-8"))?;
-    Ok([&here, "/", path].concat())
 }
 
 /// The files that COMMAND may mean, in the order of `execvp(3)`: itself where it has a slash, else one in each directory of

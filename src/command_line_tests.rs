@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{DEFAULT_PATH, absolute_log, candidates};
+use super::{DEFAULT_PATH, absolute, candidates};
 use crate::config::TerminationLog;
 
 fn strings(command: &str, path: Option<&str>) -> Vec<String> {
@@ -59,12 +59,12 @@ fn dots_and_dashes_are_names_like_others() {
 
 #[test]
 fn only_a_relative_termination_log_is_bound_to_the_directory_of_the_start() {
-    let bind = |path: &str| absolute_log(TerminationLog::Path(path.to_owned())).ok();
+    let bind = |path: &str| absolute(TerminationLog::Path(path.to_owned())).ok();
     assert_eq!(bind("/dev/null"), Some(TerminationLog::Path("/dev/null".to_owned())));
     let bound = bind("a/b");
     assert!(matches!(&bound, Some(TerminationLog::Path(path)) if path.starts_with('/') && path.ends_with("/a/b")));
     for log in [TerminationLog::Automatic, TerminationLog::None] {
-        assert_eq!(absolute_log(log.clone()).ok(), Some(log));
+        assert_eq!(absolute(log.clone()).ok(), Some(log));
     }
 }
 

@@ -119,6 +119,7 @@ fn repeated<'a>(name: &'static str, typed: &'a [String], set: &'a [String]) -> i
 }
 
 const DURATION: &str = "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
+const NUMBER: &str = "expected a whole number from 0 to 4294967295";
 const SIZE: &str = "expected a size such as 512, 64K, 512M, 2G, or max";
 const SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3";
 const STOP_SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP";
@@ -147,9 +148,7 @@ impl Config {
                 .read(expectation, "expected exit codes from 0 to 255 and signal names, such as 0,143,INT")?
                 .unwrap_or(expected),
             start_secs: given!(start_secs, "start-secs").read(duration, DURATION)?.unwrap_or(Duration::from_secs(10)),
-            start_retries: given!(start_retries, "start-retries")
-                .read(number::<u32>, "expected a whole number from 0 to 4294967295")?
-                .unwrap_or(3),
+            start_retries: given!(start_retries, "start-retries").read(number::<u32>, NUMBER)?.unwrap_or(3),
             backoff: given!(backoff, "backoff").read(duration, DURATION)?.unwrap_or(Duration::from_millis(100)),
             backoff_max: given!(backoff_max, "backoff-max")
                 .read(duration, DURATION)?
@@ -208,6 +207,8 @@ impl Config {
     }
 }
 
+type Reader = fn(&str) -> Option<String>;
+
 /// The limits, in the order in which they are written: those with an option of their own, then the others as given.
 fn limits(typed: &Options, set: &Options) -> Result<Vec<Limit>, Mistake> {
     macro_rules! given {
@@ -215,7 +216,6 @@ fn limits(typed: &Options, set: &Options) -> Result<Vec<Limit>, Mistake> {
             Given::new($name, typed.$field.as_ref(), set.$field.as_ref())
         };
     }
-    type Reader = fn(&str) -> Option<String>;
     let own: [(Given<'_>, &str, Reader, &str); 6] = [
         (given!(memory_max, "memory-max"), "memory.max", limit::size, SIZE),
         (given!(memory_high, "memory-high"), "memory.high", limit::size, SIZE),
@@ -245,48 +245,26 @@ fn limits(typed: &Options, set: &Options) -> Result<Vec<Limit>, Mistake> {
     Ok(limits)
 }
 
-/// More would make each rotation a walk: one name is looked up for each.
-const MOST_BACKUPS: u32 = 1000;
-
 fn logs(typed: &Options, set: &Options) -> Result<Logs, Mistake> {
-    const FILE: &str = "expected a file, in at most 4095 bytes";
-    let log_path = |given: Given<'_>| {
-        let path = given.read(path, FILE)?;
-        Ok(path
-            .zip(given.value)
-            .map(|(path, (value, source))| LogPath { path, spelled: source.spell(given.name, value) }))
-    };
-    let stdout = log_path(Given::new("stdout", typed.stdout.as_ref(), set.stdout.as_ref()))?;
-    let stderr = log_path(Given::new("stderr", typed.stderr.as_ref(), set.stderr.as_ref()))?;
+    let stdout = log_path(&Given::new("stdout", typed.stdout.as_ref(), set.stdout.as_ref()))?;
+    let stderr = log_path(&Given::new("stderr", typed.stderr.as_ref(), set.stderr.as_ref()))?;
     // By the same name both would be moved to one file, each in its own time; by one pipe they keep their order.
-    let is_same = stdout.as_ref().zip(stderr.as_ref()).is_some_and(|(out, err)| out.path == err.path);
-    let redirect = redirection(typed, Source::CommandLine)?.or(redirection(set, Source::Environment)?);
+    let is_same = matches!((&stdout, &stderr), (Some(out), Some(err)) if out.path == err.path);
     let max_bytes = Given::new("log-max-bytes", typed.log_max_bytes.as_ref(), set.log_max_bytes.as_ref());
     let backups = Given::new("log-backups", typed.log_backups.as_ref(), set.log_backups.as_ref());
     Ok(Logs {
         stdout,
         stderr,
-        redirect: redirect.unwrap_or(false) || is_same,
+        redirect: typed.redirect_stderr || set.redirect_stderr || is_same,
         // `max` is as good as 0: the file is never rotated.
-        max_bytes: max_bytes.read(limit::size, SIZE)?.and_then(|size| size.parse().ok()).unwrap_or(0),
-        backups: backups
-            .read(
-                |text| number(text).filter(|number| *number <= MOST_BACKUPS),
-                "expected a whole number from 0 to 1000",
-            )?
-            .unwrap_or(0),
+        max_bytes: max_bytes.read(limit::size as Reader, SIZE)?.and_then(|size| number(&size)).unwrap_or(0),
+        backups: backups.read(number::<u32>, NUMBER)?.unwrap_or(0),
     })
 }
 
-/// Whether standard error goes where standard output goes, or to a file of its own; none: nothing is said of it here.
-fn redirection(options: &Options, source: Source) -> Result<Option<bool>, Mistake> {
-    match (options.redirect_stderr, options.stderr.is_some()) {
-        (true, true) => {
-            let why = [&source.name("stderr"), " was given too; give one of them"].concat();
-            Err(Mistake::new("use", &source.name("redirect-stderr")).because(&why))
-        }
-        (redirect, has_file) => Ok((redirect || has_file).then_some(redirect)),
-    }
+fn log_path(given: &Given<'_>) -> Result<Option<LogPath>, Mistake> {
+    let path = given.read(path, "expected a file, in at most 4095 bytes")?;
+    Ok(path.zip(given.value).map(|(path, (value, source))| LogPath { path, spelled: source.spell(given.name, value) }))
 }
 
 fn verbosity(options: &Options, source: Source) -> Result<Option<Verbosity>, Mistake> {

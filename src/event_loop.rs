@@ -128,8 +128,7 @@ impl EventLoop {
         let watched: Vec<BorrowedFd<'_>> = self.others.descriptors().collect();
         let between = self.child.is_none() && self.is_any_left;
         let changing = self.group.as_ref().filter(|_| between).and_then(Group::events);
-        let (wake, streams) = self.waiter.wait(timeout, &watched, changing, self.capture.watches());
-        match wake {
+        match self.waiter.wait(timeout, &watched, changing, self.capture.watches()) {
             Wake::Signal(received) => self.take(received),
             Wake::Readable if between => {
                 if let Some(answer) = self.probe_group() {
@@ -145,7 +144,7 @@ impl EventLoop {
             Wake::Time => {}
         }
         // After the signal, but with every wait: neither delays the other by more than one turn.
-        self.capture.work(streams, &mut |fact| self.reporter.say(fact));
+        self.capture.work(self.waiter.ready, &mut |fact| self.reporter.say(fact));
     }
 
     fn take(&mut self, received: Received) {
@@ -174,12 +173,14 @@ impl EventLoop {
             Action::KillOthers => self.signal_others(Signal::KILL),
             Action::Spawn { restarts } => return Some(self.spawn(restarts)),
             Action::Release => {
-                let child = self.child.iter().flat_map(Spawned::descriptors);
-                let group = self.group.iter().flat_map(Group::descriptors);
-                let former = self.former.iter().filter_map(FormerGroup::descriptor);
-                let waiter = self.waiter.descriptor().into_iter().chain(self.plan.descriptor());
-                let others = self.others.descriptors().chain(self.capture.descriptors());
-                descriptors::let_go(&child.chain(group).chain(former).chain(waiter).chain(others));
+                let mut keep: Vec<BorrowedFd<'_>> = self.others.descriptors().collect();
+                keep.extend(self.child.iter().flat_map(Spawned::descriptors));
+                keep.extend(self.group.iter().flat_map(Group::descriptors));
+                keep.extend(self.former.iter().filter_map(FormerGroup::descriptor));
+                keep.extend(self.waiter.descriptor());
+                keep.extend(self.plan.descriptor());
+                self.capture.descriptors(&mut keep);
+                descriptors::let_go(&keep);
             }
             Action::Send { signal, alone, queued } => self.send(signal, alone, queued),
             Action::EndGroup => {

@@ -444,10 +444,7 @@ impl Speaker {
                 write_signal(outcome.last(), out)
             }
             Fact::MessagesDropped { count } => field("count", count),
-            Fact::LogDropped { count, errno, .. } => {
-                field("count", count)?;
-                write!(out, ",\"errno\":{}", errno.raw())
-            }
+            Fact::LogDropped { count, errno, .. } => write!(out, ",\"count\":{count},\"errno\":{}", errno.raw()),
             Fact::EndingLeftovers
             | Fact::OthersLeft
             | Fact::GroupAdopted

@@ -1,15 +1,17 @@
 //! A log file: appended to, rotated at its largest size, followed when somebody else renames, removes or empties it.
 
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::errno::Errno;
-use crate::sys::capture::{Moved, Pipe, Target, exists, rename};
+use crate::sys::capture::{Moved, Pipe, Place, Target};
 
 /// What was to be done to the file, and why it could not be.
 pub(super) type Trouble = (&'static str, Errno);
 
 pub(super) struct LogFile {
-    path: String,
+    place: Place,
+    path: CString,
     target: Target,
     /// Where the next byte goes.
     size: u64,
@@ -21,18 +23,24 @@ pub(super) struct LogFile {
 
 impl LogFile {
     /// Opens it to append to; 0 as its largest size: it has none.
-    pub(super) fn open(path: String, max_bytes: u64, backups: u32) -> Result<Self, Errno> {
+    pub(super) fn open(path: CString, max_bytes: u64, backups: u32) -> Result<Self, Errno> {
         let max_bytes = if max_bytes == 0 { u64::MAX } else { max_bytes };
-        let (target, size) = Target::open(&path)?;
-        Ok(Self { path, target, size, full_at: max_bytes, max_bytes, backups })
+        let place = Place::here();
+        let (target, size) = Target::open(&place, &path)?;
+        Ok(Self { place, path, target, size, full_at: max_bytes, max_bytes, backups })
     }
 
     pub(super) fn path(&self) -> &str {
-        &self.path
+        self.path.to_str().unwrap_or_default()
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         self.target.as_fd()
+    }
+
+    /// Of the directory that the path begins in.
+    pub(super) fn place(&self) -> BorrowedFd<'_> {
+        self.place.directory()
     }
 
     /// Makes sure that it is the file that the path means, and has room; answers whether that took a change. Where it cannot
@@ -41,7 +49,7 @@ impl LogFile {
         let mut is_changed = false;
         // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied, as copytruncate does),
         // whose end is where the next byte belongs.
-        if let Some(size) = self.target.size_at(&self.path) {
+        if let Some(size) = self.target.size_at(&self.place, &self.path) {
             self.size = size;
         } else {
             self.reopen().map_err(|errno| ("open", errno))?;
@@ -69,15 +77,15 @@ impl LogFile {
     }
 
     fn reopen(&mut self) -> Result<(), Errno> {
-        let (target, size) = Target::open(&self.path)?;
+        let (target, size) = Target::open(&self.place, &self.path)?;
         self.target = target;
         self.size = size;
         self.full_at = self.max_bytes;
         Ok(())
     }
 
-    fn backup(&self, number: u32) -> String {
-        [&self.path, ".", &number.to_string()].concat()
+    fn backup(&self, number: u32) -> CString {
+        CString::new([self.path.as_bytes(), b".", number.to_string().as_bytes()].concat()).unwrap_or_default()
     }
 
     /// Moves each backup one up, as far as they stand without a gap: what is beyond the gap is older anyway, and the last one
@@ -90,13 +98,13 @@ impl LogFile {
             return Ok(());
         }
         let mut gap = 1;
-        while gap < self.backups && exists(&self.backup(gap)) {
+        while gap < self.backups && self.place.has(&self.backup(gap)) {
             gap += 1;
         }
         for number in (1..gap).rev() {
-            rename(&self.backup(number), &self.backup(number + 1))?;
+            self.place.rename(&self.backup(number), &self.backup(number + 1))?;
         }
-        rename(&self.path, &self.backup(1))?;
+        self.place.rename(&self.path, &self.backup(1))?;
         self.reopen()
     }
 }

@@ -7,6 +7,7 @@
 mod file;
 mod stream;
 
+use std::ffi::CString;
 use std::os::fd::BorrowedFd;
 
 use crate::config::{LogPath, Logs};
@@ -26,7 +27,7 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// Opens the files and makes the pipes; the paths are absolute by now.
+    /// Opens the files and makes the pipes.
     ///
     /// # Errors
     ///
@@ -36,13 +37,11 @@ impl Capture {
         Ok(Self { out: stream(logs.stdout.as_ref(), logs)?, err: stream(err, logs)?, is_redirected: logs.redirect })
     }
 
-    fn streams(&self) -> impl Iterator<Item = &Stream> + Clone {
-        self.out.iter().chain(&self.err)
-    }
-
     /// Gives the pipes to the user that the child will be.
     pub(crate) fn give(&self, uid: u32) {
-        self.streams().for_each(|stream| stream.pipe.give(uid));
+        for stream in [&self.out, &self.err].into_iter().flatten() {
+            stream.pipe.give(uid);
+        }
     }
 
     /// What the child's standard output and standard error are to be; none: they stay as they are.
@@ -52,9 +51,11 @@ impl Capture {
         [out, if self.is_redirected { out.or_else(|| Some(standard_output())) } else { err }]
     }
 
-    /// Everything that must stay open.
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> + Clone {
-        self.streams().flat_map(|stream| [stream.pipe.reader(), stream.pipe.writer(), stream.file.descriptor()])
+    /// Adds everything that must stay open.
+    pub(crate) fn descriptors<'a>(&'a self, to: &mut Vec<BorrowedFd<'a>>) {
+        for stream in [&self.out, &self.err].into_iter().flatten() {
+            to.extend([stream.pipe.reader(), stream.pipe.writer(), stream.file.descriptor(), stream.file.place()]);
+        }
     }
 
     /// What is to be waited for: standard output's, standard error's.
@@ -64,8 +65,8 @@ impl Capture {
 
     /// Moves a chunk of each stream that is ready.
     pub(crate) fn work(&mut self, ready: [bool; 2], say: &mut dyn FnMut(&Fact<'_>)) {
-        for (stream, _) in [&mut self.out, &mut self.err].into_iter().zip(ready).filter(|(_, is_ready)| *is_ready) {
-            if let Some(stream) = stream {
+        for (stream, is_ready) in [&mut self.out, &mut self.err].into_iter().zip(ready) {
+            if let (Some(stream), true) = (stream, is_ready) {
                 stream.work(CHUNK, say);
             }
         }
@@ -73,7 +74,7 @@ impl Capture {
 
     /// Moves all that is there at the end, and says what could not be moved.
     pub(crate) fn drain(&mut self, say: &mut dyn FnMut(&Fact<'_>)) {
-        for stream in self.out.iter_mut().chain(&mut self.err) {
+        for stream in [&mut self.out, &mut self.err].into_iter().flatten() {
             stream.drain(say);
         }
     }
@@ -81,7 +82,8 @@ impl Capture {
 
 fn stream<'a>(log: Option<&'a LogPath>, logs: &Logs) -> Result<Option<Stream>, (&'a LogPath, Errno)> {
     let Some(log) = log else { return Ok(None) };
-    let file = LogFile::open(log.path.clone(), logs.max_bytes, logs.backups);
+    let path = CString::new(log.path.as_bytes()).unwrap_or_default();
+    let file = LogFile::open(path, logs.max_bytes, logs.backups);
     let stream = file.and_then(|file| Ok(Stream::new(Pipe::new()?, file)));
     stream.map(Some).map_err(|errno| (log, errno))
 }

@@ -1,9 +1,10 @@
 //! Pipes that a child's streams are captured by, and the files that their bytes are moved to.
 
+use core::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Access, CWD, FileType, Mode, OFlags, Stat, Uid};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno as RawErrno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use rustix::{fs, io};
@@ -116,17 +117,17 @@ fn size(stat: &Stat) -> u64 {
 impl Target {
     /// Opens what is there, or makes a file; answers with its size too. Never waits for the reader of a FIFO, never makes a
     /// terminal the controlling one. Without `O_APPEND`, which `splice(2)` refuses.
-    pub(crate) fn open(path: &str) -> Result<(Self, u64), Errno> {
+    pub(crate) fn open(place: &Place, path: &CStr) -> Result<(Self, u64), Errno> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let fd = fs::openat(CWD, path, flags, Mode::from_raw_mode(0o644)).map_err(errno)?;
+        let fd = fs::openat(place.directory(), path, flags, Mode::from_raw_mode(0o644)).map_err(errno)?;
         let stat = fs::fstat(&fd).map_err(errno)?;
         let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         Ok((Self { fd, device: stat.st_dev, inode: stat.st_ino, is_regular }, size(&stat)))
     }
 
     /// The file's size, if the path still leads to it.
-    pub(crate) fn size_at(&self, path: &str) -> Option<u64> {
-        let stat = fs::stat(path).ok()?;
+    pub(crate) fn size_at(&self, place: &Place, path: &CStr) -> Option<u64> {
+        let stat = place.look(path)?;
         (stat.st_dev == self.device && stat.st_ino == self.inode).then(|| size(&stat))
     }
 
@@ -173,12 +174,30 @@ impl Target {
     }
 }
 
-pub(crate) fn exists(path: &str) -> bool {
-    fs::accessat(CWD, path, Access::EXISTS, fs::AtFlags::empty()).is_ok()
-}
+/// The directory that relative paths mean, which frigate leaves. Where it cannot be had only absolute ones lead anywhere.
+pub(crate) struct Place(Option<OwnedFd>);
 
-pub(crate) fn rename(from: &str, to: &str) -> Result<(), Errno> {
-    fs::renameat(CWD, from, CWD, to).map_err(errno)
+impl Place {
+    pub(crate) fn here() -> Self {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Self(fs::openat(CWD, c".", flags, Mode::empty()).ok())
+    }
+
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
+        self.0.as_ref().map_or(CWD, AsFd::as_fd)
+    }
+
+    fn look(&self, path: &CStr) -> Option<Stat> {
+        fs::statat(self.directory(), path, fs::AtFlags::empty()).ok()
+    }
+
+    pub(crate) fn has(&self, path: &CStr) -> bool {
+        self.look(path).is_some()
+    }
+
+    pub(crate) fn rename(&self, from: &CStr, to: &CStr) -> Result<(), Errno> {
+        fs::renameat(self.directory(), from, self.directory(), to).map_err(errno)
+    }
 }
 
 /// frigate's own, for a child's standard error that goes the same way.

@@ -42,10 +42,10 @@ fn close_range(first: u32, last: u32) {
 }
 
 /// Closes every descriptor above 2 but those in `keep`, and moves to `/`: frigate holds no socket, no file and no mount.
-pub(crate) fn let_go<'a>(keep: &(impl Iterator<Item = BorrowedFd<'a>> + Clone)) {
+pub(crate) fn let_go(keep: &[BorrowedFd<'_>]) {
     let mut first = 3;
     loop {
-        let next = keep.clone().filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok()).filter(|fd| *fd >= first).min();
+        let next = keep.iter().filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok()).filter(|fd| *fd >= first).min();
         let Some(next) = next else { break };
         close_range(first, next - 1);
         first = next + 1;

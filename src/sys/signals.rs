@@ -99,6 +99,8 @@ pub(crate) enum Wake {
 pub(crate) struct Waiter {
     /// A signalfd that is never read: it makes `poll(2)` return when a signal is pending. Made when first needed.
     pending: Option<OwnedFd>,
+    /// Which streams had something to do when the last wait ended, whatever else ended it.
+    pub(crate) ready: [bool; 2],
 }
 
 impl Waiter {
@@ -108,16 +110,16 @@ impl Waiter {
 
     /// Sleeps in one system call until a signal is there, one of `watched` is readable, `changing` has changed (`POLLPRI`,
     /// which is how a cgroup's files tell), one of `streams` has something to do, or `timeout` is over; without a timeout for
-    /// as long as it takes. Streams are told of apart, and besides whatever else there is.
+    /// as long as it takes.
     pub(crate) fn wait(
         &mut self,
         timeout: Option<Duration>,
         watched: &[BorrowedFd<'_>],
         changing: Option<BorrowedFd<'_>>,
         streams: [Option<Watch<'_>>; 2],
-    ) -> (Wake, [bool; 2]) {
+    ) -> Wake {
         if watched.is_empty() && changing.is_none() && streams.iter().all(Option::is_none) {
-            return (take_signal(timeout), [false; 2]);
+            return take_signal(timeout);
         }
         if self.pending.is_none() {
             self.pending = signal_descriptor();
@@ -133,12 +135,12 @@ impl Waiter {
         let is_told = poll(&mut fds, timeout.as_ref()).is_ok();
         let readable = fds.iter().take(others).any(|fd| !fd.revents().is_empty());
         let mut ready = fds.iter().skip(others).map(|fd| !fd.revents().is_empty());
-        let streams = streams.map(|stream| stream.is_some() && ready.next() == Some(true));
+        self.ready = streams.map(|stream| stream.is_some() && ready.next() == Some(true));
         // What is left tells of signals.
         let wake = if is_told && ready.next() == Some(false) { Wake::Time } else { take_signal(Some(Duration::ZERO)) };
         match wake {
-            Wake::Time if readable => (Wake::Readable, streams),
-            wake @ (Wake::Signal(_) | Wake::Readable | Wake::Time) => (wake, streams),
+            Wake::Time if readable => Wake::Readable,
+            wake @ (Wake::Signal(_) | Wake::Readable | Wake::Time) => wake,
         }
     }
 }

@@ -102,6 +102,11 @@ impl<'a> Given<'a> {
         Self { name, value: typed.or(set) }
     }
 
+    /// As a person would have typed it.
+    fn spelled(&self) -> String {
+        self.value.map(|(value, source)| source.spell(self.name, value)).unwrap_or_default()
+    }
+
     /// What `read` makes of the value; nothing where it was not given.
     fn read<T>(&self, read: impl Fn(&str) -> Option<T>, accepted: &str) -> Result<Option<T>, Mistake> {
         let Some((value, source)) = self.value else { return Ok(None) };
@@ -231,15 +236,15 @@ fn limits(typed: &Options, set: &Options) -> Result<Vec<Limit>, Mistake> {
     ];
     let mut limits = Vec::new();
     for (given, file, read, accepted) in own {
-        if let Some((value, (typed, source))) = given.read(read, accepted)?.zip(given.value) {
-            limits.push(Limit { file: file.to_owned(), value, spelled: source.spell(given.name, typed) });
+        if let Some(value) = given.read(read, accepted)? {
+            limits.push(Limit { file: file.to_owned(), value, spelled: given.spelled() });
         }
     }
     for given in repeated("cgroup", &typed.cgroup, &set.cgroup) {
         let accepted = "expected FILE=VALUE, a file of cgroup v2 such as io.max='8:0 rbps=1048576', none that frigate \
                         itself writes (cgroup.procs, cgroup.kill, cgroup.freeze, cgroup.type, cgroup.subtree_control)";
-        if let Some(((file, value), (typed, source))) = given.read(limit::assignment, accepted)?.zip(given.value) {
-            limits.push(Limit { file, value, spelled: source.spell(given.name, typed) });
+        if let Some((file, value)) = given.read(limit::assignment, accepted)? {
+            limits.push(Limit { file, value, spelled: given.spelled() });
         }
     }
     Ok(limits)
@@ -264,7 +269,7 @@ fn logs(typed: &Options, set: &Options) -> Result<Logs, Mistake> {
 
 fn log_path(given: &Given<'_>) -> Result<Option<LogPath>, Mistake> {
     let path = given.read(path, "expected a file, in at most 4095 bytes")?;
-    Ok(path.zip(given.value).map(|(path, (value, source))| LogPath { path, spelled: source.spell(given.name, value) }))
+    Ok(path.map(|path| LogPath { path, spelled: given.spelled() }))
 }
 
 fn verbosity(options: &Options, source: Source) -> Result<Option<Verbosity>, Mistake> {

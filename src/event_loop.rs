@@ -3,8 +3,6 @@
 //! *Invariant:* one thread, no handler, no timer. With nothing to do it sleeps in one call, `rt_sigtimedwait(2)` or, where it
 //! captures streams, `poll(2)`, without a timeout.
 
-use std::os::fd::BorrowedFd;
-
 use crate::action::{Action, Actions};
 use crate::capture::Capture;
 use crate::cgroup::Group;
@@ -19,7 +17,7 @@ use crate::status::{Outcome, WaitStatus};
 use crate::supervisor::{Event, Foreground, Supervisor, Surroundings};
 use crate::sys::process::{Others, signal_descendants};
 use crate::sys::reap::{self, Found};
-use crate::sys::signals::{self, FormerGroup, Received, Waiter, Wake};
+use crate::sys::signals::{self, FormerGroup, Received, Waiter, Wake, Watch};
 use crate::sys::spawn::{self, SpawnPlan, Spawned};
 use crate::sys::{clock, descriptors, terminal};
 use crate::termination;
@@ -125,11 +123,20 @@ impl EventLoop {
         if self.outcome.is_some() {
             return;
         }
-        let watched: Vec<BorrowedFd<'_>> = self.others.descriptors().collect();
+        let mut watched = self.capture.watches();
+        let streams = (1 << watched.len()) - 1;
+        for fd in self.others.descriptors() {
+            watched.push(Watch::readable(fd));
+        }
         let between = self.child.is_none() && self.is_any_left;
-        let changing = self.group.as_ref().filter(|_| between).and_then(Group::events);
-        match self.waiter.wait(timeout, &watched, changing, self.capture.watches()) {
+        if let Some(events) = self.group.as_ref().filter(|_| between).and_then(Group::events) {
+            watched.push(Watch::changed(events));
+        }
+        let wake = self.waiter.wait(timeout, &watched);
+        let ready = self.waiter.ready;
+        match wake {
             Wake::Signal(received) => self.take(received),
+            Wake::Readable if ready & !streams == 0 => {}
             Wake::Readable if between => {
                 if let Some(answer) = self.probe_group() {
                     self.tell(answer);
@@ -144,7 +151,7 @@ impl EventLoop {
             Wake::Time => {}
         }
         // After the signal, but with every wait: neither delays the other by more than one turn.
-        self.capture.work(self.waiter.ready, &mut |fact| self.reporter.say(fact));
+        self.capture.work(ready & streams, &mut |fact| self.reporter.say(fact));
     }
 
     fn take(&mut self, received: Received) {
@@ -173,13 +180,17 @@ impl EventLoop {
             Action::KillOthers => self.signal_others(Signal::KILL),
             Action::Spawn { restarts } => return Some(self.spawn(restarts)),
             Action::Release => {
-                let mut keep: Vec<BorrowedFd<'_>> = self.others.descriptors().collect();
-                keep.extend(self.child.iter().flat_map(Spawned::descriptors));
-                keep.extend(self.group.iter().flat_map(Group::descriptors));
-                keep.extend(self.former.iter().filter_map(FormerGroup::descriptor));
-                keep.extend(self.waiter.descriptor());
-                keep.extend(self.plan.descriptor());
-                self.capture.descriptors(&mut keep);
+                let [report, pidfd] = self.child.as_ref().map_or([None; 2], Spawned::descriptors);
+                let [directory, events] = self.group.as_ref().map_or([None; 2], Group::descriptors);
+                let former = self.former.as_ref().and_then(FormerGroup::descriptor);
+                let (waiter, plan) = (self.waiter.descriptor(), self.plan.descriptor());
+                let mut keep = self.capture.descriptors();
+                for fd in [report, pidfd, directory, events, former, waiter, plan].into_iter().flatten() {
+                    keep.push(fd);
+                }
+                for fd in self.others.descriptors() {
+                    keep.push(fd);
+                }
                 descriptors::let_go(&keep);
             }
             Action::Send { signal, alone, queued } => self.send(signal, alone, queued),

@@ -7,22 +7,24 @@
 mod file;
 mod stream;
 
-use std::ffi::CString;
 use std::os::fd::BorrowedFd;
 
 use crate::config::{LogPath, Logs};
 use crate::errno::Errno;
 use crate::fact::Fact;
-use crate::sys::capture::{CHUNK, Pipe, Watch, standard_output};
-use file::LogFile;
+use crate::sys::capture::{CHUNK, standard_output};
+use crate::sys::signals::Watch;
 use stream::Stream;
+
+/// Places among the child's streams.
+const OUT: usize = 0;
+const ERR: usize = 1;
 
 /// The captured streams of one child.
 #[derive(Default)]
 pub(crate) struct Capture {
-    out: Option<Stream>,
-    err: Option<Stream>,
-    /// Standard error goes where standard output goes.
+    streams: Vec<Stream>,
+    /// Standard error goes where standard output goes, even if that is not captured.
     is_redirected: bool,
 }
 
@@ -33,59 +35,68 @@ impl Capture {
     ///
     /// The first file that cannot be had.
     pub(crate) fn open(logs: &Logs) -> Result<Self, (&LogPath, Errno)> {
-        let err = logs.stderr.as_ref().filter(|_| !logs.redirect);
-        Ok(Self { out: stream(logs.stdout.as_ref(), logs)?, err: stream(err, logs)?, is_redirected: logs.redirect })
+        let mut streams = Vec::new();
+        for (log, place) in [(&logs.stdout, OUT), (&logs.stderr, ERR)] {
+            if let Some(log) = log.as_ref().filter(|_| place == OUT || !logs.redirect) {
+                streams.push(Stream::open(log, logs, place).map_err(|errno| (log, errno))?);
+            }
+        }
+        Ok(Self { streams, is_redirected: logs.redirect })
     }
 
     /// Gives the pipes to the user that the child will be.
     pub(crate) fn give(&self, uid: u32) {
-        for stream in [&self.out, &self.err].into_iter().flatten() {
+        for stream in &self.streams {
             stream.pipe.give(uid);
         }
     }
 
     /// What the child's standard output and standard error are to be; none: they stay as they are.
     pub(crate) fn ends(&self) -> [Option<BorrowedFd<'_>>; 2] {
-        let out = self.out.as_ref().map(|stream| stream.pipe.writer());
-        let err = self.err.as_ref().map(|stream| stream.pipe.writer());
+        let mut ends = [None; 2];
+        for stream in &self.streams {
+            if let Some(end) = ends.get_mut(stream.place) {
+                *end = Some(stream.pipe.writer());
+            }
+        }
+        let [out, err] = ends;
         [out, if self.is_redirected { out.or_else(|| Some(standard_output())) } else { err }]
     }
 
-    /// Adds everything that must stay open.
-    pub(crate) fn descriptors<'a>(&'a self, to: &mut Vec<BorrowedFd<'a>>) {
-        for stream in [&self.out, &self.err].into_iter().flatten() {
-            to.extend([stream.pipe.reader(), stream.pipe.writer(), stream.file.descriptor(), stream.file.place()]);
+    /// Everything that must stay open.
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let mut all = Vec::new();
+        for Stream { pipe, file, .. } in &self.streams {
+            all.extend([pipe.reader(), pipe.writer(), file.descriptor(), file.place()]);
         }
+        all
     }
 
-    /// What is to be waited for: standard output's, standard error's.
-    pub(crate) fn watches(&self) -> [Option<Watch<'_>>; 2] {
-        [&self.out, &self.err].map(|stream| stream.as_ref().map(Stream::watch))
+    /// What is to be waited for, stream by stream.
+    pub(crate) fn watches(&self) -> Vec<Watch<'_>> {
+        let mut all = Vec::new();
+        for stream in &self.streams {
+            all.push(stream.watch());
+        }
+        all
     }
 
-    /// Moves a chunk of each stream that is ready.
-    pub(crate) fn work(&mut self, ready: [bool; 2], say: &mut dyn FnMut(&Fact<'_>)) {
-        for (stream, is_ready) in [&mut self.out, &mut self.err].into_iter().zip(ready) {
-            if let (Some(stream), true) = (stream, is_ready) {
+    /// Moves a chunk of each stream that is ready: bit by bit, in the order of `watches`.
+    pub(crate) fn work(&mut self, mut ready: u32, say: &mut dyn FnMut(&Fact<'_>)) {
+        for stream in &mut self.streams {
+            if ready & 1 > 0 {
                 stream.work(CHUNK, say);
             }
+            ready >>= 1;
         }
     }
 
     /// Moves all that is there at the end, and says what could not be moved.
     pub(crate) fn drain(&mut self, say: &mut dyn FnMut(&Fact<'_>)) {
-        for stream in [&mut self.out, &mut self.err].into_iter().flatten() {
+        for stream in &mut self.streams {
             stream.drain(say);
         }
     }
-}
-
-fn stream<'a>(log: Option<&'a LogPath>, logs: &Logs) -> Result<Option<Stream>, (&'a LogPath, Errno)> {
-    let Some(log) = log else { return Ok(None) };
-    let path = CString::new(log.path.as_bytes()).unwrap_or_default();
-    let file = LogFile::open(path, logs.max_bytes, logs.backups);
-    let stream = file.and_then(|file| Ok(Stream::new(Pipe::new()?, file)));
-    stream.map(Some).map_err(|errno| (log, errno))
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! One captured stream: a pipe, and the file that it ends in.
 
 use core::time::Duration;
+use std::ffi::CString;
 
 use super::file::LogFile;
+use crate::config::{LogPath, Logs};
 use crate::errno::Errno;
 use crate::fact::Fact;
 use crate::moment::Moment;
-use crate::sys::capture::{CHUNK, Pipe, Watch};
+use crate::sys::capture::{CHUNK, Pipe};
 use crate::sys::clock;
+use crate::sys::signals::Watch;
 
 /// The shortest time from one line about dropped bytes to the next: a disk that is full by turns fills no terminal.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -15,6 +18,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 pub(super) struct Stream {
     pub(super) pipe: Pipe,
     pub(super) file: LogFile,
+    /// Which of the child's streams it is.
+    pub(super) place: usize,
     /// Not a file, but a FIFO or a terminal whose reader is slow: bytes stay in the pipe until it takes more.
     is_stuck: bool,
     /// The file could not be opened or rotated, which was said.
@@ -26,13 +31,23 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(pipe: Pipe, file: LogFile) -> Self {
-        let reason = Errno::AGAIN;
-        Self { pipe, file, is_stuck: false, is_troubled: false, dropped: 0, reason, said_at: None }
+    pub(super) fn open(log: &LogPath, logs: &Logs, place: usize) -> Result<Self, Errno> {
+        let path = CString::new(log.path.as_bytes()).unwrap_or_default();
+        let file = LogFile::open(path, logs.max_bytes, logs.backups)?;
+        Ok(Self {
+            pipe: Pipe::new()?,
+            file,
+            place,
+            is_stuck: false,
+            is_troubled: false,
+            dropped: 0,
+            reason: Errno::AGAIN,
+            said_at: None,
+        })
     }
 
     pub(super) fn watch(&self) -> Watch<'_> {
-        if self.is_stuck { Watch::Writable(self.file.descriptor()) } else { Watch::Readable(self.pipe.reader()) }
+        if self.is_stuck { Watch::writable(self.file.descriptor()) } else { Watch::readable(self.pipe.reader()) }
     }
 
     /// Moves one chunk at most; answers how many bytes have left the pipe. What cannot be written is dropped, so that the

@@ -249,8 +249,8 @@ impl Group {
     }
 
     /// Where a child is to be made; and where it has to be told apart from descriptors that are let go.
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> + Clone {
-        core::iter::once(self.directory.as_fd()).chain(self.events.as_ref().map(AsFd::as_fd))
+    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        [Some(self.directory.as_fd()), self.events()]
     }
 
     /// For the start of a child in it.

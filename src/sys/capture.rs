@@ -3,7 +3,6 @@
 use core::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno as RawErrno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
@@ -17,27 +16,6 @@ pub(crate) const CHUNK: usize = 1 << 20;
 
 /// What is copied at once where the kernel moves nothing by itself.
 const BUFFER: usize = 16 << 10;
-
-/// What a captured stream waits for.
-#[derive(Clone, Copy)]
-pub(crate) enum Watch<'a> {
-    Readable(BorrowedFd<'a>),
-    Writable(BorrowedFd<'a>),
-}
-
-impl Watch<'_> {
-    pub(super) fn poll(&self) -> PollFd<'_> {
-        match self {
-            Self::Readable(fd) => PollFd::from_borrowed_fd(*fd, PollFlags::IN),
-            Self::Writable(fd) => PollFd::from_borrowed_fd(*fd, PollFlags::OUT),
-        }
-    }
-
-    /// Waits until it is so, but not longer than a second.
-    pub(crate) fn briefly(self) -> bool {
-        poll(&mut [self.poll()], Some(&rustix::time::Timespec { tv_sec: 1, tv_nsec: 0 })) == Ok(1)
-    }
-}
 
 /// A pipe of which this process holds both ends, so that it outlives every writer.
 pub(crate) struct Pipe {

@@ -191,7 +191,7 @@ impl Others {
         self.0.is_empty()
     }
 
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> + Clone {
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.0.iter().map(|(_, pidfd)| pidfd.as_fd())
     }
 

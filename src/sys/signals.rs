@@ -16,7 +16,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, sigaction};
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::capture::Watch;
 use super::last_errno;
 use crate::errno::Errno;
 use crate::pid::Pid;
@@ -94,13 +93,41 @@ pub(crate) enum Wake {
     Time,
 }
 
+/// A descriptor, and what is waited for there.
+#[derive(Clone, Copy)]
+pub(crate) struct Watch<'a> {
+    fd: BorrowedFd<'a>,
+    flags: PollFlags,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) const fn readable(fd: BorrowedFd<'a>) -> Self {
+        Self { fd, flags: PollFlags::IN }
+    }
+
+    pub(crate) const fn writable(fd: BorrowedFd<'a>) -> Self {
+        Self { fd, flags: PollFlags::OUT }
+    }
+
+    /// `POLLPRI`, which is how a cgroup's files tell of a change.
+    pub(crate) const fn changed(fd: BorrowedFd<'a>) -> Self {
+        Self { fd, flags: PollFlags::PRI }
+    }
+
+    /// Waits for it alone, and not longer than a second.
+    pub(crate) fn briefly(self) -> bool {
+        let second = timespec(Duration::from_secs(1));
+        poll(&mut [PollFd::from_borrowed_fd(self.fd, self.flags)], Some(&second)) == Ok(1)
+    }
+}
+
 /// Waits for signals, and where there are any for descriptors too.
 #[derive(Default)]
 pub(crate) struct Waiter {
     /// A signalfd that is never read: it makes `poll(2)` return when a signal is pending. Made when first needed.
     pending: Option<OwnedFd>,
-    /// Which streams had something to do when the last wait ended, whatever else ended it.
-    pub(crate) ready: [bool; 2],
+    /// Which of those watched were ready when the last wait ended, whatever ended it: bit by bit, the first the lowest.
+    pub(crate) ready: u32,
 }
 
 impl Waiter {
@@ -108,38 +135,36 @@ impl Waiter {
         self.pending.as_ref().map(AsFd::as_fd)
     }
 
-    /// Sleeps in one system call until a signal is there, one of `watched` is readable, `changing` has changed (`POLLPRI`,
-    /// which is how a cgroup's files tell), one of `streams` has something to do, or `timeout` is over; without a timeout for
-    /// as long as it takes.
-    pub(crate) fn wait(
-        &mut self,
-        timeout: Option<Duration>,
-        watched: &[BorrowedFd<'_>],
-        changing: Option<BorrowedFd<'_>>,
-        streams: [Option<Watch<'_>>; 2],
-    ) -> Wake {
-        if watched.is_empty() && changing.is_none() && streams.iter().all(Option::is_none) {
+    /// Sleeps in one system call until a signal is there, one of `watched` is ready, or `timeout` is over; without a timeout
+    /// for as long as it takes.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> Wake {
+        self.ready = 0;
+        if watched.is_empty() {
             return take_signal(timeout);
         }
         if self.pending.is_none() {
             self.pending = signal_descriptor();
         }
-        let mut fds: Vec<PollFd<'_>> = watched.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
-        fds.extend(changing.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::PRI)));
-        let others = fds.len();
-        fds.extend(streams.iter().flatten().map(Watch::poll));
-        fds.extend(self.pending.as_ref().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)));
+        let signals = self.pending.as_ref().map(|fd| Watch::readable(fd.as_fd()));
+        let mut fds = Vec::with_capacity(watched.len() + 1);
+        for Watch { fd, flags } in signals.iter().chain(watched) {
+            fds.push(PollFd::from_borrowed_fd(*fd, *flags));
+        }
         // Without a signalfd, which only a lack of descriptors can cause, signals are looked for ten times a second.
-        let blind = self.pending.is_none().then_some(Duration::from_millis(100));
+        let blind = signals.is_none().then_some(Duration::from_millis(100));
         let timeout = [timeout, blind].into_iter().flatten().min().map(timespec);
-        let is_told = poll(&mut fds, timeout.as_ref()).is_ok();
-        let readable = fds.iter().take(others).any(|fd| !fd.revents().is_empty());
-        let mut ready = fds.iter().skip(others).map(|fd| !fd.revents().is_empty());
-        self.ready = streams.map(|stream| stream.is_some() && ready.next() == Some(true));
-        // What is left tells of signals.
-        let wake = if is_told && ready.next() == Some(false) { Wake::Time } else { take_signal(Some(Duration::ZERO)) };
-        match wake {
-            Wake::Time if readable => Wake::Readable,
+        let is_told = poll(&mut fds, timeout.as_ref()).is_ok() && signals.is_some();
+        let mut bit = 1;
+        for fd in fds.iter().skip(usize::from(signals.is_some())) {
+            if !fd.revents().is_empty() {
+                self.ready |= bit;
+            }
+            // One beyond the last bit counts as that one.
+            bit = bit.checked_shl(1).filter(|bit| *bit > 0).unwrap_or(bit);
+        }
+        let is_none_pending = is_told && fds.first().is_some_and(|fd| fd.revents().is_empty());
+        match if is_none_pending { Wake::Time } else { take_signal(Some(Duration::ZERO)) } {
+            Wake::Time if self.ready > 0 => Wake::Readable,
             wake @ (Wake::Signal(_) | Wake::Readable | Wake::Time) => wake,
         }
     }

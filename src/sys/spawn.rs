@@ -184,8 +184,8 @@ impl Spawned {
     }
 
     /// What must stay open until then.
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> + Clone {
-        core::iter::once(self.failure.as_fd()).chain(self.pidfd.as_ref().map(AsFd::as_fd))
+    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        [Some(self.failure.as_fd()), self.pidfd.as_ref().map(AsFd::as_fd)]
     }
 }
 

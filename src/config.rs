@@ -389,7 +389,7 @@ fn wanted_user(given: &Given<'_>) -> Result<Option<WantedUser>, Mistake> {
 
 /// What the kernel takes for a path: it counts the null byte at the end (`PATH_MAX`).
 fn path(text: &str) -> Option<String> {
-    ((1..4096).contains(&text.len()) && !text.contains('\0')).then(|| text.to_owned())
+    ((1..4096).contains(&text.len()) && !text.bytes().any(|byte| byte == 0)).then(|| text.to_owned())
 }
 
 fn termination_log(text: &str) -> Option<TerminationLog> {

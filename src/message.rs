@@ -249,7 +249,7 @@ impl Speaker {
         };
         write!(out, "cannot {verb} '{object}': ")?;
         match (failure.stage, failure.errno) {
-            (Stage::Exec, Errno::NOT_FOUND) if command.contains('/') => {
+            (Stage::Exec, Errno::NOT_FOUND) if command.bytes().any(|byte| byte == b'/') => {
                 out.write_str("no such file, or the interpreter or loader that it needs is missing")
             }
             (Stage::Exec, Errno::NOT_FOUND) => {

@@ -216,7 +216,7 @@ impl Speaker {
     }
 
     /// What happened in the end, in one clause.
-    fn outcome(&self, outcome: Outcome, out: &mut impl Write) -> fmt::Result {
+    fn outcome(&self, outcome: Outcome, out: &mut dyn Write) -> fmt::Result {
         let command = &self.names.command;
         match outcome {
             Outcome::Complete(status) => write!(out, "'{command}' {status}"),
@@ -233,7 +233,7 @@ impl Speaker {
     }
 
     /// What could not be done, to what, and why. The kernel says ENOENT of a missing interpreter too.
-    fn failure(&self, failure: SpawnFailure, out: &mut impl Write) -> fmt::Result {
+    fn failure(&self, failure: SpawnFailure, out: &mut dyn Write) -> fmt::Result {
         let Names { command, user, root, directory, group } = &self.names;
         let (verb, object) = match failure.stage {
             Stage::Pipe => ("make a pipe to start", command),
@@ -259,7 +259,7 @@ impl Speaker {
         }
     }
 
-    fn message(&self, fact: &Fact<'_>, out: &mut impl Write) -> fmt::Result {
+    fn message(&self, fact: &Fact<'_>, out: &mut dyn Write) -> fmt::Result {
         let command = &self.names.command;
         match *fact {
             Fact::Started { pid, restarts: 0 } => write!(out, "started '{command}' (pid {pid})"),
@@ -361,7 +361,7 @@ impl Speaker {
         status: ExitStatus,
         uptime: Duration,
         usage: Usage,
-        out: &mut impl Write,
+        out: &mut dyn Write,
     ) -> fmt::Result {
         write!(out, "'{}'{} {status} after {}", self.names.command, At(pid), Span(uptime))?;
         if usage.out_of_memory {

@@ -68,10 +68,10 @@ impl LogFile {
     }
 
     /// Moves what is in the pipe to its end: at most so many bytes, and none beyond its largest size.
-    pub(super) fn take(&mut self, pipe: &Pipe, most: usize) -> Moved {
+    pub(super) fn take(&mut self, pipe: &Pipe, stage: &Pipe, most: usize) -> Moved {
         let room = self.full_at.checked_sub(self.size).filter(|room| *room > 0).unwrap_or(u64::MAX);
         let room = if self.target.is_regular { usize::try_from(room).unwrap_or(usize::MAX) } else { usize::MAX };
-        let moved = self.target.take(pipe, self.size, most.min(room));
+        let moved = self.target.take(pipe, stage, self.size, most.min(room));
         self.size += moved.written as u64;
         moved
     }

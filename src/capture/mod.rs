@@ -66,8 +66,8 @@ impl Capture {
     /// Everything that must stay open.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let mut all = Vec::new();
-        for Stream { pipe, file, .. } in &self.streams {
-            all.extend([pipe.reader(), pipe.writer(), file.descriptor(), file.place()]);
+        for Stream { pipe, stage, file, .. } in &self.streams {
+            all.extend([pipe.reader(), pipe.writer(), stage.reader(), stage.writer(), file.descriptor(), file.place()]);
         }
         all
     }

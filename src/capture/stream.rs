@@ -8,7 +8,7 @@ use crate::config::{LogPath, Logs};
 use crate::errno::Errno;
 use crate::fact::Fact;
 use crate::moment::Moment;
-use crate::sys::capture::{CHUNK, Pipe};
+use crate::sys::capture::{CHUNK, Pipe, ROOM};
 use crate::sys::clock;
 use crate::sys::signals::Watch;
 
@@ -17,6 +17,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Stream {
     pub(super) pipe: Pipe,
+    /// On the way to the file.
+    pub(super) stage: Pipe,
     pub(super) file: LogFile,
     /// Which of the child's streams it is.
     pub(super) place: usize,
@@ -35,7 +37,8 @@ impl Stream {
         let path = CString::new(log.path.as_bytes()).unwrap_or_default();
         let file = LogFile::open(path, logs.max_bytes, logs.backups)?;
         Ok(Self {
-            pipe: Pipe::new()?,
+            pipe: Pipe::holding(ROOM)?,
+            stage: Pipe::holding(CHUNK)?,
             file,
             place,
             is_stuck: false,
@@ -63,13 +66,15 @@ impl Stream {
                 }
             }
         }
-        let moved = self.file.take(&self.pipe, most);
+        let moved = self.file.take(&self.pipe, &self.stage, most);
         let mut gone = moved.written + moved.lost;
         match moved.failure {
             Some(Errno::AGAIN) if moved.lost == 0 => self.is_stuck = self.pipe.held() > 0,
             Some(errno) => {
                 self.is_stuck = false;
-                gone += self.pipe.discard(most - gone);
+                if moved.lost == 0 {
+                    gone += self.pipe.discard(most - gone);
+                }
                 self.dropped += (gone - moved.written) as u64;
                 self.reason = errno;
             }

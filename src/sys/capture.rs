@@ -11,8 +11,11 @@ use rustix::{fs, io};
 use super::errno;
 use crate::errno::Errno;
 
-/// The most that one call moves: what the pipe is made to hold, where that may be (`/proc/sys/fs/pipe-max-size`).
-pub(crate) const CHUNK: usize = 1 << 20;
+/// What a child's pipe is made to hold: the most that needs no privilege by default (`/proc/sys/fs/pipe-max-size`).
+pub(crate) const ROOM: usize = 1 << 20;
+
+/// The most that is moved at once.
+pub(crate) const CHUNK: usize = 256 << 10;
 
 /// What is copied at once where the kernel moves nothing by itself.
 const BUFFER: usize = 16 << 10;
@@ -24,12 +27,12 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    pub(crate) fn new() -> Result<Self, Errno> {
+    pub(crate) fn holding(room: usize) -> Result<Self, Errno> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
         // Of this end's description alone: the child's end is one that blocks, as programs expect of their streams.
         fs::fcntl_setfl(&reader, OFlags::NONBLOCK).map_err(errno)?;
         // Refused where the user has too much in pipes already (pipe(7)); 64 KiB will do then.
-        let _ = fcntl_setpipe_size(&writer, CHUNK);
+        let _ = fcntl_setpipe_size(&writer, room);
         Ok(Self { reader, writer })
     }
 
@@ -114,11 +117,34 @@ impl Target {
         fs::ftruncate(&self.fd, 0).map_err(errno)
     }
 
-    /// `splice(2)`: moves what is in the pipe, at most so many bytes, to this offset of the file. Not every file takes that.
-    pub(crate) fn take(&self, pipe: &Pipe, offset: u64, most: usize) -> Moved {
+    /// Moves what is in the pipe, at most so many bytes, to this offset of the file.
+    ///
+    /// By way of `stage`, which is empty before and after: as long as a file is written to, `splice(2)` keeps the pipe that it
+    /// reads from locked, and whoever writes to that would wait for the disk. From pipe to pipe only references move.
+    pub(crate) fn take(&self, pipe: &Pipe, stage: &Pipe, offset: u64, most: usize) -> Moved {
+        if !self.is_regular {
+            return self.take_from(pipe, offset, most);
+        }
+        let staged = match splice(&pipe.reader, None, &stage.writer, None, most, SpliceFlags::NONBLOCK) {
+            Ok(staged) => staged,
+            Err(failure) => return Moved { written: 0, lost: 0, failure: Some(errno(failure)) },
+        };
+        let mut all = Moved { written: 0, lost: 0, failure: None };
+        while all.failure.is_none() && all.written < staged {
+            let moved = self.take_from(stage, offset + all.written as u64, staged - all.written);
+            all = Moved { written: all.written + moved.written, ..moved };
+        }
+        all.lost += stage.discard(staged - all.written - all.lost);
+        all
+    }
+
+    /// `splice(2)`. Not every file takes that.
+    fn take_from(&self, pipe: &Pipe, offset: u64, most: usize) -> Moved {
         let mut at = offset;
         let at = self.is_regular.then_some(&mut at);
         match splice(&pipe.reader, None, &self.fd, at, most, SpliceFlags::NONBLOCK) {
+            // A file that takes nothing and does not say why would be offered the same bytes for ever.
+            Ok(0) => Moved { written: 0, lost: 0, failure: Some(Errno::IO) },
             Ok(written) => Moved { written, lost: 0, failure: None },
             Err(RawErrno::INVAL) => self.copy(pipe, offset, most),
             Err(failure) => Moved { written: 0, lost: 0, failure: Some(errno(failure)) },

@@ -58,7 +58,8 @@ impl Pipe {
     pub(crate) fn discard(&self, most: usize) -> usize {
         let mut buffer = [0; BUFFER];
         let mut gone = 0;
-        while let Some(space) = buffer.get_mut(..BUFFER.min(most - gone))
+        while gone < most
+            && let Some(space) = buffer.get_mut(..BUFFER.min(most - gone))
             && let Ok(length @ 1..) = io::read(&self.reader, space)
         {
             gone += length;

@@ -320,18 +320,19 @@ fn full_disk(out: &mut Vec<Trial>) {
     });
 
     scenario("capture::a_disk_that_has_room_again_is_written_to_again").needs(&[&ROOT]).run(out, |mode| {
-        let frigate = Frigate::new(mode).disk(1 << 20);
+        let frigate = Frigate::new(mode).disk(4 << 20);
         let log = frigate.path("disk/log");
         let ballast = frigate.path("disk/ballast");
         let frigate = frigate.option("--stdout").option(&log);
+        // It makes more room than what is still in the pipe can fill.
         let script = format!(
-            "head -c 500000 /dev/zero >{ballast}; head -c 3000000 /dev/zero; rm {ballast}; echo after; \
+            "head -c 3000000 /dev/zero >{ballast}; head -c 6000000 /dev/zero; rm {ballast}; echo after; \
              until grep -q after {log}; do sleep 0.01; done; stat -c 'size %s' {log} >&2"
         );
         let ended = frigate.command(["sh", "-c", &script]).run();
         ended.expect_code(0);
         let size = ended.err.lines().find_map(|line| line.strip_prefix("size ")?.parse::<u64>().ok());
-        assert_eq!(dropped(&ended, "no space left on the device") + size.expect("its size"), 3_000_006, "{ended:#?}");
+        assert_eq!(dropped(&ended, "no space left on the device") + size.expect("its size"), 6_000_006, "{ended:#?}");
     });
 
     scenario("capture::a_limit_on_file_size_ends_neither_frigate_nor_the_child").run(out, |mode| {

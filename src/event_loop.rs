@@ -218,7 +218,7 @@ impl EventLoop {
             group.clear();
         }
         self.is_any_left = false;
-        match spawn::spawn(&mut self.plan, restarts, foreground, self.group.as_ref().map(Group::directory)) {
+        match spawn::spawn(&mut self.plan, restarts, foreground, self.group.as_ref().map(Group::directory), &()) {
             Ok(child) => {
                 let pid = child.pid;
                 self.child = Some(child);

@@ -6,11 +6,12 @@
 //!
 //! # Safety
 //!
-//! `signals` and `spawn` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each.
+//! `signals`, `spawn` and `host` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each.
 
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod descriptors;
+pub(crate) mod host;
 pub(crate) mod output;
 pub(crate) mod process;
 pub(crate) mod reap;

@@ -141,7 +141,7 @@ impl Frigate {
     /// child gets the signal mask of the thread that calls this.
     ///
     /// That a program does not exist, or cannot be executed, is not known by then: it is an
-    /// [`Outcome::NotStarted`](crate::Outcome::NotStarted).
+    /// [`Outcome::NotStarted`].
     ///
     /// # Errors
     ///

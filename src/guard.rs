@@ -1,7 +1,7 @@
 //! The driver of the library: one thread of frigate's own for all protected children of the host.
 //!
-//! *Invariant:* the thread is made when a child is first protected, lives as long as the host, has every signal blocked, and
-//! with nothing to do sleeps in one `poll(2)` without a time-out: over the pidfds of the children and a bell that commands ring.
+//! *Invariant:* the thread is made when a child is first protected, lives as long as the host, has every signal blocked but the
+//! C library's own, and with nothing to do sleeps in one `poll(2)` without a time-out: over the pidfds of the children and a bell that commands ring.
 
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -54,7 +54,7 @@ impl Guard {
         let bell = Arc::new(bell);
         let (commands, orders) = channel();
         let heard = Arc::clone(&bell);
-        // Blocked before the thread exists, so that no handler of the host's ever runs on it.
+        // Blocked before the thread exists, so that no handler of the host's runs on it before it has blocked them itself.
         let thread = host::with_all_blocked(|| {
             std::thread::Builder::new().name("frigate".to_owned()).spawn(move || keep_watch(&heard, &orders, host))
         });
@@ -81,6 +81,7 @@ impl Guard {
 
 /// The thread.
 fn keep_watch(bell: &Bell, orders: &Receiver<Command>, host: Pid) {
+    host::keep_signals_off();
     let mut wards: Vec<Ward> = Vec::new();
     // Children that did not die of KILL: nobody watches over them, but no zombie is to stay.
     let mut stragglers: Vec<Spawned> = Vec::new();

@@ -53,6 +53,8 @@ pub(crate) struct Ward {
     pub(crate) link: Arc<Link>,
     custody: Custody,
     speaker: Speaker,
+    /// For what cannot be started, which is called as it was to be executed.
+    program_speaker: Speaker,
     plan: SpawnPlan,
     last_steps: HostSteps,
     group: Option<Group>,
@@ -72,10 +74,12 @@ impl Ward {
     pub(crate) fn new(charge: Charge, host: Pid) -> Self {
         let Charge { link, rules, candidates, argv, environment, confinement, mask, group, .. } = charge;
         let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
+        let name = link.name.to_string();
         let mut ward = Self {
             link,
             custody: Custody::new(Rules { leftovers: is_adopted, ..rules }),
-            speaker: Speaker::new(&charge.names, Remap::identity()),
+            speaker: Speaker::new(&Names { command: name, ..charge.names.clone() }, Remap::identity()),
+            program_speaker: Speaker::new(&charge.names, Remap::identity()),
             plan: SpawnPlan {
                 confinement,
                 candidates,
@@ -174,14 +178,17 @@ impl Ward {
             let then = "leaving it behind";
             self.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });
         }
-        if let Some(outcome) = self.outcome {
-            self.link.end(PublicOutcome::of(outcome, |failure| self.speaker.failure_words(failure)));
+        let Self { link, program_speaker, child, outcome, plan, former, others, .. } = self;
+        // Who hears of the end finds none of its descriptors any more.
+        drop((plan, former, others));
+        if let Some(outcome) = outcome {
+            link.end(PublicOutcome::of(outcome, |failure| program_speaker.failure_words(failure)));
         }
-        self.child.take()
+        child
     }
 
     fn say(&self, fact: &Fact<'_>) {
-        for event in PublicEvent::of(&self.link.name, fact, &self.speaker) {
+        for event in PublicEvent::of(&self.link.name, fact, &self.speaker, &self.program_speaker) {
             self.link.tell(&event);
         }
     }
@@ -248,7 +255,8 @@ impl Ward {
         }
         self.is_any_left = false;
         let directory = self.group.as_ref().map(Group::directory);
-        match spawn::spawn(&mut self.plan, restarts, false, directory, &self.last_steps) {
+        let (plan, last_steps) = (&mut self.plan, &self.last_steps);
+        match host::with_all_blocked(|| spawn::spawn(plan, restarts, false, directory, last_steps)) {
             Ok(child) => {
                 let pid = child.pid;
                 self.link.set_running(Some(Running { pid: pid.raw().unsigned_abs(), since: Instant::now() }));

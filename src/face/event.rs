@@ -123,9 +123,15 @@ impl Event {
         Self { name: Arc::clone(name), kind, message }
     }
 
-    /// What a fact comes to for a host: one event or, where a fact tells of an end and of what follows, two.
-    pub(crate) fn of(name: &Arc<str>, fact: &Fact<'_>, speaker: &Speaker) -> Vec<Self> {
+    /// What a fact comes to for a host: one event or, where a fact tells of an end and of what follows, two. `starter` speaks
+    /// of what was to be executed, `speaker` of the child by its name.
+    pub(crate) fn of(name: &Arc<str>, fact: &Fact<'_>, speaker: &Speaker, starter: &Speaker) -> Vec<Self> {
         let event = |kind| Self::new(name, kind, speaker.words(fact));
+        let failed = |failure| {
+            let error = StartError::new(failure, starter.failure_words(failure));
+            let message = error.to_string();
+            Self::new(name, EventKind::CannotStart(error), message)
+        };
         let last = match *fact {
             Fact::Started { pid, restarts } => EventKind::Started { pid: number(Some(pid)), restarts },
             Fact::Ended { pid, status, uptime, usage } => EventKind::Ended {
@@ -135,22 +141,22 @@ impl Event {
                 out_of_memory: usage.out_of_memory,
             },
             Fact::Restarting { trouble, pause, failures, .. } => {
-                let first = match trouble {
+                let mut all = match trouble {
                     Trouble::Ended { pid, status, uptime, usage } => {
-                        Self::of(name, &Fact::Ended { pid, status, uptime, usage }, speaker)
+                        Self::of(name, &Fact::Ended { pid, status, uptime, usage }, speaker, starter)
                     }
-                    Trouble::NotStarted(failure) => {
-                        let error = StartError::new(failure, speaker.failure_words(failure));
-                        let message = error.to_string();
-                        vec![Self::new(name, EventKind::CannotStart(error), message)]
-                    }
+                    Trouble::NotStarted(failure) => vec![failed(failure)],
                 };
-                return first.into_iter().chain([event(EventKind::Restarting { pause, failures })]).collect();
+                let mut restarting = event(EventKind::Restarting { pause, failures });
+                // What led to it is the first event; this one is what follows.
+                if let Some((_, then)) = restarting.message.rsplit_once("; ") {
+                    restarting.message = String::from(then);
+                }
+                all.push(restarting);
+                return all;
             }
             Fact::GaveUp { failures, .. } => EventKind::GaveUp { failures },
-            Fact::NotStarted { failure, .. } => {
-                EventKind::CannotStart(StartError::new(failure, speaker.failure_words(failure)))
-            }
+            Fact::NotStarted { failure, .. } => return vec![failed(failure)],
             Fact::Killed { .. } => EventKind::Killed,
             Fact::LeftoversKilled { .. } => EventKind::LeftoversKilled,
             Fact::LeftBehind { .. } => EventKind::LeftBehind,

@@ -191,7 +191,12 @@ pub(crate) fn mask() -> Mask {
     signals::current_mask()
 }
 
-/// Gives every signal back to the thread, the mask being as `before`.
+/// Makes the calling thread one that no signal of the host's is ever delivered to.
+pub(crate) fn keep_signals_off() {
+    signals::block_all_but_the_librarys();
+}
+
+/// Acts with every signal blocked, so that what is forked or started meanwhile has them blocked from its first moment on.
 pub(crate) fn with_all_blocked<T>(act: impl FnOnce() -> T) -> T {
     let before = signals::block_all();
     let result = act();

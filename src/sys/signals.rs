@@ -44,6 +44,15 @@ pub(super) fn set_mask(mask: Mask) -> Mask {
     Mask(old)
 }
 
+/// The signals that the C library keeps for its threads: glibc's 32 and 33, musl's 33 and 34. With the latter of each pair it
+/// makes every thread of a process change its user or group, and waits for each to have done so.
+const OF_THE_LIBRARY: u64 = if cfg!(target_env = "musl") { 0b11 << 32 } else { 0b11 << 31 };
+
+/// Blocks everything in a thread beside others: a C library that waited for it to answer would wait for ever.
+pub(super) fn block_all_but_the_librarys() {
+    set_mask(Mask(EVERYTHING & !OF_THE_LIBRARY));
+}
+
 /// The calling thread's mask.
 pub(super) fn current_mask() -> Mask {
     let mut now = 0_u64;

@@ -131,7 +131,9 @@ fn handlers() {
         for _ in 0..200 {
             let frigate = sleeper("short");
             frigate.protect().unwrap();
-            frigate.stop(GRACE).unwrap();
+            let outcome = frigate.stop(GRACE).unwrap();
+            let signal = outcome.status().and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status));
+            assert_eq!(signal, Some(15), "the child was to die of it, and not the host's handler to run in there");
         }
         let none = ::tokio::time::timeout(Duration::from_millis(50), term.recv()).await;
         assert!(none.is_err(), "the host was told of a TERM that was its child's");

@@ -32,6 +32,9 @@ use crate::usage::Usage;
 /// What is reported of a child whose end somebody else was told of: no code at all would be a lie, and 0 a worse one.
 const UNKNOWN: ExitStatus = ExitStatus::Exited(255);
 
+/// The pause between two looks at a child that has ended in the hands of a tracer: its pidfd would wake the thread at once.
+const HELD: core::time::Duration = core::time::Duration::from_millis(50);
+
 /// Everything that one child needs, complete before frigate's thread hears of it.
 pub(crate) struct Charge {
     pub(crate) link: Arc<Link>,
@@ -66,6 +69,8 @@ pub(crate) struct Ward {
     /// Processes of the former child's were seen when last looked for.
     is_any_left: bool,
     others: Others,
+    /// When to look once more at a child that has ended and cannot be reaped yet: a tracer has to let go of it first.
+    held_until: Option<Moment>,
     outcome: Option<Outcome>,
 }
 
@@ -99,6 +104,7 @@ impl Ward {
             former: None,
             is_any_left: false,
             others: Others::default(),
+            held_until: None,
             outcome: None,
         };
         for Warning { verb, object, reason, then } in &charge.warnings {
@@ -112,7 +118,7 @@ impl Ward {
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        self.custody.deadline()
+        [self.custody.deadline(), self.held_until].into_iter().flatten().min()
     }
 
     pub(crate) const fn has_ended(&self) -> bool {
@@ -121,7 +127,8 @@ impl Ward {
 
     /// What frigate's thread has to watch for it.
     pub(crate) fn watched(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Sign)> {
-        let child = self.child.iter().filter_map(|child| child.pidfd.as_ref()).map(AsFd::as_fd);
+        let child = self.child.iter().filter(|_| self.held_until.is_none());
+        let child = child.filter_map(|child| child.pidfd.as_ref()).map(AsFd::as_fd);
         let readable = child.chain(self.others.descriptors()).map(|fd| (fd, Sign::Readable));
         let is_emptying = self.child.is_none() && self.is_any_left;
         let events = self.group.as_ref().filter(|_| is_emptying).and_then(Group::events);
@@ -132,6 +139,7 @@ impl Ward {
     pub(crate) fn look(&mut self) {
         if let Some(pidfd) = self.child.as_ref().and_then(|child| child.pidfd.as_ref()) {
             match host::reap(pidfd.as_fd()) {
+                Look::Alive if host::has_ended(pidfd.as_fd()) => self.held_until = Some(clock::now().after(HELD)),
                 Look::Alive => {}
                 Look::Ended(status) => self.ended(status),
                 Look::Taken => {
@@ -160,6 +168,9 @@ impl Ward {
     }
 
     pub(crate) fn tick(&mut self) {
+        if self.held_until.is_some_and(|until| clock::now() >= until) {
+            self.held_until = None;
+        }
         self.tell(Event::Tick);
     }
 

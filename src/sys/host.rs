@@ -72,6 +72,11 @@ pub(crate) enum Look {
     Taken,
 }
 
+/// Whether the pidfd says that its process has ended, be it reaped or not.
+pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    wait(&[(pidfd, Sign::Readable)], Some(core::time::Duration::ZERO)).contains(&true)
+}
+
 /// `waitid(P_PIDFD, WNOHANG)`: reaps that one child, and no other.
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Look {
     loop {

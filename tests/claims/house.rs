@@ -176,7 +176,7 @@ fn public_items() -> Vec<(String, String)> {
         for line in text.lines() {
             let bare = line.trim_start();
             if let Some(head) = line.strip_prefix("impl ").filter(|head| !head.contains(" for ")) {
-                owner = head.trim_end_matches(" {").to_owned();
+                owner = String::from(head.trim_end_matches(" {"));
             }
             let item = bare.strip_prefix("pub ").filter(|_| !bare.contains("self::")).and_then(|rest| {
                 let rest = rest.strip_prefix("unsafe ").unwrap_or(rest);

@@ -19,6 +19,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("embedding::no_signal_meant_for_a_child_reaches_a_handler_of_the_host", handlers),
     Scenario::new("embedding::the_hosts_mask_and_dispositions_stay_as_they_were", unchanged),
     Scenario::new("embedding::a_host_that_waits_for_any_child_is_noticed_and_survived", any_child),
+    Scenario::new("embedding::with_nothing_to_do_the_thread_is_never_woken", asleep),
     Scenario::new("embedding::the_host_may_change_its_user", change_of_user),
     Scenario::new("embedding::many_threads_may_protect_and_stop_at_once", many_threads),
     Scenario::new("embedding::an_end_is_collected_though_nobody_asks", no_zombies),
@@ -140,6 +141,36 @@ fn handlers() {
     });
 }
 
+/// Where frigate's thread is to be seen.
+fn own_thread() -> std::path::PathBuf {
+    eventually("frigate's thread", || {
+        let mut threads =
+            std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok).map(|entry| entry.path());
+        threads.find(|path| std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name == "frigate\n"))
+    })
+}
+
+/// The host's own children end in the meantime, whose SIGCHLD is none of its business.
+fn asleep() {
+    let frigate = sleeper("sleeper");
+    let events = frigate.events();
+    frigate.protect().unwrap();
+    next_start(&events);
+    let thread = own_thread();
+    let status = || std::fs::read_to_string(thread.join("status")).unwrap();
+    let switches = || {
+        let text = status();
+        text.lines().filter(|line| line.contains("ctxt_switches")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    eventually("it sleeps", || status().contains("State:\tS").then_some(()));
+    let before = switches();
+    for _ in 0..50 {
+        Command::new("true").status().unwrap();
+    }
+    assert_eq!(switches(), before);
+    frigate.stop(GRACE).unwrap();
+}
+
 fn unchanged() {
     // The C library itself installs a handler (of signal 33) when the first thread is started.
     std::thread::spawn(|| {}).join().unwrap();
@@ -153,11 +184,7 @@ fn unchanged() {
     assert_eq!(lines(), before);
     frigate.stop(GRACE).unwrap();
     assert_eq!(lines(), before);
-    let thread = eventually("frigate's thread", || {
-        let mut threads =
-            std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok).map(|entry| entry.path());
-        threads.find(|path| std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name == "frigate\n"))
-    });
+    let thread = own_thread();
     let status = std::fs::read_to_string(thread.join("status")).unwrap();
     let librarys = if cfg!(target_env = "musl") { 0b11 << 32 } else { 0b11 << 31 };
     assert_eq!(field(&status, "SigBlk"), !(bit(Signal::SIGKILL) | bit(Signal::SIGSTOP) | librarys));

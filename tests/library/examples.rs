@@ -8,7 +8,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 /// Beside this program, where cargo puts them.
 fn program(name: &str) -> PathBuf {
     let own = crate::support::own_program();
-    let target = own.parent().and_then(|directory| directory.parent()).expect("target/debug/deps/library");
+    let target = own.parent().and_then(|directory| directory.parent()).unwrap_or(&own);
     target.join("examples").join(name)
 }
 

@@ -1,5 +1,6 @@
 //! What is started, with what, and what is refused.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("starting::log_capture_is_refused_in_its_own_words", logger),
     Scenario::new("starting::a_limit_that_cannot_be_had_is_a_refusal_or_a_warning", limits),
     Scenario::new("starting::a_child_with_limits_is_born_in_its_group_which_ends_with_it", group),
+    Scenario::new("starting::a_child_that_is_killed_for_want_of_memory_is_told_of", memory),
     Scenario::new("starting::a_host_that_ignores_sigchld_is_refused", discarded)
         .wrapped(&["env", "--ignore-signal=CHLD"]),
     Scenario::new("starting::another_process_of_the_name_is_ended_first", grace_close),
@@ -184,6 +186,21 @@ fn group() {
     for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
         assert!(!std::path::Path::new(root).join(&path).exists(), "{path} is still there");
     }
+}
+
+/// Where the machine has a memory controller for us.
+fn memory() {
+    let limits = ControlGroup::new().memory_max(ByteSize::mib(16)).memory_swap_max(ByteSize::new(0));
+    let frigate = shell("hungry", "x=a; while :; do x=$x$x; done").control_group(limits).strategy(once());
+    let events = frigate.events();
+    match frigate.protect() {
+        Err(Error::ControlGroup { reason }) => return eprintln!("not to be seen here: {reason}"),
+        result => result.unwrap(),
+    }
+    let outcome = frigate.wait().unwrap();
+    assert_eq!(outcome.status().and_then(|status| status.signal()), Some(9));
+    let kinds: Vec<EventKind> = events.iter().map(|event| event.kind).collect();
+    assert!(kinds.iter().any(|kind| matches!(kind, EventKind::Ended { out_of_memory: true, .. })), "{kinds:?}");
 }
 
 fn discarded() {

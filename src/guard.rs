@@ -1,7 +1,8 @@
 //! The driver of the library: one thread of frigate's own for all protected children of the host.
 //!
-//! *Invariant:* the thread is made when a child is first protected, lives as long as the host, has every signal blocked but the
-//! C library's own, and with nothing to do sleeps in one `poll(2)` without a time-out: over the pidfds of the children and a bell that commands ring.
+//! *Invariant:* the thread is made when a child is first protected, lives as long as the host, has every signal blocked but
+//! the C library's own, and with nothing to do sleeps in one `poll(2)` without a time-out: over the pidfds of the children
+//! and a bell that commands ring.
 
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -14,7 +14,8 @@ use crate::face::strategy::Strategy;
 /// One child: what it runs, how it is protected, and once it is, the handle to it.
 ///
 /// Dropping it neither stops the child nor leaks anything: the child stays protected, and [`done`](crate::done) waits for it.
-/// When the host ends, however it does, the kernel sends each of its children TERM, or KILL where [`Strategy::kill`] is set.
+/// When the host ends, however it does, or becomes another program by exec, the kernel sends each of its children TERM, or
+/// KILL where [`Strategy::kill`] is set.
 ///
 /// ```
 /// use std::time::Duration;

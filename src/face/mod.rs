@@ -9,3 +9,7 @@ pub(crate) mod outcome;
 pub(crate) mod protect_task;
 pub(crate) mod size;
 pub(crate) mod strategy;
+
+#[cfg(test)]
+#[path = "../face_tests.rs"]
+mod tests;

@@ -328,8 +328,8 @@ impl ProtectTask {
     }
 
     /// Cancels it: TERM and CONT to the child's group, and KILL when `timeout` is over, or with [`Strategy::kill`] KILL at
-    /// once. Returns when it has ended for good and nothing of its group is left, 5 s after KILL at the latest. Where it is being
-    /// stopped already, the shorter of the two times holds.
+    /// once. Returns when it has ended for good and nothing of its group is left, 5 s after KILL at the latest. Where it is
+    /// being stopped already, the shorter of the two times holds.
     ///
     /// Returns how it ended: [`Outcome::Cancel`], unless it had ended already.
     ///

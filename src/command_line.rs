@@ -12,10 +12,10 @@ use crate::event_loop::{EventLoop, Place};
 use crate::fact::Fact;
 use crate::message::{self, Names, Speaker};
 use crate::pid::Pid;
+use crate::preparation::{become_user, candidates};
 use crate::report::Reporter;
 use crate::restart::Restart;
 use crate::supervisor::Surroundings;
-use crate::sys;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Confinement, Environment, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings};
@@ -25,8 +25,8 @@ use crate::termination;
 /// The exit code of frigate's own errors.
 const REFUSED: u8 = 125;
 
-/// Where a command is looked for if there is no `PATH`: what Docker and the shells take.
-const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What helps where a limit cannot be had.
+const WAY_OUT: &str = "; or give --cgroup-best-effort";
 
 /// Does all that the `frigate` program does; answers with its exit code.
 ///
@@ -95,7 +95,7 @@ fn prepare(
     }
     // Last of all that may be refused: it changes more than frigate itself.
     let Prepared { group, warnings } =
-        cgroup::prepare(&config.limits, config.cgroup_best_effort, command.to_bytes(), own)?;
+        cgroup::prepare(&config.limits, config.cgroup_best_effort, WAY_OUT, command.to_bytes(), own)?;
     let names = Names {
         command: String::from_utf8_lossy(command.to_bytes()).into_owned(),
         user: config.user.as_ref().map(|user| user.value.clone()).unwrap_or_default(),
@@ -141,28 +141,10 @@ fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> 
         no_new_privileges: config.no_new_privs,
         ..Confinement::default()
     };
-    let Some(user) = &config.user else { return Ok((confinement, Vec::new())) };
-    let root = config.chroot.as_deref();
-    let read = |file| {
-        sys::user::database(root, file).map_err(|errno| {
-            Mistake::new("read", &format!("{}/etc/{file}", root.unwrap_or_default())).because(&errno.to_string())
-        })
+    let variables = match &config.user {
+        Some(user) => become_user(user, config.chroot.as_deref(), true, &mut confinement)?,
+        None => Vec::new(),
     };
-    let identity = user.spec.resolve(&read("passwd")?, &read("group")?);
-    let identity = identity.map_err(|reason| Mistake::new("use", &user.spelled).because(&reason))?;
-    // What frigate is already needs no privilege to become, and so must not be asked for.
-    confinement.groups = identity.groups.filter(|groups| !sys::user::has_groups(groups, identity.gid));
-    confinement.group = identity.gid.filter(|gid| !sys::user::is_group(*gid));
-    confinement.user = identity.uid.filter(|uid| !sys::user::is_user(*uid));
-    if let Some(uid) = identity.uid {
-        sys::user::give_streams(uid);
-    }
-    let mut variables = Vec::new();
-    if let Some(account) = identity.account {
-        let name = account.name.unwrap_or_default();
-        let all: [(&[u8], &[u8]); 3] = [(b"HOME=", &account.home), (b"USER=", &name), (b"LOGNAME=", &name)];
-        variables.extend(all.iter().filter_map(|(name, value)| CString::new([*name, *value].concat()).ok()));
-    }
     Ok((confinement, variables))
 }
 
@@ -184,25 +166,6 @@ fn absolute(log: TerminationLog) -> Result<TerminationLog, Mistake> {
         },
         log @ (TerminationLog::Automatic | TerminationLog::None | TerminationLog::Path(_)) => Ok(log),
     }
-}
-
-/// The files that COMMAND may mean, in the order of `execvp(3)`: itself where it has a slash, else one in each directory of
-/// `PATH`, an empty one being the current directory.
-fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
-    let string = |bytes: &[u8]| CString::new(bytes).ok();
-    if command.is_empty() {
-        return Vec::new();
-    }
-    if command.contains(&b'/') {
-        return string(command).into_iter().collect();
-    }
-    let directories = path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':');
-    directories
-        .filter_map(|directory| {
-            let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-            string(&[directory, separator, command].concat())
-        })
-        .collect()
 }
 
 #[cfg(test)]

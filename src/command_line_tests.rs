@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
-use super::{DEFAULT_PATH, absolute, candidates};
+use super::absolute;
 use crate::config::TerminationLog;
+use crate::preparation::{DEFAULT_PATH, candidates};
 
 fn strings(command: &str, path: Option<&str>) -> Vec<String> {
     let found = candidates(command.as_bytes(), path.map(str::as_bytes));

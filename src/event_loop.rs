@@ -240,7 +240,7 @@ impl EventLoop {
         }
         self.is_any_left = false;
         let group = self.group.as_ref().map(Group::entered);
-        match spawn::spawn(&mut self.plan, restarts, foreground, group, self.capture.ends()) {
+        match spawn::spawn(&mut self.plan, restarts, foreground, group, self.capture.ends(), &()) {
             Ok(child) => {
                 let pid = child.pid;
                 self.child = Some(child);

@@ -1,8 +1,69 @@
-//! frigate: one protected child, its signals, its orphans, its restarts, its exit code.
+//! frigate protects programs, and functions of the host program itself, as child processes: it starts them, watches over
+//! them, starts them again by a strategy, holds them inside limits, stops them gracefully, and tells how they ended.
 //!
-//! The binary is the first user of this library: a pure core decides (`supervisor` over `lifecycle` over `restart`), a thin
-//! rim acts (`event_loop` over `sys`). The public face for host programs, which protect programs and functions of their own
-//! on the same core, is yet to come; until then the only public item is what `main` calls.
+//! The same machine is the `frigate` program, the init of a container. Here it runs on one thread of its own, which sleeps until
+//! something happens; it installs no signal handler, changes no mask and no disposition of the host's, and waits for its own
+//! children alone, by their pidfds (Linux 5.4). So it gets along with `std::process::Command`, with tokio, and with whatever
+//! else the host does with signals and children.
+//!
+//! ```standalone_crate
+//! use std::time::Duration;
+//! use frigate::{AutoRestart, Frigate, Outcome, ProtectTask, Strategy};
+//!
+//! fn worker() {
+//!     // What is to be protected: it runs in a process of its own.
+//!     std::thread::sleep(Duration::from_secs(1000));
+//! }
+//!
+//! fn main() -> Result<(), frigate::Error> {
+//!     // First of all: in a process that was started as this task it runs the function and ends.
+//!     frigate::register_task("worker", worker);
+//!
+//!     let strategy = Strategy::new().auto_restart(AutoRestart::Unexpected);
+//!     let worker = Frigate::create("worker").strategy(strategy.clone());
+//!     worker.protect()?;
+//!     let program = Frigate::from(ProtectTask::new("sleep").arg("1000")).strategy(strategy);
+//!     program.protect()?;
+//!
+//!     assert!(matches!(worker.stop(Duration::from_secs(10))?, Outcome::Cancel { .. }));
+//!     program.stop(Duration::from_secs(10))?;
+//!     assert_eq!(frigate::done().len(), 2);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What happens to a child
+//!
+//! It gets a process group of its own, the mask of the thread that called [`Frigate::protect`], default dispositions where the
+//! host has handlers (and of SIGPIPE, which Rust ignores), the host's streams, and every descriptor that is not close-on-exec.
+//! It is not given a terminal's foreground. When it has ended, what it left in its group gets TERM and, after 30 s, KILL:
+//! between two starts, so that a new child never meets leftovers of the old one, and at the end. Orphans that have left the
+//! group are nobody's, unless a [`ControlGroup`] holds them; where the host is PID 1, [`init()`] collects them.
+//!
+//! A host that waits for *any* child, by `waitpid(-1)`, takes the news of frigate's children from it: such an end counts as exit
+//! code 255, and is an [`EventKind::Warning`].
+//!
+//! # Coming from the Go package
+//!
+//! | there | here |
+//! |---|---|
+//! | `RegisterGolangTask(name, func)` | [`register_task`] |
+//! | `Create(name)` | [`Frigate::create`] |
+//! | `f.Protect()`, `Protect(f)` | [`Frigate::protect`] |
+//! | `Done()` | [`done`] |
+//! | `Frigate.Log`, `.ControlGroups`, `.ProtectTask`, `.Strategy` | [`Frigate::logger`], [`Frigate::control_group`], [`Frigate::protect_task`], [`Frigate::strategy`] |
+//! | `Frigate.SignalChan` | [`Frigate::events`], [`Frigate::event_channel`]: typed [`Event`]s |
+//! | `ProtectTask`, `NewProtectTask` | [`ProtectTask`], [`ProtectTask::new`] |
+//! | `ProtectTask.Cmd` | [`ProtectTask::program`], [`ProtectTask::args`], [`ProtectTask::env`], [`ProtectTask::current_dir`] |
+//! | `ProtectTask.Name`, `.Process`, `.StartTime` | [`ProtectTask::name`], [`ProtectTask::pid`], [`ProtectTask::start_time`] |
+//! | `ProtectTask.Start`, `.Stop` | [`ProtectTask::start`], [`ProtectTask::stop`]; [`Frigate::start`], [`Frigate::stop`] |
+//! | `ProtectTask.Done` | [`ProtectTask::events`], which closes at the end; [`ProtectTask::wait`] |
+//! | `Strategy{AutoStart, AutoRestart, Startsecs, StartRetries, GraceClose, GraceCloseWait, Kill, User, Chroot}` | [`Strategy`], the same nine |
+//! | `UNEXPECTED`, `TRUE`, `FALSE` | [`AutoRestart::Unexpected`], [`AutoRestart::True`], [`AutoRestart::False`] |
+//! | `CANCEL_PROCESS`, `COMPLETE_PROCESS` | [`CANCEL_PROCESS`], [`COMPLETE_PROCESS`], and what [`Outcome`] prints |
+//! | `FLogger{Stdout, Stderr, Backups, Maxbytes, Redirect}` | [`Logger`], the same five |
+//! | `ByteSize` | [`ByteSize`] |
+//! | `cgroup.ControlGroup` | [`ControlGroup`] |
 
 mod action;
 mod capture;
@@ -10,25 +71,46 @@ mod cgroup;
 mod cli;
 mod command_line;
 mod config;
+mod custody;
 mod errno;
 mod event_loop;
+mod face;
 mod fact;
+mod guard;
 mod identity;
+mod init;
 mod lifecycle;
 mod limit;
 mod line;
+mod link;
 mod message;
 mod moment;
 mod pid;
+mod preparation;
 mod report;
 mod restart;
 mod signal;
 mod status;
 mod supervisor;
 mod sys;
+mod task;
 mod termination;
 mod timestamp;
 mod usage;
+mod ward;
+
+pub use face::control_group::ControlGroup;
+pub use face::error::Error;
+pub use face::event::{Event, EventKind};
+pub use face::frigate::Frigate;
+pub use face::logger::Logger;
+pub use face::outcome::{CANCEL_PROCESS, COMPLETE_PROCESS, Outcome, StartError, Step};
+pub use face::protect_task::ProtectTask;
+pub use face::size::ByteSize;
+pub use face::strategy::{AutoRestart, Strategy};
+pub use init::init;
+pub use link::done;
+pub use task::register_task;
 
 #[doc(hidden)]
 pub use command_line::main;

@@ -212,6 +212,16 @@ impl Lifecycle {
         self.out_of_memory
     }
 
+    /// Sets the grace period of the stop that is about to come. One that is under way is cut to it, never extended.
+    pub(crate) fn allow(&mut self, grace: Duration, now: Moment) {
+        self.rules.grace = grace;
+        if let State::Stopping(stopping) = &mut self.state
+            && !stopping.killed
+        {
+            stopping.until = stopping.until.min(now.after(grace));
+        }
+    }
+
     /// When `Event::Tick` is due; none: only an event from outside changes anything.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.state {
@@ -549,7 +559,7 @@ impl State {
 }
 
 impl Event {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Begin => "begin",
             Self::OthersGone => "others-gone",

@@ -169,6 +169,20 @@ impl Speaker {
         line
     }
 
+    /// The fact alone, without a name before it or an end behind it.
+    pub(crate) fn words(&self, fact: &Fact<'_>) -> String {
+        let mut text = String::new();
+        let _ = self.message(fact, &mut text);
+        text
+    }
+
+    /// The same for a start that failed.
+    pub(crate) fn failure_words(&self, failure: SpawnFailure) -> String {
+        let mut text = String::new();
+        let _ = self.failure(failure, &mut text);
+        text
+    }
+
     fn text(&self, fact: &Fact<'_>, out: &mut Line) -> fmt::Result {
         out.write_str("frigate: ")?;
         self.message(fact, out)

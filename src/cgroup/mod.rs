@@ -74,13 +74,20 @@ pub(crate) struct Group {
 ///
 /// # Errors
 ///
-/// The first limit that cannot be had, and why; nothing is left of the group then. With `best_effort` it is a warning.
-pub(crate) fn prepare(limits: &[Limit], best_effort: bool, command: &[u8], own: Pid) -> Result<Prepared, Mistake> {
+/// The first limit that cannot be had, and why; nothing is left of the group then. With `best_effort` it is a warning,
+/// and without, the reason ends with `way_out`.
+pub(crate) fn prepare(
+    limits: &[Limit],
+    best_effort: bool,
+    way_out: &str,
+    command: &[u8],
+    own: Pid,
+) -> Result<Prepared, Mistake> {
     let mut prepared = Prepared::default();
     let Some(first) = limits.first() else { return Ok(prepared) };
     let mut refused = |limit: &Limit, reason: String| {
         if !best_effort {
-            let reason = [&reason, "; or give --cgroup-best-effort"].concat();
+            let reason = [&reason, way_out].concat();
             return Err(Mistake::new("apply", &limit.spelled).because(&reason));
         }
         prepared.warnings.push(Warning {

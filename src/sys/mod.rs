@@ -6,8 +6,8 @@
 //!
 //! # Safety
 //!
-//! `signals` and `spawn` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each; `heap` is the
-//! binary's allocator.
+//! `signals`, `spawn` and `host` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each; `heap` is
+//! the binary's allocator.
 
 pub(crate) mod capture;
 pub(crate) mod cgroup;
@@ -16,6 +16,7 @@ pub(crate) mod descriptors;
 // The binary's own; here it is tested.
 #[cfg(test)]
 mod heap;
+pub(crate) mod host;
 pub(crate) mod output;
 pub(crate) mod process;
 pub(crate) mod reap;

@@ -87,6 +87,18 @@ impl Proc {
             })
     }
 
+    /// Whether it is of the same executable as the process `own`, and its environment began with that variable.
+    fn is_task(&self, pid: Pid, variable: &[u8], own: Pid) -> bool {
+        let executable = |pid: Pid| {
+            let mut link = [MaybeUninit::uninit(); 4096];
+            let (target, _) = readlinkat_raw(&self.0, format!("{pid}/exe"), &mut link[..]).ok()?;
+            Some(target.strip_suffix(b" (deleted)").unwrap_or(target).to_vec())
+        };
+        let mut buffer = [0; 4096];
+        let first = self.read(pid, "environ", &mut buffer).and_then(|entries| entries.split(|byte| *byte == 0).next());
+        first == Some(variable) && executable(pid).is_some_and(|path| Some(path) == executable(own))
+    }
+
     /// Whether it lives in the PID namespace that `/proc` shows, not in one below it: it then has one id only.
     fn is_of_this_namespace(&self, pid: Pid) -> bool {
         let mut buffer = [0; 4096];
@@ -162,6 +174,26 @@ impl Others {
     ///
     /// `/proc` is not there, or not that of frigate's PID namespace.
     pub(crate) fn find(name: &[u8], own: Pid) -> Result<Self, Errno> {
+        Self::find_where(own, |root, pid| root.is_named(pid, name))
+    }
+
+    /// The same for a host program, which may protect several of that name: none in `spared` is found. With `task`, which
+    /// is the first variable of such a process, only those of the host's own executable that were started as that task.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub(crate) fn find_beside(name: &[u8], task: Option<&[u8]>, own: Pid, spared: &[Pid]) -> Result<Self, Errno> {
+        Self::find_where(own, |root, pid| {
+            !spared.contains(&pid)
+                && match task {
+                    None => root.is_named(pid, name),
+                    Some(task) => root.is_task(pid, task, own),
+                }
+        })
+    }
+
+    fn find_where(own: Pid, is_wanted: impl Fn(&Proc, Pid) -> bool) -> Result<Self, Errno> {
         let root = Proc::open(own)?;
         let mut all = Vec::new();
         root.processes(|process| all.push(process))?;
@@ -175,7 +207,7 @@ impl Others {
         }
         let mut found = Vec::new();
         for process in all {
-            if spared.contains(&process.pid.raw()) || !root.is_named(process.pid, name) {
+            if spared.contains(&process.pid.raw()) || !is_wanted(&root, process.pid) {
                 continue;
             }
             if root.is_of_this_namespace(process.pid)

@@ -44,6 +44,24 @@ pub(super) fn set_mask(mask: Mask) -> Mask {
     Mask(old)
 }
 
+/// The signals that the C library keeps for its threads: glibc's 32 and 33, musl's 33 and 34. With the latter of each pair it
+/// makes every thread of a process change its user or group, and waits for each to have done so.
+const OF_THE_LIBRARY: u64 = if cfg!(target_env = "musl") { 0b11 << 32 } else { 0b11 << 31 };
+
+/// Blocks everything in a thread beside others: a C library that waited for it to answer would wait for ever.
+pub(super) fn block_all_but_the_librarys() {
+    set_mask(Mask(EVERYTHING & !OF_THE_LIBRARY));
+}
+
+/// The calling thread's mask.
+pub(super) fn current_mask() -> Mask {
+    let mut now = 0_u64;
+    let nothing = core::ptr::null::<u64>();
+    // SAFETY: a null set changes nothing; the other pointer is to a live 64-bit set, whose size is given.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, nothing, &raw mut now, SET_SIZE) };
+    Mask(now)
+}
+
 /// Sets SIGCHLD back to its default where it was inherited as ignored, since the kernel would then reap behind frigate's
 /// back (`wait(2)`, NOTES); answers whether it was.
 pub(crate) fn restore_sigchld() -> bool {
@@ -96,8 +114,8 @@ pub(crate) enum Wake {
 /// A descriptor, and what is waited for there.
 #[derive(Clone, Copy)]
 pub(crate) struct Watch<'a> {
-    fd: BorrowedFd<'a>,
-    flags: PollFlags,
+    pub(super) fd: BorrowedFd<'a>,
+    pub(super) flags: PollFlags,
 }
 
 impl<'a> Watch<'a> {
@@ -170,7 +188,7 @@ impl Waiter {
     }
 }
 
-fn timespec(span: Duration) -> rustix::time::Timespec {
+pub(super) fn timespec(span: Duration) -> rustix::time::Timespec {
     rustix::time::Timespec {
         tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(span.subsec_nanos()),
@@ -260,6 +278,23 @@ fn pidfd_send(pidfd: BorrowedFd<'_>, signal: i32, flags: libc::c_uint) -> Result
 /// `pidfd_send_signal(2)`, sends a signal to one process that need not be ours, whatever became of its id.
 pub(crate) fn send_by_pidfd(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
     pidfd_send(pidfd, signal.raw(), 0)
+}
+
+/// Sends a signal to the group that a living child leads, or to the child alone where it has left its group. In a host
+/// program somebody else may reap the child at any moment, so that its number is never trusted: the pidfd names the group,
+/// and before Linux 6.9 shows at least, just before the number is used, that the child is still there.
+pub(crate) fn send_to_group_by_pidfd(pidfd: BorrowedFd<'_>, leader: Pid, signal: Signal) -> Result<(), Errno> {
+    match pidfd_send(pidfd, signal.raw(), TO_GROUP) {
+        Err(Errno::NO_PROCESS) => send_by_pidfd(pidfd, signal),
+        Err(Errno::INVALID) => {
+            pidfd_send(pidfd, 0, 0)?;
+            match kill(-leader.raw(), signal.raw()) {
+                Err(Errno::NO_PROCESS) => send_by_pidfd(pidfd, signal),
+                result => result,
+            }
+        }
+        result => result,
+    }
 }
 
 /// What may be left of the group that a reaped child led.

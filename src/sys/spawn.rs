@@ -26,13 +26,23 @@ use crate::pid::Pid;
 use crate::status::{SpawnFailure, Stage};
 
 /// An array of C strings as `execve(2)` takes it: null at its end.
-pub(crate) struct Pointers(Vec<*const c_char>);
+pub(crate) struct Pointers {
+    array: Vec<*const c_char>,
+    /// Kept for the pointers to it.
+    _owned: Vec<CString>,
+}
 
 impl Pointers {
     pub(crate) fn new(strings: impl IntoIterator<Item = &'static CStr>) -> Self {
-        let mut pointers: Vec<_> = strings.into_iter().map(CStr::as_ptr).collect();
-        pointers.push(core::ptr::null());
-        Self(pointers)
+        let mut array: Vec<_> = strings.into_iter().map(CStr::as_ptr).collect();
+        array.push(core::ptr::null());
+        Self { array, _owned: Vec::new() }
+    }
+
+    pub(crate) fn owned(strings: Vec<CString>) -> Self {
+        let mut array: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
+        array.push(core::ptr::null());
+        Self { array, _owned: strings }
     }
 }
 
@@ -73,11 +83,11 @@ impl Counter {
 /// The child's environment: frigate's own, less what it sets anew.
 pub(crate) struct Environment {
     pointers: Vec<*const c_char>,
-    restarts: Counter,
+    restarts: Option<Counter>,
     /// Present where `LISTEN_PID` named frigate: it is to name the child.
     listen_pid: Option<Counter>,
     /// Kept for the pointers to it.
-    _replaced: Vec<CString>,
+    _owned: Vec<CString>,
 }
 
 fn name_of(entry: &[u8]) -> &[u8] {
@@ -110,15 +120,29 @@ impl Environment {
         pointers.extend(replaced.iter().filter(|entry| !entry.to_bytes().ends_with(b"=")).map(|entry| entry.as_ptr()));
         // Two places for the variables above, and the end; filled in by `complete`.
         pointers.extend([core::ptr::null(); 3]);
-        Self { pointers, restarts: Counter::new(b"FRIGATE_RESTARTS="), listen_pid, _replaced: replaced }
+        Self { pointers, restarts: Some(Counter::new(b"FRIGATE_RESTARTS=")), listen_pid, _owned: replaced }
+    }
+
+    /// The environment of a child of a host program's, which has chosen every variable but the number of restarts.
+    pub(crate) fn owned(entries: Vec<CString>) -> Self {
+        let mut pointers: Vec<_> = entries.iter().map(|entry| entry.as_ptr()).collect();
+        pointers.extend([core::ptr::null(); 3]);
+        Self { pointers, restarts: Some(Counter::new(b"FRIGATE_RESTARTS=")), listen_pid: None, _owned: entries }
+    }
+
+    /// The same with nothing added to it.
+    pub(crate) fn unchanged(entries: Vec<CString>) -> Self {
+        Self { restarts: None, ..Self::owned(entries) }
     }
 
     /// Puts the two variables in, and answers with the array. On the child's side of the fork.
     fn complete(&mut self, restarts: u32, own_pid: u32) -> *const *const c_char {
-        self.restarts.set(restarts);
         let at = self.pointers.len().saturating_sub(3);
-        if let Some(slot) = self.pointers.get_mut(at) {
-            *slot = self.restarts.text.as_ptr().cast();
+        if let Some(counter) = &mut self.restarts {
+            counter.set(restarts);
+            if let Some(slot) = self.pointers.get_mut(at) {
+                *slot = counter.text.as_ptr().cast();
+            }
         }
         if let Some(counter) = &mut self.listen_pid {
             counter.set(own_pid);
@@ -199,6 +223,17 @@ pub(crate) struct Cgroup<'a> {
     pub(crate) was_killed: bool,
 }
 
+/// What else the child does before it restores its mask. The binary has nothing to do there, and no code for it.
+pub(crate) trait LastSteps {
+    /// Takes them, on the child's side: by nothing but what `signal-safety(7)` lists.
+    fn take(&self);
+}
+
+/// A process without a handler, a thread or a parent that matters leaves nothing to do.
+impl LastSteps for () {
+    fn take(&self) {}
+}
+
 /// Starts the planned child in a process group of its own, and inside `cgroup` where there is one. The former becomes the
 /// terminal's foreground group if so asked; `streams` become the child's standard output and standard error.
 ///
@@ -211,11 +246,12 @@ pub(crate) fn spawn(
     foreground: bool,
     cgroup: Option<Cgroup<'_>>,
     streams: [Option<BorrowedFd<'_>>; 2],
+    last_steps: &impl LastSteps,
 ) -> Result<Spawned, SpawnFailure> {
     let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
     let (failure, report) = pipe.map_err(|error| SpawnFailure { stage: Stage::Pipe, errno: errno(error) })?;
     let forked = fork_into(plan, cgroup)?;
-    let Some((pid, pidfd)) = forked else { become_child(plan, restarts, foreground, streams, &report) };
+    let Some((pid, pidfd)) = forked else { become_child(plan, restarts, foreground, streams, &report, last_steps) };
     // Both sides make the group: whichever is first, it exists before a signal is sent to it and before the program runs.
     // It fails if the program runs already (EACCES), or if all is over.
     let group = nix::unistd::Pid::from_raw(pid.raw());
@@ -314,6 +350,7 @@ fn become_child(
     foreground: bool,
     streams: [Option<BorrowedFd<'_>>; 2],
     report: &OwnedFd,
+    last_steps: &impl LastSteps,
 ) -> ! {
     // SAFETY: getpid(2) touches no memory.
     let own = unsafe { libc::getpid() };
@@ -345,6 +382,7 @@ fn become_child(
     if plan.ignores_sigchld {
         ignore_sigchld();
     }
+    last_steps.take();
     // Last of all: from here on a signal that was sent to the new group takes effect as on any program that has just begun.
     set_mask(plan.mask);
     let errno = exec(plan, environment);
@@ -402,7 +440,7 @@ fn exec(plan: &SpawnPlan, environment: *const *const c_char) -> Errno {
     let mut result = Errno::NOT_FOUND;
     for candidate in &plan.candidates {
         // SAFETY: the path is a C string; both arrays end with a null pointer and hold pointers to C strings that live.
-        unsafe { libc::execve(candidate.as_ptr(), plan.argv.0.as_ptr(), environment) };
+        unsafe { libc::execve(candidate.as_ptr(), plan.argv.array.as_ptr(), environment) };
         match last_errno() {
             Errno::NOT_FOUND | Errno::NOT_A_DIRECTORY => {}
             // A directory that may not be searched, or whose file system is gone, hides nothing in the others.

@@ -75,6 +75,7 @@ fn shipped() -> PathBuf {
 pub fn trials(out: &mut Vec<Trial>) {
     fences(out);
     absences(out);
+    library(out);
     documents(out);
     shipped_binary(out);
 }
@@ -153,6 +154,92 @@ fn fences(out: &mut Vec<Trial>) {
         for (name, text) in sources("src").into_iter().filter(|(name, _)| !name.ends_with("_tests.rs")) {
             let lines = text.lines().count();
             assert!(lines <= 600, "{name} has {lines} lines");
+        }
+    });
+}
+
+/// The public items of the library: those that `src/lib.rs` lets out, and the functions of their types, each with its doc
+/// comment.
+fn public_items() -> Vec<(String, String)> {
+    let library = document("src/lib.rs");
+    let mut words = Vec::new();
+    for line in code(&library).replace('\n', " ").split(';') {
+        assert!(!line.contains("pub mod") && !line.contains("pub fn"), "src/lib.rs: {line}");
+        if let Some(path) = line.trim().rsplit_once("pub use ").map(|(_, path)| path) {
+            let names = path.rsplit_once("::").map_or(path, |(_, names)| names).trim_matches(['{', '}']);
+            words.extend(names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()));
+        }
+    }
+    let mut items = Vec::new();
+    for (_, text) in sources("src") {
+        let (mut owner, mut comment) = (String::new(), String::new());
+        for line in text.lines() {
+            let bare = line.trim_start();
+            if let Some(head) = line.strip_prefix("impl ").filter(|head| !head.contains(" for ")) {
+                owner = String::from(head.trim_end_matches(" {"));
+            }
+            let item = bare.strip_prefix("pub ").filter(|_| !bare.contains("self::")).and_then(|rest| {
+                let rest = rest.strip_prefix("unsafe ").unwrap_or(rest);
+                let rest = rest
+                    .strip_prefix("const fn ")
+                    .map_or_else(|| rest.strip_prefix("fn "), Some)
+                    .or_else(|| ["struct ", "enum ", "const "].iter().find_map(|kind| rest.strip_prefix(kind)))?;
+                rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+            });
+            if let Some(name) = item {
+                let is_free = !line.starts_with(' ');
+                let path = if is_free { name.to_owned() } else { format!("{owner}::{name}") };
+                let holder = if is_free { name } else { owner.as_str() };
+                assert!(words.iter().any(|word| word == holder), "{path} is pub, and src/lib.rs does not let it out");
+                items.push((path, std::mem::take(&mut comment)));
+            }
+            if bare.starts_with("///") {
+                comment.push_str(bare);
+                comment.push('\n');
+            } else if !bare.starts_with('#') {
+                comment.clear();
+            }
+        }
+    }
+    for word in &words {
+        assert!(items.iter().any(|(path, _)| path == word), "src/lib.rs lets out {word}, which is nowhere");
+    }
+    items.sort_unstable();
+    items
+}
+
+/// Every name that a host program can come to depend on. A change here is one of the library's version.
+const PUBLIC: &str = "
+    AutoRestart
+    ByteSize ByteSize::MAX ByteSize::bytes ByteSize::gib ByteSize::kib ByteSize::mib ByteSize::new
+    CANCEL_PROCESS COMPLETE_PROCESS
+    ControlGroup ControlGroup::best_effort ControlGroup::cpu_max ControlGroup::cpu_weight ControlGroup::file
+    ControlGroup::memory_high ControlGroup::memory_max ControlGroup::memory_swap_max ControlGroup::new
+    ControlGroup::pids_max
+    Error Event EventKind
+    Frigate Frigate::control_group Frigate::create Frigate::event_channel Frigate::events Frigate::logger
+    Frigate::protect Frigate::protect_task Frigate::start Frigate::stop Frigate::strategy Frigate::task Frigate::wait
+    Logger Logger::backups Logger::max_bytes Logger::new Logger::redirect Logger::stderr Logger::stdout
+    Outcome Outcome::status
+    ProtectTask ProtectTask::arg ProtectTask::args ProtectTask::current_dir ProtectTask::env ProtectTask::env_clear
+    ProtectTask::env_remove ProtectTask::events ProtectTask::name ProtectTask::new ProtectTask::pid
+    ProtectTask::program ProtectTask::start ProtectTask::start_time ProtectTask::stop ProtectTask::wait
+    StartError StartError::io_error StartError::step Step
+    Strategy Strategy::auto_restart Strategy::auto_start Strategy::chroot Strategy::grace_close
+    Strategy::grace_close_wait Strategy::kill Strategy::new Strategy::start_retries Strategy::start_secs Strategy::user
+    done init main register_task
+";
+
+fn library(out: &mut Vec<Trial>) {
+    scenario("house::nothing_is_public_by_accident").once().run(out, |_| {
+        let items: Vec<_> = public_items().into_iter().map(|(path, _)| path).collect();
+        let expected: Vec<_> = PUBLIC.split_whitespace().collect();
+        assert_eq!(items, expected);
+    });
+
+    scenario("house::every_public_item_shows_how_it_is_used").once().run(out, |_| {
+        for (path, comment) in public_items().into_iter().filter(|(path, _)| path != "main") {
+            assert!(comment.contains("/// ```"), "{path} has no example:\n{comment}");
         }
     });
 }

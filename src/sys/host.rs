@@ -1,0 +1,206 @@
+//! What the library needs of the kernel inside a host program that has threads, handlers and children of its own.
+//!
+//! *Invariant:* nothing here changes the host's dispositions, or the mask of a thread that is not frigate's, or waits for a
+//! child that is not. Children are told apart by their pidfds, and never by "any child".
+#![expect(unsafe_code, reason = "raw signal calls on the child's side, getenv's array, and ids of the parent")]
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{EventfdFlags, PollFd, eventfd, poll};
+use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
+
+use super::signals::Watch;
+use super::signals::{self, Mask};
+use super::spawn::LastSteps;
+use super::{errno, rustix_pid};
+use crate::errno::Errno;
+use crate::pid::Pid;
+use crate::signal::Signal;
+use crate::status::ExitStatus;
+
+/// A descriptor by which other threads wake frigate's (`eventfd(2)`).
+pub(crate) struct Bell(OwnedFd);
+
+impl Bell {
+    pub(crate) fn new() -> Result<Self, Errno> {
+        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Self).map_err(errno)
+    }
+
+    /// It is still to be heard where it could not be rung: the counter is full then.
+    pub(crate) fn ring(&self) {
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    pub(crate) fn silence(&self) {
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// `poll(2)`: sleeps until something is to be seen of one of these or the time is over; answers with one flag for each.
+pub(crate) fn wait(watched: &[Watch<'_>], timeout: Option<core::time::Duration>) -> Vec<bool> {
+    let mut fds: Vec<PollFd<'_>> =
+        watched.iter().map(|watch| PollFd::from_borrowed_fd(watch.fd, watch.flags)).collect();
+    let timeout = timeout.map(signals::timespec);
+    let _ = poll(&mut fds, timeout.as_ref());
+    fds.iter().map(|fd| !fd.revents().is_empty()).collect()
+}
+
+/// Whether one that is watched by a pidfd has ended, and how.
+pub(crate) enum Look {
+    Alive,
+    Ended(ExitStatus),
+    /// It has, but somebody else of the host was told how: it waits for any child, or ignores SIGCHLD.
+    Taken,
+}
+
+/// Whether the pidfd says that its process has ended, be it reaped or not.
+pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    wait(&[Watch::readable(pidfd)], Some(core::time::Duration::ZERO)).contains(&true)
+}
+
+/// `waitid(P_PIDFD, WNOHANG)`: reaps that one child, and no other.
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Look {
+    loop {
+        match waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+            Ok(None) => return Look::Alive,
+            Ok(Some(status)) => return decode(&status).map_or(Look::Taken, Look::Ended),
+            // WNOHANG never sleeps, so that this cannot go on.
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Look::Taken,
+        }
+    }
+}
+
+fn decode(status: &WaitIdStatus) -> Option<ExitStatus> {
+    if let Some(code) = status.exit_status() {
+        return u8::try_from(code & 0xff).ok().map(ExitStatus::Exited);
+    }
+    let signal = Signal::new(status.terminating_signal()?)?;
+    Some(ExitStatus::Signaled { signal, core: status.dumped() })
+}
+
+/// Whether this kernel has all that the library needs: pidfds that can be waited for (Linux 5.4), and nothing that
+/// forbids them. The process asks about itself, which is no child of its own.
+pub(crate) fn has_pidfds() -> bool {
+    let own = super::startup::own_pid().and_then(rustix_pid);
+    let Some(pidfd) = own.and_then(|own| pidfd_open(own, PidfdFlags::empty()).ok()) else { return false };
+    let asked = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+    matches!(asked, Err(rustix::io::Errno::CHILD))
+}
+
+/// Whether the kernel reaps the host's children by itself, so that nobody learns how they ended (`wait(2)`, NOTES).
+pub(crate) fn discards_children() -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a null pointer changes nothing; the other is to a live structure of the C library's own layout.
+    unsafe { libc::sigaction(libc::SIGCHLD, core::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: zeroed memory is a valid sigaction, and the C library has filled it in.
+    let action = unsafe { action.assume_init() };
+    action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0
+}
+
+/// What a child of a host program does before its own program begins.
+pub(crate) struct HostSteps {
+    /// The signal that the kernel sends it when frigate's thread, and so the host, is no more.
+    pub(crate) death_signal: Signal,
+    /// The host.
+    pub(crate) parent: Pid,
+}
+
+/// The kernel's own `struct sigaction`, which differs from the C library's.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct KernelAction {
+    handler: usize,
+    flags: libc::c_ulong,
+    restorer: usize,
+    mask: u64,
+}
+
+/// Sets every disposition that is a handler of the host's back to its default, and SIGPIPE, which Rust's runtime ignores.
+/// The exec would do the former, but too late: with the mask restored, a signal that waits would run the host's handler in
+/// here, where it may write to a pipe that the host reads.
+fn drop_handlers() {
+    let size = size_of::<u64>();
+    for signal in 1..=64_i32 {
+        let mut action = KernelAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+        let none = core::ptr::null::<KernelAction>();
+        // SAFETY: the structure has the kernel's layout and is only written to.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, none, &raw mut action, size) };
+        let is_dropped = action.handler != libc::SIG_IGN || signal == libc::SIGPIPE;
+        if action.handler == libc::SIG_DFL || !is_dropped {
+            continue;
+        }
+        let default = KernelAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+        let none = core::ptr::null_mut::<KernelAction>();
+        // SAFETY: the structure has the kernel's layout, and SIG_DFL runs no code.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const default, none, size) };
+    }
+}
+
+impl LastSteps for HostSteps {
+    fn take(&self) {
+        drop_handlers();
+        // After the change of user, which clears it (PR_SET_PDEATHSIG(2const)).
+        // SAFETY: this prctl(2) operation takes a number.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::c_long::from(self.death_signal.raw())) };
+        // SAFETY: getppid(2) touches no memory.
+        if unsafe { libc::getppid() } != self.parent.raw() {
+            // The host ended before it was asked to be told of.
+            // SAFETY: getpid(2) touches no memory.
+            let own = unsafe { libc::getpid() };
+            // SAFETY: kill(2) touches no memory.
+            unsafe { libc::kill(own, self.death_signal.raw()) };
+        }
+    }
+}
+
+/// Whether this thread is the process's only one. Where nobody can tell it is not.
+pub(crate) fn is_single_threaded() -> bool {
+    std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
+}
+
+/// Takes a variable out of the process's environment; does nothing where another thread might be reading it.
+pub(crate) fn remove_variable(name: &str) {
+    if is_single_threaded() {
+        // SAFETY: no other thread exists that could read or write the environment meanwhile.
+        unsafe { std::env::remove_var(name) };
+    }
+}
+
+/// `prctl(PR_SET_NAME)`: what `ps` and `top` call this process, cut to 15 bytes.
+pub(crate) fn set_name(name: &CStr) {
+    let _ = nix::sys::prctl::set_name(name);
+}
+
+/// The mask of the calling thread.
+pub(crate) fn mask() -> Mask {
+    signals::current_mask()
+}
+
+/// Makes the calling thread one that no signal of the host's is ever delivered to.
+pub(crate) fn keep_signals_off() {
+    signals::block_all_but_the_librarys();
+}
+
+/// Acts with every signal blocked, so that what is forked or started meanwhile has them blocked from its first moment on.
+pub(crate) fn with_all_blocked<T>(act: impl FnOnce() -> T) -> T {
+    let before = signals::block_all();
+    let result = act();
+    signals::set_mask(before);
+    result
+}
+
+/// SIGPIPE back to its default in this very process: for the init that frigate makes of a host, where Rust's runtime has
+/// ignored it, and everything that is started from here would inherit that.
+pub(crate) fn restore_sigpipe() {
+    // SAFETY: SIG_DFL is no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}

@@ -1,0 +1,354 @@
+//! The rim of one protected child of a host program: performs what `custody` asks for, and tells it what came of it.
+//!
+//! *Invariant:* a child is signalled and reaped through its pidfd alone. In a host program somebody else may reap it first,
+//! and then its number is anybody's.
+
+use std::ffi::CString;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::action::{Action, Actions};
+use crate::capture::Capture;
+use crate::cgroup::{Group, Warning};
+use crate::custody::Custody;
+use crate::errno::Errno;
+use crate::face::event::{Event as PublicEvent, EventKind};
+use crate::face::outcome::Outcome as PublicOutcome;
+use crate::fact::Fact;
+use crate::lifecycle::{Event, Rules};
+use crate::link::{self, Link, Running};
+use crate::message::{Names, Remap, Speaker};
+use crate::moment::Moment;
+use crate::pid::Pid;
+use crate::signal::Signal;
+use crate::status::{ExitStatus, Outcome};
+use crate::sys::clock;
+use crate::sys::host::{self, HostSteps, Look};
+use crate::sys::process::Others;
+use crate::sys::signals::{self, FormerGroup, Mask, Watch};
+use crate::sys::spawn::{self, Confinement, Environment, Pointers, SpawnPlan, Spawned};
+use crate::usage::Usage;
+
+/// What is reported of a child whose end somebody else was told of: no code at all would be a lie, and 0 a worse one.
+const UNKNOWN: ExitStatus = ExitStatus::Exited(255);
+
+/// The pause between two looks at a child that has ended in the hands of a tracer: its pidfd would wake the thread at once.
+const HELD: core::time::Duration = core::time::Duration::from_millis(50);
+
+/// Everything that one child needs, complete before frigate's thread hears of it.
+pub(crate) struct Charge {
+    pub(crate) link: Arc<Link>,
+    pub(crate) rules: Rules,
+    pub(crate) candidates: Vec<CString>,
+    pub(crate) argv: Vec<CString>,
+    pub(crate) environment: Vec<CString>,
+    pub(crate) confinement: Confinement,
+    pub(crate) mask: Mask,
+    pub(crate) group: Option<Group>,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) capture: Capture,
+    pub(crate) names: Names,
+    /// The name that other processes are looked for by, and for a task its variable.
+    pub(crate) name: Vec<u8>,
+    pub(crate) task: Option<Vec<u8>>,
+}
+
+pub(crate) struct Ward {
+    pub(crate) link: Arc<Link>,
+    custody: Custody,
+    speaker: Speaker,
+    /// For what cannot be started, which is called as it was to be executed.
+    program_speaker: Speaker,
+    plan: SpawnPlan,
+    last_steps: HostSteps,
+    group: Option<Group>,
+    capture: Capture,
+    name: Vec<u8>,
+    task: Option<Vec<u8>>,
+    close_wait: core::time::Duration,
+    child: Option<Spawned>,
+    former: Option<FormerGroup>,
+    /// Processes of the former child's were seen when last looked for.
+    is_any_left: bool,
+    others: Others,
+    /// When to look once more at a child that has ended and cannot be reaped yet: a tracer has to let go of it first.
+    held_until: Option<Moment>,
+    outcome: Option<Outcome>,
+}
+
+impl Ward {
+    /// Takes the charge over, and starts it.
+    pub(crate) fn new(charge: Charge, host: Pid) -> Self {
+        let Charge { link, rules, candidates, argv, environment, confinement, mask, group, .. } = charge;
+        let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
+        let name = link.name.to_string();
+        let mut ward = Self {
+            link,
+            custody: Custody::new(Rules { leftovers: is_adopted, ..rules }),
+            speaker: Speaker::new(&Names { command: name, ..charge.names.clone() }, Remap::identity()),
+            program_speaker: Speaker::new(&charge.names, Remap::identity()),
+            plan: SpawnPlan {
+                confinement,
+                candidates,
+                argv: Pointers::owned(argv),
+                environment: Environment::owned(environment),
+                mask,
+                ignores_sigchld: false,
+                pidfd: true,
+                entrance: None,
+            },
+            last_steps: HostSteps { death_signal: if rules.kill { Signal::KILL } else { Signal::TERM }, parent: host },
+            group,
+            capture: charge.capture,
+            name: charge.name,
+            task: charge.task,
+            close_wait: rules.grace_close.unwrap_or_default(),
+            child: None,
+            former: None,
+            is_any_left: false,
+            others: Others::default(),
+            held_until: None,
+            outcome: None,
+        };
+        for Warning { verb, object, reason, then } in &charge.warnings {
+            ward.say(&Fact::Limit { verb, object, reason, then });
+        }
+        if is_adopted {
+            ward.say(&Fact::GroupAdopted);
+        }
+        ward.tell(Event::Begin);
+        ward
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        [self.custody.deadline(), self.held_until].into_iter().flatten().min()
+    }
+
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    /// What frigate's thread has to watch for it.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = Watch<'_>> {
+        let child = self.child.iter().filter(|_| self.held_until.is_none());
+        let child = child.filter_map(|child| child.pidfd.as_ref()).map(AsFd::as_fd);
+        let readable = child.chain(self.others.descriptors()).map(Watch::readable);
+        let is_emptying = self.child.is_none() && self.is_any_left;
+        let events = self.group.as_ref().filter(|_| is_emptying).and_then(Group::events);
+        readable.chain(events.map(Watch::changed)).chain(self.capture.watches())
+    }
+
+    /// Something that is watched for it was seen.
+    pub(crate) fn look(&mut self) {
+        // Of every stream: one that has nothing says so at once.
+        self.with_capture(|capture, say| capture.work(u32::MAX, say));
+        if let Some(pidfd) = self.child.as_ref().and_then(|child| child.pidfd.as_ref()) {
+            match host::reap(pidfd.as_fd()) {
+                Look::Alive if host::has_ended(pidfd.as_fd()) => self.held_until = Some(clock::now().after(HELD)),
+                Look::Alive => {}
+                Look::Ended(status) => self.ended(status),
+                Look::Taken => {
+                    self.say(&Fact::Cannot {
+                        verb: "learn how to account for the end of",
+                        object: &self.link.name,
+                        errno: Errno::NO_PROCESS,
+                        then: "somebody else in this program waits for any child; taking it for exit code 255",
+                    });
+                    self.ended(UNKNOWN);
+                }
+            }
+        }
+        if !self.others.is_empty() {
+            self.others.forget_ended();
+            if self.others.is_empty() {
+                self.tell(Event::OthersGone);
+            }
+        }
+        if self.child.is_none()
+            && self.is_any_left
+            && let Some(answer) = self.probe_group()
+        {
+            self.tell(answer);
+        }
+    }
+
+    pub(crate) fn tick(&mut self) {
+        if self.held_until.is_some_and(|until| clock::now() >= until) {
+            self.held_until = None;
+        }
+        self.tell(Event::Tick);
+    }
+
+    pub(crate) fn stop(&mut self, timeout: core::time::Duration) {
+        let message = format!("the host asked '{}' to stop", self.link.name.escape_debug());
+        self.link.tell(&PublicEvent::new(&self.link.name, EventKind::Stopping { timeout }, message));
+        let mut actions = Actions::default();
+        self.custody.stop(timeout, clock::now(), &mut actions);
+        self.perform_all(&actions);
+    }
+
+    /// The end: its group is removed, and everybody told. Answers with a child that not even KILL has ended, which is still to
+    /// be reaped some day.
+    pub(crate) fn finish(mut self) -> Option<Spawned> {
+        self.with_capture(Capture::drain);
+        if let Some((path, errno)) = self.group.take().and_then(Group::remove) {
+            let then = "leaving it behind";
+            self.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });
+        }
+        let Self { link, program_speaker, child, outcome, plan, former, others, capture, .. } = self;
+        // Who hears of the end finds none of its descriptors any more.
+        drop((plan, former, others, capture));
+        if let Some(outcome) = outcome {
+            link.end(PublicOutcome::of(outcome, |failure| program_speaker.failure_words(failure)));
+        }
+        child
+    }
+
+    /// Lets capture do its part, and say what it has to.
+    fn with_capture(&mut self, act: impl FnOnce(&mut Capture, &mut dyn FnMut(&Fact<'_>))) {
+        let mut capture = core::mem::take(&mut self.capture);
+        act(&mut capture, &mut |fact| self.say(fact));
+        self.capture = capture;
+    }
+
+    fn say(&self, fact: &Fact<'_>) {
+        for event in PublicEvent::of(&self.link.name, fact, &self.speaker, &self.program_speaker) {
+            self.link.tell(&event);
+        }
+    }
+
+    /// Takes one event through the core, and what its actions answer right after each.
+    fn tell(&mut self, event: Event) {
+        let mut actions = Actions::default();
+        self.custody.step(event, clock::now(), &mut actions);
+        self.perform_all(&actions);
+    }
+
+    fn perform_all(&mut self, actions: &Actions) {
+        for action in actions.iter() {
+            if let Some(answer) = self.perform(action) {
+                self.tell(answer);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Say(fact) => self.say(&fact),
+            Action::CloseOthers => return self.close_others(),
+            Action::KillOthers => self.signal_others(Signal::KILL),
+            Action::Spawn { restarts } => return Some(self.spawn(restarts)),
+            Action::Send { signal, alone, .. } => self.send(signal, alone),
+            Action::EndGroup => {
+                let left = self.probe_group();
+                if left.is_some() {
+                    return left;
+                }
+                for signal in [Signal::TERM, Signal::CONT] {
+                    self.former.as_ref().map(|group| group.send(Some(signal)));
+                }
+                // Those, too, that have left the process group.
+                if let Some(group) = &self.group {
+                    group.signal(&[Signal::TERM, Signal::CONT]);
+                }
+            }
+            Action::ProbeGroup => return self.probe_group(),
+            Action::KillGroup => {
+                self.former.as_ref().map(|group| group.send(Some(Signal::KILL)));
+                self.group.as_mut().map(Group::kill);
+            }
+            Action::Exit(outcome) => self.outcome = Some(outcome),
+            // The directory and the descriptors are the host's, and so are the terminal and every other process.
+            Action::Release
+            | Action::Sweep
+            | Action::EndAll
+            | Action::KillAll
+            | Action::GiveTerminal { .. }
+            | Action::TakeTerminal
+            | Action::Suspend => {}
+        }
+        None
+    }
+
+    fn spawn(&mut self, restarts: u32) -> Event {
+        self.former = None;
+        // One that survived KILL and ends later is of no concern any more.
+        self.others = Others::default();
+        if let Some(group) = self.group.as_ref().filter(|_| restarts > 0) {
+            group.clear();
+        }
+        self.is_any_left = false;
+        let (group, streams) = (self.group.as_ref().map(Group::entered), self.capture.ends());
+        let (plan, last_steps) = (&mut self.plan, &self.last_steps);
+        match host::with_all_blocked(|| spawn::spawn(plan, restarts, false, group, streams, last_steps)) {
+            Ok(child) => {
+                let pid = child.pid;
+                self.link.set_running(Some(Running { pid: pid.raw().unsigned_abs(), since: Instant::now() }));
+                self.child = Some(child);
+                Event::Spawned { pid }
+            }
+            Err(failure) => Event::SpawnFailed(failure),
+        }
+    }
+
+    fn ended(&mut self, status: ExitStatus) {
+        let failure = self.child.as_ref().and_then(Spawned::failure);
+        self.former = self.child.take().map(|child| FormerGroup::new(child.pid, child.pidfd));
+        self.link.set_running(None);
+        let usage = self.group.as_mut().map_or(Usage::NONE, |group| group.count(false));
+        self.tell(match failure {
+            Some(failure) => Event::SpawnFailed(failure),
+            None => Event::Ended { status, held_terminal: false, usage },
+        });
+    }
+
+    /// Whether anything is left of the former child's process group, or in the cgroup; answers if nothing is.
+    fn probe_group(&mut self) -> Option<Event> {
+        let has_processes = self.former.as_ref().is_some_and(|group| group.send(None));
+        let is_populated = self.group.as_mut().is_some_and(Group::is_populated);
+        self.is_any_left = has_processes || is_populated;
+        (!self.is_any_left).then_some(Event::GroupGone)
+    }
+
+    fn send(&mut self, signal: Signal, alone: bool) {
+        let Some(child) = &self.child else { return };
+        let Some(pidfd) = &child.pidfd else { return };
+        if let Some(group) = self.group.as_mut().filter(|_| signal == Signal::KILL && !alone) {
+            group.kill();
+        }
+        let result = if alone {
+            signals::send_by_pidfd(pidfd.as_fd(), signal)
+        } else {
+            signals::send_to_group_by_pidfd(pidfd.as_fd(), child.pid, signal)
+        };
+        match result {
+            // It ends just now.
+            Ok(()) | Err(Errno::NO_PROCESS) => {}
+            Err(errno) => self.say(&Fact::CannotSignal { signal, pid: child.pid, errno }),
+        }
+    }
+
+    fn close_others(&mut self) -> Option<Event> {
+        let spared: Vec<Pid> =
+            link::pids().into_iter().filter_map(|pid| i32::try_from(pid).ok()).filter_map(Pid::new).collect();
+        match Others::find_beside(&self.name, self.task.as_deref(), self.last_steps.parent, &spared) {
+            Ok(others) => self.others = others,
+            Err(errno) => {
+                let then = "starting without an end of others";
+                self.say(&Fact::Cannot { verb: "look for other processes in", object: "/proc", errno, then });
+            }
+        }
+        self.signal_others(Signal::TERM);
+        self.others.is_empty().then_some(Event::OthersGone)
+    }
+
+    fn signal_others(&self, signal: Signal) {
+        let wait = if signal == Signal::TERM { self.close_wait } else { core::time::Duration::ZERO };
+        self.others.send(signal, |pid, result| match result {
+            Ok(()) => self.say(&Fact::OtherSignaled { signal, pid, wait }),
+            Err(Errno::NO_PROCESS) => {}
+            Err(errno) => self.say(&Fact::CannotSignal { signal, pid, errno }),
+        });
+    }
+}

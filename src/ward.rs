@@ -150,10 +150,10 @@ impl Ward {
                 Look::Ended(status) => self.ended(status),
                 Look::Taken => {
                     self.say(&Fact::Cannot {
-                        verb: "learn how to account for the end of",
+                        verb: "learn the exit code of",
                         object: &self.link.name,
                         errno: Errno::NO_PROCESS,
-                        then: "somebody else in this program waits for any child; taking it for exit code 255",
+                        then: "somebody else in this program waits for any child; taking it for 255",
                     });
                     self.ended(UNKNOWN);
                 }

@@ -6,12 +6,14 @@ use frigate::{Frigate, Strategy};
 use std::io::BufRead;
 
 use crate::support::{
-    Scenario, contained, directory, eventually, is_alive, kill, next_start, own_program, shell, text_of,
+    Scenario, contained, directory, eventually, has_other_users, is_alive, kill, next_start, own_program, shell,
+    text_of,
 };
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("host_end::a_host_that_is_killed_takes_its_children_with_it_by_term", killed_term),
     Scenario::new("host_end::a_host_that_is_killed_takes_its_children_with_it_by_kill", killed_kill),
+    Scenario::new("host_end::a_child_that_became_another_user_ends_with_its_host_too", killed_user),
     Scenario::new("host_end::a_host_that_returns_from_main_takes_its_children_with_it", returned),
     Scenario::new("host_end::a_host_that_is_pid_1_goes_on_beside_an_init_that_reaps", first),
     Scenario::new("host_end::the_init_exits_with_the_code_of_the_host", first_code),
@@ -54,6 +56,19 @@ fn killed_kill() {
     }
     end_host("host_end::a_host_that_is_killed_takes_its_children_with_it_by_kill", false);
     assert!(!directory().join("term").exists(), "KILL runs no trap");
+}
+
+/// A change of user clears what the kernel was asked for before.
+fn killed_user() {
+    if !has_other_users() {
+        return;
+    }
+    if std::env::var_os("INNER").is_some() {
+        return protect_and_wait(Strategy::new().user("65534:65534"));
+    }
+    nix::unistd::chown(&directory(), Some(65534.into()), None).unwrap();
+    end_host("host_end::a_child_that_became_another_user_ends_with_its_host_too", false);
+    assert_eq!(text_of(&directory().join("term")), "term\n");
 }
 
 fn returned() {

@@ -1,0 +1,96 @@
+//! The chart: how many times the floor's cost each init has, figure by figure.
+
+use std::path::Path;
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::peer::Peer;
+use crate::sheet::{Row, Sheet};
+use crate::table::{decimals, number};
+
+/// The figures that are drawn, with a title that fits.
+const PANELS: [(&str, &str); 8] = [
+    ("start", "start: exec to the child's first instruction"),
+    ("whole", "whole run of a trivial child"),
+    ("exit", "child's end to the init's end"),
+    ("forward", "USR1 to the child"),
+    ("stop", "TERM to the end"),
+    ("restart_healthy", "restart after a healthy life"),
+    ("drain", "draining 20,000 zombies"),
+    ("resident", "resident memory, idle"),
+];
+
+const COLUMNS: i32 = 2;
+const PANEL: (i32, i32) = (480, 238);
+const NAMES: i32 = 104;
+const BARS: i32 = 280;
+const LINE: i32 = 19;
+
+/// Where a bar ends that is longer; its number tells by how much.
+const LONGEST: f64 = 4.0;
+
+const INK: RGBColor = RGBColor(36, 41, 47);
+const FAINT: RGBColor = RGBColor(110, 119, 129);
+const OURS: RGBColor = RGBColor(9, 105, 218);
+const OTHERS: RGBColor = RGBColor(175, 184, 193);
+
+/// Draws it into a file.
+///
+/// # Errors
+///
+/// The file cannot be written.
+pub fn draw(to: &Path, sheet: &Sheet, peers: &[Peer]) -> Result<(), String> {
+    let rows = i32::try_from(PANELS.len()).unwrap_or(0) / COLUMNS;
+    let (width, height) = (COLUMNS * PANEL.0, rows * PANEL.1 + 24);
+    let area = SVGBackend::new(to, (width.unsigned_abs(), height.unsigned_abs())).into_drawing_area();
+    let result = (|| {
+        area.fill(&WHITE)?;
+        for (index, (key, title)) in (0..).zip(PANELS) {
+            if let Some(row) = sheet.row(key) {
+                panel(&area, (index % COLUMNS * PANEL.0, index / COLUMNS * PANEL.1), title, row, peers)?;
+            }
+        }
+        let note =
+            "times the cost of the floor: a program without a C library that does only what is asked (less is better)";
+        write(&area, note, (12, height - 14), 12, FAINT, HPos::Left)?;
+        area.present()
+    })();
+    result.map_err(|error| format!("cannot draw '{}': {error}", to.display()))
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+fn write(area: &Area<'_>, text: &str, at: (i32, i32), size: i32, color: RGBColor, side: HPos) -> Drawn {
+    let style = ("sans-serif", size).into_text_style(area).color(&color).pos(Pos::new(side, VPos::Center));
+    area.draw(&Text::new(text.to_owned(), at, style))
+}
+
+fn panel(area: &Area<'_>, (left, top): (i32, i32), title: &str, row: &Row, peers: &[Peer]) -> Drawn {
+    write(area, title, (left + 12, top + 18), 14, INK, HPos::Left)?;
+    if let Some(floor) = row.cells.first().and_then(crate::sheet::Cell::value) {
+        let floor = format!("floor {} {}", number(floor, decimals(&row.figure, floor)), row.figure.unit);
+        write(area, &floor, (left + PANEL.0 - 12, top + 18), 11, FAINT, HPos::Right)?;
+    }
+    let with_ratio = peers.iter().enumerate().skip(1).filter_map(|(index, peer)| Some((peer, row.ratio(index)?)));
+    let mut bars: Vec<_> = with_ratio.collect();
+    bars.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+    let start = left + 12 + NAMES;
+    for ((peer, ratio), line) in bars.into_iter().zip(0..) {
+        let y = top + 42 + line * LINE;
+        let color = if peer.is_frigate() { OURS } else { OTHERS };
+        let ink = if peer.is_frigate() { OURS } else { INK };
+        #[expect(clippy::cast_possible_truncation, reason = "a length in pixels, of at most BARS")]
+        let length = (ratio.min(LONGEST) / LONGEST * f64::from(BARS)) as i32;
+        write(area, peer.name, (start - 8, y), 12, ink, HPos::Right)?;
+        area.draw(&Rectangle::new([(start, y - 6), (start + length, y + 6)], color.filled()))?;
+        let more = if ratio > LONGEST { " …" } else { "" };
+        let places = if ratio < 100.0 { 2 } else { 0 };
+        write(area, &format!("{}{more}", number(ratio, places)), (start + length + 6, y), 12, ink, HPos::Left)?;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "a length in pixels, of at most BARS")]
+    let floor = start + (f64::from(BARS) / LONGEST) as i32;
+    let line = [(floor, top + 32), (floor, top + PANEL.1 - 24)];
+    area.draw(&PathElement::new(line, FAINT.stroke_width(1)))
+}

@@ -41,8 +41,8 @@ const OTHERS: RGBColor = RGBColor(175, 184, 193);
 ///
 /// The file cannot be written.
 pub fn draw(to: &Path, sheet: &Sheet, peers: &[Peer]) -> Result<(), String> {
-    let rows = i32::try_from(PANELS.len()).unwrap_or(0) / COLUMNS;
-    let (width, height) = (COLUMNS * PANEL.0, rows * PANEL.1 + 24);
+    let lines = i32::try_from(PANELS.len()).unwrap_or(0) / COLUMNS;
+    let (width, height) = (COLUMNS * PANEL.0, lines * PANEL.1 + 24);
     let area = SVGBackend::new(to, (width.unsigned_abs(), height.unsigned_abs())).into_drawing_area();
     let result = (|| {
         area.fill(&WHITE)?;
@@ -62,18 +62,18 @@ pub fn draw(to: &Path, sheet: &Sheet, peers: &[Peer]) -> Result<(), String> {
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-fn write(area: &Area<'_>, text: &str, at: (i32, i32), size: i32, color: RGBColor, side: HPos) -> Drawn {
-    let style = ("sans-serif", size).into_text_style(area).color(&color).pos(Pos::new(side, VPos::Center));
+fn write(area: &Area<'_>, text: &str, at: (i32, i32), size: i32, ink: RGBColor, side: HPos) -> Drawn {
+    let style = ("sans-serif", size).into_text_style(area).color(&ink).pos(Pos::new(side, VPos::Center));
     area.draw(&Text::new(text.to_owned(), at, style))
 }
 
-fn panel(area: &Area<'_>, (left, top): (i32, i32), title: &str, row: &Row, peers: &[Peer]) -> Drawn {
+fn panel(area: &Area<'_>, (left, top): (i32, i32), title: &str, row: &Row, inits: &[Peer]) -> Drawn {
     write(area, title, (left + 12, top + 18), 14, INK, HPos::Left)?;
     if let Some(floor) = row.cells.first().and_then(crate::sheet::Cell::value) {
         let floor = format!("floor {} {}", number(floor, decimals(&row.figure, floor)), row.figure.unit);
         write(area, &floor, (left + PANEL.0 - 12, top + 18), 11, FAINT, HPos::Right)?;
     }
-    let with_ratio = peers.iter().enumerate().skip(1).filter_map(|(index, peer)| Some((peer, row.ratio(index)?)));
+    let with_ratio = inits.iter().enumerate().skip(1).filter_map(|(index, init)| Some((init, row.ratio(index)?)));
     let mut bars: Vec<_> = with_ratio.collect();
     bars.sort_by(|(_, one), (_, other)| one.total_cmp(other));
     let start = left + 12 + NAMES;

@@ -201,14 +201,14 @@ impl Peer {
             for name in ["r", "o"] {
                 nix::unistd::mkfifo(&directory.join(name), everybody)?;
             }
-            let word = format!("{}={}", purpose.mode(), directory.join("r").display());
+            let told = format!("{}={}", purpose.mode(), directory.join("r").display());
             let mut words = self.words(purpose, binary, &directory, programs);
             match self.kind {
                 Kind::Floor | Kind::Frigate | Kind::Command => {
-                    words.extend([programs.child.clone().into(), word.into()])
+                    words.extend([programs.child.clone().into(), told.into()]);
                 }
-                Kind::S6 | Kind::Runit | Kind::Busybox => write_service(&directory, &programs.child, &word)?,
-                Kind::Supervisord => write_configuration(&directory, &programs.child, &word)?,
+                Kind::S6 | Kind::Runit | Kind::Busybox => write_service(&directory, &programs.child, &told)?,
+                Kind::Supervisord => write_configuration(&directory, &programs.child, &told)?,
             }
             Ok(words)
         };

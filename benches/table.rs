@@ -1,5 +1,7 @@
 //! The figures on the terminal.
 
+use std::fmt::Write;
+
 use crate::peer::Peer;
 use crate::sheet::{Cell, Figure, Row, Sheet};
 
@@ -65,7 +67,7 @@ pub fn render(sheet: &Sheet, peers: &[Peer]) -> String {
     }
     text.push_str("\nmedians, if nothing else is said; in parentheses the ratio of costs to the floor\n");
     for (index, reason) in reasons.iter().enumerate() {
-        text.push_str(&format!("[{}] {reason}\n", index + 1));
+        let _never_fails = writeln!(text, "[{}] {reason}", index + 1);
     }
     text
 }

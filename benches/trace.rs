@@ -34,6 +34,13 @@ enum Counted {
     Instructions,
 }
 
+/// What becomes of a task after a stop.
+enum Next {
+    /// It goes on, and gets the signal.
+    GoOn(Option<Signal>),
+    Over,
+}
+
 #[derive(Debug, Default, Clone, Copy)]
 struct Task {
     count: u64,
@@ -104,8 +111,7 @@ impl Tracer {
                 return Ok(());
             }
             let Some((pid, status)) = self.next()? else { continue };
-            let deliver = self.take(pid, status);
-            if let Some(deliver) = deliver {
+            if let Next::GoOn(deliver) = self.take(pid, status) {
                 self.resume(pid, deliver);
             }
         }
@@ -149,13 +155,13 @@ impl Tracer {
         }
     }
 
-    /// Notes what a stop means, and answers with the signal to deliver, if the task goes on.
-    fn take(&mut self, pid: Pid, status: WaitStatus) -> Option<Option<Signal>> {
+    /// Notes what a stop means, and answers with what comes next.
+    fn take(&mut self, pid: Pid, status: WaitStatus) -> Next {
         let counting = self.counting(pid);
         match status {
             WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {
                 self.tasks.remove(&pid);
-                None
+                Next::Over
             }
             WaitStatus::PtraceSyscall(_) => {
                 let task = self.tasks.entry(pid).or_default();
@@ -167,20 +173,20 @@ impl Tracer {
                         self.reach(pid);
                     }
                 }
-                Some(None)
+                Next::GoOn(None)
             }
             WaitStatus::PtraceEvent(_, _, event) => {
                 self.take_event(pid, event);
-                Some(None)
+                Next::GoOn(None)
             }
             WaitStatus::Stopped(_, Signal::SIGTRAP) if self.counted == Counted::Instructions => {
                 if counting {
                     self.count(pid);
                 }
-                Some(None)
+                Next::GoOn(None)
             }
-            WaitStatus::Stopped(_, signal) => Some(Some(signal)),
-            _ => Some(None),
+            WaitStatus::Stopped(_, signal) => Next::GoOn(Some(signal)),
+            _ => Next::GoOn(None),
         }
     }
 

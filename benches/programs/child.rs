@@ -96,7 +96,7 @@ fn breed(path: *const u8, fifo: usize) -> ! {
         if order[1] == 0 {
             let began = now();
             for first in 0..wanted {
-                let mut one = Brood { first, wanted: 1, ..brood };
+                let mut one = Brood { first, wanted: 1, made: 0, released: 0 };
                 one.bear();
                 brood.made += one.made;
             }

@@ -7,7 +7,7 @@ use crate::peer::{Arrangement, Peer, Purpose};
 use crate::program::Programs;
 
 /// Of a slow init fewer samples are taken, but not fewer than these.
-const FEWEST_SAMPLES: usize = 10;
+const FEWEST_SAMPLES: usize = 5;
 
 /// How much is done.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ impl Extent {
         signals: 10_000,
         idle: Duration::from_secs(30),
         orphans: 200_000,
-        patience: Duration::from_secs(8),
+        patience: Duration::from_secs(3),
     };
     pub const SHORT: Self = Self {
         lives: 20,

@@ -9,16 +9,16 @@ use crate::peer::Peer;
 use crate::sheet::{Row, Sheet};
 use crate::table::{decimals, number};
 
-/// The figures that are drawn, with a title that fits.
-const PANELS: [(&str, &str); 8] = [
-    ("start", "start: exec to the child's first instruction"),
-    ("whole", "whole run of a trivial child"),
-    ("exit", "child's end to the init's end"),
-    ("forward", "USR1 to the child"),
-    ("stop", "TERM to the end"),
-    ("restart_healthy", "restart after a healthy life"),
-    ("drain", "draining 20,000 zombies"),
-    ("resident", "resident memory, idle"),
+/// The figures that are drawn, with a title that fits, and where a bar ends that is longer; its number tells by how much.
+const PANELS: [(&str, &str, f64); 8] = [
+    ("start", "start: exec to the child's first instruction", 4.0),
+    ("whole", "whole run of a trivial child", 4.0),
+    ("exit", "child's end to the init's end", 4.0),
+    ("forward", "USR1 to the child", 4.0),
+    ("stop", "TERM to the end", 4.0),
+    ("restart_healthy", "restart after a healthy life", 4.0),
+    ("drain", "draining 20,000 zombies", 4.0),
+    ("resident", "resident memory, idle", 160.0),
 ];
 
 const COLUMNS: i32 = 2;
@@ -26,9 +26,6 @@ const PANEL: (i32, i32) = (480, 238);
 const NAMES: i32 = 104;
 const BARS: i32 = 280;
 const LINE: i32 = 19;
-
-/// Where a bar ends that is longer; its number tells by how much.
-const LONGEST: f64 = 4.0;
 
 const INK: RGBColor = RGBColor(36, 41, 47);
 const FAINT: RGBColor = RGBColor(110, 119, 129);
@@ -46,9 +43,9 @@ pub fn draw(to: &Path, sheet: &Sheet, peers: &[Peer]) -> Result<(), String> {
     let area = SVGBackend::new(to, (width.unsigned_abs(), height.unsigned_abs())).into_drawing_area();
     let result = (|| {
         area.fill(&WHITE)?;
-        for (index, (key, title)) in (0..).zip(PANELS) {
+        for (index, (key, title, longest)) in (0..).zip(PANELS) {
             if let Some(row) = sheet.row(key) {
-                panel(&area, (index % COLUMNS * PANEL.0, index / COLUMNS * PANEL.1), title, row, peers)?;
+                panel(&area, (index % COLUMNS * PANEL.0, index / COLUMNS * PANEL.1), (title, longest), row, peers)?;
             }
         }
         let note =
@@ -62,12 +59,12 @@ pub fn draw(to: &Path, sheet: &Sheet, peers: &[Peer]) -> Result<(), String> {
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-fn write(area: &Area<'_>, text: &str, at: (i32, i32), size: i32, ink: RGBColor, side: HPos) -> Drawn {
-    let style = ("sans-serif", size).into_text_style(area).color(&ink).pos(Pos::new(side, VPos::Center));
+fn write(area: &Area<'_>, text: &str, at: (i32, i32), size: i32, ink: RGBColor, anchor: HPos) -> Drawn {
+    let style = ("sans-serif", size).into_text_style(area).color(&ink).pos(Pos::new(anchor, VPos::Center));
     area.draw(&Text::new(text.to_owned(), at, style))
 }
 
-fn panel(area: &Area<'_>, (left, top): (i32, i32), title: &str, row: &Row, inits: &[Peer]) -> Drawn {
+fn panel(area: &Area<'_>, (left, top): (i32, i32), (title, longest): (&str, f64), row: &Row, inits: &[Peer]) -> Drawn {
     write(area, title, (left + 12, top + 18), 14, INK, HPos::Left)?;
     if let Some(floor) = row.cells.first().and_then(crate::sheet::Cell::value) {
         let floor = format!("floor {} {}", number(floor, decimals(&row.figure, floor)), row.figure.unit);
@@ -77,20 +74,20 @@ fn panel(area: &Area<'_>, (left, top): (i32, i32), title: &str, row: &Row, inits
     let mut bars: Vec<_> = with_ratio.collect();
     bars.sort_by(|(_, one), (_, other)| one.total_cmp(other));
     let start = left + 12 + NAMES;
+    let drawn = i32::try_from(bars.len()).unwrap_or(0);
     for ((peer, ratio), line) in bars.into_iter().zip(0..) {
         let y = top + 42 + line * LINE;
         let color = if peer.is_frigate() { OURS } else { OTHERS };
         let ink = if peer.is_frigate() { OURS } else { INK };
         #[expect(clippy::cast_possible_truncation, reason = "a length in pixels, of at most BARS")]
-        let length = (ratio.min(LONGEST) / LONGEST * f64::from(BARS)) as i32;
+        let length = (ratio.min(longest) / longest * f64::from(BARS)) as i32;
         write(area, peer.name, (start - 8, y), 12, ink, HPos::Right)?;
         area.draw(&Rectangle::new([(start, y - 6), (start + length, y + 6)], color.filled()))?;
-        let more = if ratio > LONGEST { " …" } else { "" };
+        let more = if ratio > longest { " …" } else { "" };
         let places = if ratio < 100.0 { 2 } else { 0 };
         write(area, &format!("{}{more}", number(ratio, places)), (start + length + 6, y), 12, ink, HPos::Left)?;
     }
     #[expect(clippy::cast_possible_truncation, reason = "a length in pixels, of at most BARS")]
-    let floor = start + (f64::from(BARS) / LONGEST) as i32;
-    let line = [(floor, top + 32), (floor, top + PANEL.1 - 24)];
-    area.draw(&PathElement::new(line, FAINT.stroke_width(1)))
+    let floor = start + (f64::from(BARS) / longest) as i32;
+    area.draw(&PathElement::new([(floor, top + 32), (floor, top + 33 + drawn * LINE)], FAINT.stroke_width(1)))
 }

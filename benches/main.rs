@@ -33,6 +33,7 @@ mod trial;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use bench::{Bench, Extent};
 use options::{HELP, Options};
@@ -91,9 +92,10 @@ fn run() -> Result<ExitCode, String> {
     }
     let bench = Bench { peers, programs, work, extent };
     let mut sheet = Sheet::default();
+    let began = Instant::now();
     let groups = COUNTS.iter().chain(if options.short { [].iter() } else { TIMES.iter() });
     for (name, measure) in groups.filter(|(name, _)| options.wants(name)) {
-        eprintln!("measuring: {name}");
+        eprintln!("measuring: {name} ({} s)", began.elapsed().as_secs());
         measure(&bench, &mut sheet);
     }
     print!("\n{}", table::render(&sheet, &bench.peers));
@@ -112,7 +114,11 @@ fn run() -> Result<ExitCode, String> {
 }
 
 fn name_missing(peers: &[Peer]) {
-    let missing: Vec<_> = peers.iter().filter(|peer| peer.binary.is_err()).filter_map(|peer| peer.package).collect();
+    let missing: Vec<_> = {
+        // One that is installed and yet of no use is not missing.
+        let absent = |peer: &&Peer| peer.binary.as_ref().is_err_and(|reason| reason.starts_with("not installed"));
+        peers.iter().filter(absent).filter_map(|peer| peer.package).collect()
+    };
     for peer in peers {
         if let Err(reason) = &peer.binary {
             println!("without {}: {reason}", peer.name);

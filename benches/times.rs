@@ -161,7 +161,7 @@ pub fn restart(bench: &Bench, sheet: &mut Sheet) {
             Trial::start(&arrangement, &bench.programs, Reports::AtOnce)
         }));
     }
-    sleep(Duration::from_secs(16));
+    sleep(Duration::from_secs(32));
     let healthy: Samples = healthy.into_iter().map(|trial| collect(&mut trial?, usize::MAX, Duration::ZERO)).collect();
     let late = bench.peers.iter().zip(&quick).map(|(peer, samples)| {
         let samples = samples.clone()?;

@@ -13,9 +13,14 @@ use core::arch::asm;
 
 use kernel::{CLONE_VFORK, CLONE_VM, EXECVE, SIGCHLD, WAIT4, call};
 
+#[cfg(forwards)]
+static ALL: u64 = u64::MAX;
+
 pub fn run(words: *const *const u8, environment: *const *const u8) -> usize {
     // SAFETY: the words end with a null pointer, so that there is one behind the first.
     let program = unsafe { words.add(1) };
+    #[cfg(forwards)]
+    call(kernel::RT_SIGPROCMASK, [0, (&raw const ALL).addr(), 0, 8, 0]);
     loop {
         let child = start(program, environment);
         let code = attend(child);
@@ -25,7 +30,22 @@ pub fn run(words: *const *const u8, environment: *const *const u8) -> usize {
     }
 }
 
-/// Starts the child as `vfork` does. From the fork to the exec nothing but registers is used, since the stack is shared.
+/// A floor that takes signals blocks them before there is a child, as any init must; the child's side gives the mask back.
+#[cfg(forwards)]
+macro_rules! give_mask_back {
+    () => {
+        "push 0; mov edi, 2; mov rsi, rsp; xor edx, edx; mov r10d, 8; mov eax, 14; syscall; pop rsi"
+    };
+}
+#[cfg(not(forwards))]
+macro_rules! give_mask_back {
+    () => {
+        ""
+    };
+}
+
+/// Starts the child as `vfork` does. The stack is shared until the exec, and nothing in use on
+/// it is written.
 fn start(program: *const *const u8, environment: *const *const u8) -> usize {
     let child: usize;
     // SAFETY: the first word of a program that was told what to run is a C string, and both arrays end with a null pointer.
@@ -34,6 +54,7 @@ fn start(program: *const *const u8, environment: *const *const u8) -> usize {
             "syscall",
             "test eax, eax",
             "jnz 2f",
+            give_mask_back!(),
             "mov rdi, [r12]",
             "mov rsi, r12",
             "mov rdx, r13",
@@ -48,7 +69,7 @@ fn start(program: *const *const u8, environment: *const *const u8) -> usize {
             inlateout("rdi") CLONE_VM | CLONE_VFORK | SIGCHLD => _,
             inlateout("rsi") 0_usize => _,
             inlateout("rdx") 0_usize => _,
-            in("r10") 0_usize,
+            inlateout("r10") 0_usize => _,
             in("r8") 0_usize,
             in("r12") program,
             in("r13") environment,
@@ -69,15 +90,12 @@ fn attend(child: usize) -> usize {
     }
 }
 
-/// The same, passing signals on. They are blocked only now: before, none is sent, and the child has been given a clean mask.
+/// The same, passing signals on.
 #[cfg(forwards)]
 fn attend(child: usize) -> usize {
     const WNOHANG: usize = 1;
-    let all = u64::MAX;
-    let all = (&raw const all).addr();
-    call(kernel::RT_SIGPROCMASK, [0, all, 0, 8, 0]);
     loop {
-        let signal = call(kernel::RT_SIGTIMEDWAIT, [all, 0, 0, 8, 0]).unsigned_abs();
+        let signal = call(kernel::RT_SIGTIMEDWAIT, [(&raw const ALL).addr(), 0, 0, 8, 0]).unsigned_abs();
         if signal != SIGCHLD {
             call(kernel::KILL, [child, signal, 0, 0, 0]);
         } else if let Some(code) = reap(child, WNOHANG) {

@@ -131,7 +131,7 @@ pub fn reaping(bench: &Bench, sheet: &mut Sheet) {
         let seconds = float(gone.saturating_sub(released)) / 1e9;
         Ok([made / seconds, spent / made, float(worst as u64)])
     };
-    let [rate, cost, worst] = bench.interleave(3, bench.arrange(Purpose::Breed), trial);
+    let [rate, cost, worst] = bench.interleave(9, bench.arrange(Purpose::Breed), trial);
     let rate_figure =
         Figure { ratio: Ratio::Inverse, decimals: 0, ..figure("drain", "draining 20,000 waiting zombies", "per s") };
     sheet.add(rate_figure, quantiles(&rate, 0.5));

@@ -15,7 +15,7 @@ image:
 	docker build -t frigate .
 
 bench: dist
-	tools/bench dist/frigate
+	cargo bench
 
 clean:
 	rm -rf target dist

@@ -1,0 +1,35 @@
+//! What frigate may not exceed. These are counts: they are the same on a busy machine, and a build may fail for them.
+
+use crate::sheet::{Cell, Sheet};
+
+/// A figure's largest value.
+struct Bound {
+    key: &'static str,
+    most: f64,
+}
+
+/// Every bound there is. Lower one when the figure is lower; raise none without a reason in the commit.
+const BOUNDS: &[Bound] = &[
+    // As `MAX_BYTES` in the Makefile has it.
+    Bound { key: "size", most: 163_840.0 },
+    Bound { key: "wakeups", most: 0.0 },
+    Bound { key: "growth", most: 0.0 },
+    // The aim is 16.
+    Bound { key: "calls_to_exec", most: 15.0 },
+    // What it is; the aim is 20.
+    Bound { key: "calls_whole", most: 26.0 },
+];
+
+/// One line for each bound that is exceeded, or that nothing could be compared with.
+pub fn exceeded(sheet: &Sheet, frigate: usize) -> Vec<String> {
+    let check = |bound: &Bound| {
+        let row = sheet.row(bound.key)?;
+        let (title, unit) = (row.figure.title, row.figure.unit);
+        match row.cells.get(frigate)? {
+            Cell::Value(value) if *value <= bound.most => None,
+            Cell::Value(value) => Some(format!("{title}: {value} {unit}, more than {}", bound.most)),
+            Cell::Missing(reason) => Some(format!("{title}: not measured: {reason}")),
+        }
+    };
+    BOUNDS.iter().filter_map(check).collect()
+}

@@ -1,0 +1,68 @@
+//! The benchmark's command line.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+pub const HELP: &str = "\
+cargo bench [-- OPTIONS]: what frigate costs, beside its peers and the least that an init can do
+
+  --short        counts only, frigate and the floor only, in less than a minute; fails where a count is above its bound
+  --only KEYS    only the groups named, of: size, idle, growth, calls, instructions, lives, forwarding, reaping, restart, stop
+  --json FILE    where the figures go (target/bench/bench.json)
+  --svg FILE     where the chart goes (doc/bench.svg; with --short or --only: nowhere)
+  --help         this text
+
+FRIGATE_BENCH_BINARY=FILE measures another binary than dist/frigate, which `make dist` builds.
+It needs to make PID namespaces: as root, or where user namespaces are allowed.
+The peers: apt-get install --no-install-recommends tini dumb-init catatonit s6 runit busybox supervisor
+";
+
+/// What was asked for.
+#[derive(Debug)]
+pub struct Options {
+    pub short: bool,
+    pub only: Option<Vec<String>>,
+    pub json: PathBuf,
+    pub svg: Option<PathBuf>,
+    pub help: bool,
+    pub binary: PathBuf,
+}
+
+impl Options {
+    /// Reads the words.
+    ///
+    /// # Errors
+    ///
+    /// What is not understood.
+    pub fn parse(words: impl IntoIterator<Item = OsString>, root: &Path, target: &Path) -> Result<Self, String> {
+        let binary = std::env::var_os("FRIGATE_BENCH_BINARY").map_or_else(|| root.join("dist/frigate"), PathBuf::from);
+        let json = target.join("bench.json");
+        let mut options = Self { short: false, only: None, json, svg: None, help: false, binary };
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("'{}' needs a value", word.display()));
+            match word.to_str() {
+                // cargo says so of itself.
+                Some("--bench") => {}
+                Some("--short") => options.short = true,
+                Some("--help" | "-h") => options.help = true,
+                Some("--only") => {
+                    let value = value()?;
+                    options.only = Some(value.to_string_lossy().split(',').map(str::to_owned).collect());
+                }
+                Some("--json") => options.json = value()?.into(),
+                Some("--svg") => options.svg = Some(value()?.into()),
+                _ => return Err(format!("cannot use '{}': see cargo bench -- --help", word.display())),
+            }
+        }
+        if options.svg.is_none() && !options.short && options.only.is_none() {
+            options.svg = Some(root.join("doc/bench.svg"));
+        }
+        Ok(options)
+    }
+
+    /// Whether a group of figures is wanted.
+    pub fn wants(&self, group: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.iter().any(|wanted| wanted == group))
+    }
+}

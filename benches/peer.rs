@@ -1,0 +1,272 @@
+//! The inits that are compared: how each is found, what it offers, and how it is told to look after the child.
+
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::program::Programs;
+
+/// The pause between two starts that frigate is asked for, in milliseconds: the shortest that it takes.
+pub const BACKOFF_MS: u32 = 10;
+
+/// The grace period that is asked for, in milliseconds.
+pub const GRACE_MS: u32 = 1000;
+
+/// What the init is to do, which is what the child does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The child tells its first and its last moment.
+    Once,
+    /// It does nothing, for what is counted and not timed.
+    Nothing,
+    /// It sleeps, and ends by TERM.
+    Sleep,
+    /// It takes no notice of TERM.
+    Deaf,
+    /// It tells every USR1 that it gets.
+    Echo,
+    /// It makes orphans.
+    Breed,
+    /// It ends at once, and is to be started again.
+    Quick,
+    /// It ends after a healthy life, and is to be started again.
+    Healthy,
+}
+
+impl Purpose {
+    fn mode(self) -> &'static str {
+        match self {
+            Self::Once | Self::Quick => "once",
+            Self::Nothing => "nothing",
+            Self::Sleep => "sleep",
+            Self::Deaf => "deaf",
+            Self::Echo => "echo",
+            Self::Breed => "breed",
+            Self::Healthy => "live",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Floor,
+    Frigate,
+    /// Takes a command, as frigate does.
+    Command,
+    /// Takes a directory with a file `run`.
+    S6,
+    Runit,
+    Busybox,
+    /// Takes a file of its own.
+    Supervisord,
+}
+
+/// One init.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    pub name: &'static str,
+    /// The Debian package it comes in.
+    pub package: Option<&'static str>,
+    kind: Kind,
+    /// Where it is, or why it is not there.
+    pub binary: Result<PathBuf, String>,
+}
+
+/// How an init is started for one purpose.
+#[derive(Debug, Clone)]
+pub struct Arrangement {
+    pub words: Vec<OsString>,
+    /// Holds the FIFOs, and what the init needs.
+    pub directory: PathBuf,
+}
+
+impl Arrangement {
+    pub fn reports(&self) -> PathBuf {
+        self.directory.join("r")
+    }
+
+    pub fn orders(&self) -> PathBuf {
+        self.directory.join("o")
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.directory.join("stderr")
+    }
+}
+
+/// All of them, the floor and frigate first.
+pub fn all(programs: &Programs, frigate: &Path) -> Vec<Peer> {
+    let frigate = fs::canonicalize(frigate).map_err(|error| format!("cannot find '{}': {error}", frigate.display()));
+    let mut peers = vec![
+        Peer { name: "floor", package: None, kind: Kind::Floor, binary: Ok(programs.floor.clone()) },
+        Peer { name: "frigate", package: None, kind: Kind::Frigate, binary: frigate },
+    ];
+    for (name, package, kind, program) in [
+        ("tini", "tini", Kind::Command, "tini"),
+        ("tini-static", "tini", Kind::Command, "tini-static"),
+        ("dumb-init", "dumb-init", Kind::Command, "dumb-init"),
+        ("catatonit", "catatonit", Kind::Command, "catatonit"),
+        ("s6-supervise", "s6", Kind::S6, "s6-supervise"),
+        ("runsv", "runit", Kind::Runit, "runsv"),
+        ("busybox runsv", "busybox", Kind::Busybox, "busybox"),
+        ("supervisord", "supervisor", Kind::Supervisord, "supervisord"),
+    ] {
+        let found = find(program).ok_or_else(|| format!("not installed (package {package})"));
+        let binary = if kind == Kind::Busybox { found.and_then(with_runsv) } else { found };
+        peers.push(Peer { name, package: Some(package), kind, binary });
+    }
+    let reason = "no package of this Debian release has it".to_owned();
+    let dinit =
+        find("dinit").ok_or(reason).and(Err("its services need a control socket; not arranged here".to_owned()));
+    peers.push(Peer { name: "dinit", package: None, kind: Kind::Command, binary: dinit });
+    peers
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())?;
+    fs::canonicalize(found).ok()
+}
+
+fn with_runsv(busybox: PathBuf) -> Result<PathBuf, String> {
+    let list = Command::new(&busybox).arg("--list").stdin(Stdio::null()).output();
+    let list = list.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    if list.lines().any(|line| line == "runsv") {
+        Ok(busybox)
+    } else {
+        Err("this busybox was built without runsv".into())
+    }
+}
+
+impl Peer {
+    pub fn is_floor(&self) -> bool {
+        self.kind == Kind::Floor
+    }
+
+    pub fn is_frigate(&self) -> bool {
+        self.kind == Kind::Frigate
+    }
+
+    /// Why the size of the file says nothing, if so.
+    pub fn size_is_beside_the_point(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Supervisord => Some("a script; its interpreter and libraries are not one file"),
+            Kind::Busybox => Some("a part of a file with many programs"),
+            Kind::Floor | Kind::Frigate | Kind::Command | Kind::S6 | Kind::Runit => None,
+        }
+    }
+
+    /// Whether the init ends when its child has.
+    fn ends_with_child(&self) -> bool {
+        matches!(self.kind, Kind::Floor | Kind::Frigate | Kind::Command)
+    }
+
+    /// Why the end of the child says nothing about this one.
+    ///
+    /// # Errors
+    ///
+    /// The reason.
+    pub fn must_end_with_child(&self) -> Result<(), String> {
+        if self.ends_with_child() { Ok(()) } else { Err("starts its child again for ever".into()) }
+    }
+
+    fn offers(&self, purpose: Purpose) -> Result<(), &'static str> {
+        let (offered, reason) = match purpose {
+            Purpose::Once | Purpose::Nothing | Purpose::Sleep | Purpose::Breed => (true, ""),
+            Purpose::Echo => (self.ends_with_child(), "forwards no signal"),
+            Purpose::Quick | Purpose::Healthy => (self.kind != Kind::Command, "starts nothing again"),
+            Purpose::Deaf => (
+                matches!(self.kind, Kind::Frigate | Kind::S6 | Kind::Supervisord),
+                "has no grace period: waits for the child for ever",
+            ),
+        };
+        if offered { Ok(()) } else { Err(reason) }
+    }
+
+    /// Prepares a directory for this init and purpose.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be had: not installed, not offered.
+    pub fn arrange(&self, purpose: Purpose, programs: &Programs, work: &Path) -> Result<Arrangement, String> {
+        let binary = self.binary.clone()?;
+        self.offers(purpose)?;
+        let directory = work.join(format!("{}-{purpose:?}", self.name.replace(' ', "-")));
+        let _former = fs::remove_dir_all(&directory);
+        let prepare = || -> std::io::Result<Vec<OsString>> {
+            fs::create_dir_all(&directory)?;
+            let everybody = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
+            for name in ["r", "o"] {
+                nix::unistd::mkfifo(&directory.join(name), everybody)?;
+            }
+            let told = format!("{}={}", purpose.mode(), directory.join("r").display());
+            let mut words = self.words(purpose, binary, &directory, programs);
+            match self.kind {
+                Kind::Floor | Kind::Frigate | Kind::Command => {
+                    words.extend([programs.child.clone().into(), told.into()]);
+                }
+                Kind::S6 | Kind::Runit | Kind::Busybox => write_service(&directory, &programs.child, &told)?,
+                Kind::Supervisord => write_configuration(&directory, &programs.child, &told)?,
+            }
+            Ok(words)
+        };
+        let words = prepare().map_err(|error| format!("cannot prepare '{}': {error}", directory.display()))?;
+        Ok(Arrangement { words, directory })
+    }
+
+    /// The init and its own words, up to the command.
+    fn words(&self, purpose: Purpose, binary: PathBuf, directory: &Path, programs: &Programs) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec![binary.into()];
+        match self.kind {
+            Kind::Floor => match purpose {
+                Purpose::Echo | Purpose::Sleep => words = vec![programs.floor_that_forwards.clone().into()],
+                Purpose::Quick | Purpose::Healthy => words = vec![programs.floor_that_restarts.clone().into()],
+                Purpose::Once | Purpose::Nothing | Purpose::Deaf | Purpose::Breed => {}
+            },
+            Kind::Frigate => {
+                match purpose {
+                    Purpose::Quick => words.extend(
+                        [
+                            "--restart=true",
+                            "--start-secs=0",
+                            &format!("--backoff={BACKOFF_MS}ms"),
+                            &format!("--backoff-max={BACKOFF_MS}ms"),
+                        ]
+                        .map(OsString::from),
+                    ),
+                    Purpose::Healthy => words.extend(["--restart=true", "--start-secs=1s"].map(OsString::from)),
+                    Purpose::Deaf => words.push(format!("--grace={GRACE_MS}ms").into()),
+                    Purpose::Once | Purpose::Nothing | Purpose::Sleep | Purpose::Echo | Purpose::Breed => {}
+                }
+                words.push("--".into());
+            }
+            Kind::Command => words.push("--".into()),
+            Kind::Busybox => words.extend(["runsv".into(), directory.into()]),
+            Kind::S6 | Kind::Runit => words.push(directory.into()),
+            Kind::Supervisord => words.extend(["-n".into(), "-c".into(), directory.join("supervisord.conf").into()]),
+        }
+        words
+    }
+}
+
+/// The child is the interpreter of the file, so that no shell comes in between.
+fn write_service(directory: &Path, child: &Path, word: &str) -> std::io::Result<()> {
+    let run = directory.join("run");
+    fs::write(&run, format!("#!{} {word}\n", child.display()))?;
+    fs::set_permissions(&run, Permissions::from_mode(0o755))?;
+    fs::write(directory.join("timeout-kill"), format!("{GRACE_MS}\n"))
+}
+
+fn write_configuration(directory: &Path, child: &Path, word: &str) -> std::io::Result<()> {
+    let text = format!(
+        "[supervisord]\nnodaemon=true\nuser=root\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={0}/pid\n\n\
+         [program:child]\ncommand={1} {word}\nautorestart=true\nstartsecs=0\nstopwaitsecs={2}\n\
+         stdout_logfile=NONE\nstderr_logfile=NONE\n",
+        directory.display(),
+        child.display(),
+        GRACE_MS / 1000,
+    );
+    fs::write(directory.join("supervisord.conf"), text)
+}

@@ -1,0 +1,146 @@
+//! The starter: runs one init as PID 1 of a fresh PID namespace, and tells when it was executed and when it ended.
+//!
+//! `starter now|tell|gate PROGRAM [ARG...]`, with a gate at standard input and the reports at standard output. It is as small
+//! as it can be, because the kernel takes the caller's memory apart within the very `execve` that is measured.
+//!
+//! `now` reports both at the end, so that nobody is woken while the init starts. `tell` reports the first at once. With `gate`
+//! the init waits for a byte before it is executed, which gives a tracer the time to attach.
+#![no_std]
+#![no_main]
+
+#[path = "kernel.rs"]
+#[allow(dead_code, reason = "each program uses a part of it")]
+mod kernel;
+
+use core::arch::asm;
+
+use kernel::{
+    CLONE, CLONE_NEWPID, CLONE_NEWUSER, CLONE_VFORK, CLONE_VM, CLOSE_RANGE, DUP3, EXECVE, EXIT, OPEN, PRCTL, READ,
+    SIGCHLD, SIGKILL, WAIT4, WRITE, call, exit, now,
+};
+
+const GATE: usize = 10;
+const REPORT: usize = 11;
+
+/// What the init's side needs, and the time of its exec, which it leaves here: until then it shares this memory.
+#[repr(C)]
+struct Plan {
+    program: *const *const u8,
+    environment: *const *const u8,
+    gated: bool,
+    executed: u64,
+}
+
+#[repr(C, align(16))]
+struct Stack([u8; 4096]);
+
+pub fn run(words: *const *const u8, environment: *const *const u8) -> usize {
+    // SAFETY: the harness gives the mode, as a word of at least one letter.
+    let mode = unsafe { **words.add(1) };
+    // SAFETY: the program's name is the word behind it.
+    let program = unsafe { words.add(2) };
+    die_with_parent();
+    arrange_descriptors();
+    let mut plan = Plan { program, environment, gated: mode == b'g', executed: 0 };
+    let mut stack = Stack([0; 4096]);
+    let mut flags = CLONE_NEWPID | CLONE_VM | SIGCHLD;
+    if !plan.gated {
+        flags |= CLONE_VFORK;
+    }
+    let mut pid = start(flags, &mut stack, &mut plan);
+    if pid < 0 {
+        // Who may not make a PID namespace may in a user namespace of his own.
+        pid = start(flags | CLONE_NEWUSER, &mut stack, &mut plan);
+    }
+    if pid < 0 {
+        report(3, pid.unsigned_abs(), 0);
+        return 1;
+    }
+    // The init's side may still be at the gate, and has left no time.
+    // SAFETY: a live value, written by the other process before its exec.
+    let executed = |plan: &Plan| unsafe { (&raw const plan.executed).read_volatile() };
+    if mode != b'n' {
+        report(1, pid.unsigned_abs(), executed(&plan));
+    }
+    let mut status = 0_u32;
+    call(WAIT4, [pid.unsigned_abs(), (&raw mut status).addr(), 0, 0, 0]);
+    let ended = now();
+    if mode == b'n' {
+        report(1, pid.unsigned_abs(), executed(&plan));
+    }
+    report(2, status as usize, ended);
+    0
+}
+
+/// The init gets the standard descriptors alone: gate and reports are closed by its exec, and what the harness was started
+/// with is none of its business.
+fn arrange_descriptors() {
+    const O_RDWR: usize = 2;
+    const O_CLOEXEC: usize = 0o2_000_000;
+    call(CLOSE_RANGE, [3, u32::MAX as usize, 0, 0, 0]);
+    call(DUP3, [0, GATE, O_CLOEXEC, 0, 0]);
+    call(DUP3, [1, REPORT, O_CLOEXEC, 0, 0]);
+    let null = call(OPEN, [c"/dev/null".as_ptr().addr(), O_RDWR | O_CLOEXEC, 0, 0, 0]).unsigned_abs();
+    call(DUP3, [null, 0, 0, 0, 0]);
+    call(DUP3, [null, 1, 0, 0, 0]);
+}
+
+fn die_with_parent() {
+    const PR_SET_PDEATHSIG: usize = 1;
+    call(PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+}
+
+/// Clones onto a stack of its own, where the new process runs `become_init` and never returns.
+fn start(flags: usize, stack: &mut Stack, plan: &mut Plan) -> isize {
+    let top = (&raw mut *stack).addr() + size_of::<Stack>();
+    let pid: isize;
+    // SAFETY: the new process leaves this frame alone, having a stack of its own, and `become_init` does not return.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "mov rdi, r12",
+            "call {begin}",
+            "ud2",
+            "2:",
+            begin = sym become_init,
+            inlateout("rax") CLONE as isize => pid,
+            in("rdi") flags,
+            in("rsi") top,
+            in("rdx") 0_usize,
+            in("r10") 0_usize,
+            in("r8") 0_usize,
+            in("r12") &raw mut *plan,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    pid
+}
+
+extern "C" fn become_init(plan: *mut Plan) -> ! {
+    die_with_parent();
+    // SAFETY: the parent keeps it alive and does not write to it.
+    let plan = unsafe { &mut *plan };
+    if plan.gated {
+        let mut byte = 0_u8;
+        call(READ, [GATE, (&raw mut byte).addr(), 1, 0, 0]);
+    }
+    // SAFETY: the array holds the program's name at least.
+    let program = unsafe { *plan.program };
+    let words = [program.addr(), plan.program.addr(), plan.environment.addr(), 0, 0];
+    // SAFETY: a live value that the parent reads when this process has ended.
+    unsafe { (&raw mut plan.executed).write_volatile(now()) };
+    call(EXECVE, words);
+    loop {
+        call(EXIT, [127, 0, 0, 0, 0]);
+    }
+}
+
+fn report(kind: usize, number: usize, time: u64) {
+    let record = [kind as u64, time, number as u64, 0];
+    if call(WRITE, [REPORT, (&raw const record).addr(), size_of_val(&record), 0, 0]) < 0 {
+        exit(1);
+    }
+}

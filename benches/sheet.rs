@@ -1,0 +1,104 @@
+//! What was measured: a row for each figure, a cell for each init.
+
+/// One figure of one init.
+#[derive(Debug, Clone)]
+pub enum Cell {
+    Value(f64),
+    /// Not measured, and why.
+    Missing(String),
+}
+
+impl From<Result<f64, String>> for Cell {
+    fn from(result: Result<f64, String>) -> Self {
+        result.map_or_else(Self::Missing, Self::Value)
+    }
+}
+
+impl Cell {
+    pub fn value(&self) -> Option<f64> {
+        match self {
+            Self::Value(value) => Some(*value),
+            Self::Missing(_) => None,
+        }
+    }
+}
+
+/// How a figure stands to the floor's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ratio {
+    /// The figure through the floor's.
+    Plain,
+    /// The floor's through the figure: of this more is better, and 2 is to mean twice the cost all the same.
+    Inverse,
+    /// It says nothing: the figure is a count that is best at zero, or set by an option.
+    None,
+}
+
+/// What a figure is.
+#[derive(Debug, Clone, Copy)]
+pub struct Figure {
+    pub key: &'static str,
+    pub title: &'static str,
+    pub unit: &'static str,
+    pub decimals: usize,
+    pub ratio: Ratio,
+}
+
+/// A figure with the cells of all inits.
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub figure: Figure,
+    pub cells: Vec<Cell>,
+}
+
+impl Row {
+    /// The floor is the first.
+    pub fn ratio(&self, index: usize) -> Option<f64> {
+        let floor = self.cells.first()?.value().filter(|floor| *floor > 0.0)?;
+        let value = self.cells.get(index)?.value()?;
+        match self.figure.ratio {
+            Ratio::Plain => Some(value / floor),
+            Ratio::Inverse if value > 0.0 => Some(floor / value),
+            Ratio::Inverse | Ratio::None => None,
+        }
+    }
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Sheet {
+    pub rows: Vec<Row>,
+}
+
+impl Sheet {
+    pub fn add(&mut self, figure: Figure, cells: Vec<Cell>) {
+        self.rows.push(Row { figure, cells });
+    }
+
+    pub fn row(&self, key: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.figure.key == key)
+    }
+}
+
+/// The value below which a part of the samples lies; half of them: the median. None of no samples.
+pub fn quantile(samples: &[f64], part: f64) -> Option<f64> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index"
+    )]
+    let index = (part * sorted.len().saturating_sub(1) as f64).round() as usize;
+    sorted.get(index).copied()
+}
+
+/// The quantile of each init's samples, or why there are none.
+pub fn quantiles(samples: &[Result<Vec<f64>, String>], part: f64) -> Vec<Cell> {
+    let one = |samples: &Result<Vec<f64>, String>| match samples {
+        Ok(samples) => quantile(samples, part).ok_or_else(|| "no sample".to_owned()),
+        Err(reason) => Err(reason.clone()),
+    };
+    samples.iter().map(|samples| one(samples).into()).collect()
+}

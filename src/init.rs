@@ -13,7 +13,7 @@ use crate::signal::SignalSet;
 use crate::supervisor::Surroundings;
 use crate::sys::process::last_component;
 use crate::sys::signals;
-use crate::sys::spawn::{Confinement, Environment, Pointers, SpawnPlan};
+use crate::sys::spawn::{Confinement, Environment, SpawnPlan};
 use crate::sys::{descriptors, host, startup, terminal};
 
 /// Makes the process a well-behaved init where it is PID 1; to be called first of all in `main`, before
@@ -41,7 +41,7 @@ pub fn init() {
     let argv: Vec<CString> = std::env::args_os().filter_map(c_string).collect();
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| c_string(OsString::from_vec([name.as_bytes(), value.as_bytes()].join(&b'='))));
-    let environment = Environment::unchanged(variables.collect());
+    let mut environment = Environment::unchanged(variables.collect());
     let command = argv.first().cloned().unwrap_or_default();
     let names = Names { command: command.to_string_lossy().into_owned(), ..Names::default() };
     let speaker = Speaker::new(&names, config.remap.clone());
@@ -49,7 +49,7 @@ pub fn init() {
     let plan = SpawnPlan {
         confinement: Confinement::default(),
         candidates: vec![c"/proc/self/exe".into()],
-        argv: Pointers::owned(argv),
+        argv: environment.keep(argv),
         environment,
         mask,
         ignores_sigchld: signals::restore_sigchld(),

@@ -27,7 +27,7 @@ use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
 use crate::sys::process::Others;
 use crate::sys::signals::{self, FormerGroup, Mask, Watch};
-use crate::sys::spawn::{self, Confinement, Environment, Pointers, SpawnPlan, Spawned};
+use crate::sys::spawn::{self, Confinement, Environment, SpawnPlan, Spawned};
 use crate::usage::Usage;
 
 /// What is reported of a child whose end somebody else was told of: no code at all would be a lie, and 0 a worse one.
@@ -83,6 +83,7 @@ impl Ward {
         let Charge { link, rules, candidates, argv, environment, confinement, mask, group, .. } = charge;
         let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
         let name = link.name.to_string();
+        let mut environment = Environment::owned(environment);
         let mut ward = Self {
             link,
             custody: Custody::new(Rules { leftovers: is_adopted, ..rules }),
@@ -91,8 +92,8 @@ impl Ward {
             plan: SpawnPlan {
                 confinement,
                 candidates,
-                argv: Pointers::owned(argv),
-                environment: Environment::owned(environment),
+                argv: environment.keep(argv),
+                environment,
                 mask,
                 ignores_sigchld: false,
                 pidfd: true,

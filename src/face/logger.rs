@@ -116,7 +116,8 @@ pub(crate) fn begin_capture(logger: Option<&Logger>) -> Result<Capture, Error> {
         stderr: place(stderr)?,
         // By the same name both would be moved to one file, each in its own time; by one pipe they keep their order.
         redirect: *redirect || stdout.is_some() && stdout == stderr,
-        max_bytes: max_bytes.bytes(),
+        // As good as 0: the file is never rotated.
+        max_bytes: if *max_bytes == ByteSize::MAX { 0 } else { max_bytes.bytes() },
         backups: *backups,
     };
     Capture::open(&logs).map_err(|(log, errno)| Error::LogFile {

@@ -26,23 +26,13 @@ use crate::pid::Pid;
 use crate::status::{SpawnFailure, Stage};
 
 /// An array of C strings as `execve(2)` takes it: null at its end.
-pub(crate) struct Pointers {
-    array: Vec<*const c_char>,
-    /// Kept for the pointers to it.
-    _owned: Vec<CString>,
-}
+pub(crate) struct Pointers(Vec<*const c_char>);
 
 impl Pointers {
     pub(crate) fn new(strings: impl IntoIterator<Item = &'static CStr>) -> Self {
-        let mut array: Vec<_> = strings.into_iter().map(CStr::as_ptr).collect();
-        array.push(core::ptr::null());
-        Self { array, _owned: Vec::new() }
-    }
-
-    pub(crate) fn owned(strings: Vec<CString>) -> Self {
-        let mut array: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
-        array.push(core::ptr::null());
-        Self { array, _owned: strings }
+        let mut pointers: Vec<_> = strings.into_iter().map(CStr::as_ptr).collect();
+        pointers.push(core::ptr::null());
+        Self(pointers)
     }
 }
 
@@ -83,11 +73,11 @@ impl Counter {
 /// The child's environment: frigate's own, less what it sets anew.
 pub(crate) struct Environment {
     pointers: Vec<*const c_char>,
-    restarts: Option<Counter>,
+    restarts: Counter,
     /// Present where `LISTEN_PID` named frigate: it is to name the child.
     listen_pid: Option<Counter>,
     /// Kept for the pointers to it.
-    _owned: Vec<CString>,
+    owned: Vec<CString>,
 }
 
 fn name_of(entry: &[u8]) -> &[u8] {
@@ -120,29 +110,37 @@ impl Environment {
         pointers.extend(replaced.iter().filter(|entry| !entry.to_bytes().ends_with(b"=")).map(|entry| entry.as_ptr()));
         // Two places for the variables above, and the end; filled in by `complete`.
         pointers.extend([core::ptr::null(); 3]);
-        Self { pointers, restarts: Some(Counter::new(b"FRIGATE_RESTARTS=")), listen_pid, _owned: replaced }
+        Self { pointers, restarts: Counter::new(b"FRIGATE_RESTARTS="), listen_pid, owned: replaced }
     }
 
     /// The environment of a child of a host program's, which has chosen every variable but the number of restarts.
     pub(crate) fn owned(entries: Vec<CString>) -> Self {
         let mut pointers: Vec<_> = entries.iter().map(|entry| entry.as_ptr()).collect();
         pointers.extend([core::ptr::null(); 3]);
-        Self { pointers, restarts: Some(Counter::new(b"FRIGATE_RESTARTS=")), listen_pid: None, _owned: entries }
+        Self { pointers, restarts: Counter::new(b"FRIGATE_RESTARTS="), listen_pid: None, owned: entries }
     }
 
-    /// The same with nothing added to it.
+    /// The same with nothing added to it: what is put in stands behind the end.
     pub(crate) fn unchanged(entries: Vec<CString>) -> Self {
-        Self { restarts: None, ..Self::owned(entries) }
+        let mut environment = Self::owned(entries);
+        environment.pointers.push(core::ptr::null());
+        environment
+    }
+
+    /// Keeps other strings of the same plan, the words of a command, and answers with the array of them.
+    pub(crate) fn keep(&mut self, strings: Vec<CString>) -> Pointers {
+        let mut pointers: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
+        pointers.push(core::ptr::null());
+        self.owned.extend(strings);
+        Pointers(pointers)
     }
 
     /// Puts the two variables in, and answers with the array. On the child's side of the fork.
     fn complete(&mut self, restarts: u32, own_pid: u32) -> *const *const c_char {
+        self.restarts.set(restarts);
         let at = self.pointers.len().saturating_sub(3);
-        if let Some(counter) = &mut self.restarts {
-            counter.set(restarts);
-            if let Some(slot) = self.pointers.get_mut(at) {
-                *slot = counter.text.as_ptr().cast();
-            }
+        if let Some(slot) = self.pointers.get_mut(at) {
+            *slot = self.restarts.text.as_ptr().cast();
         }
         if let Some(counter) = &mut self.listen_pid {
             counter.set(own_pid);
@@ -440,7 +438,7 @@ fn exec(plan: &SpawnPlan, environment: *const *const c_char) -> Errno {
     let mut result = Errno::NOT_FOUND;
     for candidate in &plan.candidates {
         // SAFETY: the path is a C string; both arrays end with a null pointer and hold pointers to C strings that live.
-        unsafe { libc::execve(candidate.as_ptr(), plan.argv.array.as_ptr(), environment) };
+        unsafe { libc::execve(candidate.as_ptr(), plan.argv.0.as_ptr(), environment) };
         match last_errno() {
             Errno::NOT_FOUND | Errno::NOT_A_DIRECTORY => {}
             // A directory that may not be searched, or whose file system is gone, hides nothing in the others.

@@ -48,7 +48,7 @@ fn starts(out: &mut Vec<Trial>) {
         let frigate = Frigate::new(mode).in_cgroup(Place::new().view(View::Private));
         let lives = frigate.path("lives");
         let script = format!(
-            "attempt {lives}; on 1 {{fork {{session; say left $pid; pause}}; nap 50; exit 1}}; \
+            "attempt {lives}; on 1 {{fork {{session; say left $pid; touch {lives}.left; pause}}; await {lives}.left; exit 1}}; \
              exec /bin/cat /sys/fs/cgroup/claims/cgroup.procs"
         );
         let ended =
@@ -63,7 +63,7 @@ fn starts(out: &mut Vec<Trial>) {
         let frigate = Frigate::new(mode).in_cgroup(Place::new());
         let lives = frigate.path("lives");
         let script = format!(
-            "attempt {lives}; on 1 {{fork {{session; wait TERM; say asked; exit 0}}; nap 50; exit 1}}; say next; exit 0"
+            "attempt {lives}; on 1 {{fork {{session; touch {lives}.left; wait TERM; say asked; exit 0}}; await {lives}.left; exit 1}}; say next; exit 0"
         );
         let ended =
             frigate.options("--restart=unexpected --pids-max=20 --grace=20s --backoff=10ms").puppet(script).run();

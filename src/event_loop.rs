@@ -9,6 +9,7 @@ use crate::cgroup::Group;
 use crate::config::{Config, TerminationLog, Verbosity};
 use crate::errno::Errno;
 use crate::fact::Fact;
+use crate::leftovers::Leftovers;
 use crate::lifecycle::Rules;
 use crate::pid::Pid;
 use crate::report::Reporter;
@@ -17,7 +18,7 @@ use crate::status::{Outcome, WaitStatus};
 use crate::supervisor::{Event, Foreground, Supervisor, Surroundings};
 use crate::sys::process::{Others, signal_descendants};
 use crate::sys::reap::{self, Found};
-use crate::sys::signals::{self, FormerGroup, Received, Waiter, Wake, Watch};
+use crate::sys::signals::{self, Received, Waiter, Wake, Watch};
 use crate::sys::spawn::{self, SpawnPlan, Spawned};
 use crate::sys::{clock, descriptors, terminal};
 use crate::termination;
@@ -43,7 +44,7 @@ pub(crate) struct EventLoop {
     supervisor: Supervisor,
     reporter: Reporter,
     plan: SpawnPlan,
-    group: Option<Group>,
+    leftovers: Leftovers,
     capture: Capture,
     /// Whether everything is counted that the group used, because it will be said.
     counts_fully: bool,
@@ -53,9 +54,6 @@ pub(crate) struct EventLoop {
     place: Place,
     waiter: Waiter,
     child: Option<Spawned>,
-    former: Option<FormerGroup>,
-    /// Processes of the former child's were seen when last looked for.
-    is_any_left: bool,
     others: Others,
     /// The child's group was made the foreground group, and frigate's not again since.
     gave_terminal: bool,
@@ -81,7 +79,7 @@ impl EventLoop {
             supervisor: Supervisor::new(rules, config.stop_on, config.rewrite, place.surroundings),
             reporter,
             plan,
-            group,
+            leftovers: Leftovers::new(group),
             capture,
             counts_fully: config.verbosity >= Verbosity::Info,
             termination_log: config.termination_log,
@@ -89,8 +87,6 @@ impl EventLoop {
             place,
             waiter: Waiter::default(),
             child: None,
-            former: None,
-            is_any_left: false,
             others: Others::default(),
             gave_terminal: false,
             received: None,
@@ -128,8 +124,8 @@ impl EventLoop {
         for fd in self.others.descriptors() {
             watched.push(Watch::readable(fd));
         }
-        let between = self.child.is_none() && self.is_any_left;
-        if let Some(events) = self.group.as_ref().filter(|_| between).and_then(Group::events) {
+        let between = self.child.is_none() && self.leftovers.is_any;
+        if let Some(events) = self.leftovers.events().filter(|_| between) {
             watched.push(Watch::changed(events));
         }
         let wake = self.waiter.wait(timeout, &watched);
@@ -138,8 +134,8 @@ impl EventLoop {
             Wake::Signal(received) => self.take(received),
             Wake::Readable if ready & !streams == 0 => {}
             Wake::Readable if between => {
-                if let Some(answer) = self.probe_group() {
-                    self.tell(answer);
+                if !self.leftovers.look() {
+                    self.tell(Event::GroupGone);
                 }
             }
             Wake::Readable => {
@@ -181,8 +177,7 @@ impl EventLoop {
             Action::Spawn { restarts } => return Some(self.spawn(restarts)),
             Action::Release => {
                 let [report, pidfd] = self.child.as_ref().map_or([None; 2], Spawned::descriptors);
-                let [directory, events] = self.group.as_ref().map_or([None; 2], Group::descriptors);
-                let former = self.former.as_ref().and_then(FormerGroup::descriptor);
+                let [directory, events, former] = self.leftovers.descriptors();
                 let (waiter, plan) = (self.waiter.descriptor(), self.plan.descriptor());
                 let mut keep = self.capture.descriptors();
                 for fd in [report, pidfd, directory, events, former, waiter, plan].into_iter().flatten() {
@@ -194,28 +189,13 @@ impl EventLoop {
                 descriptors::let_go(&keep);
             }
             Action::Send { signal, alone, queued } => self.send(signal, alone, queued),
-            Action::EndGroup => {
-                let left = self.probe_group();
-                if left.is_some() {
-                    return left;
-                }
-                for signal in [Signal::TERM, Signal::CONT] {
-                    self.former.as_ref().map(|group| group.send(Some(signal)));
-                }
-                // Those, too, that have left the process group.
-                if let Some(group) = &self.group {
-                    group.signal(&[Signal::TERM, Signal::CONT]);
-                }
-            }
-            Action::ProbeGroup => return self.probe_group(),
-            Action::KillGroup => {
-                self.former.as_ref().map(|group| group.send(Some(Signal::KILL)));
-                self.group.as_mut().map(Group::kill);
-            }
+            Action::EndGroup => return (!self.leftovers.end()).then_some(Event::GroupGone),
+            Action::ProbeGroup => return (!self.leftovers.look()).then_some(Event::GroupGone),
+            Action::KillGroup => self.leftovers.kill(),
             Action::Sweep => self.sweep(),
             Action::EndAll => self.signal_all(&[Signal::TERM, Signal::CONT]),
             Action::KillAll => {
-                self.group.as_mut().map(Group::kill);
+                self.leftovers.kill_cgroup();
                 if self.place.is_init() {
                     spawn::kill_everyone();
                 } else {
@@ -231,16 +211,11 @@ impl EventLoop {
     }
 
     fn spawn(&mut self, restarts: u32) -> Event {
-        self.former = None;
         // One that survived KILL and ends later is of no concern any more.
         self.others = Others::default();
         let foreground = self.place.surroundings.terminal && self.foreground() == Foreground::Frigate;
-        if let Some(group) = self.group.as_ref().filter(|_| restarts > 0) {
-            group.clear();
-        }
-        self.is_any_left = false;
-        let group = self.group.as_ref().map(Group::entered);
-        match spawn::spawn(&mut self.plan, restarts, foreground, group, self.capture.ends(), &()) {
+        let cgroup = self.leftovers.make_way(restarts);
+        match spawn::spawn(&mut self.plan, restarts, foreground, cgroup, self.capture.ends(), &()) {
             Ok(child) => {
                 let pid = child.pid;
                 self.child = Some(child);
@@ -251,18 +226,10 @@ impl EventLoop {
         }
     }
 
-    /// Whether anything is left of the former child's process group, or in the cgroup; answers if nothing is.
-    fn probe_group(&mut self) -> Option<Event> {
-        let has_processes = self.former.as_ref().is_some_and(|group| group.send(None));
-        let is_populated = self.group.as_mut().is_some_and(Group::is_populated);
-        self.is_any_left = has_processes || is_populated;
-        (!self.is_any_left).then_some(Event::GroupGone)
-    }
-
     fn send(&mut self, signal: Signal, alone: bool, queued: bool) {
         let Some(pid) = self.child.as_ref().map(|child| child.pid) else { return };
-        if let Some(group) = self.group.as_mut().filter(|_| signal == Signal::KILL && !alone) {
-            group.kill();
+        if signal == Signal::KILL && !alone {
+            self.leftovers.kill_cgroup();
         }
         let result = match (&self.received, queued, alone) {
             (Some(received), true, _) => signals::requeue(pid, signal, received),
@@ -305,8 +272,10 @@ impl EventLoop {
         if let Some(status) = end {
             let held_terminal = self.place.surroundings.terminal && self.foreground() == Foreground::Child;
             let failure = self.child.as_ref().and_then(Spawned::failure);
-            self.former = self.child.take().map(|child| FormerGroup::new(child.pid, child.pidfd));
-            let usage = self.group.as_mut().map_or(Usage::NONE, |group| group.count(self.counts_fully));
+            if let Some(child) = self.child.take() {
+                self.leftovers.follow(child);
+            }
+            let usage = self.leftovers.cgroup.as_mut().map_or(Usage::NONE, |group| group.count(self.counts_fully));
             self.tell(match failure {
                 Some(failure) => Event::SpawnFailed(failure),
                 None => Event::Ended { status, held_terminal, usage },
@@ -326,9 +295,7 @@ impl EventLoop {
                 let _ = signals::send_to_everyone(*signal);
             }
         } else if let Err(errno) = signal_descendants(self.place.own, list) {
-            for signal in list {
-                self.former.as_ref().map(|group| group.send(Some(*signal)));
-            }
+            self.leftovers.signal_former(list);
             let then = "only processes of the child's own group are ended";
             self.reporter.say(&Fact::Cannot { verb: "look for descendants in", object: "/proc", errno, then });
         }
@@ -392,7 +359,7 @@ impl EventLoop {
         // A child that was left behind has never ended, and so the terminal has not come back by that.
         self.take_terminal();
         self.capture.drain(&mut |fact| self.reporter.say(fact));
-        if let Some((path, errno)) = self.group.take().and_then(Group::remove) {
+        if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove) {
             let then = "leaving it behind";
             self.reporter.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });
         }

@@ -79,6 +79,7 @@ mod fact;
 mod guard;
 mod identity;
 mod init;
+mod leftovers;
 mod lifecycle;
 mod limit;
 mod line;

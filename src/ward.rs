@@ -16,6 +16,7 @@ use crate::errno::Errno;
 use crate::face::event::{Event as PublicEvent, EventKind};
 use crate::face::outcome::Outcome as PublicOutcome;
 use crate::fact::Fact;
+use crate::leftovers::Leftovers;
 use crate::lifecycle::{Event, Rules};
 use crate::link::{self, Link, Running};
 use crate::message::{Names, Remap, Speaker};
@@ -26,7 +27,7 @@ use crate::status::{ExitStatus, Outcome};
 use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
 use crate::sys::process::Others;
-use crate::sys::signals::{self, FormerGroup, Mask, Watch};
+use crate::sys::signals::{self, Mask, Watch};
 use crate::sys::spawn::{self, Confinement, Environment, SpawnPlan, Spawned};
 use crate::usage::Usage;
 
@@ -62,15 +63,12 @@ pub(crate) struct Ward {
     program_speaker: Speaker,
     plan: SpawnPlan,
     last_steps: HostSteps,
-    group: Option<Group>,
+    leftovers: Leftovers,
     capture: Capture,
     name: Vec<u8>,
     task: Option<Vec<u8>>,
     close_wait: core::time::Duration,
     child: Option<Spawned>,
-    former: Option<FormerGroup>,
-    /// Processes of the former child's were seen when last looked for.
-    is_any_left: bool,
     others: Others,
     /// When to look once more at a child that has ended and cannot be reaped yet: a tracer has to let go of it first.
     held_until: Option<Moment>,
@@ -100,14 +98,12 @@ impl Ward {
                 entrance: None,
             },
             last_steps: HostSteps { death_signal: if rules.kill { Signal::KILL } else { Signal::TERM }, parent: host },
-            group,
+            leftovers: Leftovers::new(group),
             capture: charge.capture,
             name: charge.name,
             task: charge.task,
             close_wait: rules.grace_close.unwrap_or_default(),
             child: None,
-            former: None,
-            is_any_left: false,
             others: Others::default(),
             held_until: None,
             outcome: None,
@@ -135,8 +131,7 @@ impl Ward {
         let child = self.child.iter().filter(|_| self.held_until.is_none());
         let child = child.filter_map(|child| child.pidfd.as_ref()).map(AsFd::as_fd);
         let readable = child.chain(self.others.descriptors()).map(Watch::readable);
-        let is_emptying = self.child.is_none() && self.is_any_left;
-        let events = self.group.as_ref().filter(|_| is_emptying).and_then(Group::events);
+        let events = self.leftovers.events().filter(|_| self.child.is_none());
         readable.chain(events.map(Watch::changed)).chain(self.capture.watches())
     }
 
@@ -166,11 +161,8 @@ impl Ward {
                 self.tell(Event::OthersGone);
             }
         }
-        if self.child.is_none()
-            && self.is_any_left
-            && let Some(answer) = self.probe_group()
-        {
-            self.tell(answer);
+        if self.child.is_none() && self.leftovers.is_any && !self.leftovers.look() {
+            self.tell(Event::GroupGone);
         }
     }
 
@@ -193,13 +185,13 @@ impl Ward {
     /// be reaped some day.
     pub(crate) fn finish(mut self) -> Option<Spawned> {
         self.with_capture(Capture::drain);
-        if let Some((path, errno)) = self.group.take().and_then(Group::remove) {
+        if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove) {
             let then = "leaving it behind";
             self.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });
         }
-        let Self { link, program_speaker, child, outcome, plan, former, others, capture, .. } = self;
+        let Self { link, program_speaker, child, outcome, plan, leftovers, others, capture, .. } = self;
         // Who hears of the end finds none of its descriptors any more.
-        drop((plan, former, others, capture));
+        drop((plan, leftovers, others, capture));
         if let Some(outcome) = outcome {
             link.end(PublicOutcome::of(outcome, |failure| program_speaker.failure_words(failure)));
         }
@@ -241,24 +233,9 @@ impl Ward {
             Action::KillOthers => self.signal_others(Signal::KILL),
             Action::Spawn { restarts } => return Some(self.spawn(restarts)),
             Action::Send { signal, alone, .. } => self.send(signal, alone),
-            Action::EndGroup => {
-                let left = self.probe_group();
-                if left.is_some() {
-                    return left;
-                }
-                for signal in [Signal::TERM, Signal::CONT] {
-                    self.former.as_ref().map(|group| group.send(Some(signal)));
-                }
-                // Those, too, that have left the process group.
-                if let Some(group) = &self.group {
-                    group.signal(&[Signal::TERM, Signal::CONT]);
-                }
-            }
-            Action::ProbeGroup => return self.probe_group(),
-            Action::KillGroup => {
-                self.former.as_ref().map(|group| group.send(Some(Signal::KILL)));
-                self.group.as_mut().map(Group::kill);
-            }
+            Action::EndGroup => return (!self.leftovers.end()).then_some(Event::GroupGone),
+            Action::ProbeGroup => return (!self.leftovers.look()).then_some(Event::GroupGone),
+            Action::KillGroup => self.leftovers.kill(),
             Action::Exit(outcome) => self.outcome = Some(outcome),
             // The directory and the descriptors are the host's, and so are the terminal and every other process.
             Action::Release
@@ -273,16 +250,11 @@ impl Ward {
     }
 
     fn spawn(&mut self, restarts: u32) -> Event {
-        self.former = None;
         // One that survived KILL and ends later is of no concern any more.
         self.others = Others::default();
-        if let Some(group) = self.group.as_ref().filter(|_| restarts > 0) {
-            group.clear();
-        }
-        self.is_any_left = false;
-        let (group, streams) = (self.group.as_ref().map(Group::entered), self.capture.ends());
+        let (cgroup, streams) = (self.leftovers.make_way(restarts), self.capture.ends());
         let (plan, last_steps) = (&mut self.plan, &self.last_steps);
-        match host::with_all_blocked(|| spawn::spawn(plan, restarts, false, group, streams, last_steps)) {
+        match host::with_all_blocked(|| spawn::spawn(plan, restarts, false, cgroup, streams, last_steps)) {
             Ok(child) => {
                 let pid = child.pid;
                 self.link.set_running(Some(Running { pid: pid.raw().unsigned_abs(), since: Instant::now() }));
@@ -295,28 +267,22 @@ impl Ward {
 
     fn ended(&mut self, status: ExitStatus) {
         let failure = self.child.as_ref().and_then(Spawned::failure);
-        self.former = self.child.take().map(|child| FormerGroup::new(child.pid, child.pidfd));
+        if let Some(child) = self.child.take() {
+            self.leftovers.follow(child);
+        }
         self.link.set_running(None);
-        let usage = self.group.as_mut().map_or(Usage::NONE, |group| group.count(false));
+        let usage = self.leftovers.cgroup.as_mut().map_or(Usage::NONE, |group| group.count(false));
         self.tell(match failure {
             Some(failure) => Event::SpawnFailed(failure),
             None => Event::Ended { status, held_terminal: false, usage },
         });
     }
 
-    /// Whether anything is left of the former child's process group, or in the cgroup; answers if nothing is.
-    fn probe_group(&mut self) -> Option<Event> {
-        let has_processes = self.former.as_ref().is_some_and(|group| group.send(None));
-        let is_populated = self.group.as_mut().is_some_and(Group::is_populated);
-        self.is_any_left = has_processes || is_populated;
-        (!self.is_any_left).then_some(Event::GroupGone)
-    }
-
     fn send(&mut self, signal: Signal, alone: bool) {
         let Some(child) = &self.child else { return };
         let Some(pidfd) = &child.pidfd else { return };
-        if let Some(group) = self.group.as_mut().filter(|_| signal == Signal::KILL && !alone) {
-            group.kill();
+        if signal == Signal::KILL && !alone {
+            self.leftovers.kill_cgroup();
         }
         let result = if alone {
             signals::send_by_pidfd(pidfd.as_fd(), signal)

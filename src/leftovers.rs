@@ -1,0 +1,87 @@
+//! What a child leaves behind: processes of its process group, and of its cgroup. Binary and library end them alike.
+
+use std::os::fd::BorrowedFd;
+
+use crate::cgroup::Group;
+use crate::signal::Signal;
+use crate::sys::signals::FormerGroup;
+use crate::sys::spawn::{Cgroup, Spawned};
+
+pub(crate) struct Leftovers {
+    pub(crate) cgroup: Option<Group>,
+    /// The process group of the last child, once that has been reaped.
+    former: Option<FormerGroup>,
+    /// Some were seen when last looked for.
+    pub(crate) is_any: bool,
+}
+
+impl Leftovers {
+    /// `cgroup`: the one that every child is to be in, where there is one.
+    pub(crate) const fn new(cgroup: Option<Group>) -> Self {
+        Self { cgroup, former: None, is_any: false }
+    }
+
+    /// The child has been reaped, and what it led is now what it left.
+    pub(crate) fn follow(&mut self, child: Spawned) {
+        self.former = Some(FormerGroup::new(child.pid, child.pidfd));
+    }
+
+    /// Forgets the last child, before another is started in the cgroup.
+    pub(crate) fn make_way(&mut self, restarts: u32) -> Option<Cgroup<'_>> {
+        self.former = None;
+        self.is_any = false;
+        let cgroup = self.cgroup.as_ref()?;
+        if restarts > 0 {
+            cgroup.clear();
+        }
+        Some(cgroup.entered())
+    }
+
+    /// Whether any process is left.
+    pub(crate) fn look(&mut self) -> bool {
+        let has_processes = self.former.as_ref().is_some_and(|group| group.send(None));
+        let is_populated = self.cgroup.as_mut().is_some_and(Group::is_populated);
+        self.is_any = has_processes || is_populated;
+        self.is_any
+    }
+
+    /// Sends TERM and CONT to all that are left; answers whether any were.
+    pub(crate) fn end(&mut self) -> bool {
+        if self.look() {
+            let list = [Signal::TERM, Signal::CONT];
+            self.signal_former(&list);
+            // Those, too, that have left the process group.
+            if let Some(cgroup) = &self.cgroup {
+                cgroup.signal(&list);
+            }
+        }
+        self.is_any
+    }
+
+    /// Sends KILL to all that are left.
+    pub(crate) fn kill(&mut self) {
+        self.signal_former(&[Signal::KILL]);
+        self.kill_cgroup();
+    }
+
+    pub(crate) fn kill_cgroup(&mut self) {
+        self.cgroup.as_mut().map(Group::kill);
+    }
+
+    pub(crate) fn signal_former(&self, list: &[Signal]) {
+        for signal in list {
+            self.former.as_ref().map(|group| group.send(Some(*signal)));
+        }
+    }
+
+    /// What tells of the end of the last in the cgroup, as long as there are any.
+    pub(crate) fn events(&self) -> Option<BorrowedFd<'_>> {
+        self.cgroup.as_ref().filter(|_| self.is_any).and_then(Group::events)
+    }
+
+    /// What must stay open.
+    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
+        let [directory, events] = self.cgroup.as_ref().map_or([None; 2], Group::descriptors);
+        [directory, events, self.former.as_ref().and_then(FormerGroup::descriptor)]
+    }
+}

@@ -97,12 +97,13 @@ fn keep_watch(bell: &Bell, orders: &Receiver<Command>, host: Pid) {
         }
         let now = clock::now();
         let timeout = wards.iter().filter_map(Ward::deadline).min().map(|deadline| deadline.since(now));
-        let mut seen = look_out(bell, &wards, &stragglers, timeout).into_iter();
+        let seen = look_out(bell, &wards, &stragglers, timeout);
+        let mut rest = seen.as_slice();
         for ward in &mut wards {
-            let count = ward.watched().count();
-            // All of them are taken, so that the next ward finds its own.
-            if seen.by_ref().take(count).filter(|is_seen| *is_seen).count() > 0 {
-                ward.look();
+            let (own, others) = rest.split_at_checked(ward.watched().count()).unwrap_or_default();
+            rest = others;
+            if own.contains(&true) {
+                ward.look(own);
             }
         }
         stragglers.retain(|child| {

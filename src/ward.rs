@@ -126,19 +126,20 @@ impl Ward {
         self.outcome.is_some()
     }
 
-    /// What frigate's thread has to watch for it.
+    /// What frigate's thread has to watch for it; its streams come first.
     pub(crate) fn watched(&self) -> impl Iterator<Item = Watch<'_>> {
         let child = self.child.iter().filter(|_| self.held_until.is_none());
         let child = child.filter_map(|child| child.pidfd.as_ref()).map(AsFd::as_fd);
         let readable = child.chain(self.others.descriptors()).map(Watch::readable);
         let events = self.leftovers.events().filter(|_| self.child.is_none());
-        readable.chain(events.map(Watch::changed)).chain(self.capture.watches())
+        self.capture.watches().into_iter().chain(readable).chain(events.map(Watch::changed))
     }
 
-    /// Something that is watched for it was seen.
-    pub(crate) fn look(&mut self) {
-        // Of every stream: one that has nothing says so at once.
-        self.with_capture(|capture, say| capture.work(u32::MAX, say));
+    /// Something of what is watched for it was seen: what, `seen` tells in the order of `watched`.
+    pub(crate) fn look(&mut self, seen: &[bool]) {
+        let streams = seen.iter().zip(self.capture.watches()).enumerate();
+        let ready = streams.map(|(bit, (is_seen, _))| u32::from(*is_seen) << bit).sum();
+        self.with_capture(|capture, say| capture.work(ready, say));
         if let Some(pidfd) = self.child.as_ref().and_then(|child| child.pidfd.as_ref()) {
             match host::reap(pidfd.as_fd()) {
                 Look::Alive if host::has_ended(pidfd.as_fd()) => self.held_until = Some(clock::now().after(HELD)),

@@ -285,6 +285,9 @@ fn rotation_by_others(out: &mut Vec<Trial>) {
 
     scenario("capture::hup_reaches_the_child_and_reopens_nothing").run(out, |mode| {
         let frigate = talking(mode);
+        // The child can be ready before frigate has come to its loop, and opened what it waits
+        // with; whoever forwards a signal has.
+        talk(&frigate);
         let before: Vec<_> = procfs::descriptors(frigate.pid);
         frigate.kill(libc::SIGHUP);
         wait_text(frigate.path("log"), "got HUP");

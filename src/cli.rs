@@ -1,130 +1,131 @@
 //! Words typed, and variables set, to what they ask for.
 //!
-//! `argh` holds the options, once: their names, kinds and help come from there. It knows neither `--name=value` nor words
-//! that are not UTF-8 nor the end of the options at the command, so the words are cut and checked here first, and argh is
-//! handed only what is an option and its value.
+//! `argh` holds the options, once: their names, kinds and help come from the table that it makes of them. The words are cut
+//! by that table here, since argh knows neither `--name=value` nor words that are not UTF-8 nor the end of the options at
+//! the command, and its parser would be more than a tenth of the binary.
 #![forbid(unsafe_code)]
 
-use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs, Optionality};
+use argh::{ArgsInfo, FlagInfo, FlagInfoKind, Optionality};
 
-use crate::config::{Config, Mistake};
+use crate::config::{Config, Mistake, number};
 use crate::message::Format;
 
 /// frigate: starts one command, forwards signals to it, reaps orphans, restarts it, and exits as it did
-#[derive(FromArgs, ArgsInfo, Default)]
+#[derive(ArgsInfo)]
+#[expect(dead_code, reason = "the table is made of it, and nothing else")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, as it is typed")]
-pub(crate) struct Options {
+struct Options {
     /// when to start the command again: unexpected (on-failure), true (always), false (no, never); default: false
     #[argh(option, arg_name = "strategy")]
-    pub(crate) restart: Option<String>,
+    restart: Option<String>,
     /// what counts as expected: exit codes, which are numbers, and signals, which are names; default: 0
     #[argh(option, arg_name = "code,signal...")]
-    pub(crate) expect: Option<String>,
+    expect: Option<String>,
     /// a command that stays up this long has started (0: no start ever fails); default: 10s
     #[argh(option, arg_name = "duration")]
-    pub(crate) start_secs: Option<String>,
+    start_secs: Option<String>,
     /// failed starts in a row that are tried again; default: 3
     #[argh(option, arg_name = "n")]
-    pub(crate) start_retries: Option<String>,
+    start_retries: Option<String>,
     /// first pause before another start; it doubles each time; default: 100ms
     #[argh(option, arg_name = "duration")]
-    pub(crate) backoff: Option<String>,
+    backoff: Option<String>,
     /// the longest pause; default: 60s
     #[argh(option, arg_name = "duration")]
-    pub(crate) backoff_max: Option<String>,
+    backoff_max: Option<String>,
     /// what the command's group is sent when frigate is asked to stop; default: as received
     #[argh(option, arg_name = "signal")]
-    pub(crate) stop_signal: Option<String>,
+    stop_signal: Option<String>,
     /// signals by which frigate is asked to stop; default: TERM,INT,QUIT
     #[argh(option, arg_name = "signal,...")]
-    pub(crate) stop_on: Option<String>,
+    stop_on: Option<String>,
     /// from the stop signal to KILL; default: 30s
     #[argh(option, arg_name = "duration")]
-    pub(crate) grace: Option<String>,
+    grace: Option<String>,
     /// stop by KILL at once, without a grace period
     #[argh(switch)]
-    pub(crate) kill: bool,
+    kill: bool,
     /// treat a received signal as another, or drop it: TO = 0 (repeatable)
     #[argh(option, arg_name = "from:to")]
-    pub(crate) rewrite: Vec<String>,
+    rewrite: Vec<String>,
     /// send signals to the command alone, not to its group
     #[argh(switch)]
-    pub(crate) single_child: bool,
+    single_child: bool,
     /// the signal frigate gets when its own parent dies
     #[argh(option, arg_name = "signal")]
-    pub(crate) pdeathsig: Option<String>,
+    pdeathsig: Option<String>,
     /// exit with TO (0) where the code would have been FROM (repeatable)
     #[argh(option, arg_name = "from[:to]")]
-    pub(crate) remap_exit: Vec<String>,
+    remap_exit: Vec<String>,
     /// before every start, end other processes of the command's name
     #[argh(switch)]
-    pub(crate) grace_close: bool,
+    grace_close: bool,
     /// how long these get before KILL; default: 30s
     #[argh(option, arg_name = "duration")]
-    pub(crate) grace_close_wait: Option<String>,
+    grace_close_wait: Option<String>,
     /// who the command runs as: names or numbers
     #[argh(option, arg_name = "user[:group]")]
-    pub(crate) user: Option<String>,
+    user: Option<String>,
     /// the command's root
     #[argh(option, arg_name = "dir")]
-    pub(crate) chroot: Option<String>,
+    chroot: Option<String>,
     /// the command's working directory, inside its root
     #[argh(option, arg_name = "dir")]
-    pub(crate) workdir: Option<String>,
+    workdir: Option<String>,
     /// the command and its children can gain no privileges by exec
     #[argh(switch)]
-    pub(crate) no_new_privs: bool,
+    no_new_privs: bool,
     /// the most memory its processes may hold, beyond which they are ended: 64K, 512M, 2G, or max
     #[argh(option, arg_name = "size")]
-    pub(crate) memory_max: Option<String>,
+    memory_max: Option<String>,
     /// the memory above which they are slowed down
     #[argh(option, arg_name = "size")]
-    pub(crate) memory_high: Option<String>,
+    memory_high: Option<String>,
     /// the most swap space they may hold
     #[argh(option, arg_name = "size")]
-    pub(crate) memory_swap_max: Option<String>,
+    memory_swap_max: Option<String>,
     /// the most processor time: a number of CPUs, or microseconds of a period as the kernel takes them
     #[argh(option, arg_name = "cpus|\"quota period\"")]
-    pub(crate) cpu_max: Option<String>,
+    cpu_max: Option<String>,
     /// its share of processors that others want too, from 1 to 10000
     #[argh(option, arg_name = "n")]
-    pub(crate) cpu_weight: Option<String>,
+    cpu_weight: Option<String>,
     /// the most processes and threads
     #[argh(option, arg_name = "n")]
-    pub(crate) pids_max: Option<String>,
+    pids_max: Option<String>,
     /// any other file of its cgroup, such as io.max="8:0 rbps=1048576" (repeatable)
     #[argh(option, arg_name = "file=value")]
-    pub(crate) cgroup: Vec<String>,
+    cgroup: Vec<String>,
     /// start without a limit that cannot be applied
     #[argh(switch)]
-    pub(crate) cgroup_best_effort: bool,
+    cgroup_best_effort: bool,
     /// append the command's standard output to this file
     #[argh(option, arg_name = "file")]
-    pub(crate) stdout: Option<String>,
+    stdout: Option<String>,
     /// append its standard error to this file
     #[argh(option, arg_name = "file")]
-    pub(crate) stderr: Option<String>,
+    stderr: Option<String>,
     /// send its standard error where its standard output goes
     #[argh(switch)]
-    pub(crate) redirect_stderr: bool,
+    redirect_stderr: bool,
     /// rotate such a file when it has this size; default: 0, never
     #[argh(option, arg_name = "size")]
-    pub(crate) log_max_bytes: Option<String>,
+    log_max_bytes: Option<String>,
     /// rotated files that are kept, FILE.1 the newest; default: 0
     #[argh(option, arg_name = "n")]
-    pub(crate) log_backups: Option<String>,
+    log_backups: Option<String>,
     /// where the last message goes if the exit code is not 0; default: /dev/termination-log where it is
     #[argh(option, arg_name = "path|none")]
-    pub(crate) termination_log: Option<String>,
+    termination_log: Option<String>,
     /// how messages are written: text or json; default: text
     #[argh(option, arg_name = "format")]
-    pub(crate) log_format: Option<String>,
+    log_format: Option<String>,
     /// say more: starts, ends, signals; twice (-vv): reaped orphans too
     #[argh(switch, short = 'v')]
-    pub(crate) verbose: u8,
+    verbose: u8,
     /// say errors only
     #[argh(switch, short = 'q')]
-    pub(crate) quiet: bool,
+    quiet: bool,
 }
 
 /// What the words ask for.
@@ -142,207 +143,239 @@ pub(crate) enum Source {
     Environment,
 }
 
-impl Source {
-    /// The option as it is named there: `--grace` or `FRIGATE_GRACE`.
-    pub(crate) fn name(self, option: &str) -> String {
-        match self {
-            Self::CommandLine => ["--", option].concat(),
-            Self::Environment => variable(option),
+/// One option that was given.
+#[derive(Clone, Copy)]
+pub(crate) struct Value<'a> {
+    /// Without the dashes.
+    pub(crate) name: &'static str,
+    /// A switch has one of the words that turn it on or off.
+    pub(crate) text: &'a str,
+    pub(crate) source: Source,
+}
+
+impl Value<'_> {
+    /// The option as it is named where it came from: `--grace` or `FRIGATE_GRACE`.
+    pub(crate) fn spelled_name(&self) -> String {
+        let mut name = String::from(if self.source == Source::CommandLine { "--" } else { PREFIX });
+        match self.source {
+            Source::CommandLine => name.push_str(self.name),
+            Source::Environment => name.extend(self.name.bytes().map(|byte| char::from(in_variable(byte)))),
         }
+        name
     }
 
     /// The same with its value, as a person would have typed it.
-    pub(crate) fn spell(self, option: &str, value: &str) -> String {
-        [&self.name(option), "=", value].concat()
+    pub(crate) fn spelled(&self) -> String {
+        [&self.spelled_name(), "=", self.text].concat()
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn refused(&self, why: &str) -> Mistake {
+        Mistake::new("use", &self.spelled()).because(why)
     }
 }
 
-/// Reads the words after the program's name, and the environment through `variable_of`.
+/// All options that were given: those typed, and those set in the environment that were not typed.
+#[derive(Default)]
+pub(crate) struct Values<'a>(Vec<Value<'a>>);
+
+impl<'a> Values<'a> {
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &Value<'a>> {
+        self.0.iter().filter(move |value| value.name == name)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
+        self.all(name).next()
+    }
+
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| switch(value.text) == Some(true))
+    }
+
+    fn add(&mut self, flag: &FlagInfo<'static>, text: &'a str, source: Source) {
+        self.0.push(Value { name: name_of(flag), text, source });
+    }
+
+    /// Takes words until the command begins, at the word whose number it answers with; or answers what else is asked for.
+    fn read_words(&mut self, words: &[&'a [u8]]) -> Result<Result<usize, Request>, Mistake> {
+        let flags = Options::get_args_info().flags;
+        let mut at = 0;
+        while let Some(word) = words.get(at).filter(|word| word.first() == Some(&b'-')) {
+            at += 1;
+            let Ok(option) = core::str::from_utf8(word) else { return Err(refused(word, NOT_UTF_8)) };
+            match option {
+                "--" => break,
+                HELP | "-h" => return Ok(Err(Request::Help)),
+                "--version" => return Ok(Err(Request::Version)),
+                _ => {}
+            }
+            let (name, attached) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
+            if !name.starts_with("--") {
+                self.read_cluster(option.get(1..).unwrap_or_default(), flags).map_err(|why| refused(word, why))?;
+                continue;
+            }
+            let flag = flags.iter().find(|flag| flag.long == name && name != HELP).ok_or(NO_SUCH_OPTION);
+            let flag = flag.and_then(|flag| self.see(flag)).map_err(|why| refused(word, why))?;
+            let text = match (&flag.kind, attached) {
+                (FlagInfoKind::Switch, None) => "1",
+                (FlagInfoKind::Switch, Some(_)) if flag.short == Some('v') => {
+                    return Err(refused(word, "it takes no value; it may be repeated"));
+                }
+                (FlagInfoKind::Switch, Some(value)) => {
+                    if switch(value).is_none() {
+                        return Err(refused(word, SWITCH));
+                    }
+                    value
+                }
+                (FlagInfoKind::Option { .. }, Some(value)) => value,
+                (FlagInfoKind::Option { .. }, None) => {
+                    let Some(value) = words.get(at) else { return Err(refused(word, "it needs a value")) };
+                    at += 1;
+                    let Ok(text) = core::str::from_utf8(value) else {
+                        return Err(refused(&[word, b"=".as_slice(), value].concat(), NO_UTF_8_VALUE));
+                    };
+                    text
+                }
+            };
+            self.add(flag, text, Source::CommandLine);
+        }
+        Ok(Ok(at))
+    }
+
+    /// Takes `vvq` apart.
+    fn read_cluster(&mut self, cluster: &str, flags: &'static [FlagInfo<'static>]) -> Result<(), &'static str> {
+        if cluster.is_empty() {
+            return Err(NO_SUCH_OPTION);
+        }
+        for c in cluster.chars() {
+            let flag = flags.iter().find(|flag| flag.short == Some(c)).ok_or(NO_SUCH_OPTION)?;
+            self.see(flag)?;
+            self.add(flag, "1", Source::CommandLine);
+        }
+        Ok(())
+    }
+
+    /// The option, unless something is wrong with its being there.
+    fn see(&self, flag: &'static FlagInfo<'static>) -> Result<&'static FlagInfo<'static>, &'static str> {
+        let is_repeatable = flag.optionality == Optionality::Repeating || flag.short == Some('v');
+        if !is_repeatable && self.get(name_of(flag)).is_some() {
+            return Err("it was given before, and counts only once");
+        }
+        Ok(flag)
+    }
+
+    /// Takes from the environment what was not typed. Of two variables of one name the first counts, as with `getenv(3)`.
+    fn read_variables(&mut self, entries: impl Iterator<Item = &'a [u8]>) -> Result<(), Mistake> {
+        for entry in entries {
+            let Some((flag, text)) = option_of(entry) else { continue };
+            let name = name_of(flag);
+            if text.is_empty() || self.get(name).is_some() {
+                continue;
+            }
+            let source = Source::Environment;
+            let Ok(text) = core::str::from_utf8(text) else {
+                let text = &String::from_utf8_lossy(text);
+                return Err(Value { name, text, source }.refused(NOT_UTF_8));
+            };
+            let wrong = match flag.kind {
+                _ if flag.short == Some('v') => {
+                    number::<u8>(text).is_none_or(|times| times > 9).then_some("expected a number from 0 to 9")
+                }
+                FlagInfoKind::Switch => switch(text).is_none().then_some(SWITCH),
+                FlagInfoKind::Option { .. } => None,
+            };
+            if let Some(why) = wrong {
+                return Err(Value { name, text, source }.refused(why));
+            }
+            if flag.optionality == Optionality::Repeating {
+                // The values of cgroup files may have commas in them.
+                let separator = if name == "cgroup" { '\n' } else { ',' };
+                let text = if name == "cgroup" { text.trim_matches('\n') } else { text };
+                for part in text.split(separator) {
+                    self.add(flag, part, source);
+                }
+            } else {
+                self.add(flag, text, source);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the words after the program's name, and the environment's entries, as `NAME=value`.
 ///
 /// # Errors
 ///
 /// The first mistake on the command line, then in the environment.
-pub(crate) fn read(words: &[&[u8]], variable_of: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Request, Mistake> {
-    let flags = Options::get_args_info().flags;
-    let mut cut = Cut::default();
-    let mut request = cut.options(words, flags);
-    if let Ok(None) = request {
-        request = cut.request(words, flags, &variable_of).map(Some);
-    }
-    request
-        .map(|request| request.unwrap_or(Request::Help))
-        .map_err(|mistake| Mistake { format: cut.format(variable_of), ..mistake })
+pub(crate) fn read<'a>(
+    words: &[&'a [u8]],
+    environment: impl Iterator<Item = &'a [u8]> + Clone,
+) -> Result<Request, Mistake> {
+    let mut values = Values::default();
+    let request = request(&mut values, words, environment.clone());
+    request.map_err(|mistake| Mistake { format: format(&values, environment), ..mistake })
 }
 
-/// The words, taken apart.
-#[derive(Default)]
-struct Cut<'a> {
-    /// Options and values, one word each, as argh takes them.
-    typed: Vec<&'a str>,
-    /// The options among them, and those that were denied by `=false`.
-    seen: Vec<&'a str>,
-    /// Where the command begins.
-    command: usize,
+fn request<'a>(
+    values: &mut Values<'a>,
+    words: &[&'a [u8]],
+    environment: impl Iterator<Item = &'a [u8]>,
+) -> Result<Request, Mistake> {
+    let command = match values.read_words(words)? {
+        Ok(command) => command,
+        Err(request) => return Ok(request),
+    };
+    values.read_variables(environment)?;
+    let config = Config::new(values)?;
+    if command == words.len() {
+        let why = "none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]";
+        return Err(Mistake::new("start", "COMMAND").because(why));
+    }
+    Ok(Request::Run(config, command))
 }
 
-impl<'a> Cut<'a> {
-    /// Takes options until the command begins; answers if one of them is all that is asked for.
-    fn options(&mut self, words: &[&'a [u8]], flags: &'a [FlagInfo<'static>]) -> Result<Option<Request>, Mistake> {
-        let mut rest = words;
-        while let [word, tail @ ..] = rest {
-            let Some(option) = word.strip_prefix(b"-") else { break };
-            rest = tail;
-            self.command = words.len() - rest.len();
-            let mistake = |why| Mistake::new("use", &String::from_utf8_lossy(word)).because(why);
-            let Ok(option) = core::str::from_utf8(option) else {
-                return Err(mistake("it is not valid UTF-8"));
-            };
-            match option {
-                "-" => break,
-                "-help" | "h" => return Ok(Some(Request::Help)),
-                "-version" => return Ok(Some(Request::Version)),
-                _ => {}
-            }
-            let Some(long) = option.strip_prefix('-') else {
-                for flag in short_flags(option, flags).ok_or_else(|| mistake(NO_SUCH_OPTION))? {
-                    self.see(flag).map_err(mistake)?;
-                    self.typed.push(flag.long);
-                }
-                continue;
-            };
-            let (name, attached) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
-            let flag = find(flags, name).ok_or_else(|| mistake(NO_SUCH_OPTION))?;
-            self.see(flag).map_err(mistake)?;
-            match (&flag.kind, attached) {
-                (FlagInfoKind::Switch, None) => self.typed.push(flag.long),
-                (FlagInfoKind::Switch, Some(_)) if flag.long == VERBOSE => {
-                    return Err(mistake("it takes no value; it may be repeated"));
-                }
-                (FlagInfoKind::Switch, Some(value)) => {
-                    let on = switch(value).ok_or_else(|| mistake(SWITCH))?;
-                    self.typed.extend(on.then_some(flag.long));
-                }
-                (FlagInfoKind::Option { .. }, Some(value)) => self.typed.extend([flag.long, value]),
-                (FlagInfoKind::Option { .. }, None) => {
-                    let [value, tail @ ..] = rest else { return Err(mistake("it needs a value")) };
-                    rest = tail;
-                    self.command += 1;
-                    let Ok(text) = core::str::from_utf8(value) else {
-                        let object = Source::CommandLine.spell(name, &String::from_utf8_lossy(value));
-                        return Err(Mistake::new("use", &object).because("its value is not valid UTF-8"));
-                    };
-                    self.typed.extend([flag.long, text]);
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Notes an option; answers with what is wrong with it.
-    fn see(&mut self, flag: &FlagInfo<'static>) -> Result<(), &'static str> {
-        let is_repeatable = flag.optionality == Optionality::Repeating || flag.long == VERBOSE;
-        if self.seen.contains(&flag.long) && !is_repeatable {
-            return Err("it was given before, and counts only once");
-        }
-        self.seen.push(flag.long);
-        Ok(())
-    }
-
-    /// How a mistake is to be written: what was asked for before it counts, so that a line among JSON lines is one.
-    fn format(&self, variable_of: impl Fn(&str) -> Option<Vec<u8>>) -> Format {
-        let typed = self.typed.windows(2).find_map(|pair| match pair {
-            ["--log-format", format] => Some(format.as_bytes().to_vec()),
-            _ => None,
-        });
-        let json = typed.or_else(|| variable_of(&variable("log-format"))).is_some_and(|format| format == b"json");
-        if json { Format::Json } else { Format::Text }
-    }
-
-    fn request(
-        &self,
-        words: &[&[u8]],
-        flags: &[FlagInfo<'static>],
-        variable_of: impl Fn(&str) -> Option<Vec<u8>>,
-    ) -> Result<Request, Mistake> {
-        let set = set_in_environment(flags, &self.seen, variable_of)?;
-        let set: Vec<&str> = set.iter().map(String::as_str).collect();
-        let config = Config::new(&parse(&self.typed)?, &parse(&set)?)?;
-        if self.command == words.len() {
-            let why = "none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]";
-            return Err(Mistake::new("start", "COMMAND").because(why));
-        }
-        Ok(Request::Run(Box::new(config), self.command))
-    }
+/// How a mistake is to be written: what was asked for before it counts, so that a line among JSON lines is one.
+fn format<'a>(values: &Values<'_>, mut environment: impl Iterator<Item = &'a [u8]>) -> Format {
+    let typed = values.get("log-format").map(|value| value.text.as_bytes());
+    let of_format = |entry| option_of(entry).filter(|(flag, _)| flag.long == "--log-format").map(|(_, text)| text);
+    if typed.or_else(|| environment.find_map(of_format)) == Some(b"json") { Format::Json } else { Format::Text }
 }
 
-const VERBOSE: &str = "--verbose";
+/// Among argh's options by itself.
+const HELP: &str = "--help";
 const SWITCH: &str = "expected 1, true, yes, on, or 0, false, no, off";
 const NO_SUCH_OPTION: &str = "there is no such option; see frigate --help";
+const NOT_UTF_8: &str = "it is not valid UTF-8";
+const NO_UTF_8_VALUE: &str = "its value is not valid UTF-8";
 
-fn parse(words: &[&str]) -> Result<Options, Mistake> {
-    Options::from_args(&["frigate"], words)
-        .map_err(|exit| Mistake::new("use", &words.join(" ")).because(exit.output.trim()))
+#[cold]
+#[inline(never)]
+fn refused(word: &[u8], why: &str) -> Mistake {
+    Mistake::new("use", &String::from_utf8_lossy(word)).because(why)
 }
 
-fn find<'a>(flags: &'a [FlagInfo<'static>], name: &str) -> Option<&'a FlagInfo<'static>> {
-    flags.iter().find(|flag| flag.long.strip_prefix("--") == Some(name) && name != "help")
+fn name_of(flag: &FlagInfo<'static>) -> &'static str {
+    flag.long.strip_prefix("--").unwrap_or_default()
 }
 
-/// Takes `-vvq` apart.
-fn short_flags<'a>(cluster: &str, flags: &'a [FlagInfo<'static>]) -> Option<Vec<&'a FlagInfo<'static>>> {
-    if cluster.is_empty() {
-        return None;
-    }
-    cluster.chars().map(|c| flags.iter().find(|flag| flag.short == Some(c))).collect()
+/// What the variables of options begin with. The option's name follows in upper case, with `_` for `-`.
+const PREFIX: &str = "FRIGATE_";
+
+fn in_variable(byte: u8) -> u8 {
+    if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }
 }
 
-/// `FRIGATE_` and the option's name in upper case with `_` for `-`.
-fn variable(name: &str) -> String {
-    let mut variable = String::from("FRIGATE_");
-    variable.extend(name.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_uppercase() }));
-    variable
-}
-
-/// The options that are set in the environment, as words; not those that were `seen` on the command line.
-fn set_in_environment(
-    flags: &[FlagInfo<'static>],
-    seen: &[&str],
-    variable_of: impl Fn(&str) -> Option<Vec<u8>>,
-) -> Result<Vec<String>, Mistake> {
-    let mut words = Vec::new();
-    for flag in flags {
-        let name = flag.long.strip_prefix("--").unwrap_or(flag.long);
-        if name == "help" || seen.contains(&flag.long) {
-            continue;
-        }
-        let Some(value) = variable_of(&variable(name)).filter(|value| !value.is_empty()) else { continue };
-        let wrong = |value: &str, why| Mistake::new("use", &Source::Environment.spell(name, value)).because(why);
-        let value = String::from_utf8(value)
-            .map_err(|error| wrong(&String::from_utf8_lossy(error.as_bytes()), "it is not valid UTF-8"))?;
-        if name == "verbose" {
-            let times = value.parse::<u8>().ok().filter(|times| *times <= 9 && !value.starts_with('+'));
-            let times = times.ok_or_else(|| wrong(&value, "expected a number from 0 to 9"))?;
-            words.extend((0..times).map(|_| flag.long.to_owned()));
-            continue;
-        }
-        match (&flag.kind, &flag.optionality) {
-            (FlagInfoKind::Switch, _) => {
-                let on = switch(&value);
-                let on = on.ok_or_else(|| wrong(&value, SWITCH))?;
-                words.extend(on.then(|| flag.long.to_owned()));
-            }
-            (FlagInfoKind::Option { .. }, Optionality::Repeating) => {
-                // The values of cgroup files may have commas in them.
-                let separator = if name == "cgroup" { '\n' } else { ',' };
-                let value = if name == "cgroup" { value.trim_matches('\n') } else { &value };
-                for part in value.split(separator) {
-                    words.extend([flag.long.to_owned(), part.to_owned()]);
-                }
-            }
-            (FlagInfoKind::Option { .. }, _) => words.extend([flag.long.to_owned(), value]),
-        }
-    }
-    Ok(words)
+/// The option that an entry of the environment sets, and its value.
+fn option_of(entry: &[u8]) -> Option<(&'static FlagInfo<'static>, &[u8])> {
+    let entry = entry.strip_prefix(PREFIX.as_bytes())?;
+    let (name, value) = entry.split_at_checked(entry.iter().position(|byte| *byte == b'=')?)?;
+    let flags = Options::get_args_info().flags;
+    let is_named = |flag: &&FlagInfo<'static>| {
+        let option = name_of(flag);
+        option.len() == name.len() && option.bytes().zip(name).all(|(byte, set)| in_variable(byte) == *set)
+    };
+    Some((flags.iter().find(is_named).filter(|flag| flag.long != HELP)?, value.get(1..)?))
 }
 
 fn switch(value: &str) -> Option<bool> {
@@ -371,7 +404,7 @@ pub(crate) fn help() -> String {
         }
         text.push_str(&left);
         text.push_str("\n        ");
-        text.push_str(if flag.long == "--help" { "print this and exit (also -h)" } else { flag.description });
+        text.push_str(if flag.long == HELP { "print this and exit (also -h)" } else { flag.description });
         text.push('\n');
     }
     text.push_str(

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use argh::ArgsInfo;
 use proptest::prelude::*;
 
-use super::{Options, Request, Source, help, read, variable};
+use super::{Options, Request, Source, Value, help, read};
 use crate::config::{Config, Mistake};
 use crate::fact::Level;
 use crate::message::Format;
@@ -46,8 +46,16 @@ const SWITCHES: [&str; 7] =
     ["kill", "single-child", "grace-close", "no-new-privs", "cgroup-best-effort", "redirect-stderr", "quiet"];
 const REPEATABLE: [&str; 3] = ["rewrite", "remap-exit", "cgroup"];
 
+fn variable(name: &str) -> String {
+    let mut known = VALUED.iter().map(|(name, ..)| *name).chain(SWITCHES).chain(["verbose"]);
+    let name = known.find(|known| *known == name).unwrap_or_else(|| panic!("no such option: {name}"));
+    Value { name, text: "", source: Source::Environment }.spelled_name()
+}
+
 fn read_all(words: &[&[u8]], variables: &[(String, Vec<u8>)]) -> Result<Request, Mistake> {
-    read(words, |name| variables.iter().find(|(set, _)| set == name).map(|(_, value)| value.clone()))
+    let entries: Vec<Vec<u8>> =
+        variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_slice()].concat()).collect();
+    read(words, entries.iter().map(Vec::as_slice))
 }
 
 fn ask(words: &[&str], variables: &[(&str, &str)]) -> Result<Request, Mistake> {
@@ -126,8 +134,9 @@ fn both_spellings_and_the_variable_mean_the_same() {
 fn a_variable_is_named_after_its_option() {
     assert_eq!(variable("grace"), "FRIGATE_GRACE");
     assert_eq!(variable("grace-close-wait"), "FRIGATE_GRACE_CLOSE_WAIT");
-    assert_eq!(Source::CommandLine.spell("stop-on", "HUP"), "--stop-on=HUP");
-    assert_eq!(Source::Environment.spell("stop-on", "HUP"), "FRIGATE_STOP_ON=HUP");
+    let spelled = |source| Value { name: "stop-on", text: "HUP", source }.spelled();
+    assert_eq!(spelled(Source::CommandLine), "--stop-on=HUP");
+    assert_eq!(spelled(Source::Environment), "FRIGATE_STOP_ON=HUP");
 }
 
 #[test]

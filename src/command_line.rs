@@ -44,7 +44,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let environment = unsafe { CStrings::new(envp) };
     let arguments: Vec<&'static CStr> = argv.iter().skip(1).collect();
     let words: Vec<&[u8]> = arguments.iter().map(|word| word.to_bytes()).collect();
-    let request = cli::read(&words, |name| environment.value_of(name).map(<[u8]>::to_vec));
+    let request = cli::read(&words, environment.iter().map(CStr::to_bytes));
     let code = match request {
         Ok(Request::Help) => print(&cli::help()),
         Ok(Request::Version) => print(concat!("frigate ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use crate::cli::{Options, Source};
+use crate::cli::{Source, Value, Values};
 use crate::identity::UserSpec;
 use crate::lifecycle::Rules;
 use crate::limit::{self, Limit};
@@ -24,7 +24,7 @@ pub(crate) struct Mistake {
 impl Mistake {
     /// `cannot <verb> '<object>'`, the object cut short and freed of what would break the line.
     pub(crate) fn new(verb: &str, object: &str) -> Self {
-        let mut text = format!("cannot {verb} '");
+        let mut text = ["cannot ", verb, " '"].concat();
         push_printable(&mut text, object, 120);
         text.push('\'');
         Self { text, format: Format::Text }
@@ -88,43 +88,146 @@ pub(crate) struct Config {
     pub(crate) verbosity: Verbosity,
 }
 
-/// One value and where it came from.
-struct Given<'a> {
-    name: &'static str,
-    value: Option<(&'a str, Source)>,
+/// Reads values, and remembers the first mistake among them: so there is one place to look for it, and not one for each option.
+struct Reader<'v> {
+    values: &'v Values<'v>,
+    mistake: Option<Mistake>,
 }
 
-impl<'a> Given<'a> {
-    /// The command line wins over the environment.
-    fn new(name: &'static str, typed: Option<&'a String>, set: Option<&'a String>) -> Self {
-        let typed = typed.map(|value| (value.as_str(), Source::CommandLine));
-        let set = set.map(|value| (value.as_str(), Source::Environment));
-        Self { name, value: typed.or(set) }
+impl<'v> Reader<'v> {
+    /// What `read` makes of the value; nothing where it was not given, or has no meaning.
+    fn read<T>(&mut self, name: &str, read: fn(&str) -> Option<T>, accepted: &str) -> Option<T> {
+        let value = self.values.get(name)?;
+        let meaning = read(value.text);
+        if meaning.is_none() {
+            self.refuse(value, accepted);
+        }
+        meaning
     }
 
-    /// As a person would have typed it.
-    fn spelled(&self) -> String {
-        self.value.map(|(value, source)| source.spell(self.name, value)).unwrap_or_default()
-    }
-
-    /// What `read` makes of the value; nothing where it was not given.
-    fn read<T>(&self, read: impl Fn(&str) -> Option<T>, accepted: &str) -> Result<Option<T>, Mistake> {
-        let Some((value, source)) = self.value else { return Ok(None) };
-        match read(value) {
-            Some(meaning) => Ok(Some(meaning)),
-            None => Err(Mistake::new("use", &source.spell(self.name, value)).because(accepted)),
+    /// The same for all the values of a repeatable option.
+    fn read_all<T>(
+        &mut self,
+        name: &str,
+        read: fn(&str) -> Option<T>,
+        accepted: &str,
+        mut each: impl FnMut(T, &Value<'v>),
+    ) {
+        for value in self.values.all(name) {
+            match read(value.text) {
+                Some(meaning) => each(meaning, value),
+                None => self.refuse(value, accepted),
+            }
         }
     }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&mut self, value: &Value<'_>, why: &str) {
+        if self.mistake.is_none() {
+            self.mistake = Some(value.refused(why));
+        }
+    }
+
+    fn duration(&mut self, name: &str, default: Duration) -> Duration {
+        let accepted = "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
+        self.read(name, duration, accepted).unwrap_or(default)
+    }
+
+    fn number(&mut self, name: &str, default: u32) -> u32 {
+        self.read(name, number, "expected a whole number from 0 to 4294967295").unwrap_or(default)
+    }
+
+    fn directory(&mut self, name: &str) -> Option<String> {
+        self.read(name, path, "expected a directory, in at most 4095 bytes")
+    }
+
+    fn log_path(&mut self, name: &str) -> Option<LogPath> {
+        let path = self.read(name, path, "expected a file, in at most 4095 bytes")?;
+        Some(LogPath { path, spelled: self.spelled(name) })
+    }
+
+    fn spelled(&self, name: &str) -> String {
+        self.values.get(name).map(Value::spelled).unwrap_or_default()
+    }
+
+    fn user(&mut self) -> Option<WantedUser> {
+        let spec = self.read("user", UserSpec::parse, "expected USER, USER:GROUP or :GROUP, names or numbers")?;
+        let value = self.values.get("user")?;
+        Some(WantedUser { spec, value: value.text.to_owned(), spelled: value.spelled() })
+    }
+
+    /// The limits, in the order in which they are written: those with an option of their own, then the others as given.
+    fn limits(&mut self) -> Vec<Limit> {
+        type Own = (&'static str, &'static str, fn(&str) -> Option<String>, &'static str);
+        const OWN: [Own; 6] = [
+            ("memory-max", "memory.max", limit::size, SIZE),
+            ("memory-high", "memory.high", limit::size, SIZE),
+            ("memory-swap-max", "memory.swap.max", limit::size, SIZE),
+            (
+                "cpu-max",
+                "cpu.max",
+                limit::cpus,
+                "expected a number of CPUs from 0.01, such as 1.5, or QUOTA PERIOD in microseconds, such as \
+                 '50000 100000', or max",
+            ),
+            ("cpu-weight", "cpu.weight", limit::weight, "expected a number from 1 to 10000"),
+            ("pids-max", "pids.max", limit::count, "expected a number, or max"),
+        ];
+        let mut limits = Vec::new();
+        for (name, file, read, accepted) in OWN {
+            if let Some(value) = self.read(name, read, accepted) {
+                limits.push(Limit { file: file.to_owned(), value, spelled: self.spelled(name) });
+            }
+        }
+        let accepted = "expected FILE=VALUE, a file of cgroup v2 such as io.max='8:0 rbps=1048576', none that frigate \
+                        itself writes (cgroup.procs, cgroup.kill, cgroup.freeze, cgroup.type, cgroup.subtree_control)";
+        self.read_all("cgroup", limit::assignment, accepted, |(file, value), given| {
+            limits.push(Limit { file, value, spelled: given.spelled() });
+        });
+        limits
+    }
+
+    fn logs(&mut self) -> Logs {
+        let stdout = self.log_path("stdout");
+        let stderr = self.log_path("stderr");
+        // By the same name both would be moved to one file, each in its own time; by one pipe they keep their order.
+        let is_same = matches!((&stdout, &stderr), (Some(out), Some(err)) if out.path == err.path);
+        Logs {
+            stdout,
+            stderr,
+            redirect: self.values.is_on("redirect-stderr") || is_same,
+            // `max` is as good as 0: the file is never rotated.
+            max_bytes: self.read("log-max-bytes", limit::size, SIZE).and_then(|size| number(&size)).unwrap_or(0),
+            backups: self.number("log-backups", 0),
+        }
+    }
+
+    /// What was typed wins over what is set, whichever of the two options that is.
+    fn verbosity(&mut self) -> Verbosity {
+        for source in [Source::CommandLine, Source::Environment] {
+            let values = self.values;
+            let mut verbose = values.all("verbose").filter(|value| value.source == source).peekable();
+            let quiet = values.get("quiet").filter(|value| value.source == source && values.is_on("quiet"));
+            let named = verbose.peek().copied();
+            let times = verbose.fold(0, |times, value| number::<u32>(value.text).unwrap_or(0).saturating_add(times));
+            match (quiet, times) {
+                (None, 0) => {}
+                (Some(_), 0) => return Verbosity::Error,
+                (Some(quiet), _) => {
+                    let why = [&named.map(Value::spelled_name).unwrap_or_default(), " was given too; give one of them"];
+                    if self.mistake.is_none() {
+                        self.mistake = Some(Mistake::new("use", &quiet.spelled_name()).because(&why.concat()));
+                    }
+                }
+                (None, 1) => return Verbosity::Info,
+                (None, _) => return Verbosity::Debug,
+            }
+        }
+        Verbosity::Warning
+    }
 }
 
-/// A repeatable option's values: those typed, or where there are none those set.
-fn repeated<'a>(name: &'static str, typed: &'a [String], set: &'a [String]) -> impl Iterator<Item = Given<'a>> {
-    let (values, source) = if typed.is_empty() { (set, Source::Environment) } else { (typed, Source::CommandLine) };
-    values.iter().map(move |value| Given { name, value: Some((value, source)) })
-}
-
-const DURATION: &str = "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
-const NUMBER: &str = "expected a whole number from 0 to 4294967295";
 const SIZE: &str = "expected a size such as 512, 64K, 512M, 2G, or max";
 const SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3";
 const STOP_SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP";
@@ -137,151 +240,61 @@ impl Config {
     /// # Errors
     ///
     /// The first value that has no meaning.
-    pub(crate) fn new(typed: &Options, set: &Options) -> Result<Self, Mistake> {
-        macro_rules! given {
-            ($field:ident, $name:literal) => {
-                Given::new($name, typed.$field.as_ref(), set.$field.as_ref())
-            };
-        }
+    pub(crate) fn new(values: &Values<'_>) -> Result<Box<Self>, Mistake> {
+        let mut reader = Reader { values, mistake: None };
         let mut expected = Expected::NONE;
         expected.insert_code(0);
+        let restarts = "expected unexpected (on-failure), true (always) or false (no, never)";
+        let expectations = "expected exit codes from 0 to 255 and signal names, such as 0,143,INT";
         let strategy = Strategy {
-            restart: given!(restart, "restart")
-                .read(restart, "expected unexpected (on-failure), true (always) or false (no, never)")?
-                .unwrap_or(Restart::False),
-            expected: given!(expect, "expect")
-                .read(expectation, "expected exit codes from 0 to 255 and signal names, such as 0,143,INT")?
-                .unwrap_or(expected),
-            start_secs: given!(start_secs, "start-secs").read(duration, DURATION)?.unwrap_or(Duration::from_secs(10)),
-            start_retries: given!(start_retries, "start-retries").read(number::<u32>, NUMBER)?.unwrap_or(3),
-            backoff: given!(backoff, "backoff").read(duration, DURATION)?.unwrap_or(Duration::from_millis(100)),
-            backoff_max: given!(backoff_max, "backoff-max")
-                .read(duration, DURATION)?
-                .unwrap_or(Duration::from_secs(60)),
+            restart: reader.read("restart", restart, restarts).unwrap_or(Restart::False),
+            expected: reader.read("expect", expectation, expectations).unwrap_or(expected),
+            start_secs: reader.duration("start-secs", Duration::from_secs(10)),
+            start_retries: reader.number("start-retries", 3),
+            backoff: reader.duration("backoff", Duration::from_millis(100)),
+            backoff_max: reader.duration("backoff-max", Duration::from_secs(60)),
         };
-        let close_wait = given!(grace_close_wait, "grace-close-wait").read(duration, DURATION)?;
-        let close_wait = close_wait.unwrap_or(Duration::from_secs(30));
+        let close_wait = reader.duration("grace-close-wait", Duration::from_secs(30));
         let rules = Rules {
             strategy,
-            stop_signal: given!(stop_signal, "stop-signal").read(stop_signal, STOP_SIGNAL)?,
-            grace: given!(grace, "grace").read(duration, DURATION)?.unwrap_or(Duration::from_secs(30)),
-            kill: typed.kill || set.kill,
-            grace_close: (typed.grace_close || set.grace_close).then_some(close_wait),
-            single_child: typed.single_child || set.single_child,
+            stop_signal: reader.read("stop-signal", stop_signal, STOP_SIGNAL),
+            grace: reader.duration("grace", Duration::from_secs(30)),
+            kill: values.is_on("kill"),
+            grace_close: values.is_on("grace-close").then_some(close_wait),
+            single_child: values.is_on("single-child"),
             leftovers: false,
         };
         let mut rewrite = Rewrite::identity();
-        for rule in repeated("rewrite", &typed.rewrite, &set.rewrite) {
-            let accepted =
-                "expected FROM:TO, two signals other than CHLD; FROM is not KILL or STOP, TO may be 0 to drop it";
-            if let Some((from, to)) = rule.read(rewriting, accepted)? {
-                rewrite.set(from, to);
-            }
-        }
+        let accepted =
+            "expected FROM:TO, two signals other than CHLD; FROM is not KILL or STOP, TO may be 0 to drop it";
+        reader.read_all("rewrite", rewriting, accepted, |(from, to), _| rewrite.set(from, to));
         let mut remap = Remap::identity();
-        for rule in repeated("remap-exit", &typed.remap_exit, &set.remap_exit) {
-            if let Some((from, to)) = rule.read(remapping, "expected FROM or FROM:TO, exit codes from 0 to 255")? {
-                remap.set(from, to);
-            }
-        }
-        Ok(Self {
+        let accepted = "expected FROM or FROM:TO, exit codes from 0 to 255";
+        reader.read_all("remap-exit", remapping, accepted, |(from, to), _| remap.set(from, to));
+        let stop_on = reader.read("stop-on", signals, CATCHABLE);
+        let config = Box::new(Self {
             rules,
-            stop_on: given!(stop_on, "stop-on").read(signals, CATCHABLE)?.unwrap_or(SignalSet::of([
-                Signal::TERM,
-                Signal::INT,
-                Signal::QUIT,
-            ])),
+            stop_on: stop_on.unwrap_or(SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT])),
             rewrite,
             remap,
-            pdeathsig: given!(pdeathsig, "pdeathsig").read(Signal::parse, SIGNAL)?,
-            user: wanted_user(&given!(user, "user"))?,
-            chroot: given!(chroot, "chroot").read(path, "expected a directory, in at most 4095 bytes")?,
-            workdir: given!(workdir, "workdir").read(path, "expected a directory, in at most 4095 bytes")?,
-            no_new_privs: typed.no_new_privs || set.no_new_privs,
-            limits: limits(typed, set)?,
-            cgroup_best_effort: typed.cgroup_best_effort || set.cgroup_best_effort,
-            logs: logs(typed, set)?,
-            termination_log: given!(termination_log, "termination-log")
-                .read(termination_log, "expected a path of at most 4095 bytes, or none")?
+            pdeathsig: reader.read("pdeathsig", Signal::parse, SIGNAL),
+            user: reader.user(),
+            chroot: reader.directory("chroot"),
+            workdir: reader.directory("workdir"),
+            no_new_privs: values.is_on("no-new-privs"),
+            limits: reader.limits(),
+            cgroup_best_effort: values.is_on("cgroup-best-effort"),
+            logs: reader.logs(),
+            termination_log: reader
+                .read("termination-log", termination_log, "expected a path of at most 4095 bytes, or none")
                 .unwrap_or(TerminationLog::Automatic),
-            format: given!(log_format, "log-format").read(format, "expected text or json")?.unwrap_or(Format::Text),
-            verbosity: verbosity(typed, Source::CommandLine)?
-                .or(verbosity(set, Source::Environment)?)
-                .unwrap_or(Verbosity::Warning),
-        })
-    }
-}
-
-type Reader = fn(&str) -> Option<String>;
-
-/// The limits, in the order in which they are written: those with an option of their own, then the others as given.
-fn limits(typed: &Options, set: &Options) -> Result<Vec<Limit>, Mistake> {
-    macro_rules! given {
-        ($field:ident, $name:literal) => {
-            Given::new($name, typed.$field.as_ref(), set.$field.as_ref())
-        };
-    }
-    let own: [(Given<'_>, &str, Reader, &str); 6] = [
-        (given!(memory_max, "memory-max"), "memory.max", limit::size, SIZE),
-        (given!(memory_high, "memory-high"), "memory.high", limit::size, SIZE),
-        (given!(memory_swap_max, "memory-swap-max"), "memory.swap.max", limit::size, SIZE),
-        (
-            given!(cpu_max, "cpu-max"),
-            "cpu.max",
-            limit::cpus,
-            "expected a number of CPUs from 0.01, such as 1.5, or QUOTA PERIOD in microseconds, such as '50000 100000', or max",
-        ),
-        (given!(cpu_weight, "cpu-weight"), "cpu.weight", limit::weight, "expected a number from 1 to 10000"),
-        (given!(pids_max, "pids-max"), "pids.max", limit::count, "expected a number, or max"),
-    ];
-    let mut limits = Vec::new();
-    for (given, file, read, accepted) in own {
-        if let Some(value) = given.read(read, accepted)? {
-            limits.push(Limit { file: file.to_owned(), value, spelled: given.spelled() });
+            format: reader.read("log-format", format, "expected text or json").unwrap_or(Format::Text),
+            verbosity: reader.verbosity(),
+        });
+        match reader.mistake {
+            None => Ok(config),
+            Some(mistake) => Err(mistake),
         }
-    }
-    for given in repeated("cgroup", &typed.cgroup, &set.cgroup) {
-        let accepted = "expected FILE=VALUE, a file of cgroup v2 such as io.max='8:0 rbps=1048576', none that frigate \
-                        itself writes (cgroup.procs, cgroup.kill, cgroup.freeze, cgroup.type, cgroup.subtree_control)";
-        if let Some((file, value)) = given.read(limit::assignment, accepted)? {
-            limits.push(Limit { file, value, spelled: given.spelled() });
-        }
-    }
-    Ok(limits)
-}
-
-fn logs(typed: &Options, set: &Options) -> Result<Logs, Mistake> {
-    let stdout = log_path(&Given::new("stdout", typed.stdout.as_ref(), set.stdout.as_ref()))?;
-    let stderr = log_path(&Given::new("stderr", typed.stderr.as_ref(), set.stderr.as_ref()))?;
-    // By the same name both would be moved to one file, each in its own time; by one pipe they keep their order.
-    let is_same = matches!((&stdout, &stderr), (Some(out), Some(err)) if out.path == err.path);
-    let max_bytes = Given::new("log-max-bytes", typed.log_max_bytes.as_ref(), set.log_max_bytes.as_ref());
-    let backups = Given::new("log-backups", typed.log_backups.as_ref(), set.log_backups.as_ref());
-    Ok(Logs {
-        stdout,
-        stderr,
-        redirect: typed.redirect_stderr || set.redirect_stderr || is_same,
-        // `max` is as good as 0: the file is never rotated.
-        max_bytes: max_bytes.read(limit::size as Reader, SIZE)?.and_then(|size| number(&size)).unwrap_or(0),
-        backups: backups.read(number::<u32>, NUMBER)?.unwrap_or(0),
-    })
-}
-
-fn log_path(given: &Given<'_>) -> Result<Option<LogPath>, Mistake> {
-    let path = given.read(path, "expected a file, in at most 4095 bytes")?;
-    Ok(path.map(|path| LogPath { path, spelled: given.spelled() }))
-}
-
-fn verbosity(options: &Options, source: Source) -> Result<Option<Verbosity>, Mistake> {
-    match (options.quiet, options.verbose) {
-        (true, 0) => Ok(Some(Verbosity::Error)),
-        (true, _) => {
-            let why = [&source.name("verbose"), " was given too; give one of them"].concat();
-            Err(Mistake::new("use", &source.name("quiet")).because(&why))
-        }
-        (false, 0) => Ok(None),
-        (false, 1) => Ok(Some(Verbosity::Info)),
-        (false, _) => Ok(Some(Verbosity::Debug)),
     }
 }
 
@@ -295,7 +308,7 @@ fn restart(text: &str) -> Option<Restart> {
 }
 
 /// A number in digits alone: no sign, no blank.
-fn number<T: core::str::FromStr>(text: &str) -> Option<T> {
+pub(crate) fn number<T: core::str::FromStr>(text: &str) -> Option<T> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
@@ -375,16 +388,6 @@ pub(crate) struct WantedUser {
     pub(crate) value: String,
     /// With its source, for a mistake that only the user database shows.
     pub(crate) spelled: String,
-}
-
-fn wanted_user(given: &Given<'_>) -> Result<Option<WantedUser>, Mistake> {
-    let spec = given.read(UserSpec::parse, "expected USER, USER:GROUP or :GROUP, names or numbers")?;
-    let wanted = |(spec, (value, source)): (UserSpec, (&str, Source))| WantedUser {
-        spec,
-        value: value.to_owned(),
-        spelled: source.spell(given.name, value),
-    };
-    Ok(spec.zip(given.value).map(wanted))
 }
 
 /// What the kernel takes for a path: it counts the null byte at the end (`PATH_MAX`).

@@ -5,7 +5,7 @@ use core::time::Duration;
 use proptest::prelude::*;
 
 use super::{Config, Logs, Mistake, TerminationLog, Verbosity, duration, expectation, number};
-use crate::cli::{self, Options, Request};
+use crate::cli::{self, Request};
 use crate::message::{Format, Remap};
 use crate::restart::Restart;
 use crate::signal::{Signal, SignalSet};
@@ -14,10 +14,10 @@ use crate::supervisor::Rewrite;
 
 const HOUR: u64 = 3600;
 
-fn read(words: &[&str], variable: Option<(&str, &str)>) -> Result<Config, Mistake> {
+fn read(words: &[&str], variables: &[(&str, &str)]) -> Result<Config, Mistake> {
     let words: Vec<&[u8]> = words.iter().chain(&["command"]).map(|word| word.as_bytes()).collect();
-    let value_of = |name: &str| variable.filter(|(set, _)| *set == name).map(|(_, value)| value.as_bytes().to_vec());
-    match cli::read(&words, value_of)? {
+    let entries: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    match cli::read(&words, entries.iter().map(String::as_bytes))? {
         Request::Run(config, _) => Ok(*config),
         Request::Help | Request::Version => panic!("{words:?}: help or version"),
     }
@@ -26,7 +26,7 @@ fn read(words: &[&str], variable: Option<(&str, &str)>) -> Result<Config, Mistak
 #[track_caller]
 fn config(options: &str) -> Config {
     let words: Vec<&str> = options.split_whitespace().collect();
-    match read(&words, None) {
+    match read(&words, &[]) {
         Ok(config) => config,
         Err(Mistake { text, .. }) => panic!("{options}: {text}"),
     }
@@ -84,16 +84,15 @@ fn grace_close_waits_thirty_seconds_unless_told_otherwise() {
 
 #[test]
 fn what_was_typed_wins_over_what_is_set() {
-    let typed =
-        || Options { grace: Some("1s".into()), remap_exit: vec!["3".into()], quiet: true, ..Options::default() };
-    let set = || Options { grace: Some("2s".into()), remap_exit: vec!["4".into()], verbose: 2, ..Options::default() };
-    let meaning = |typed: Options, set: Options| match Config::new(&typed, &set) {
+    let typed = ["--grace=1s", "--remap-exit=3", "-q"];
+    let set = [("FRIGATE_GRACE", "2s"), ("FRIGATE_REMAP_EXIT", "4"), ("FRIGATE_VERBOSE", "2")];
+    let meaning = |words: &[&str], variables: &[(&str, &str)]| match read(words, variables) {
         Ok(config) => (config.rules.grace.as_secs(), config.remap.apply(3), config.remap.apply(4), config.verbosity),
         Err(Mistake { text, .. }) => panic!("{text}"),
     };
-    assert_eq!(meaning(typed(), set()), (1, 0, 4, Verbosity::Error));
-    assert_eq!(meaning(Options::default(), set()), (2, 3, 0, Verbosity::Debug));
-    assert_eq!(meaning(typed(), Options::default()), (1, 0, 4, Verbosity::Error));
+    assert_eq!(meaning(&typed, &set), (1, 0, 4, Verbosity::Error));
+    assert_eq!(meaning(&[], &set), (2, 3, 0, Verbosity::Debug));
+    assert_eq!(meaning(&typed, &[]), (1, 0, 4, Verbosity::Error));
 }
 
 // Durations.
@@ -218,7 +217,7 @@ proptest! {
 
 #[test]
 fn numbers_are_digits_alone_and_have_bounds() {
-    let retries = |text: &str| read(&["--start-retries", text], None).ok().map(|c| c.rules.strategy.start_retries);
+    let retries = |text: &str| read(&["--start-retries", text], &[]).ok().map(|c| c.rules.strategy.start_retries);
     assert_eq!(retries("0"), Some(0));
     assert_eq!(retries("0003"), Some(3));
     assert_eq!(retries("4294967295"), Some(u32::MAX));
@@ -256,7 +255,7 @@ fn expectations_are_codes_by_number_and_signals_by_name() {
 
 #[test]
 fn stop_signals_are_a_list_of_what_a_process_can_receive() {
-    let stop_on = |text: &str| read(&["--stop-on", text], None).ok().map(|config| config.stop_on);
+    let stop_on = |text: &str| read(&["--stop-on", text], &[]).ok().map(|config| config.stop_on);
     assert_eq!(stop_on("HUP"), Some(SignalSet::of([signal("HUP")])));
     assert_eq!(stop_on("15,SIGINT,rtmax-1"), Some(SignalSet::of([Signal::TERM, Signal::INT, signal("63")])));
     assert_eq!(stop_on("TERM,TERM"), Some(SignalSet::of([Signal::TERM])));
@@ -274,7 +273,7 @@ fn one_signal_is_one_signal() {
             assert_eq!(read, Some(Signal::TERM), "{option} {text}");
         }
         for text in ["", "0", "65", "TERM,INT", "TERM ", "NOSUCH", "-15", "RTMIN+31"] {
-            assert!(read(&[option, text], None).is_err(), "{option} {text:?}");
+            assert!(read(&[option, text], &[]).is_err(), "{option} {text:?}");
         }
     }
     assert_eq!(config("--stop-signal=KILL").rules.stop_signal, Some(Signal::KILL));
@@ -282,7 +281,7 @@ fn one_signal_is_one_signal() {
 
 #[test]
 fn rewriting_rules_name_two_signals_or_drop_one() {
-    let rewrite = |text: &str| read(&["--rewrite", text], None).ok().map(|config| config.rewrite);
+    let rewrite = |text: &str| read(&["--rewrite", text], &[]).ok().map(|config| config.rewrite);
     let rule = |from: &str, to: Option<&str>| {
         let mut rewrite = Rewrite::identity();
         rewrite.set(signal(from), to.map(signal));
@@ -341,13 +340,13 @@ fn exit_codes_are_remapped_one_by_one_and_the_last_rule_counts() {
     assert_eq!(changed("--remap-exit 0:255 --remap-exit 255:1"), [(0, 255), (255, 1)]);
     assert_eq!(changed("--remap-exit 3:7 --remap-exit 3:9"), [(3, 9)]);
     for text in ["", ":", "3:", ":3", "256", "3:256", "-1", "3:-1", "3:4:5", "TERM", "3,4", "3 ", "+3"] {
-        assert!(read(&["--remap-exit", text], None).is_err(), "{text:?}");
+        assert!(read(&["--remap-exit", text], &[]).is_err(), "{text:?}");
     }
 }
 
 #[test]
 fn the_termination_log_is_a_path_or_none() {
-    let log = |text: &str| read(&["--termination-log", text], None).ok().map(|config| config.termination_log);
+    let log = |text: &str| read(&["--termination-log", text], &[]).ok().map(|config| config.termination_log);
     assert_eq!(log("none"), Some(TerminationLog::None));
     for path in ["/dev/termination-log", "./none", "None", "relative", "-", " "] {
         assert_eq!(log(path), Some(TerminationLog::Path(path.to_owned())), "{path:?}");
@@ -360,9 +359,9 @@ fn the_termination_log_is_a_path_or_none() {
 
 /// Where the two streams go, and by how many pipes.
 #[track_caller]
-fn ways(options: &str, variable: Option<(&str, &str)>) -> (Option<String>, Option<String>, bool) {
+fn ways(options: &str, variables: &[(&str, &str)]) -> (Option<String>, Option<String>, bool) {
     let words: Vec<&str> = options.split_whitespace().collect();
-    match read(&words, variable) {
+    match read(&words, variables) {
         Ok(Config { logs, .. }) => (logs.stdout.map(|log| log.path), logs.stderr.map(|log| log.path), logs.redirect),
         Err(Mistake { text, .. }) => panic!("{options}: {text}"),
     }
@@ -371,16 +370,16 @@ fn ways(options: &str, variable: Option<(&str, &str)>) -> (Option<String>, Optio
 #[test]
 fn standard_error_goes_its_own_way_or_that_of_standard_output() {
     let (a, b) = (Some(String::from("/a")), Some(String::from("/b")));
-    assert_eq!(ways("--stdout=/a --stderr=/b", None), (a.clone(), b.clone(), false));
-    assert_eq!(ways("--stdout=/a --redirect-stderr", None), (a.clone(), None, true));
-    assert_eq!(ways("--redirect-stderr", None), (None, None, true));
+    assert_eq!(ways("--stdout=/a --stderr=/b", &[]), (a.clone(), b.clone(), false));
+    assert_eq!(ways("--stdout=/a --redirect-stderr", &[]), (a.clone(), None, true));
+    assert_eq!(ways("--redirect-stderr", &[]), (None, None, true));
     // One name, one pipe: the order of what is written to both is kept.
-    assert_eq!(ways("--stdout=/a --stderr=/a", None), (a.clone(), a.clone(), true));
-    assert_eq!(ways("--stderr=/a", Some(("FRIGATE_STDOUT", "/a"))), (a.clone(), a.clone(), true));
+    assert_eq!(ways("--stdout=/a --stderr=/a", &[]), (a.clone(), a.clone(), true));
+    assert_eq!(ways("--stderr=/a", &[("FRIGATE_STDOUT", "/a")]), (a.clone(), a.clone(), true));
     // Both go to the first, whatever the second is.
-    assert_eq!(ways("--stdout=/a --stderr=/b --redirect-stderr", None), (a.clone(), b.clone(), true));
-    assert_eq!(ways("--stdout=/a --stderr=/b", Some(("FRIGATE_REDIRECT_STDERR", "1"))), (a.clone(), b.clone(), true));
-    assert_eq!(ways("--stderr=/b --redirect-stderr=no", Some(("FRIGATE_REDIRECT_STDERR", "1"))), (None, b, false));
+    assert_eq!(ways("--stdout=/a --stderr=/b --redirect-stderr", &[]), (a.clone(), b.clone(), true));
+    assert_eq!(ways("--stdout=/a --stderr=/b", &[("FRIGATE_REDIRECT_STDERR", "1")]), (a.clone(), b.clone(), true));
+    assert_eq!(ways("--stderr=/b --redirect-stderr=no", &[("FRIGATE_REDIRECT_STDERR", "1")]), (None, b, false));
 }
 
 #[test]
@@ -442,25 +441,25 @@ fn text_of(read: Result<Config, Mistake>) -> String {
 fn a_wrong_value_is_refused_by_its_source_with_what_is_accepted() {
     for (name, values, accepted) in WRONG {
         for value in values {
-            let typed = text_of(read(&[&format!("--{name}"), value], None));
-            let set = text_of(read(&[], Some((&variable(name), value))));
+            let typed = text_of(read(&[&format!("--{name}"), value], &[]));
+            let set = text_of(read(&[], &[(&variable(name), value)]));
             let value = value.replace('\0', "\\u{0}");
             assert!(typed.starts_with(&format!("cannot use '--{name}={value}': {accepted}")), "{typed}");
             assert!(set.starts_with(&format!("cannot use '{}={value}': {accepted}", variable(name))), "{set}");
         }
-        let empty = text_of(read(&[&format!("--{name}="), "-v"], None));
+        let empty = text_of(read(&[&format!("--{name}="), "-v"], &[]));
         assert!(empty.starts_with(&format!("cannot use '--{name}=': {accepted}")), "{empty}");
     }
 }
 
 #[test]
 fn one_wrong_value_among_several_is_the_one_that_is_named() {
-    let text = text_of(read(&["--rewrite=HUP:INT", "--rewrite=bad"], None));
+    let text = text_of(read(&["--rewrite=HUP:INT", "--rewrite=bad"], &[]));
     assert!(text.starts_with("cannot use '--rewrite=bad': expected FROM:TO"), "{text}");
-    let text = text_of(read(&[], Some(("FRIGATE_REMAP_EXIT", "3:4,x"))));
+    let text = text_of(read(&[], &[("FRIGATE_REMAP_EXIT", "3:4,x")]));
     assert!(text.starts_with("cannot use 'FRIGATE_REMAP_EXIT=x': expected FROM"), "{text}");
     for value in ["HUP:INT,", ",HUP:INT", "HUP:INT,,USR1:0"] {
-        let text = text_of(read(&[], Some(("FRIGATE_REWRITE", value))));
+        let text = text_of(read(&[], &[("FRIGATE_REWRITE", value)]));
         assert!(text.starts_with("cannot use 'FRIGATE_REWRITE=': expected FROM:TO"), "{text}");
     }
 }
@@ -468,17 +467,17 @@ fn one_wrong_value_among_several_is_the_one_that_is_named() {
 #[test]
 fn a_mistake_is_one_printable_line_however_hostile_the_value() {
     for value in ["a\nb", "a\r\nb", "\u{1b}[2Jred", "tab\tbell\u{7}", "\u{85}\u{9b}31m", "'quoted' \"twice\" \\n"] {
-        let text = text_of(read(&["--grace", value], None));
+        let text = text_of(read(&["--grace", value], &[]));
         assert!(!text.contains(char::is_control), "{text:?}");
         assert!(text.starts_with("cannot use '--grace=") && text.contains("': expected a duration"), "{text:?}");
     }
-    let text = text_of(read(&["--grace", "a\nb\u{1b}c"], None));
+    let text = text_of(read(&["--grace", "a\nb\u{1b}c"], &[]));
     assert!(text.starts_with("cannot use '--grace=a\\nb\\u{1b}c': expected"), "{text}");
 }
 
 #[test]
 fn a_long_value_is_cut_short_and_said_to_be() {
-    let text = text_of(read(&["--grace", &"9".repeat(5000)], None));
+    let text = text_of(read(&["--grace", &"9".repeat(5000)], &[]));
     assert_eq!(text.matches('9').count(), 120 - "--grace=".len());
     assert!(text.contains("9...': expected a duration"), "{text}");
 }

@@ -4,7 +4,7 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::capture::Capture;
-use crate::cli::Options;
+use crate::cli::Values;
 use crate::config::Config;
 use crate::event_loop::{EventLoop, Place};
 use crate::message::{Names, Speaker};
@@ -70,7 +70,6 @@ fn c_string(text: OsString) -> Option<CString> {
 /// The defaults, but that no signal asks the init to stop: each is for the host, which ends when it sees fit, or as long as its
 /// container may.
 fn config() -> Option<Config> {
-    let defaults = Options::default();
-    let config = Config::new(&defaults, &defaults).ok()?;
-    Some(Config { stop_on: SignalSet::of([]), ..config })
+    let defaults = Config::new(&Values::default()).ok()?;
+    Some(Config { stop_on: SignalSet::of([]), ..*defaults })
 }

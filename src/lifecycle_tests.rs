@@ -57,7 +57,7 @@ fn at_millis(millis: u64) -> Moment {
 /// The rules as a person would ask for them, so that the defaults are the real ones.
 fn rules(options: &str) -> Rules {
     let words: Vec<&[u8]> = options.split_whitespace().chain(["command"]).map(str::as_bytes).collect();
-    match cli::read(&words, |_| None) {
+    match cli::read(&words, core::iter::empty()) {
         Ok(Request::Run(config, _)) => config.rules,
         Ok(Request::Help | Request::Version) | Err(_) => panic!("bad options: {options}"),
     }

@@ -66,7 +66,7 @@ fn at_millis(millis: u64) -> Moment {
 /// The options as a person would type them, so that the defaults are the real ones.
 fn config(options: &str) -> Config {
     let words: Vec<&[u8]> = options.split_whitespace().chain(["command"]).map(str::as_bytes).collect();
-    match cli::read(&words, |_| None) {
+    match cli::read(&words, core::iter::empty()) {
         Ok(Request::Run(config, _)) => *config,
         Ok(Request::Help | Request::Version) | Err(_) => panic!("bad options: {options}"),
     }

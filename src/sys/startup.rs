@@ -24,7 +24,7 @@ impl CStrings {
         Self(array)
     }
 
-    pub(crate) fn iter(self) -> impl Iterator<Item = &'static CStr> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'static CStr> + Clone {
         let mut next = self.0;
         core::iter::from_fn(move || {
             if next.is_null() {

@@ -51,6 +51,7 @@ pub(crate) struct Actions {
 }
 
 impl Actions {
+    #[inline(never)]
     pub(crate) fn push(&mut self, action: Action) {
         if let Some(slot) = self.items.get_mut(self.len) {
             *slot = Some(action);

@@ -7,8 +7,9 @@
 
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind, Optionality};
 
-use crate::config::{Config, Mistake, number};
+use crate::config::{Config, Mistake};
 use crate::message::Format;
+use crate::number::number;
 
 /// frigate: starts one command, forwards signals to it, reaps orphans, restarts it, and exits as it did
 #[derive(ArgsInfo)]
@@ -129,9 +130,10 @@ struct Options {
 }
 
 /// What the words ask for.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process, and a box would be moved into once more")]
 pub(crate) enum Request {
     /// Run the command that begins at this word.
-    Run(Box<Config>, usize),
+    Run(Config, usize),
     Help,
     Version,
 }
@@ -199,7 +201,7 @@ impl<'a> Values<'a> {
 
     /// Takes words until the command begins, at the word whose number it answers with; or answers what else is asked for.
     fn read_words(&mut self, words: &[&'a [u8]]) -> Result<Result<usize, Request>, Mistake> {
-        let flags = Options::get_args_info().flags;
+        let flags = flags();
         let mut at = 0;
         while let Some(word) = words.get(at).filter(|word| word.first() == Some(&b'-')) {
             at += 1;
@@ -279,9 +281,9 @@ impl<'a> Values<'a> {
                 return Err(Value { name, text, source }.refused(NOT_UTF_8));
             };
             let wrong = match flag.kind {
-                _ if flag.short == Some('v') => {
-                    number::<u8>(text).is_none_or(|times| times > 9).then_some("expected a number from 0 to 9")
-                }
+                _ if flag.short == Some('v') => number::<u8>(text.as_bytes())
+                    .is_none_or(|times| times > 9)
+                    .then_some("expected a number from 0 to 9"),
                 FlagInfoKind::Switch => switch(text).is_none().then_some(SWITCH),
                 FlagInfoKind::Option { .. } => None,
             };
@@ -291,7 +293,10 @@ impl<'a> Values<'a> {
             if flag.optionality == Optionality::Repeating {
                 // The values of cgroup files may have commas in them.
                 let separator = if name == "cgroup" { '\n' } else { ',' };
-                let text = if name == "cgroup" { text.trim_matches('\n') } else { text };
+                let mut text = text;
+                while let Some(rest) = text.strip_prefix('\n').or_else(|| text.strip_suffix('\n')) {
+                    text = rest;
+                }
                 for part in text.split(separator) {
                     self.add(flag, part, source);
                 }
@@ -355,6 +360,11 @@ fn refused(word: &[u8], why: &str) -> Mistake {
     Mistake::new("use", &String::from_utf8_lossy(word)).because(why)
 }
 
+#[inline(never)]
+fn flags() -> &'static [FlagInfo<'static>] {
+    Options::get_args_info().flags
+}
+
 fn name_of(flag: &FlagInfo<'static>) -> &'static str {
     flag.long.strip_prefix("--").unwrap_or_default()
 }
@@ -370,12 +380,11 @@ fn in_variable(byte: u8) -> u8 {
 fn option_of(entry: &[u8]) -> Option<(&'static FlagInfo<'static>, &[u8])> {
     let entry = entry.strip_prefix(PREFIX.as_bytes())?;
     let (name, value) = entry.split_at_checked(entry.iter().position(|byte| *byte == b'=')?)?;
-    let flags = Options::get_args_info().flags;
     let is_named = |flag: &&FlagInfo<'static>| {
         let option = name_of(flag);
         option.len() == name.len() && option.bytes().zip(name).all(|(byte, set)| in_variable(byte) == *set)
     };
-    Some((flags.iter().find(is_named).filter(|flag| flag.long != HELP)?, value.get(1..)?))
+    Some((flags().iter().find(is_named).filter(|flag| flag.long != HELP)?, value.get(1..)?))
 }
 
 fn switch(value: &str) -> Option<bool> {

@@ -69,7 +69,7 @@ fn ask(words: &[&str], variables: &[(&str, &str)]) -> Result<Request, Mistake> {
 #[track_caller]
 fn run(words: &[&str], variables: &[(&str, &str)]) -> (Config, usize) {
     match ask(words, variables) {
-        Ok(Request::Run(config, first)) => (*config, first),
+        Ok(Request::Run(config, first)) => (config, first),
         Ok(Request::Help | Request::Version) => panic!("{words:?}: help or version"),
         Err(Mistake { text, .. }) => panic!("{words:?}, {variables:?}: {text}"),
     }

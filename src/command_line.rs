@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "main is given C arrays")]
 
 use core::ffi::{CStr, c_char, c_int};
+use core::mem::ManuallyDrop;
 use std::ffi::CString;
 
 use crate::capture::Capture;
@@ -49,11 +50,10 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
         Ok(Request::Help) => print(&cli::help()),
         Ok(Request::Version) => print(concat!("frigate ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Request::Run(config, first)) => {
-            let (format, log) = (config.format, config.termination_log.clone());
-            match prepare(*config, &arguments, first, environment, mask) {
-                Ok(event_loop) => event_loop.run(),
-                Err(mistake) => refuse(&Mistake { format, ..mistake }, &log),
-            }
+            let mut config = ManuallyDrop::new(config);
+            run(&mut config, &arguments, first, environment, mask).unwrap_or_else(|mistake| {
+                refuse(&Mistake { format: config.format, ..mistake }, &config.termination_log)
+            })
         }
         Err(mistake) => refuse(&mistake, &TerminationLog::Automatic),
     };
@@ -71,14 +71,14 @@ fn refuse(mistake: &Mistake, log: &TerminationLog) -> u8 {
     REFUSED
 }
 
-/// Everything that has to be there before the first start.
-fn prepare(
-    config: Config,
+/// Makes everything that has to be there before the first start, and runs the whole life of the child.
+fn run(
+    config: &mut Config,
     arguments: &[&'static CStr],
     first: usize,
     environment: CStrings,
     mask: Mask,
-) -> Result<EventLoop, Mistake> {
+) -> Result<u8, Mistake> {
     let command = arguments.get(first).copied().unwrap_or_default();
     let own =
         startup::own_pid().ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
@@ -86,8 +86,8 @@ fn prepare(
         startup::set_parent_death_signal(signal)
             .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
     }
-    let config = Config { termination_log: absolute(config.termination_log)?, ..config };
-    let (confinement, replaced) = confinement(&config)?;
+    make_absolute(&mut config.termination_log)?;
+    let (confinement, replaced) = confinement(config)?;
     let capture = Capture::open(&config.logs)
         .map_err(|(log, errno)| Mistake::new("open", &log.spelled).because(&errno.to_string()))?;
     if let Some(uid) = confinement.user {
@@ -129,7 +129,11 @@ fn prepare(
         entrance: None,
     };
     let name = process::last_component(command.to_bytes()).to_vec();
-    Ok(EventLoop::new(config, reporter, plan, group, capture, name, place(own)))
+    let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place(own));
+    let code = event_loop.run();
+    // Not taken apart: the process ends with it.
+    core::mem::forget(event_loop);
+    Ok(code)
 }
 
 /// What the child does to itself, and the variables that follow from it.
@@ -155,17 +159,19 @@ fn place(own: Pid) -> Place {
 }
 
 /// A relative path means the directory that frigate was started in, which it leaves.
-fn absolute(log: TerminationLog) -> Result<TerminationLog, Mistake> {
-    match log {
-        TerminationLog::Path(path) if !path.starts_with('/') => match startup::directory() {
-            Ok(here) => Ok(TerminationLog::Path([&here, "/", &path].concat())),
+fn make_absolute(log: &mut TerminationLog) -> Result<(), Mistake> {
+    if let TerminationLog::Path(path) = log
+        && !path.starts_with('/')
+    {
+        match startup::directory() {
+            Ok(here) => *path = [&here, "/", path].concat(),
             Err(errno) => {
-                let object = ["--termination-log=", &path].concat();
-                Err(Mistake::new("use", &object).because(&errno.to_string()))
+                let object = ["--termination-log=", path].concat();
+                return Err(Mistake::new("use", &object).because(&errno.to_string()));
             }
-        },
-        log @ (TerminationLog::Automatic | TerminationLog::None | TerminationLog::Path(_)) => Ok(log),
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

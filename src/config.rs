@@ -240,7 +240,7 @@ impl Config {
     /// # Errors
     ///
     /// The first value that has no meaning.
-    pub(crate) fn new(values: &Values<'_>) -> Result<Box<Self>, Mistake> {
+    pub(crate) fn new(values: &Values<'_>) -> Result<Self, Mistake> {
         let mut reader = Reader { values, mistake: None };
         let mut expected = Expected::NONE;
         expected.insert_code(0);
@@ -272,7 +272,7 @@ impl Config {
         let accepted = "expected FROM or FROM:TO, exit codes from 0 to 255";
         reader.read_all("remap-exit", remapping, accepted, |(from, to), _| remap.set(from, to));
         let stop_on = reader.read("stop-on", signals, CATCHABLE);
-        let config = Box::new(Self {
+        let config = Self {
             rules,
             stop_on: stop_on.unwrap_or(SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT])),
             rewrite,
@@ -290,7 +290,7 @@ impl Config {
                 .unwrap_or(TerminationLog::Automatic),
             format: reader.read("log-format", format, "expected text or json").unwrap_or(Format::Text),
             verbosity: reader.verbosity(),
-        });
+        };
         match reader.mistake {
             None => Ok(config),
             Some(mistake) => Err(mistake),
@@ -307,9 +307,8 @@ fn restart(text: &str) -> Option<Restart> {
     }
 }
 
-/// A number in digits alone: no sign, no blank.
-pub(crate) fn number<T: core::str::FromStr>(text: &str) -> Option<T> {
-    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
+    crate::number::number(text.as_bytes())
 }
 
 /// The longest duration: what is longer is a slip of the finger, and sums of durations stay far from the end of time.

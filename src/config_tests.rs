@@ -18,7 +18,7 @@ fn read(words: &[&str], variables: &[(&str, &str)]) -> Result<Config, Mistake> {
     let words: Vec<&[u8]> = words.iter().chain(&["command"]).map(|word| word.as_bytes()).collect();
     let entries: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
     match cli::read(&words, entries.iter().map(String::as_bytes))? {
-        Request::Run(config, _) => Ok(*config),
+        Request::Run(config, _) => Ok(config),
         Request::Help | Request::Version => panic!("{words:?}: help or version"),
     }
 }

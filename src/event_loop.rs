@@ -65,7 +65,7 @@ pub(crate) struct EventLoop {
 
 impl EventLoop {
     pub(crate) fn new(
-        config: Config,
+        config: &Config,
         reporter: Reporter,
         plan: SpawnPlan,
         group: Option<Group>,
@@ -82,7 +82,7 @@ impl EventLoop {
             leftovers: Leftovers::new(group),
             capture,
             counts_fully: config.verbosity >= Verbosity::Info,
-            termination_log: config.termination_log,
+            termination_log: config.termination_log.clone(),
             name,
             place,
             waiter: Waiter::default(),
@@ -96,7 +96,7 @@ impl EventLoop {
     }
 
     /// Runs the whole life of the child; answers with the exit code.
-    pub(crate) fn run(mut self) -> u8 {
+    pub(crate) fn run(&mut self) -> u8 {
         self.tell(Event::Begin);
         let outcome = loop {
             if let Some(outcome) = self.outcome {
@@ -355,7 +355,7 @@ impl EventLoop {
         }
     }
 
-    fn finish(mut self, outcome: Outcome) -> u8 {
+    fn finish(&mut self, outcome: Outcome) -> u8 {
         // A child that was left behind has never ended, and so the terminal has not come back by that.
         self.take_terminal();
         self.capture.drain(&mut |fact| self.reporter.say(fact));

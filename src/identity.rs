@@ -126,7 +126,7 @@ impl Half {
     /// `0day` is a name. A number is at most 4294967294: the one above means "no change" to the kernel (`setresuid(2)`).
     fn parse(text: &str) -> Option<Self> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return text.parse().ok().filter(|number| *number < u32::MAX).map(Self::Number);
+            return number(text.as_bytes()).map(Self::Number);
         }
         let is_name = text.len() <= LONGEST_NAME && !text.contains([':', '\n', '\0']);
         is_name.then(|| Self::Name(text.to_owned()))
@@ -174,7 +174,7 @@ fn membership<'a>(mut fields: impl Iterator<Item = &'a [u8]>, user: &[u8]) -> Op
 }
 
 fn number(digits: &[u8]) -> Option<u32> {
-    core::str::from_utf8(digits).ok()?.parse().ok().filter(|number| *number < u32::MAX)
+    crate::number::number(digits).filter(|number| *number < u32::MAX)
 }
 
 #[cfg(test)]

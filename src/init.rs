@@ -59,7 +59,7 @@ pub fn init() {
     let place =
         Place { own, surroundings: Surroundings { terminal: terminal::foreground().is_some(), resumable: false } };
     let name = last_component(command.to_bytes()).to_vec();
-    let code = EventLoop::new(config, reporter, plan, None, Capture::default(), name, place).run();
+    let code = EventLoop::new(&config, reporter, plan, None, Capture::default(), name, place).run();
     std::process::exit(code.into());
 }
 
@@ -71,5 +71,5 @@ fn c_string(text: OsString) -> Option<CString> {
 /// container may.
 fn config() -> Option<Config> {
     let defaults = Config::new(&Values::default()).ok()?;
-    Some(Config { stop_on: SignalSet::of([]), ..*defaults })
+    Some(Config { stop_on: SignalSet::of([]), ..defaults })
 }

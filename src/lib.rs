@@ -86,6 +86,7 @@ mod line;
 mod link;
 mod message;
 mod moment;
+mod number;
 mod pid;
 mod preparation;
 mod report;

@@ -37,7 +37,7 @@ impl Limit {
     pub(crate) fn exceeds(&self, above: &str) -> bool {
         match self.file.as_str() {
             "memory.max" | "memory.high" | "memory.swap.max" | "pids.max" => {
-                number(&self.value).zip(number(above.trim())).is_some_and(|(own, above)| own > above)
+                number(&self.value).zip(number(above.trim_ascii())).is_some_and(|(own, above)| own > above)
             }
             "cpu.max" => {
                 share(&self.value).zip(share(above)).is_some_and(|(own, above)| own.0 * above.1 > above.0 * own.1)
@@ -55,7 +55,7 @@ fn share(text: &str) -> Option<(u64, u64)> {
 }
 
 fn number(text: &str) -> Option<u64> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+    crate::number::number(text.as_bytes())
 }
 
 /// Reads `512`, `64K`, `512M`, `2G`, `1T`, powers of 1024 in either case and also as `KiB` or `Ki`, and `max`; answers in

@@ -32,25 +32,20 @@ impl Format {
 
 /// What `--remap-exit` makes of each exit code.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Remap([u8; 256]);
+pub(crate) struct Remap(Vec<(u8, u8)>);
 
 impl Remap {
-    pub(crate) fn identity() -> Self {
-        let mut codes = [0; 256];
-        for (slot, code) in codes.iter_mut().zip(0..=255) {
-            *slot = code;
-        }
-        Self(codes)
+    pub(crate) const fn identity() -> Self {
+        Self(Vec::new())
     }
 
+    /// A later rule for the same code takes the place of an earlier one.
     pub(crate) fn set(&mut self, from: u8, to: u8) {
-        if let Some(slot) = self.0.get_mut(usize::from(from)) {
-            *slot = to;
-        }
+        self.0.push((from, to));
     }
 
     pub(crate) fn apply(&self, code: u8) -> u8 {
-        self.0.get(usize::from(code)).copied().unwrap_or(code)
+        self.0.iter().rev().find(|(from, _)| *from == code).map_or(code, |(_, to)| *to)
     }
 }
 
@@ -473,6 +468,7 @@ fn number(pid: Pid) -> u64 {
 }
 
 /// In 64 bits, whose digits take less code than those of 128.
+#[inline(never)]
 fn millis(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1000).saturating_add(span.subsec_millis().into())
 }

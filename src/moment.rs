@@ -17,8 +17,10 @@ impl Moment {
     }
 
     /// The moment that much later; the end of time where that is beyond it.
+    #[inline(never)]
     pub(crate) fn after(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
+        let span = span.as_secs().saturating_mul(1_000_000_000).saturating_add(span.subsec_nanos().into());
+        Self(self.0.saturating_add(span))
     }
 
     /// How long ago `earlier` was; nothing where it is yet to come.

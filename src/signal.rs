@@ -7,6 +7,8 @@
 use core::fmt;
 use core::num::NonZeroU8;
 
+use crate::number::number;
+
 /// One signal of the kernel's, from 1 to 64, real-time signals and the three that C libraries hide included.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Signal(NonZeroU8);
@@ -63,8 +65,8 @@ impl Signal {
 
     /// Reads `TERM`, `SIGTERM`, `15`, `RTMIN+3` or `SIGRTMAX-1`, in any case.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text.bytes().all(|b| b.is_ascii_digit()) {
-            return Self::new(text.parse().ok()?);
+        if let Some(number) = number(text.as_bytes()) {
+            return Self::new(number);
         }
         let name = strip_prefix_any_case(text, "SIG").unwrap_or(text);
         if let Some(offset) = strip_prefix_any_case(name, "RTMIN") {
@@ -95,10 +97,10 @@ fn offset_of(text: &str, sign: char) -> Option<i32> {
         return Some(0);
     }
     let digits = text.strip_prefix(sign)?;
-    if digits.is_empty() || digits.len() > 2 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+    if digits.len() > 2 {
         return None;
     }
-    digits.parse().ok()
+    number(digits.as_bytes())
 }
 
 /// The name as a person would type it: `TERM`, `RTMIN+3`, or the bare number where it has no name.

@@ -67,7 +67,7 @@ fn at_millis(millis: u64) -> Moment {
 fn config(options: &str) -> Config {
     let words: Vec<&[u8]> = options.split_whitespace().chain(["command"]).map(str::as_bytes).collect();
     match cli::read(&words, core::iter::empty()) {
-        Ok(Request::Run(config, _)) => *config,
+        Ok(Request::Run(config, _)) => config,
         Ok(Request::Help | Request::Version) | Err(_) => panic!("bad options: {options}"),
     }
 }

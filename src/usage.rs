@@ -27,7 +27,7 @@ pub(crate) fn value_of(file: &[u8], key: &str) -> Option<u64> {
 }
 
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {
-    core::str::from_utf8(digits).ok()?.trim_ascii_end().parse().ok()
+    crate::number::number(digits.trim_ascii_end())
 }
 
 #[cfg(test)]

@@ -209,7 +209,7 @@ impl Ground {
                 let object = limit.spelled.clone();
                 return Some(Warning { verb: "raise", object, reason, then: "that holds" });
             }
-            (at, _) = at.rsplit_once('/')?;
+            at = at.get(..at.bytes().rposition(|byte| byte == b'/')?)?;
         }
         None
     }

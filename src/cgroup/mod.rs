@@ -159,7 +159,8 @@ fn reason(file: &str, errno: Errno, is_value: bool) -> String {
 /// A name for the group of that command; it must be no file's, no path, and not the leaf's.
 fn group_name(command: &[u8]) -> String {
     let name = String::from_utf8_lossy(crate::sys::process::last_component(command));
-    let fit = |c: char| if c.is_ascii_alphanumeric() || "-_+@:.".contains(c) { c } else { '_' };
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '@' | ':' | '.');
+    let fit = |c: char| if fits(c) { c } else { '_' };
     let name: String = name.chars().map(fit).take(64).collect();
     let name = name.trim_start_matches('.');
     if name.is_empty() { "command".to_owned() } else { name.to_owned() }
@@ -168,9 +169,12 @@ fn group_name(command: &[u8]) -> String {
 impl Group {
     /// A group with the controllers that these limits need. On an error nothing of it is left.
     fn make(base: Base, limits: &[&Limit], command: &[u8]) -> Result<Self, String> {
-        let mut controllers: Vec<&str> = limits.iter().filter_map(|limit| limit.controller()).collect();
-        controllers.sort_unstable();
-        controllers.dedup();
+        let mut controllers = Vec::new();
+        for controller in limits.iter().filter_map(|limit| limit.controller()) {
+            if !controllers.contains(&controller) {
+                controllers.push(controller);
+            }
+        }
         let has_memory = controllers.contains(&"memory");
         let ground = base.enable(&controllers)?;
         let (path, directory, is_adopted) = match Self::claim(&ground, &group_name(command)) {

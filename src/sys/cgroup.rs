@@ -10,6 +10,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::{errno, rustix_pid, signals};
 use crate::errno::Errno;
+use crate::number::number;
 use crate::pid::Pid;
 use crate::signal::Signal;
 
@@ -176,7 +177,7 @@ pub(crate) fn remove(path: &str) -> Result<(), Errno> {
 
 /// The processes that a `cgroup.procs` lists, but those outside frigate's PID namespace, which stand there as 0.
 pub(crate) fn pids(procs: &[u8]) -> impl Iterator<Item = Pid> {
-    procs.split(|byte| *byte == b'\n').filter_map(|line| Pid::new(core::str::from_utf8(line).ok()?.parse().ok()?))
+    procs.split(|byte| *byte == b'\n').filter_map(|line| Pid::new(number(line)?))
 }
 
 /// Waits until the file has changed since it was last read, but not longer than that.

@@ -11,6 +11,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::{errno, rustix_pid, signals};
 use crate::errno::Errno;
+use crate::number::number;
 use crate::pid::Pid;
 use crate::signal::Signal;
 
@@ -34,7 +35,7 @@ impl Proc {
         let mut buffer = [MaybeUninit::uninit(); 16];
         let (link, _) = readlinkat_raw(&root.0, c"self", &mut buffer[..]).map_err(errno)?;
         // A /proc of another PID namespace, mounted by mistake: its numbers are other processes here.
-        if number(link) == Some(own.raw().unsigned_abs().into()) { Ok(root) } else { Err(Errno::NOT_FOUND) }
+        if number(link) == Some(own.raw()) { Ok(root) } else { Err(Errno::NOT_FOUND) }
     }
 
     fn processes(&self, mut each: impl FnMut(Process)) -> Result<(), Errno> {
@@ -43,7 +44,7 @@ impl Proc {
         let mut entries = RawDir::new(&listing, &mut buffer[..]);
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(errno)?;
-            let pid = number(entry.file_name().to_bytes()).and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::new);
+            let pid = number(entry.file_name().to_bytes()).and_then(Pid::new);
             if let Some(process) = pid.and_then(|pid| self.look(pid)) {
                 each(process);
             }
@@ -116,11 +117,7 @@ fn parse_stat(stat: &[u8]) -> Option<(i32, u64)> {
     let mut fields = stat.get(behind_name..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
     let parent = number(fields.nth(1)?)?;
     let started = number(fields.nth(17)?)?;
-    Some((i32::try_from(parent).ok()?, started))
-}
-
-fn number(digits: &[u8]) -> Option<u64> {
-    core::str::from_utf8(digits).ok()?.parse().ok()
+    Some((parent, started))
 }
 
 pub(crate) fn last_component(path: &[u8]) -> &[u8] {

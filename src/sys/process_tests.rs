@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Others, Proc, last_component, number, parse_stat};
+use super::{Others, Proc, last_component, parse_stat};
 use crate::pid::Pid;
 use crate::sys::startup::own_pid;
 
@@ -90,23 +90,6 @@ fn the_last_component_is_what_follows_the_last_slash() {
     }
 }
 
-#[test]
-fn a_number_is_digits_that_fit() {
-    let table: [(&[u8], Option<u64>); 8] = [
-        (b"0", Some(0)),
-        (b"4242", Some(4242)),
-        (b"18446744073709551615", Some(u64::MAX)),
-        (b"18446744073709551616", None),
-        (b"", None),
-        (b"-1", None),
-        (b"self", None),
-        (b"1 ", None),
-    ];
-    for (digits, expected) in table {
-        assert_eq!(number(digits), expected, "{}", String::from_utf8_lossy(digits));
-    }
-}
-
 /// The kernel's own line, which no example can stand for: this very process, as `/proc` shows it.
 #[test]
 fn this_process_sees_itself_in_proc() {
@@ -150,7 +133,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_the_reader_panic(line in prop::collection::vec(any::<u8>(), 0..200), near in "[0-9 ()S-]{0,120}") {
-        let _ = (parse_stat(&line), parse_stat(near.as_bytes()), number(&line));
+        let _ = (parse_stat(&line), parse_stat(near.as_bytes()));
         let last = last_component(&line);
         prop_assert!(line.ends_with(last) && !last.contains(&b'/'));
     }

@@ -81,11 +81,10 @@ pub(crate) fn is_group(gid: u32) -> bool {
 pub(crate) fn has_groups(wanted: &[u32], gid: Option<u32>) -> bool {
     let stays = getegid().as_raw();
     let stays = gid.is_none_or(is_group).then_some(stays);
-    getgroups().is_ok_and(|has| {
-        let has: Vec<u32> = has.iter().map(|gid| gid.as_raw()).collect();
-        let is_in = |list: &[u32], gid: &u32| stays == Some(*gid) || list.contains(gid);
-        has.iter().all(|gid| is_in(wanted, gid)) && wanted.iter().all(|gid| is_in(&has, gid))
-    })
+    let Ok(has) = getgroups() else { return false };
+    let has_it = |gid: u32| stays == Some(gid) || has.iter().any(|has| has.as_raw() == gid);
+    let wants_it = |gid: u32| stays == Some(gid) || wanted.contains(&gid);
+    has.iter().all(|gid| wants_it(gid.as_raw())) && wanted.iter().all(|gid| has_it(*gid))
 }
 
 /// Gives the standard streams that are pipes or terminals to the user, so that `/dev/stdout` can be opened by name. A file or

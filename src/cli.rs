@@ -5,9 +5,12 @@
 //! the command, and its parser would be more than a tenth of the binary.
 #![forbid(unsafe_code)]
 
+use core::mem::ManuallyDrop;
+
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind, Optionality};
 
 use crate::config::{Config, Mistake};
+use crate::line::text_of;
 use crate::message::Format;
 use crate::number::number;
 
@@ -277,7 +280,7 @@ impl<'a> Values<'a> {
             }
             let source = Source::Environment;
             let Ok(text) = core::str::from_utf8(text) else {
-                let text = &String::from_utf8_lossy(text);
+                let text = &text_of(text);
                 return Err(Value { name, text, source }.refused(NOT_UTF_8));
             };
             let wrong = match flag.kind {
@@ -357,12 +360,12 @@ const NO_UTF_8_VALUE: &str = "its value is not valid UTF-8";
 #[cold]
 #[inline(never)]
 fn refused(word: &[u8], why: &str) -> Mistake {
-    Mistake::new("use", &String::from_utf8_lossy(word)).because(why)
+    Mistake::new("use", &text_of(word)).because(why)
 }
 
 #[inline(never)]
 fn flags() -> &'static [FlagInfo<'static>] {
-    Options::get_args_info().flags
+    ManuallyDrop::new(Options::get_args_info()).flags
 }
 
 fn name_of(flag: &FlagInfo<'static>) -> &'static str {

@@ -11,6 +11,7 @@ use crate::cli::{self, Request};
 use crate::config::{Config, Mistake, TerminationLog};
 use crate::event_loop::{EventLoop, Place};
 use crate::fact::Fact;
+use crate::line::text_of;
 use crate::message::{self, Names, Speaker};
 use crate::pid::Pid;
 use crate::preparation::{become_user, candidates};
@@ -97,7 +98,7 @@ fn run(
     let Prepared { group, warnings } =
         cgroup::prepare(&config.limits, config.cgroup_best_effort, WAY_OUT, command.to_bytes(), own)?;
     let names = Names {
-        command: String::from_utf8_lossy(command.to_bytes()).into_owned(),
+        command: text_of(command.to_bytes()),
         user: config.user.as_ref().map(|user| user.value.clone()).unwrap_or_default(),
         root: config.chroot.clone().unwrap_or_default(),
         directory: config.workdir.clone().unwrap_or_default(),
@@ -138,7 +139,7 @@ fn run(
 
 /// What the child does to itself, and the variables that follow from it.
 fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> {
-    let path = |path: &Option<String>| path.as_deref().and_then(|path| CString::new(path).ok());
+    let path = |path: &Option<String>| path.clone().and_then(|path| CString::new(path.into_bytes()).ok());
     let mut confinement = Confinement {
         root: path(&config.chroot),
         directory: path(&config.workdir),

@@ -66,12 +66,15 @@ pub(crate) fn size(text: &str) -> Option<String> {
     }
     let unit_at = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (value, unit) = text.split_at_checked(unit_at)?;
-    let shift = match unit {
-        "" => 0,
-        "K" | "k" | "Ki" | "KiB" => 10,
-        "M" | "m" | "Mi" | "MiB" => 20,
-        "G" | "g" | "Gi" | "GiB" => 30,
-        "T" | "t" | "Ti" | "TiB" => 40,
+    let shift = match unit.as_bytes() {
+        [] => 0,
+        [prefix] | [prefix @ b'A'..=b'Z', b'i'] | [prefix @ b'A'..=b'Z', b'i', b'B'] => match prefix | 0x20 {
+            b'k' => 10,
+            b'm' => 20,
+            b'g' => 30,
+            b't' => 40,
+            _ => return None,
+        },
         _ => return None,
     };
     let bytes = number(value)?.checked_mul(1 << shift)?;

@@ -83,7 +83,40 @@ impl Write for Escaped<'_> {
     }
 }
 
+/// The bytes as text, with U+FFFD in place of each piece that is not UTF-8: what `String::from_utf8_lossy` makes, in a
+/// fifth of the code.
+pub(crate) fn text_of(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let mut rest = bytes;
+    while let Err(error) = core::str::from_utf8(rest) {
+        let (valid, broken) = rest.split_at_checked(error.valid_up_to()).unwrap_or_default();
+        text.push_str(core::str::from_utf8(valid).unwrap_or_default());
+        text.push('\u{fffd}');
+        // None: the end came in the middle of a character.
+        rest = error.error_len().and_then(|length| broken.get(length..)).unwrap_or_default();
+    }
+    text.push_str(core::str::from_utf8(rest).unwrap_or_default());
+    text
+}
+
 /// Appends at most `limit` characters of `text`, fit to print.
 pub(crate) fn push_printable(out: &mut String, text: &str, limit: usize) {
     let _ = write!(out, "{}", Printable(text, limit));
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::text_of;
+
+    proptest! {
+        #[test]
+        fn bytes_become_text_as_the_library_would_have_it(bytes: Vec<u8>, text: String, cut: usize) {
+            prop_assert_eq!(text_of(&bytes), String::from_utf8_lossy(&bytes));
+            let mut mixed = [text.as_bytes(), &bytes, text.as_bytes()].concat();
+            mixed.truncate(cut % (mixed.len() + 1));
+            prop_assert_eq!(text_of(&mixed), String::from_utf8_lossy(&mixed));
+        }
+    }
 }

@@ -47,7 +47,7 @@ pub(crate) fn become_user(
 /// The files that COMMAND may mean, in the order of `execvp(3)`: itself where it has a slash, else one in each directory of
 /// `PATH`, an empty one being the current directory.
 pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
-    let string = |bytes: &[u8]| CString::new(bytes).ok();
+    let string = |bytes: &[u8]| CString::new(bytes.to_vec()).ok();
     if command.is_empty() {
         return Vec::new();
     }

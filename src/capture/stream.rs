@@ -34,7 +34,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn open(log: &LogPath, logs: &Logs, place: usize) -> Result<Self, Errno> {
-        let path = CString::new(log.path.as_bytes()).unwrap_or_default();
+        let path = CString::new(log.path.clone().into_bytes()).unwrap_or_default();
         let file = LogFile::open(path, logs.max_bytes, logs.backups)?;
         Ok(Self {
             pipe: Pipe::holding(ROOM)?,

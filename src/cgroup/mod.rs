@@ -14,6 +14,7 @@ use crate::cgroup::base::{Base, Ground};
 use crate::config::Mistake;
 use crate::errno::Errno;
 use crate::limit::Limit;
+use crate::line::text_of;
 use crate::pid::Pid;
 use crate::signal::Signal;
 use crate::sys::cgroup::{self as files, Directory};
@@ -158,7 +159,7 @@ fn reason(file: &str, errno: Errno, is_value: bool) -> String {
 
 /// A name for the group of that command; it must be no file's, no path, and not the leaf's.
 fn group_name(command: &[u8]) -> String {
-    let name = String::from_utf8_lossy(crate::sys::process::last_component(command));
+    let name = text_of(crate::sys::process::last_component(command));
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '@' | ':' | '.');
     let fit = |c: char| if fits(c) { c } else { '_' };
     let name: String = name.chars().map(fit).take(64).collect();

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, f
 use rustix::io::{Errno as RawErrno, read, write};
 use rustix::process::{PidfdFlags, pidfd_open};
 
-use super::{errno, rustix_pid, signals};
+use super::{c_path, errno, rustix_pid, signals};
 use crate::errno::Errno;
 use crate::number::number;
 use crate::pid::Pid;
@@ -38,9 +38,15 @@ pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, Errno> {
 /// long that it would not have fitted where half of the page stayed free: such a read was the last.
 const LAST: usize = 2048;
 
+fn open_at(directory: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    c_path(path)
+        .and_then(|path| openat(directory, path.as_c_str(), flags | OFlags::CLOEXEC, Mode::empty()))
+        .map_err(errno)
+}
+
 /// Reads until a read is shorter than `last`.
 fn read_from(directory: BorrowedFd<'_>, path: &str, last: usize) -> Result<Vec<u8>, Errno> {
-    let file = openat(directory, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
+    let file = open_at(directory, path, OFlags::RDONLY)?;
     let mut text = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -54,7 +60,7 @@ fn read_from(directory: BorrowedFd<'_>, path: &str, last: usize) -> Result<Vec<u
 
 /// `mkdir(2)`: makes a cgroup.
 pub(crate) fn make(path: &str) -> Result<(), Errno> {
-    mkdir(path, Mode::from_raw_mode(0o755)).map_err(errno)
+    c_path(path).and_then(|path| mkdir(path.as_c_str(), Mode::from_raw_mode(0o755))).map_err(errno)
 }
 
 /// A file of the kernel's, open to be written to again and again.
@@ -66,7 +72,7 @@ impl Target {
     }
 
     fn below(directory: BorrowedFd<'_>, path: &str) -> Result<Self, Errno> {
-        openat(directory, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map(Self).map_err(errno)
+        open_at(directory, path, OFlags::WRONLY).map(Self)
     }
 
     pub(crate) fn write(&self, value: &str) -> Result<(), Errno> {
@@ -85,7 +91,7 @@ impl AsFd for Directory {
 
 impl Directory {
     pub(crate) fn open(path: &str) -> Result<Self, Errno> {
-        openat(CWD, path, DIRECTORY, Mode::empty()).map(Self).map_err(errno)
+        open_at(CWD, path, DIRECTORY).map(Self)
     }
 
     fn open_below(&self, name: &core::ffi::CStr) -> Result<Self, Errno> {
@@ -93,7 +99,9 @@ impl Directory {
     }
 
     pub(crate) fn has(&self, file: &str) -> bool {
-        rustix::fs::accessat(&self.0, file, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
+        c_path(file).is_ok_and(|file| {
+            rustix::fs::accessat(&self.0, file.as_c_str(), rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
+        })
     }
 
     /// The whole of a file of it.
@@ -107,7 +115,7 @@ impl Directory {
 
     /// A file of it, open to be read again and again.
     pub(crate) fn file(&self, file: &str) -> Result<OwnedFd, Errno> {
-        openat(&self.0, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)
+        open_at(self.as_fd(), file, OFlags::RDONLY)
     }
 
     /// `flock(2)`: marks it as somebody's for as long as that process holds it open; false: it is somebody else's.
@@ -115,7 +123,7 @@ impl Directory {
         flock(&self.0, FlockOperation::NonBlockingLockExclusive) != Err(RawErrno::WOULDBLOCK)
     }
 
-    fn each_subgroup(&self, mut each: impl FnMut(&core::ffi::CStr, &Self)) {
+    fn each_subgroup(&self, each: &mut dyn FnMut(&core::ffi::CStr, &Self)) {
         // Its own position in the listing, which the descriptor at hand shares with every earlier one.
         let Ok(listing) = self.open_below(c".") else { return };
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
@@ -134,13 +142,13 @@ impl Directory {
     /// Whether there are groups in it, other than those of that name.
     pub(crate) fn has_subgroups_but(&self, name: &str) -> bool {
         let mut found = false;
-        self.each_subgroup(|other, _| found |= other.to_bytes() != name.as_bytes());
+        self.each_subgroup(&mut |other, _| found |= other.to_bytes() != name.as_bytes());
         found
     }
 
     /// Removes the groups in it, the deepest first, as far as no process is in them.
     pub(crate) fn remove_subgroups(&self) {
-        self.each_subgroup(|name, below| {
+        self.each_subgroup(&mut |name, below| {
             below.remove_subgroups();
             let _ = unlinkat(&self.0, name, AtFlags::REMOVEDIR);
         });
@@ -148,7 +156,7 @@ impl Directory {
 
     fn members(&self, out: &mut Vec<Pid>) {
         out.extend(pids(&self.read("cgroup.procs").unwrap_or_default()));
-        self.each_subgroup(|_, below| below.members(out));
+        self.each_subgroup(&mut |_, below| below.members(out));
     }
 
     /// Sends signals to every process in it and in the groups below. Each is held by a pidfd first and sought for once more:
@@ -172,7 +180,7 @@ impl Directory {
 
 /// `rmdir(2)`: removes a cgroup that holds no process and no group.
 pub(crate) fn remove(path: &str) -> Result<(), Errno> {
-    unlinkat(CWD, path, AtFlags::REMOVEDIR).map_err(errno)
+    c_path(path).and_then(|path| unlinkat(CWD, path.as_c_str(), AtFlags::REMOVEDIR)).map_err(errno)
 }
 
 /// The processes that a `cgroup.procs` lists, but those outside frigate's PID namespace, which stand there as 0.

@@ -26,6 +26,8 @@ pub(crate) mod startup;
 pub(crate) mod terminal;
 pub(crate) mod user;
 
+use std::ffi::CString;
+
 use crate::errno::Errno;
 use crate::pid::Pid;
 
@@ -36,6 +38,12 @@ fn last_errno() -> Errno {
 
 pub(crate) fn errno(error: rustix::io::Errno) -> Errno {
     Errno::new(error.raw_os_error())
+}
+
+/// A path as the kernel takes it. All are made into one here, since rustix makes one anew for each kind of string, with a
+/// place on the stack, and code for both.
+fn c_path(path: &str) -> rustix::io::Result<CString> {
+    CString::new(path.as_bytes().to_vec()).map_err(|_| rustix::io::Errno::INVAL)
 }
 
 fn rustix_pid(pid: Pid) -> Option<rustix::process::Pid> {

@@ -6,6 +6,7 @@ use rustix::io::{Errno, IoSlice, ReadWriteFlags, pwritev2, write};
 use rustix::stdio::{stderr, stdout};
 use rustix::time::Timespec;
 
+use super::c_path;
 use crate::errno;
 
 /// Writes what was asked for to standard output, however long its reader takes; false: it cannot be written.
@@ -52,7 +53,7 @@ const FLAGS: OFlags = OFlags::WRONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY
 
 /// Writes to a regular file that exists and is empty; does nothing to any other.
 pub(crate) fn fill_empty(path: &str, content: &[u8]) {
-    if let Ok(file) = open(path, FLAGS, Mode::empty())
+    if let Ok(file) = c_path(path).and_then(|path| open(path.as_c_str(), FLAGS, Mode::empty()))
         && fstat(&file)
             .is_ok_and(|stat| stat.st_size == 0 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
     {
@@ -63,6 +64,7 @@ pub(crate) fn fill_empty(path: &str, content: &[u8]) {
 /// Makes a file hold that and nothing else; a new one is readable by all.
 pub(crate) fn replace(path: &str, content: &[u8]) -> Result<(), errno::Errno> {
     let flags = FLAGS.union(OFlags::CREATE).union(OFlags::TRUNC);
-    let written = open(path, flags, Mode::from_raw_mode(0o644)).and_then(|file| write(&file, content));
+    let opened = c_path(path).and_then(|path| open(path.as_c_str(), flags, Mode::from_raw_mode(0o644)));
+    let written = opened.and_then(|file| write(&file, content));
     written.map(|_| ()).map_err(super::errno)
 }

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, RawDir, open, openat, readlinkat_raw};
 use rustix::process::{PidfdFlags, pidfd_open};
 
-use super::{errno, rustix_pid, signals};
+use super::{c_path, errno, rustix_pid, signals};
 use crate::errno::Errno;
 use crate::number::number;
 use crate::pid::Pid;
@@ -38,7 +38,7 @@ impl Proc {
         if number(link) == Some(own.raw()) { Ok(root) } else { Err(Errno::NOT_FOUND) }
     }
 
-    fn processes(&self, mut each: impl FnMut(Process)) -> Result<(), Errno> {
+    fn processes(&self, each: &mut dyn FnMut(Process)) -> Result<(), Errno> {
         let listing = openat(&self.0, c".", DIRECTORY, Mode::empty()).map_err(errno)?;
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         let mut entries = RawDir::new(&listing, &mut buffer[..]);
@@ -54,8 +54,8 @@ impl Proc {
 
     /// A small file of the process's, as far as the buffer holds it.
     fn read<'a>(&self, pid: Pid, file: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-        let path = format!("{pid}/{file}");
-        let file = openat(&self.0, path, OFlags::RDONLY.union(OFlags::CLOEXEC), Mode::empty()).ok()?;
+        let path = c_path(&format!("{pid}/{file}")).ok()?;
+        let file = openat(&self.0, path.as_c_str(), OFlags::RDONLY.union(OFlags::CLOEXEC), Mode::empty()).ok()?;
         let length = rustix::io::read(&file, &mut *buffer).ok()?;
         buffer.get(..length)
     }
@@ -73,13 +73,18 @@ impl Proc {
         (now.started == process.started).then_some(pidfd)
     }
 
+    /// The path of its executable, as far as that may be seen.
+    fn executable(&self, pid: Pid) -> Option<Vec<u8>> {
+        let mut link = [MaybeUninit::uninit(); 4096];
+        let path = c_path(&format!("{pid}/exe")).ok()?;
+        let (target, _) = readlinkat_raw(&self.0, path.as_c_str(), &mut link[..]).ok()?;
+        Some(target.strip_suffix(b" (deleted)").unwrap_or(target).to_vec())
+    }
+
     /// Whether its name is `name`: the last component of its executable's path, or of its first argument. A kernel thread
     /// has neither.
     fn is_named(&self, pid: Pid, name: &[u8]) -> bool {
-        let mut link = [MaybeUninit::uninit(); 4096];
-        let path = format!("{pid}/exe");
-        let by_executable = readlinkat_raw(&self.0, path, &mut link[..])
-            .is_ok_and(|(target, _)| last_component(target.strip_suffix(b" (deleted)").unwrap_or(target)) == name);
+        let by_executable = self.executable(pid).is_some_and(|path| last_component(&path) == name);
         let mut buffer = [0; 4096];
         by_executable
             || self.read(pid, "cmdline", &mut buffer).is_some_and(|words| {
@@ -90,14 +95,9 @@ impl Proc {
 
     /// Whether it is of the same executable as the process `own`, and its environment began with that variable.
     fn is_task(&self, pid: Pid, variable: &[u8], own: Pid) -> bool {
-        let executable = |pid: Pid| {
-            let mut link = [MaybeUninit::uninit(); 4096];
-            let (target, _) = readlinkat_raw(&self.0, format!("{pid}/exe"), &mut link[..]).ok()?;
-            Some(target.strip_suffix(b" (deleted)").unwrap_or(target).to_vec())
-        };
         let mut buffer = [0; 4096];
         let first = self.read(pid, "environ", &mut buffer).and_then(|entries| entries.split(|byte| *byte == 0).next());
-        first == Some(variable) && executable(pid).is_some_and(|path| Some(path) == executable(own))
+        first == Some(variable) && self.executable(pid).is_some_and(|path| Some(path) == self.executable(own))
     }
 
     /// Whether it lives in the PID namespace that `/proc` shows, not in one below it: it then has one id only.
@@ -132,7 +132,7 @@ pub(crate) fn last_component(path: &[u8]) -> &[u8] {
 pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<(), Errno> {
     let root = Proc::open(own)?;
     let mut all = Vec::new();
-    root.processes(|process| all.push(process))?;
+    root.processes(&mut |process| all.push(process))?;
     let mut known = vec![own.raw()];
     let mut descendants: Vec<Process> = Vec::new();
     // Each round finds the children of those known before; it ends when a round finds none.
@@ -193,7 +193,7 @@ impl Others {
     fn find_where(own: Pid, is_wanted: impl Fn(&Proc, Pid) -> bool) -> Result<Self, Errno> {
         let root = Proc::open(own)?;
         let mut all = Vec::new();
-        root.processes(|process| all.push(process))?;
+        root.processes(&mut |process| all.push(process))?;
         let mut spared = vec![1, own.raw()];
         let mut at = own.raw();
         // Parents begin before their children, so that this ends; the bound is for a /proc that changes under us.

@@ -2,10 +2,10 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 
-use super::errno;
+use super::{c_path, errno};
 use crate::errno::Errno;
 
 /// The largest database that is read: beyond that it is not one.
@@ -18,16 +18,14 @@ const LARGEST: usize = 16 << 20;
 /// It exists and cannot be read, or the root cannot be opened.
 pub(crate) fn database(root: Option<&str>, file: &str) -> Result<Vec<u8>, Errno> {
     let flags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
-    let path = format!("/etc/{file}");
+    let open = |path: &str, flags| open(c_path(path)?.as_c_str(), flags, Mode::empty());
+    let path = ["/etc/", file].concat();
     let opened = match root {
-        None => open(path.as_str(), flags, Mode::empty()),
+        None => open(&path, flags),
         Some(root) => {
-            let directory = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-            let root_fd = rustix::fs::openat(CWD, root, directory, Mode::empty()).map_err(errno)?;
-            match open_in_root(&root_fd, path.as_str(), flags) {
-                Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
-                    open(format!("{root}{path}"), flags, Mode::empty())
-                }
+            let root_fd = open(root, OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC)).map_err(errno)?;
+            match open_in_root(&root_fd, &path, flags) {
+                Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => open(&[root, &path].concat(), flags),
                 result => result,
             }
         }
@@ -56,9 +54,10 @@ const ATTEMPTS: usize = 1000;
 /// `openat2(RESOLVE_IN_ROOT)` (Linux 5.6): a link inside the root means what it will mean to the child. EAGAIN says that
 /// mounts or names changed meanwhile, so that the kernel could not be sure; its man page has the caller try again.
 fn open_in_root(root: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let path = c_path(path)?;
     let mut result = Err(rustix::io::Errno::AGAIN);
     for _ in 0..ATTEMPTS {
-        result = openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT);
+        result = openat2(root, path.as_c_str(), flags, Mode::empty(), ResolveFlags::IN_ROOT);
         if !matches!(result, Err(rustix::io::Errno::AGAIN)) {
             break;
         }

@@ -20,8 +20,7 @@ use crate::restart::Restart;
 use crate::supervisor::Surroundings;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Confinement, Environment, Pointers, SpawnPlan};
-use crate::sys::startup::{self, CStrings};
-use crate::sys::{clock, descriptors, output, process, terminal};
+use crate::sys::{clock, descriptors, output, process, startup, terminal};
 use crate::termination;
 
 /// The exit code of frigate's own errors.
@@ -41,18 +40,18 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let mask = signals::block_all();
     descriptors::fill_standard();
     // SAFETY: the duty of this function's caller.
-    let argv = unsafe { CStrings::new(argv) };
+    let arguments = unsafe { startup::strings(argv) };
     // SAFETY: the same.
-    let environment = unsafe { CStrings::new(envp) };
-    let arguments: Vec<&'static CStr> = argv.iter().skip(1).collect();
+    let environment = unsafe { startup::strings(envp) };
+    let arguments = arguments.get(1..).unwrap_or_default();
     let words: Vec<&[u8]> = arguments.iter().map(|word| word.to_bytes()).collect();
-    let request = cli::read(&words, environment.iter().map(CStr::to_bytes));
+    let request = cli::read(&words, environment.iter().map(|entry| entry.to_bytes()));
     let code = match request {
         Ok(Request::Help) => print(&cli::help()),
         Ok(Request::Version) => print(concat!("frigate ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Request::Run(config, first)) => {
             let mut config = ManuallyDrop::new(config);
-            run(&mut config, &arguments, first, environment, mask).unwrap_or_else(|mistake| {
+            run(&mut config, arguments, first, &environment, mask).unwrap_or_else(|mistake| {
                 refuse(&Mistake { format: config.format, ..mistake }, &config.termination_log)
             })
         }
@@ -77,7 +76,7 @@ fn run(
     config: &mut Config,
     arguments: &[&'static CStr],
     first: usize,
-    environment: CStrings,
+    environment: &[&'static CStr],
     mask: Mask,
 ) -> Result<u8, Mistake> {
     let command = arguments.get(first).copied().unwrap_or_default();
@@ -121,9 +120,9 @@ fn run(
     }
     let plan = SpawnPlan {
         confinement,
-        candidates: candidates(command.to_bytes(), environment.value_of("PATH")),
+        candidates: candidates(command.to_bytes(), startup::value_of(environment, "PATH")),
         argv: Pointers::new(arguments.iter().copied().skip(first)),
-        environment: Environment::new(environment.iter(), own, replaced),
+        environment: Environment::new(environment.iter().copied(), own, replaced),
         mask,
         ignores_sigchld: signals::restore_sigchld(),
         pidfd: config.rules.strategy.restart != Restart::False,

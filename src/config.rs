@@ -124,9 +124,7 @@ impl<'v> Reader<'v> {
     #[cold]
     #[inline(never)]
     fn refuse(&mut self, value: &Value<'_>, why: &str) {
-        if self.mistake.is_none() {
-            self.mistake = Some(value.refused(why));
-        }
+        self.mistake.get_or_insert_with(|| value.refused(why));
     }
 
     fn duration(&mut self, name: &str, default: Duration) -> Duration {
@@ -207,18 +205,16 @@ impl<'v> Reader<'v> {
     fn verbosity(&mut self) -> Verbosity {
         for source in [Source::CommandLine, Source::Environment] {
             let values = self.values;
-            let mut verbose = values.all("verbose").filter(|value| value.source == source).peekable();
-            let quiet = values.get("quiet").filter(|value| value.source == source && values.is_on("quiet"));
-            let named = verbose.peek().copied();
-            let times = verbose.fold(0, |times, value| number::<u32>(value.text).unwrap_or(0).saturating_add(times));
-            match (quiet, times) {
+            let of_source = |name| values.all(name).filter(move |value| value.source == source);
+            let times = of_source("verbose").filter_map(|value| number(value.text)).fold(0, u32::saturating_add);
+            match (of_source("quiet").find(|_| values.is_on("quiet")), times) {
                 (None, 0) => {}
                 (Some(_), 0) => return Verbosity::Error,
                 (Some(quiet), _) => {
-                    let why = [&named.map(Value::spelled_name).unwrap_or_default(), " was given too; give one of them"];
-                    if self.mistake.is_none() {
-                        self.mistake = Some(Mistake::new("use", &quiet.spelled_name()).because(&why.concat()));
-                    }
+                    let verbose = Value { name: "verbose", text: "", source };
+                    let why = [&verbose.spelled_name(), " was given too; give one of them"].concat();
+                    let mistake = Mistake::new("use", &quiet.spelled_name()).because(&why);
+                    self.mistake.get_or_insert(mistake);
                 }
                 (None, 1) => return Verbosity::Info,
                 (None, _) => return Verbosity::Debug,

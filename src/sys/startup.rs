@@ -12,40 +12,29 @@ use crate::errno::Errno;
 use crate::pid::Pid;
 use crate::signal::Signal;
 
-/// An array of C strings with a null pointer at its end, as `main` gets it.
-#[derive(Clone, Copy)]
-pub(crate) struct CStrings(*const *const c_char);
-
-impl CStrings {
-    /// # Safety
-    ///
-    /// `array` is null, or an array as `main` gets it, alive and unchanged for as long as the process is.
-    pub(crate) const unsafe fn new(array: *const *const c_char) -> Self {
-        Self(array)
+/// The strings of an array as `main` gets it: each is measured once, here.
+///
+/// # Safety
+///
+/// `array` is null, or an array as `main` gets it, alive and unchanged for as long as the process is.
+pub(crate) unsafe fn strings(array: *const *const c_char) -> Vec<&'static CStr> {
+    let at = |index: usize| {
+        let element = array.wrapping_add(index);
+        // SAFETY: `index` is that of the null pointer at most, since it grows by one and only where that was not reached.
+        let string = if array.is_null() { core::ptr::null() } else { unsafe { *element } };
+        // SAFETY: every element before the null pointer is a C string that lives as long as the process.
+        (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) })
+    };
+    let mut strings = Vec::new();
+    while let Some(string) = at(strings.len()) {
+        strings.push(string);
     }
+    strings
+}
 
-    pub(crate) fn iter(self) -> impl Iterator<Item = &'static CStr> + Clone {
-        let mut next = self.0;
-        core::iter::from_fn(move || {
-            if next.is_null() {
-                return None;
-            }
-            // SAFETY: `next` points into the array, at or before its null pointer, by the duty of `new`.
-            let string = unsafe { *next };
-            if string.is_null() {
-                return None;
-            }
-            // SAFETY: the null pointer was not reached, so that there is another element behind this one.
-            next = unsafe { next.add(1) };
-            // SAFETY: every element before the null pointer is a C string that lives as long as the process.
-            Some(unsafe { CStr::from_ptr(string) })
-        })
-    }
-
-    /// The value of a variable in an environment.
-    pub(crate) fn value_of(self, name: &str) -> Option<&'static [u8]> {
-        self.iter().find_map(|entry| entry.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-    }
+/// The value of a variable in an environment; of two of one name the first counts, as with `getenv(3)`.
+pub(crate) fn value_of(environment: &[&'static CStr], name: &str) -> Option<&'static [u8]> {
+    environment.iter().find_map(|entry| entry.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 /// `prctl(PR_SET_PDEATHSIG)`: the kernel sends frigate that signal when its parent ends. A parent that ended just before

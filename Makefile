@@ -3,7 +3,7 @@
 # The largest size of dist/frigate in bytes: "make dist MAX_BYTES=100000" sets another one.
 MAX_BYTES = 163840
 
-.PHONY: dist test image bench clean
+.PHONY: dist test image bench sizes clean
 
 dist:
 	tools/dist $(MAX_BYTES)
@@ -16,6 +16,10 @@ image:
 
 bench: dist
 	cargo bench
+
+# Writes the table anew that says what each feature costs.
+sizes: dist
+	tools/sizes doc/design.md
 
 clean:
 	rm -rf target dist

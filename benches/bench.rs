@@ -1,12 +1,13 @@
-//! What every measurement has at hand, and how the inits take turns.
+//! What every measurement has at hand, and how the programs take turns.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::logger::Logger;
 use crate::peer::{Arrangement, Peer, Purpose};
 use crate::program::Programs;
 
-/// Of a slow init fewer samples are taken, but not fewer than these.
+/// Of a slow program fewer samples are taken, but not fewer than these.
 const FEWEST_SAMPLES: usize = 5;
 
 /// How much is done.
@@ -17,7 +18,7 @@ pub struct Extent {
     pub signals: usize,
     pub idle: Duration,
     pub orphans: u64,
-    /// The time after which an init is left out of further rounds.
+    /// The time after which a program is left out of further rounds.
     pub patience: Duration,
 }
 
@@ -38,15 +39,16 @@ impl Extent {
     };
 }
 
-/// The inits, the programs, and the extent.
+/// Who is measured, the programs for that, and the extent.
 pub struct Bench {
     pub peers: Vec<Peer>,
+    pub loggers: Vec<Logger>,
     pub programs: Programs,
     pub work: PathBuf,
     pub extent: Extent,
 }
 
-/// The samples of each init, or why it has none.
+/// The samples of each program, or why it has none.
 pub type Samples = Vec<Result<Vec<f64>, String>>;
 
 impl Bench {
@@ -55,43 +57,43 @@ impl Bench {
         self.peers.iter().map(|peer| peer.arrange(purpose, &self.programs, &self.work)).collect()
     }
 
-    /// Takes samples from the inits in turn, so that what else the machine does befalls all of them alike. Each trial answers
-    /// with one sample of every figure that it is good for; a trial that fails ends that init's part.
-    pub fn interleave<const FIGURES: usize>(
+    /// Takes samples from all in turn, so that what else the machine does befalls all of them alike. Each trial answers with one
+    /// sample of every figure that it is good for; a trial that fails ends that program's part.
+    pub fn interleave<Entry, const FIGURES: usize>(
         &self,
         rounds: usize,
-        mut arrangements: Vec<Result<Arrangement, String>>,
-        trial: impl Fn(&Peer, &Arrangement) -> Result<[f64; FIGURES], String>,
+        mut entries: Vec<Result<Entry, String>>,
+        trial: impl Fn(usize, &Entry) -> Result<[f64; FIGURES], String>,
     ) -> [Samples; FIGURES] {
-        let mut samples = vec![[const { Vec::new() }; FIGURES]; self.peers.len()];
-        let mut spent = vec![Duration::ZERO; self.peers.len()];
+        let mut samples = vec![[const { Vec::new() }; FIGURES]; entries.len()];
+        let mut spent = vec![Duration::ZERO; entries.len()];
         for round in 0..rounds {
-            for turn in 0..self.peers.len() {
+            for turn in 0..entries.len() {
                 // Nobody always follows the same one.
-                let index = (turn + round) % self.peers.len();
-                let Ok(arrangement) = &arrangements[index] else { continue };
+                let index = (turn + round) % entries.len();
+                let Ok(entry) = &entries[index] else { continue };
                 let enough = samples[index].iter().all(|samples: &Vec<f64>| samples.len() >= FEWEST_SAMPLES);
                 if enough && spent[index] > self.extent.patience {
                     continue;
                 }
                 let began = Instant::now();
-                match trial(&self.peers[index], arrangement) {
+                match trial(index, entry) {
                     Ok(values) => {
                         for (samples, value) in samples[index].iter_mut().zip(values) {
                             samples.push(value);
                         }
                     }
-                    Err(reason) => arrangements[index] = Err(reason),
+                    Err(reason) => entries[index] = Err(reason),
                 }
                 spent[index] += began.elapsed();
             }
         }
         core::array::from_fn(|figure| {
-            let of = |(index, arrangement): (usize, &Result<Arrangement, String>)| match arrangement {
+            let of = |(index, entry): (usize, &Result<Entry, String>)| match entry {
                 Ok(_) => Ok(samples[index][figure].clone()),
                 Err(reason) => Err(reason.clone()),
             };
-            arrangements.iter().enumerate().map(of).collect()
+            entries.iter().enumerate().map(of).collect()
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What frigate may not exceed. These are counts: they are the same on a busy machine, and a build may fail for them.
 
 use crate::sheet::{Cell, Sheet};
+use crate::tool::Tool;
 
 /// A figure's largest value.
 struct Bound {
@@ -21,7 +22,8 @@ const BOUNDS: &[Bound] = &[
 ];
 
 /// One line for each bound that is exceeded, or that nothing could be compared with.
-pub fn exceeded(sheet: &Sheet, frigate: usize) -> Vec<String> {
+pub fn exceeded(sheet: &Sheet) -> Vec<String> {
+    let frigate = sheet.tools.iter().position(Tool::is_frigate).unwrap_or_default();
     let check = |bound: &Bound| {
         let row = sheet.row(bound.key)?;
         let (title, unit) = (row.figure.title, row.figure.unit);

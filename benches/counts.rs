@@ -24,7 +24,7 @@ const fn figure(key: &'static str, title: &'static str, unit: &'static str, rati
 /// Bytes of each binary.
 pub fn size(bench: &Bench, sheet: &mut Sheet) {
     let size = |peer: &Peer| {
-        let binary = peer.binary.clone()?;
+        let binary = peer.tool.binary.clone()?;
         peer.size_is_beside_the_point().map_or(Ok(()), |reason| Err(reason.to_owned()))?;
         let length = fs::metadata(&binary).map_err(|error| error.to_string())?.len();
         Ok(float(length))

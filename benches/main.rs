@@ -1,7 +1,8 @@
 //! The benchmark: frigate's shipped binary, its peers, and the floor, in one run and in turn.
 //!
 //! `cargo bench -- --help` tells how. The floor is a program without a C library that does only what is asked; what an init
-//! costs is its figure through the floor's. Absolute times are context: they differ from machine to machine.
+//! costs is its figure through the floor's. What captures a log is compared in a table of its own, with cat as the floor: the
+//! peers there are loggers, not inits. Absolute times are context: they differ from machine to machine.
 #![allow(
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
@@ -19,17 +20,21 @@ mod bench;
 mod bounds;
 mod chart;
 mod counts;
+mod logger;
 mod options;
 mod peer;
 mod procfs;
 mod program;
 mod record;
 mod sheet;
+mod stream;
 mod table;
 mod times;
+mod tool;
 mod trace;
 mod trial;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,13 +42,16 @@ use std::time::Instant;
 
 use bench::{Bench, Extent};
 use options::{HELP, Options};
-use peer::Peer;
 use program::Programs;
 use record::Machine;
 use sheet::Sheet;
+use tool::Tool;
 
 /// A group of figures, by the name that `--only` knows it by.
 type Group = (&'static str, fn(&Bench, &mut Sheet));
+
+/// What is to be known of the figures of inits.
+const NOTE: &str = "medians, if nothing else is said; in parentheses the ratio of costs to the floor";
 
 const COUNTS: [Group; 4] =
     [("size", counts::size), ("idle", counts::idle), ("growth", counts::growth), ("calls", counts::calls)];
@@ -82,62 +90,70 @@ fn run() -> Result<ExitCode, String> {
     println!("{}\n", machine.describe());
     let work = bench::work_directory(&target)?;
     let programs = Programs::build(&fs::canonicalize(&target).map_err(|error| error.to_string())?.join("programs"))?;
-    let mut peers = peer::all(&programs, &options.binary);
-    let mut extent = Extent::FULL;
+    let mut bench = Bench {
+        peers: peer::all(&programs, &options.binary),
+        loggers: logger::all(&options.binary),
+        programs,
+        work,
+        extent: Extent::FULL,
+    };
     if options.short {
-        peers.retain(|peer| peer.is_floor() || peer.is_frigate());
-        extent = Extent::SHORT;
-    } else {
-        name_missing(&peers);
+        bench.peers.retain(|peer| peer.is_floor() || peer.tool.is_frigate());
+        bench.extent = Extent::SHORT;
     }
-    let bench = Bench { peers, programs, work, extent };
-    let mut sheet = Sheet::default();
+    let mut inits = Sheet::new("inits", NOTE, bench.peers.iter().map(|peer| peer.tool.clone()).collect());
+    let mut loggers =
+        Sheet::new("loggers", stream::NOTE, bench.loggers.iter().map(|logger| logger.tool.clone()).collect());
+    if !options.short {
+        name_missing(inits.tools.iter().chain(&loggers.tools));
+    }
     let began = Instant::now();
+    let announce = |name: &str| eprintln!("measuring: {name} ({} s)", began.elapsed().as_secs());
     let groups = COUNTS.iter().chain(if options.short { [].iter() } else { TIMES.iter() });
     for (name, measure) in groups.filter(|(name, _)| options.wants(name)) {
-        eprintln!("measuring: {name} ({} s)", began.elapsed().as_secs());
-        measure(&bench, &mut sheet);
+        announce(name);
+        measure(&bench, &mut inits);
     }
-    print!("\n{}", table::render(&sheet, &bench.peers));
-    // Its place, until frigate captures its child's streams: against s6-log, svlogd, multilog and cat.
-    println!(
-        "log capture: not measured here; the claim capture::bytes_move_about_as_fast_as_by_cat prints it beside cat"
-    );
-    write(&options, &sheet, &bench.peers, &machine)?;
+    if !options.short && options.wants("stream") {
+        announce("stream");
+        stream::stream(&bench, &mut loggers);
+    }
+    let sheets = [inits, loggers];
+    for sheet in sheets.iter().filter(|sheet| !sheet.rows.is_empty()) {
+        println!("\n{}", table::render(sheet));
+    }
+    write(&options, &sheets, &machine)?;
     if !options.short {
         return Ok(ExitCode::SUCCESS);
     }
-    let frigate = bench.peers.iter().position(Peer::is_frigate).unwrap_or_default();
-    let exceeded = bounds::exceeded(&sheet, frigate);
+    let exceeded = bounds::exceeded(&sheets[0]);
     if exceeded.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     Err(format!("above its bound: {}", exceeded.join("; ")))
 }
 
-fn name_missing(peers: &[Peer]) {
-    let missing: Vec<_> = {
-        // One that is installed and yet of no use is not missing.
-        let absent = |peer: &&Peer| peer.binary.as_ref().is_err_and(|reason| reason.starts_with("not installed"));
-        peers.iter().filter(absent).filter_map(|peer| peer.package).collect()
-    };
-    for peer in peers {
-        if let Err(reason) = &peer.binary {
-            println!("without {}: {reason}", peer.name);
+fn name_missing<'tools>(tools: impl Iterator<Item = &'tools Tool>) {
+    let mut packages = BTreeSet::new();
+    for tool in tools {
+        if let Err(reason) = &tool.binary {
+            println!("without {}: {reason}", tool.name);
         }
+        packages.extend(tool.missing_package());
     }
-    if !missing.is_empty() {
-        println!("to have them: apt-get install --no-install-recommends {}\n", missing.join(" "));
+    if !packages.is_empty() {
+        let packages: Vec<_> = packages.into_iter().collect();
+        println!("to have them: apt-get install --no-install-recommends {}\n", packages.join(" "));
     }
 }
 
-fn write(options: &Options, sheet: &Sheet, peers: &[Peer], machine: &Machine) -> Result<(), String> {
-    let mut text = record::render(sheet, peers, machine).to_string();
+fn write(options: &Options, sheets: &[Sheet], machine: &Machine) -> Result<(), String> {
+    let mut text = record::render(sheets, machine).to_string();
     text.push('\n');
     fs::write(&options.json, text).map_err(|error| format!("cannot write '{}': {error}", options.json.display()))?;
     println!("figures: {}", options.json.display());
     if let Some(svg) = &options.svg {
-        chart::draw(svg, sheet, peers)?;
+        chart::draw(svg, sheets)?;
         println!("chart: {}", svg.display());
     }
     Ok(())

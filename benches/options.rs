@@ -7,14 +7,15 @@ pub const HELP: &str = "\
 cargo bench [-- OPTIONS]: what frigate costs, beside its peers and the least that an init can do
 
   --short        counts only, frigate and the floor only, in less than a minute; fails where a count is above its bound
-  --only KEYS    only the groups named, of: size, idle, growth, calls, instructions, lives, forwarding, reaping, restart, stop
+  --only KEYS    only the groups named, of: size, idle, growth, calls, instructions, lives, forwarding, reaping, restart,
+                 stop, stream (a log of 512 MiB in /dev/shm)
   --json FILE    where the figures go (target/bench/bench.json)
   --svg FILE     where the chart goes (doc/bench.svg; with --short or --only: nowhere)
   --help         this text
 
 FRIGATE_BENCH_BINARY=FILE measures another binary than dist/frigate, which `make dist` builds.
 It needs to make PID namespaces: as root, or where user namespaces are allowed.
-The peers: apt-get install --no-install-recommends tini dumb-init catatonit s6 runit busybox supervisor
+The peers: apt-get install --no-install-recommends tini dumb-init catatonit s6 runit daemontools busybox supervisor
 ";
 
 /// What was asked for.

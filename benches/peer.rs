@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::program::Programs;
+use crate::tool::{Tool, find};
 
 /// The pause between two starts that frigate is asked for, in milliseconds: the shortest that it takes.
 pub const BACKOFF_MS: u32 = 10;
@@ -66,12 +67,8 @@ enum Kind {
 /// One init.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    pub name: &'static str,
-    /// The Debian package it comes in.
-    pub package: Option<&'static str>,
+    pub tool: Tool,
     kind: Kind,
-    /// Where it is, or why it is not there.
-    pub binary: Result<PathBuf, String>,
 }
 
 /// How an init is started for one purpose.
@@ -98,11 +95,9 @@ impl Arrangement {
 
 /// All of them, the floor and frigate first.
 pub fn all(programs: &Programs, frigate: &Path) -> Vec<Peer> {
-    let frigate = fs::canonicalize(frigate).map_err(|error| format!("cannot find '{}': {error}", frigate.display()));
-    let mut peers = vec![
-        Peer { name: "floor", package: None, kind: Kind::Floor, binary: Ok(programs.floor.clone()) },
-        Peer { name: "frigate", package: None, kind: Kind::Frigate, binary: frigate },
-    ];
+    let floor = Tool { name: "floor", package: None, binary: Ok(programs.floor.clone()) };
+    let mut peers =
+        vec![Peer { tool: floor, kind: Kind::Floor }, Peer { tool: Tool::frigate(frigate), kind: Kind::Frigate }];
     for (name, package, kind, program) in [
         ("tini", "tini", Kind::Command, "tini"),
         ("tini-static", "tini", Kind::Command, "tini-static"),
@@ -113,21 +108,17 @@ pub fn all(programs: &Programs, frigate: &Path) -> Vec<Peer> {
         ("busybox runsv", "busybox", Kind::Busybox, "busybox"),
         ("supervisord", "supervisor", Kind::Supervisord, "supervisord"),
     ] {
-        let found = find(program).ok_or_else(|| format!("not installed (package {package})"));
-        let binary = if kind == Kind::Busybox { found.and_then(with_runsv) } else { found };
-        peers.push(Peer { name, package: Some(package), kind, binary });
+        let mut tool = Tool::installed(name, package, program);
+        if kind == Kind::Busybox {
+            tool.binary = tool.binary.and_then(with_runsv);
+        }
+        peers.push(Peer { tool, kind });
     }
     let reason = "no package of this Debian release has it".to_owned();
     let dinit =
         find("dinit").ok_or(reason).and(Err("its services need a control socket; not arranged here".to_owned()));
-    peers.push(Peer { name: "dinit", package: None, kind: Kind::Command, binary: dinit });
+    peers.push(Peer { tool: Tool { name: "dinit", package: None, binary: dinit }, kind: Kind::Command });
     peers
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())?;
-    fs::canonicalize(found).ok()
 }
 
 fn with_runsv(busybox: PathBuf) -> Result<PathBuf, String> {
@@ -143,10 +134,6 @@ fn with_runsv(busybox: PathBuf) -> Result<PathBuf, String> {
 impl Peer {
     pub fn is_floor(&self) -> bool {
         self.kind == Kind::Floor
-    }
-
-    pub fn is_frigate(&self) -> bool {
-        self.kind == Kind::Frigate
     }
 
     /// Why the size of the file says nothing, if so.
@@ -191,9 +178,9 @@ impl Peer {
     ///
     /// Why it cannot be had: not installed, not offered.
     pub fn arrange(&self, purpose: Purpose, programs: &Programs, work: &Path) -> Result<Arrangement, String> {
-        let binary = self.binary.clone()?;
+        let binary = self.tool.binary.clone()?;
         self.offers(purpose)?;
-        let directory = work.join(format!("{}-{purpose:?}", self.name.replace(' ', "-")));
+        let directory = work.join(format!("{}-{purpose:?}", self.tool.name.replace(' ', "-")));
         let _former = fs::remove_dir_all(&directory);
         let prepare = || -> std::io::Result<Vec<OsString>> {
             fs::create_dir_all(&directory)?;

@@ -1,4 +1,4 @@
-//! The programs without a C library that the benchmark builds for itself: the floor, the starter, the child.
+//! The programs without a C library that the benchmark builds for itself: the floor, the starter, the child, the writer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ pub struct Programs {
     pub floor_that_forwards: PathBuf,
     /// The same with its child started again for ever.
     pub floor_that_restarts: PathBuf,
+    /// What a logger listens to.
+    pub writer: PathBuf,
 }
 
 impl Programs {
@@ -37,6 +39,7 @@ impl Programs {
             floor: build("floor", "floor.rs", None)?,
             floor_that_forwards: build("floor-that-forwards", "floor.rs", Some("forwards"))?,
             floor_that_restarts: build("floor-that-restarts", "floor.rs", Some("restarts"))?,
+            writer: build("writer", "writer.rs", None)?,
         })
     }
 }

@@ -1,11 +1,9 @@
 //! The figures for programs to read, and the machine they were taken on.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::peer::Peer;
 use crate::sheet::{Cell, Sheet};
 
 /// The kernel, the processor, and how busy it was.
@@ -36,31 +34,23 @@ impl Machine {
     }
 }
 
-fn version(peer: &Peer) -> Option<String> {
-    if peer.is_frigate() {
-        return Some(env!("CARGO_PKG_VERSION").into());
-    }
-    peer.binary.as_ref().ok()?;
-    let output = Command::new("dpkg-query").args(["-W", "-f", "${Version}", peer.package?]).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// Everything as one object.
-pub fn render(sheet: &Sheet, peers: &[Peer], machine: &Machine) -> Value {
-    let inits: Vec<_> = peers
+/// A table as one object.
+fn table(sheet: &Sheet) -> Value {
+    let tools: Vec<_> = sheet
+        .tools
         .iter()
-        .map(|peer| {
-            let missing = peer.binary.as_ref().err();
-            json!({ "name": peer.name, "package": peer.package, "version": version(peer), "missing": missing })
+        .map(|tool| {
+            let missing = tool.binary.as_ref().err();
+            json!({ "name": tool.name, "package": tool.package, "version": tool.version(), "missing": missing })
         })
         .collect();
     let rows: Vec<_> = sheet
         .rows
         .iter()
         .map(|row| {
-            let cells = row.cells.iter().zip(peers).enumerate().map(|(index, (cell, peer))| match cell {
-                Cell::Value(value) => json!({ "init": peer.name, "value": value, "ratio": row.ratio(index) }),
-                Cell::Missing(reason) => json!({ "init": peer.name, "missing": reason }),
+            let cells = row.cells.iter().zip(&sheet.tools).enumerate().map(|(index, (cell, tool))| match cell {
+                Cell::Value(value) => json!({ "name": tool.name, "value": value, "ratio": row.ratio(index) }),
+                Cell::Missing(reason) => json!({ "name": tool.name, "missing": reason }),
             });
             let figure = row.figure;
             json!({
@@ -68,6 +58,11 @@ pub fn render(sheet: &Sheet, peers: &[Peer], machine: &Machine) -> Value {
             })
         })
         .collect();
+    json!({ "of": sheet.of, "note": sheet.note, "programs": tools, "figures": rows })
+}
+
+/// Everything as one object.
+pub fn render(sheets: &[Sheet], machine: &Machine) -> Value {
     json!({
         "machine": {
             "kernel": machine.kernel,
@@ -75,7 +70,6 @@ pub fn render(sheet: &Sheet, peers: &[Peer], machine: &Machine) -> Value {
             "processors": machine.processors,
             "load": machine.load,
         },
-        "inits": inits,
-        "figures": rows,
+        "tables": sheets.iter().map(table).collect::<Vec<_>>(),
     })
 }

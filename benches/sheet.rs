@@ -1,6 +1,8 @@
-//! What was measured: a row for each figure, a cell for each init.
+//! What was measured: a row for each figure, a cell for each program.
 
-/// One figure of one init.
+use crate::tool::Tool;
+
+/// One figure of one program.
 #[derive(Debug, Clone)]
 pub enum Cell {
     Value(f64),
@@ -23,12 +25,12 @@ impl Cell {
     }
 }
 
-/// How a figure stands to the floor's.
+/// How a figure stands to that of the first, which is the measure of all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ratio {
-    /// The figure through the floor's.
+    /// The figure through that of the first.
     Plain,
-    /// The floor's through the figure: of this more is better, and 2 is to mean twice the cost all the same.
+    /// The other way round: of this more is better, and 2 is to mean twice the cost all the same.
     Inverse,
     /// It says nothing: the figure is a count that is best at zero, or set by an option.
     None,
@@ -44,7 +46,7 @@ pub struct Figure {
     pub ratio: Ratio,
 }
 
-/// A figure with the cells of all inits.
+/// A figure with the cells of all.
 #[derive(Debug, Clone)]
 pub struct Row {
     pub figure: Figure,
@@ -52,25 +54,34 @@ pub struct Row {
 }
 
 impl Row {
-    /// The floor is the first.
     pub fn ratio(&self, index: usize) -> Option<f64> {
-        let floor = self.cells.first()?.value().filter(|floor| *floor > 0.0)?;
+        let first = self.cells.first()?.value().filter(|first| *first > 0.0)?;
         let value = self.cells.get(index)?.value()?;
         match self.figure.ratio {
-            Ratio::Plain => Some(value / floor),
-            Ratio::Inverse if value > 0.0 => Some(floor / value),
+            Ratio::Plain => Some(value / first),
+            Ratio::Inverse if value > 0.0 => Some(first / value),
             Ratio::Inverse | Ratio::None => None,
         }
     }
 }
 
-/// All of it.
-#[derive(Debug, Default)]
+/// What was measured of programs that do the same work.
+#[derive(Debug)]
 pub struct Sheet {
+    /// What these programs are.
+    pub of: &'static str,
+    /// What is to be known of all figures.
+    pub note: &'static str,
+    /// The first is the measure of all others.
+    pub tools: Vec<Tool>,
     pub rows: Vec<Row>,
 }
 
 impl Sheet {
+    pub fn new(of: &'static str, note: &'static str, tools: Vec<Tool>) -> Self {
+        Self { of, note, tools, rows: Vec::new() }
+    }
+
     pub fn add(&mut self, figure: Figure, cells: Vec<Cell>) {
         self.rows.push(Row { figure, cells });
     }
@@ -94,7 +105,7 @@ pub fn quantile(samples: &[f64], part: f64) -> Option<f64> {
     sorted.get(index).copied()
 }
 
-/// The quantile of each init's samples, or why there are none.
+/// The quantile of each program's samples, or why there are none.
 pub fn quantiles(samples: &[Result<Vec<f64>, String>], part: f64) -> Vec<Cell> {
     let one = |samples: &Result<Vec<f64>, String>| match samples {
         Ok(samples) => quantile(samples, part).ok_or_else(|| "no sample".to_owned()),

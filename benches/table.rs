@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use crate::peer::Peer;
 use crate::sheet::{Cell, Figure, Row, Sheet};
 
 /// A number with its thousands apart.
@@ -43,20 +42,21 @@ fn cell(row: &Row, index: usize, reasons: &mut Vec<String>) -> String {
     }
 }
 
-/// The whole table: figures down, inits across, why one is missing below.
-pub fn render(sheet: &Sheet, peers: &[Peer]) -> String {
+/// A whole table: figures down, programs across, why one is missing below.
+pub fn render(sheet: &Sheet) -> String {
+    let tools = &sheet.tools;
     let mut reasons = Vec::new();
     let mut lines: Vec<Vec<String>> = vec![vec!["figure".into(), "unit".into()]];
-    lines[0].extend(peers.iter().map(|peer| peer.name.to_owned()));
+    lines[0].extend(tools.iter().map(|tool| tool.name.to_owned()));
     for row in &sheet.rows {
         let mut line = vec![row.figure.title.to_owned(), row.figure.unit.to_owned()];
-        line.extend((0..peers.len()).map(|index| cell(row, index, &mut reasons)));
+        line.extend((0..tools.len()).map(|index| cell(row, index, &mut reasons)));
         lines.push(line);
     }
     let width = |column: usize| {
         lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths: Vec<_> = (0..peers.len() + 2).map(width).collect();
+    let widths: Vec<_> = (0..tools.len() + 2).map(width).collect();
     let mut text = String::new();
     for line in &lines {
         let padded = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
@@ -65,7 +65,7 @@ pub fn render(sheet: &Sheet, peers: &[Peer]) -> String {
         text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
-    text.push_str("\nmedians, if nothing else is said; in parentheses the ratio of costs to the floor\n");
+    let _never_fails = writeln!(text, "\n{}", sheet.note);
     for (index, reason) in reasons.iter().enumerate() {
         let _never_fails = writeln!(text, "[{}] {reason}", index + 1);
     }

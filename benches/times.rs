@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 
 use crate::bench::{Bench, Samples};
 use crate::counts::{BATCH, float};
-use crate::peer::{Arrangement, BACKOFF_MS, GRACE_MS, Peer, Purpose};
+use crate::peer::{Arrangement, BACKOFF_MS, GRACE_MS, Purpose};
 use crate::procfs;
 use crate::sheet::{Cell, Figure, Ratio, Sheet, quantile, quantiles};
 use crate::trial::{DRAINED, ENDING, PATIENCE, Reports, SIGNALED, STARTED, Trial, now};
@@ -31,8 +31,8 @@ fn microseconds(from: u64, to: u64) -> f64 {
 
 /// Start, whole run and exit, all of the same lives.
 pub fn lives(bench: &Bench, sheet: &mut Sheet) {
-    let trial = |peer: &Peer, arrangement: &Arrangement| {
-        let when = if peer.must_end_with_child().is_ok() { Reports::AtTheEnd } else { Reports::AtOnce };
+    let trial = |index: usize, arrangement: &Arrangement| {
+        let when = if bench.peers[index].must_end_with_child().is_ok() { Reports::AtTheEnd } else { Reports::AtOnce };
         let mut trial = Trial::start(arrangement, &bench.programs, when)?;
         if when == Reports::AtOnce {
             let [_, started, ..] = trial.expect(STARTED, PATIENCE)?;
@@ -111,7 +111,7 @@ fn pin_to_last() -> Result<(), String> {
 
 /// Orphans that all wait at once, and orphans that come one by one.
 pub fn reaping(bench: &Bench, sheet: &mut Sheet) {
-    let trial = |_: &Peer, arrangement: &Arrangement| {
+    let trial = |_, arrangement: &Arrangement| {
         let mut trial = Trial::start(arrangement, &bench.programs, Reports::AtOnce)?;
         trial.expect(STARTED, PATIENCE)?;
         let before = procfs::processor_time(trial.init)?;
@@ -165,7 +165,7 @@ pub fn restart(bench: &Bench, sheet: &mut Sheet) {
     let healthy: Samples = healthy.into_iter().map(|trial| collect(&mut trial?, usize::MAX, Duration::ZERO)).collect();
     let late = bench.peers.iter().zip(&quick).map(|(peer, samples)| {
         let samples = samples.clone()?;
-        if peer.is_frigate() {
+        if peer.tool.is_frigate() {
             let late = |pause: &f64| pause - f64::from(BACKOFF_MS) * 1000.0;
             return quantile(&samples.iter().map(late).collect::<Vec<_>>(), 0.5).ok_or_else(|| "no sample".to_owned());
         }
@@ -204,7 +204,7 @@ fn collect(trial: &mut Trial, enough: usize, limit: Duration) -> Result<Vec<f64>
 
 /// TERM to the init's end.
 pub fn stop(bench: &Bench, sheet: &mut Sheet) {
-    let trial = |_: &Peer, arrangement: &Arrangement| {
+    let trial = |_, arrangement: &Arrangement| {
         let mut trial = Trial::start(arrangement, &bench.programs, Reports::AtOnce)?;
         trial.expect(STARTED, PATIENCE)?;
         sleep(SETTLING / 10);

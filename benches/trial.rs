@@ -178,7 +178,8 @@ impl Drop for Trial {
     }
 }
 
-fn await_readable(file: &impl AsFd, within: Duration) -> bool {
+/// Whether there is something to read within this time; of a pidfd: whether the process ends.
+pub fn await_readable(file: &impl AsFd, within: Duration) -> bool {
     let within = Timespec { tv_sec: within.as_secs().cast_signed(), tv_nsec: within.subsec_nanos().into() };
     poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&within)).is_ok_and(|ready| ready > 0)
 }

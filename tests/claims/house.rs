@@ -321,6 +321,21 @@ fn documents(out: &mut Vec<Trial>) {
         }
     });
 
+    scenario("house::every_source_file_is_in_one_feature_of_the_table_of_sizes").once().run(out, |_| {
+        let table = document("tools/features");
+        let lines = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let members = lines.flat_map(|line| line.split_once(": ").expect("a feature and its files").1.split(' '));
+        // A word without a dot is a crate.
+        let named: Vec<_> = members.filter(|member| member.contains('.')).map(|file| format!("src/{file}")).collect();
+        let mut sources = sources("src");
+        sources.retain(|(name, _)| !name.ends_with("_tests.rs"));
+        for (name, _) in &sources {
+            let times = named.iter().filter(|file| *file == name).count();
+            assert_eq!(times, 1, "tools/features names {name} {times} times");
+        }
+        assert_eq!(named.len(), sources.len(), "tools/features names a file that is not there");
+    });
+
     scenario("house::the_readme_is_for_a_person_in_a_hurry").once().run(out, |_| {
         let lines = document("README.md").lines().count();
         assert!(lines < 250, "{lines} lines");

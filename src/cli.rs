@@ -399,6 +399,8 @@ fn switch(value: &str) -> Option<bool> {
 }
 
 /// The text of `--help`.
+#[cold]
+#[inline(never)]
 pub(crate) fn help() -> String {
     let info = Options::get_args_info();
     let mut text = String::from("Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n\n");

@@ -65,6 +65,8 @@ fn print(text: &str) -> u8 {
 }
 
 /// Says why nothing was started, on standard error and in the termination log.
+#[cold]
+#[inline(never)]
 fn refuse(mistake: &Mistake, log: &TerminationLog) -> u8 {
     output::to_stderr(message::refusal(&mistake.text, mistake.format, clock::wall()).as_bytes());
     let _ = termination::write(log, &message::refusal_termination(&mistake.text));
@@ -86,16 +88,16 @@ fn run(
         startup::set_parent_death_signal(signal)
             .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
     }
-    make_absolute(&mut config.termination_log)?;
-    let (confinement, replaced) = confinement(config)?;
-    let capture = Capture::open(&config.logs)
-        .map_err(|(log, errno)| Mistake::new("open", &log.spelled).because(&errno.to_string()))?;
-    if let Some(uid) = confinement.user {
-        capture.give(uid);
+    if config.termination_log != TerminationLog::Automatic {
+        make_absolute(&mut config.termination_log)?;
     }
+    let (confinement, replaced) = confinement(config)?;
+    let capture = capture(config, &confinement)?;
     // Last of all that may be refused: it changes more than frigate itself.
-    let Prepared { group, warnings } =
-        cgroup::prepare(&config.limits, config.cgroup_best_effort, WAY_OUT, command.to_bytes(), own)?;
+    let Prepared { group, warnings } = match config.limits.as_slice() {
+        [] => Prepared::default(),
+        limits => cgroup::prepare(limits, config.cgroup_best_effort, WAY_OUT, command.to_bytes(), own)?,
+    };
     let names = Names {
         command: text_of(command.to_bytes()),
         user: config.user.as_ref().map(|user| user.value.clone()).unwrap_or_default(),
@@ -103,7 +105,7 @@ fn run(
         directory: config.workdir.clone().unwrap_or_default(),
         group: group.as_ref().map(|group| group.path().to_owned()).unwrap_or_default(),
     };
-    let speaker = Speaker::new(&names, config.remap.clone());
+    let speaker = Speaker::new(names, config.remap.clone());
     let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
     if own.raw() != 1
         && let Err(errno) = startup::become_subreaper(own)
@@ -136,6 +138,20 @@ fn run(
     Ok(code)
 }
 
+/// The streams that are captured, open.
+fn capture(config: &Config, confinement: &Confinement) -> Result<Capture, Mistake> {
+    let Config { logs, .. } = config;
+    if logs.stdout.is_none() && logs.stderr.is_none() && !logs.redirect {
+        return Ok(Capture::default());
+    }
+    let capture =
+        Capture::open(logs).map_err(|(log, errno)| Mistake::new("open", &log.spelled).because(&errno.to_string()))?;
+    if let Some(uid) = confinement.user {
+        capture.give(uid);
+    }
+    Ok(capture)
+}
+
 /// What the child does to itself, and the variables that follow from it.
 fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> {
     let path = |path: &Option<String>| path.clone().and_then(|path| CString::new(path.into_bytes()).ok());
@@ -159,6 +175,8 @@ fn place(own: Pid) -> Place {
 }
 
 /// A relative path means the directory that frigate was started in, which it leaves.
+#[cold]
+#[inline(never)]
 fn make_absolute(log: &mut TerminationLog) -> Result<(), Mistake> {
     if let TerminationLog::Path(path) = log
         && !path.starts_with('/')

@@ -44,7 +44,7 @@ pub fn init() {
     let mut environment = Environment::unchanged(variables.collect());
     let command = argv.first().cloned().unwrap_or_default();
     let names = Names { command: command.to_string_lossy().into_owned(), ..Names::default() };
-    let speaker = Speaker::new(&names, config.remap.clone());
+    let speaker = Speaker::new(names, config.remap.clone());
     let reporter = Reporter::new(speaker, config.format, config.verbosity);
     let plan = SpawnPlan {
         confinement: Confinement::default(),

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::errno::Errno;
 use crate::fact::{Fact, Level, Trouble};
-use crate::line::{Escaped, Line, Printable, push_printable};
+use crate::line::{Escaped, Line, Printable};
 use crate::pid::Pid;
 use crate::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::timestamp;
@@ -124,27 +124,19 @@ pub(crate) struct Names {
     pub(crate) group: String,
 }
 
+/// A name as it stands in messages.
+fn shown(name: &str) -> Printable<'_> {
+    Printable(name, 120)
+}
+
 /// What every message needs besides its fact.
 pub(crate) struct Speaker {
-    /// All fit to print.
     names: Names,
     remap: Remap,
 }
 
 impl Speaker {
-    pub(crate) fn new(names: &Names, remap: Remap) -> Self {
-        let printable = |text: &str| {
-            let mut name = String::new();
-            push_printable(&mut name, text, 120);
-            name
-        };
-        let names = Names {
-            command: printable(&names.command),
-            user: printable(&names.user),
-            root: printable(&names.root),
-            directory: printable(&names.directory),
-            group: printable(&names.group),
-        };
+    pub(crate) fn new(names: Names, remap: Remap) -> Self {
         Self { names, remap }
     }
 
@@ -195,7 +187,7 @@ impl Speaker {
         write!(out, "\",\"level\":\"{level}\",\"event\":\"{}\"", fact.event())?;
         self.fields(fact, out)?;
         out.write_str(",\"command\":\"")?;
-        Escaped(out).write_str(&self.names.command)?;
+        write!(Escaped(out), "{}", shown(&self.names.command))?;
         out.write_str("\",\"message\":\"")?;
         self.message(fact, &mut Escaped(out))?;
         out.write_str("\"")
@@ -226,7 +218,7 @@ impl Speaker {
 
     /// What happened in the end, in one clause.
     fn outcome(&self, outcome: Outcome, out: &mut dyn Write) -> fmt::Result {
-        let command = &self.names.command;
+        let command = shown(&self.names.command);
         match outcome {
             Outcome::Complete(status) => write!(out, "'{command}' {status}"),
             Outcome::Cancel { last: Some(status), stop } => {
@@ -256,7 +248,7 @@ impl Speaker {
             Stage::NoNewPrivileges => ("forbid new privileges to", command),
             Stage::Exec => ("execute", command),
         };
-        write!(out, "cannot {verb} '{object}': ")?;
+        write!(out, "cannot {verb} '{}': ", shown(object))?;
         match (failure.stage, failure.errno) {
             (Stage::Exec, Errno::NOT_FOUND) if command.bytes().any(|byte| byte == b'/') => {
                 out.write_str("no such file, or the interpreter or loader that it needs is missing")
@@ -269,7 +261,7 @@ impl Speaker {
     }
 
     fn message(&self, fact: &Fact<'_>, out: &mut dyn Write) -> fmt::Result {
-        let command = &self.names.command;
+        let command = shown(&self.names.command);
         match *fact {
             Fact::Started { pid, restarts: 0 } => write!(out, "started '{command}' (pid {pid})"),
             Fact::Started { pid, restarts } => write!(out, "started '{command}' (pid {pid}), restart {restarts}"),
@@ -336,7 +328,11 @@ impl Speaker {
                 write!(out, "cannot end every other '{command}': not even by KILL; starting all the same")
             }
             Fact::GroupAdopted => {
-                write!(out, "'{}' holds processes of an earlier run; ending them before the start", self.names.group)
+                write!(
+                    out,
+                    "'{}' holds processes of an earlier run; ending them before the start",
+                    shown(&self.names.group)
+                )
             }
             Fact::Limit { verb, object, reason, then } => {
                 write!(out, "cannot {verb} '{}': {}; {then}", Printable(object, 300), Printable(reason, 600))
@@ -372,7 +368,7 @@ impl Speaker {
         usage: Usage,
         out: &mut dyn Write,
     ) -> fmt::Result {
-        write!(out, "'{}'{} {status} after {}", self.names.command, At(pid), Span(uptime))?;
+        write!(out, "'{}'{} {status} after {}", shown(&self.names.command), At(pid), Span(uptime))?;
         if usage.out_of_memory {
             out.write_str(OUT_OF_MEMORY)?;
         }

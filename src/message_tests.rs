@@ -30,7 +30,7 @@ fn pid() -> Pid {
 }
 
 fn speaker(command: impl AsRef<[u8]>) -> Speaker {
-    Speaker::new(&names(command), Remap::identity())
+    Speaker::new(names(command), Remap::identity())
 }
 
 fn names(command: impl AsRef<[u8]>) -> Names {
@@ -384,7 +384,7 @@ fn exit_codes_are_told_as_remapped() {
     let mut remap = Remap::identity();
     remap.set(3, 77);
     remap.set(127, 0);
-    let speaker = Speaker::new(&names("server"), remap);
+    let speaker = Speaker::new(names("server"), remap);
     let outcome = Outcome::Complete(EXITED);
     assert_eq!((speaker.exit_code(outcome), speaker.exit_code(Outcome::NotStarted(MISSING))), (77, 0));
     let facts = [

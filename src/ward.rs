@@ -85,8 +85,8 @@ impl Ward {
         let mut ward = Self {
             link,
             custody: Custody::new(Rules { leftovers: is_adopted, ..rules }),
-            speaker: Speaker::new(&Names { command: name, ..charge.names.clone() }, Remap::identity()),
-            program_speaker: Speaker::new(&charge.names, Remap::identity()),
+            speaker: Speaker::new(Names { command: name, ..charge.names.clone() }, Remap::identity()),
+            program_speaker: Speaker::new(charge.names, Remap::identity()),
             plan: SpawnPlan {
                 confinement,
                 candidates,

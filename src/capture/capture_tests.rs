@@ -72,7 +72,7 @@ fn writer(capture: &Capture, stream: usize) -> File {
 }
 
 fn text(fact: &Fact<'_>) -> String {
-    let line = Speaker::new(&Names::default(), Remap::identity()).line(fact, Format::Text, (0, 0));
+    let line = Speaker::new(Names::default(), Remap::identity()).line(fact, Format::Text, (0, 0));
     String::from_utf8_lossy(line.as_bytes()).trim_end().to_owned()
 }
 

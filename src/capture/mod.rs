@@ -34,6 +34,8 @@ impl Capture {
     /// # Errors
     ///
     /// The first file that cannot be had.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn open(logs: &Logs) -> Result<Self, (&LogPath, Errno)> {
         let mut streams = Vec::new();
         for (log, place) in [(&logs.stdout, OUT), (&logs.stderr, ERR)] {

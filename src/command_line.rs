@@ -81,7 +81,7 @@ fn prepare(
 ) -> Result<EventLoop, Mistake> {
     let command = arguments.get(first).copied().unwrap_or_default();
     let own =
-        startup::own_pid().ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
+        startup::first_pid().ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
     if let Some(signal) = config.pdeathsig {
         startup::set_parent_death_signal(signal)
             .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;

@@ -112,7 +112,10 @@ impl EventLoop {
                 self.wait(left);
             }
         };
-        self.finish(outcome)
+        let code = self.finish(outcome);
+        // The process ends now, and the kernel closes and unmaps what there is without being asked, piece by piece.
+        core::mem::forget(self);
+        code
     }
 
     fn wait(&mut self, timeout: Option<core::time::Duration>) {
@@ -355,7 +358,7 @@ impl EventLoop {
         }
     }
 
-    fn finish(mut self, outcome: Outcome) -> u8 {
+    fn finish(&mut self, outcome: Outcome) -> u8 {
         // A child that was left behind has never ended, and so the terminal has not come back by that.
         self.take_terminal();
         self.capture.drain(&mut |fact| self.reporter.say(fact));

@@ -17,7 +17,7 @@ use crate::report::Reporter;
 use crate::restart::Restart;
 use crate::supervisor::Surroundings;
 use crate::sys::signals::{self, Mask};
-use crate::sys::spawn::{Confinement, Environment, Pointers, SpawnPlan};
+use crate::sys::spawn::{Bond, Confinement, Environment, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings};
 use crate::sys::{clock, descriptors, output, process, terminal};
 use crate::termination;
@@ -127,6 +127,7 @@ fn prepare(
         ignores_sigchld: signals::restore_sigchld(),
         pidfd: config.rules.strategy.restart != Restart::False,
         entrance: None,
+        bond: Bond::close(),
     };
     let name = process::last_component(command.to_bytes()).to_vec();
     Ok(EventLoop::new(config, reporter, plan, group, capture, name, place(own)))

@@ -250,8 +250,8 @@ impl Speaker {
     fn failure(&self, failure: SpawnFailure, out: &mut dyn Write) -> fmt::Result {
         let Names { command, user, root, directory, group } = &self.names;
         let (verb, object) = match failure.stage {
-            Stage::Pipe => ("make a pipe to start", command),
             Stage::Fork => ("fork to start", command),
+            Stage::Streams => ("give its streams to", command),
             Stage::Cgroup => ("enter", group),
             Stage::Root => ("change the root to", root),
             Stage::Groups => ("take the groups of", user),

@@ -15,10 +15,10 @@ const BOUNDS: &[Bound] = &[
     Bound { key: "size", most: 163_840.0 },
     Bound { key: "wakeups", most: 0.0 },
     Bound { key: "growth", most: 0.0 },
-    // The aim is 16.
-    Bound { key: "calls_to_exec", most: 15.0 },
-    // What it is; the aim is 20.
-    Bound { key: "calls_whole", most: 26.0 },
+    // Both are what they are; the aims are 16 and 20. Where the kernel is older than Linux 6.3 the child is forked, in
+    // one more.
+    Bound { key: "calls_to_exec", most: 12.0 },
+    Bound { key: "calls_whole", most: 19.0 },
 ];
 
 /// One line for each bound that is exceeded, or that nothing could be compared with.

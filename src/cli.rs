@@ -174,7 +174,6 @@ impl Value<'_> {
         [&self.spelled_name(), "=", self.text].concat()
     }
 
-    #[cold]
     #[inline(never)]
     pub(crate) fn refused(&self, why: &str) -> Mistake {
         Mistake::new("use", &self.spelled()).because(why)
@@ -357,7 +356,6 @@ const NO_SUCH_OPTION: &str = "there is no such option; see frigate --help";
 const NOT_UTF_8: &str = "it is not valid UTF-8";
 const NO_UTF_8_VALUE: &str = "its value is not valid UTF-8";
 
-#[cold]
 #[inline(never)]
 fn refused(word: &[u8], why: &str) -> Mistake {
     Mistake::new("use", &text_of(word)).because(why)
@@ -399,7 +397,6 @@ fn switch(value: &str) -> Option<bool> {
 }
 
 /// The text of `--help`.
-#[cold]
 #[inline(never)]
 pub(crate) fn help() -> String {
     let info = Options::get_args_info();

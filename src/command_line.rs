@@ -19,7 +19,7 @@ use crate::report::Reporter;
 use crate::restart::Restart;
 use crate::supervisor::Surroundings;
 use crate::sys::signals::{self, Mask};
-use crate::sys::spawn::{Confinement, Environment, Pointers, SpawnPlan};
+use crate::sys::spawn::{Bond, Confinement, Environment, Pointers, SpawnPlan};
 use crate::sys::{clock, descriptors, output, process, startup, terminal};
 use crate::termination;
 
@@ -65,7 +65,6 @@ fn print(text: &str) -> u8 {
 }
 
 /// Says why nothing was started, on standard error and in the termination log.
-#[cold]
 #[inline(never)]
 fn refuse(mistake: &Mistake, log: &TerminationLog) -> u8 {
     output::to_stderr(message::refusal(&mistake.text, mistake.format, clock::wall()).as_bytes());
@@ -83,7 +82,7 @@ fn run(
 ) -> Result<u8, Mistake> {
     let command = arguments.get(first).copied().unwrap_or_default();
     let own =
-        startup::own_pid().ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
+        startup::first_pid().ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
     if let Some(signal) = config.pdeathsig {
         startup::set_parent_death_signal(signal)
             .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
@@ -129,6 +128,7 @@ fn run(
         ignores_sigchld: signals::restore_sigchld(),
         pidfd: config.rules.strategy.restart != Restart::False,
         entrance: None,
+        bond: Bond::close(),
     };
     let name = process::last_component(command.to_bytes()).to_vec();
     let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place(own));
@@ -175,7 +175,6 @@ fn place(own: Pid) -> Place {
 }
 
 /// A relative path means the directory that frigate was started in, which it leaves.
-#[cold]
 #[inline(never)]
 fn make_absolute(log: &mut TerminationLog) -> Result<(), Mistake> {
     if let TerminationLog::Path(path) = log

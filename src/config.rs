@@ -96,6 +96,7 @@ struct Reader<'v> {
 
 impl<'v> Reader<'v> {
     /// What `read` makes of the value; nothing where it was not given, or has no meaning.
+    #[inline(never)]
     fn read<T>(&mut self, name: &str, read: fn(&str) -> Option<T>, accepted: &str) -> Option<T> {
         let value = self.values.get(name)?;
         let meaning = read(value.text);
@@ -106,6 +107,7 @@ impl<'v> Reader<'v> {
     }
 
     /// The same for all the values of a repeatable option.
+    #[inline(never)]
     fn read_all<T>(
         &mut self,
         name: &str,
@@ -121,7 +123,6 @@ impl<'v> Reader<'v> {
         }
     }
 
-    #[cold]
     #[inline(never)]
     fn refuse(&mut self, value: &Value<'_>, why: &str) {
         self.mistake.get_or_insert_with(|| value.refused(why));
@@ -202,6 +203,7 @@ impl<'v> Reader<'v> {
     }
 
     /// What was typed wins over what is set, whichever of the two options that is.
+    #[inline(never)]
     fn verbosity(&mut self) -> Verbosity {
         for source in [Source::CommandLine, Source::Environment] {
             let values = self.values;

@@ -3,6 +3,8 @@
 //! *Invariant:* one thread, no handler, no timer. With nothing to do it sleeps in one call, `rt_sigtimedwait(2)` or, where it
 //! captures streams, `poll(2)`, without a timeout.
 
+use std::os::fd::AsFd;
+
 use crate::action::{Action, Actions};
 use crate::capture::Capture;
 use crate::cgroup::Group;
@@ -176,11 +178,11 @@ impl EventLoop {
             Action::KillOthers => self.signal_others(Signal::KILL),
             Action::Spawn { restarts } => return Some(self.spawn(restarts)),
             Action::Release => {
-                let [report, pidfd] = self.child.as_ref().map_or([None; 2], Spawned::descriptors);
+                let pidfd = self.child.as_ref().and_then(|child| child.pidfd.as_ref()).map(AsFd::as_fd);
                 let [directory, events, former] = self.leftovers.descriptors();
                 let (waiter, plan) = (self.waiter.descriptor(), self.plan.descriptor());
                 let mut keep = self.capture.descriptors();
-                for fd in [report, pidfd, directory, events, former, waiter, plan].into_iter().flatten() {
+                for fd in [pidfd, directory, events, former, waiter, plan].into_iter().flatten() {
                     keep.push(fd);
                 }
                 for fd in self.others.descriptors() {
@@ -271,7 +273,7 @@ impl EventLoop {
         }
         if let Some(status) = end {
             let held_terminal = self.place.surroundings.terminal && self.foreground() == Foreground::Child;
-            let failure = self.child.as_ref().and_then(Spawned::failure);
+            let failure = self.plan.failure();
             if let Some(child) = self.child.take() {
                 self.leftovers.follow(child);
             }
@@ -338,7 +340,7 @@ impl EventLoop {
 
     fn give_terminal(&mut self, and_continue: bool) {
         let Some(pid) = self.child.as_ref().map(|child| child.pid) else { return };
-        let given = self.foreground() == Foreground::Frigate && terminal::set_foreground(pid);
+        let given = self.foreground() == Foreground::Frigate && terminal::set_foreground_child(pid);
         self.gave_terminal |= given;
         // Without the terminal the child would stop at once for the want of it, again and again.
         if given && and_continue {

@@ -194,6 +194,7 @@ impl Speaker {
     }
 
     /// The line of `--termination-log`, without its end.
+    #[inline(never)]
     pub(crate) fn termination(&self, outcome: Outcome, restarts: u32, out_of_memory: bool) -> Line {
         let mut line = Line::new();
         let _ = self.write_termination(outcome, restarts, out_of_memory, &mut line);
@@ -237,8 +238,8 @@ impl Speaker {
     fn failure(&self, failure: SpawnFailure, out: &mut dyn Write) -> fmt::Result {
         let Names { command, user, root, directory, group } = &self.names;
         let (verb, object) = match failure.stage {
-            Stage::Pipe => ("make a pipe to start", command),
             Stage::Fork => ("fork to start", command),
+            Stage::Streams => ("give its streams to", command),
             Stage::Cgroup => ("enter", group),
             Stage::Root => ("change the root to", root),
             Stage::Groups => ("take the groups of", user),

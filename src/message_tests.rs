@@ -754,7 +754,7 @@ proptest! {
         let [uptime, pause] = millis.map(Duration::from_millis);
         let pid = Pid::new(raw);
         let trouble = Trouble::Ended { pid, status: KILLED, uptime, usage: Usage::NONE };
-        let failure = SpawnFailure { stage: Stage::Pipe, errno: Errno::new(errno) };
+        let failure = SpawnFailure { stage: Stage::Streams, errno: Errno::new(errno) };
         let facts = [
             Fact::Started { pid: pid.unwrap_or_else(self::pid), restarts },
             Fact::Restarting { trouble, pause, failures, limit: Some(limit) },

@@ -15,7 +15,6 @@ pub(crate) const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbi
 /// # Errors
 ///
 /// There is no such user, or the database cannot be read.
-#[cold]
 #[inline(never)]
 pub(crate) fn become_user(
     user: &WantedUser,

@@ -76,8 +76,8 @@ impl fmt::Display for ExitStatus {
 /// The step between the decision to start a child and its first instruction, in the order in which they are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
-    Pipe,
     Fork,
+    Streams,
     Cgroup,
     Root,
     Groups,
@@ -90,8 +90,8 @@ pub(crate) enum Stage {
 
 impl Stage {
     pub(crate) const ALL: [Self; 10] = [
-        Self::Pipe,
         Self::Fork,
+        Self::Streams,
         Self::Cgroup,
         Self::Root,
         Self::Groups,

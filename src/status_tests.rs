@@ -48,9 +48,9 @@ fn a_missing_command_is_127_and_any_other_failure_126() {
         assert_eq!(code(Stage::Exec, errno), 126);
     }
     assert_eq!(code(Stage::Fork, 2), 126);
-    assert_eq!(code(Stage::Pipe, 24), 126);
+    assert_eq!(code(Stage::Streams, 24), 126);
     for stage in Stage::ALL {
-        let is_setup = !matches!(stage, Stage::Pipe | Stage::Fork | Stage::Exec);
+        let is_setup = !matches!(stage, Stage::Streams | Stage::Fork | Stage::Exec);
         assert_eq!(stage.is_setup(), is_setup);
         assert_eq!(code(stage, 2) == 125, is_setup, "{stage:?}");
     }

@@ -28,7 +28,7 @@ use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
 use crate::sys::process::Others;
 use crate::sys::signals::{self, Mask, Watch};
-use crate::sys::spawn::{self, Confinement, Environment, SpawnPlan, Spawned};
+use crate::sys::spawn::{self, Bond, Confinement, Environment, SpawnPlan, Spawned};
 use crate::usage::Usage;
 
 /// What is reported of a child whose end somebody else was told of: no code at all would be a lie, and 0 a worse one.
@@ -96,6 +96,7 @@ impl Ward {
                 ignores_sigchld: false,
                 pidfd: true,
                 entrance: None,
+                bond: Bond::default(),
             },
             last_steps: HostSteps { death_signal: if rules.kill { Signal::KILL } else { Signal::TERM }, parent: host },
             leftovers: Leftovers::new(group),
@@ -267,7 +268,7 @@ impl Ward {
     }
 
     fn ended(&mut self, status: ExitStatus) {
-        let failure = self.child.as_ref().and_then(Spawned::failure);
+        let failure = self.plan.failure();
         if let Some(child) = self.child.take() {
             self.leftovers.follow(child);
         }

@@ -34,7 +34,6 @@ impl Capture {
     /// # Errors
     ///
     /// The first file that cannot be had.
-    #[cold]
     #[inline(never)]
     pub(crate) fn open(logs: &Logs) -> Result<Self, (&LogPath, Errno)> {
         let mut streams = Vec::new();

@@ -77,7 +77,6 @@ pub(crate) struct Group {
 ///
 /// The first limit that cannot be had, and why; nothing is left of the group then. With `best_effort` it is a warning,
 /// and without, the reason ends with `way_out`.
-#[cold]
 #[inline(never)]
 pub(crate) fn prepare(
     limits: &[Limit],

@@ -149,7 +149,7 @@ pub struct StartError {
 impl StartError {
     pub(crate) fn new(failure: SpawnFailure, message: String) -> Self {
         let step = match failure.stage {
-            Stage::Pipe | Stage::Fork => Step::Fork,
+            Stage::Fork | Stage::Streams => Step::Fork,
             Stage::Cgroup => Step::ControlGroup,
             Stage::Root => Step::Root,
             Stage::Groups | Stage::Group | Stage::User | Stage::NoNewPrivileges => Step::User,

@@ -37,10 +37,11 @@ struct State {
     left: usize,
 }
 
-/// The allocator.
+/// The allocator. What it knows lies before the memory, in the page of the first blocks.
+#[repr(C)]
 pub(crate) struct Heap {
-    arena: Arena,
     state: UnsafeCell<State>,
+    arena: Arena,
 }
 
 // SAFETY: there is one thread.
@@ -64,7 +65,7 @@ impl Heap {
     pub(crate) const fn new() -> Self {
         // All zero, and so no part of the file.
         let state = State { given_back: [null_mut(); SIZES], next: null_mut(), left: 0 };
-        Self { arena: Arena(UnsafeCell::new([0; OWN])), state: UnsafeCell::new(state) }
+        Self { state: UnsafeCell::new(state), arena: Arena(UnsafeCell::new([0; OWN])) }
     }
 }
 

@@ -6,12 +6,13 @@
 //!
 //! # Safety
 //!
-//! `signals`, `spawn` and `host` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each; `heap` is
+//! `signals`, `spawn`, `clone` and `host` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each; `heap` is
 //! the binary's allocator.
 
 pub(crate) mod capture;
 pub(crate) mod cgroup;
 pub(crate) mod clock;
+pub(crate) mod clone;
 pub(crate) mod descriptors;
 // The binary's own; here it is tested.
 #[cfg(test)]

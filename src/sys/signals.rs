@@ -237,8 +237,8 @@ pub(crate) fn send(pid: Pid, signal: Signal) -> Result<(), Errno> {
     kill(pid.raw(), signal.raw())
 }
 
-/// `kill(-pid, sig)`, sends a signal to the group that a living, unreaped child leads. A child that has left its group for
-/// another one, with nobody staying, gets it all the same.
+/// `kill(-pid, sig)`, sends a signal to the group that a living, unreaped child leads. A child that has not made its
+/// group yet, or has left it for another one, with nobody staying, gets it all the same.
 pub(crate) fn send_to_group_of(child: Pid, signal: Signal) -> Result<(), Errno> {
     match kill(-child.raw(), signal.raw()) {
         Err(Errno::NO_PROCESS) => send(child, signal),

@@ -1,24 +1,28 @@
-//! From a plan to a running child: fork, group, terminal, mask, exec.
+//! From a plan to a running child: clone, group, terminal, mask, exec.
 //!
-//! *Invariant:* between fork and exec nothing allocates, formats, takes a lock or can panic; all that the child needs is in
-//! the plan before. What fails there travels over a close-on-exec pipe as stage and errno, and is read when the child is
-//! reaped: frigate never waits for an exec, which a dead network file system can hold up for ever.
+//! *Invariant:* between clone and exec nothing allocates, formats, takes a lock or can panic; all that the child needs
+//! is in the plan before. What fails there is put into one word that both sides share, as stage and errno, and is read
+//! when the child is reaped: frigate never waits for an exec, which a dead network file system can hold up for ever.
 //!
 //! # Safety
 //!
-//! The child's side is a copy of one thread of a process that may have others: it calls only what `signal-safety(7)` lists,
-//! or the kernel directly. The pointer arrays end with a null pointer and point into the plan or into memory that lives as
-//! long as the process.
-#![expect(unsafe_code, reason = "raw clone and execve")]
+//! The child's side is one thread of a process that may have others: it calls only what `signal-safety(7)` lists, or
+//! the kernel directly. It may be in frigate's own memory, while frigate goes on (`clone.rs`): there it takes no step
+//! between its streams and its mask, and what it calls writes neither to `errno` nor to anything else but its stack and
+//! that word. The pointer arrays end with a null pointer and point into the plan or into memory that lives as long as
+//! the process.
+#![expect(unsafe_code, reason = "raw system calls on the child's side, and execve")]
 
+use core::convert::Infallible;
 use core::ffi::{CStr, c_char};
-use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, openat};
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::stdio::{dup2_stderr, dup2_stdout, stdin};
 
+use super::clone::{self, Cloned, Stack, Word};
 use super::signals::{Mask, ignore_sigchld, set_mask};
 use super::{errno, last_errno};
 use crate::errno::Errno;
@@ -70,12 +74,20 @@ impl Counter {
     }
 }
 
+/// The places of such variables.
+const RESTARTS: usize = 0;
+const LISTEN_PID: usize = 1;
+
+fn counter_of_restarts() -> Counter {
+    Counter::new(b"FRIGATE_RESTARTS=")
+}
+
 /// The child's environment: frigate's own, less what it sets anew.
 pub(crate) struct Environment {
     pointers: Vec<*const c_char>,
-    restarts: Counter,
-    /// Present where `LISTEN_PID` named frigate: it is to name the child.
-    listen_pid: Option<Counter>,
+    /// What changes from start to start, by `RESTARTS` and `LISTEN_PID`. The latter is there where it named frigate: it
+    /// is to name the child.
+    counters: [Option<Counter>; 2],
     /// Kept for the pointers to it.
     owned: Vec<CString>,
 }
@@ -108,16 +120,16 @@ impl Environment {
             pointers.push(entry.as_ptr());
         }
         pointers.extend(replaced.iter().filter(|entry| !entry.to_bytes().ends_with(b"=")).map(|entry| entry.as_ptr()));
-        // Two places for the variables above, and the end; filled in by `complete`.
+        // Two places for the variables above, and the end.
         pointers.extend([core::ptr::null(); 3]);
-        Self { pointers, restarts: Counter::new(b"FRIGATE_RESTARTS="), listen_pid, owned: replaced }
+        Self { pointers, counters: [Some(counter_of_restarts()), listen_pid], owned: replaced }
     }
 
     /// The environment of a child of a host program's, which has chosen every variable but the number of restarts.
     pub(crate) fn owned(entries: Vec<CString>) -> Self {
         let mut pointers: Vec<_> = entries.iter().map(|entry| entry.as_ptr()).collect();
         pointers.extend([core::ptr::null(); 3]);
-        Self { pointers, restarts: Counter::new(b"FRIGATE_RESTARTS="), listen_pid: None, owned: entries }
+        Self { pointers, counters: [Some(counter_of_restarts()), None], owned: entries }
     }
 
     /// The same with nothing added to it: what is put in stands behind the end.
@@ -135,20 +147,13 @@ impl Environment {
         Pointers(pointers)
     }
 
-    /// Puts the two variables in, and answers with the array. On the child's side of the fork.
-    fn complete(&mut self, restarts: u32, own_pid: u32) -> *const *const c_char {
-        self.restarts.set(restarts);
-        let at = self.pointers.len().saturating_sub(3);
-        if let Some(slot) = self.pointers.get_mut(at) {
-            *slot = self.restarts.text.as_ptr().cast();
+    /// Puts the value of a variable in, where there is one.
+    fn put(&mut self, variable: usize, value: u32) {
+        let at = self.pointers.len().saturating_sub(3).saturating_add(variable);
+        if let (Some(Some(counter)), Some(slot)) = (self.counters.get_mut(variable), self.pointers.get_mut(at)) {
+            counter.set(value);
+            *slot = counter.text.as_ptr().cast();
         }
-        if let Some(counter) = &mut self.listen_pid {
-            counter.set(own_pid);
-            if let Some(slot) = self.pointers.get_mut(at + 1) {
-                *slot = counter.text.as_ptr().cast();
-            }
-        }
-        self.pointers.as_ptr()
     }
 }
 
@@ -161,6 +166,15 @@ pub(crate) struct Confinement {
     pub(crate) user: Option<libc::uid_t>,
     pub(crate) directory: Option<CString>,
     pub(crate) no_new_privileges: bool,
+}
+
+impl Confinement {
+    const fn is_empty(&self) -> bool {
+        matches!(
+            self,
+            Self { root: None, groups: None, group: None, user: None, directory: None, no_new_privileges: false }
+        )
+    }
 }
 
 /// All that a child needs, made before the fork.
@@ -178,37 +192,63 @@ pub(crate) struct SpawnPlan {
     pub(crate) pidfd: bool,
     /// The group's `cgroup.procs`, open for writing: the child enters by itself, where the kernel would not put it there.
     pub(crate) entrance: Option<OwnedFd>,
+    /// What child and frigate have in common.
+    pub(crate) bond: Bond,
+}
+
+/// What a child has in common with frigate until its exec: the word in which it says why that never came to be, and
+/// perhaps the whole memory.
+#[derive(Default)]
+pub(crate) struct Bond {
+    /// Where a child may run in this memory: nobody but frigate uses it, and a child in there ends nobody but itself.
+    stack: Option<Stack>,
+    word: AtomicU32,
+    /// The word of a child that has a memory of its own; made for the first such start.
+    common: Option<Word>,
+}
+
+impl Bond {
+    /// For a program that is frigate and nothing else. A host program's memory is never shared: its threads, its
+    /// handlers and its C library are its own business.
+    pub(crate) fn close() -> Self {
+        Self { stack: clone::may_share().then(Stack::new), ..Self::default() }
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        self.common.as_deref().unwrap_or(&self.word)
+    }
 }
 
 impl SpawnPlan {
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.entrance.as_ref().map(AsFd::as_fd)
     }
+
+    /// Why the child that was started last never became its program; none: it did. To be asked once it has been reaped,
+    /// after which it can write no more.
+    pub(crate) fn failure(&self) -> Option<SpawnFailure> {
+        let word = self.bond.word().load(Ordering::Acquire);
+        let stage = Stage::ALL.get((word >> 16).checked_sub(1)? as usize).copied()?;
+        Some(SpawnFailure { stage, errno: Errno::new(i32::try_from(word & 0xffff).ok()?) })
+    }
+
+    /// The stack of a child that begins in frigate's memory, where it may: where nothing that it does to itself there
+    /// is done to frigate too. A change of user changes who may look into the memory (`PR_SET_DUMPABLE(2const)`); its
+    /// own id would have to be written there; and where its own cgroup is out of memory, the kernel ends all who share
+    /// it.
+    fn shared_stack(&self, cgroup: Option<Cgroup<'_>>) -> Option<Stack> {
+        let is_simple = cgroup.is_none()
+            && self.confinement.is_empty()
+            && !self.ignores_sigchld
+            && matches!(self.environment.counters, [_, None]);
+        self.bond.stack.filter(|_| is_simple)
+    }
 }
 
-/// A child that was forked. Whether it came as far as its program is known when it is reaped.
+/// A child that was cloned. Whether it came as far as its program is known when it is reaped.
 pub(crate) struct Spawned {
     pub(crate) pid: Pid,
     pub(crate) pidfd: Option<OwnedFd>,
-    failure: OwnedFd,
-}
-
-impl Spawned {
-    /// Why it never became its program; none: it did. To be asked once it has ended.
-    pub(crate) fn failure(&self) -> Option<SpawnFailure> {
-        let mut report = [0_u8; 5];
-        let read = rustix::io::read(&self.failure, &mut report);
-        let [stage, number @ ..] = report;
-        let stage = Stage::ALL.get(usize::from(stage)).copied();
-        stage
-            .filter(|_| read == Ok(5))
-            .map(|stage| SpawnFailure { stage, errno: Errno::new(i32::from_ne_bytes(number)) })
-    }
-
-    /// What must stay open until then.
-    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 2] {
-        [Some(self.failure.as_fd()), self.pidfd.as_ref().map(AsFd::as_fd)]
-    }
 }
 
 /// The cgroup that a child is to be in.
@@ -232,69 +272,62 @@ impl LastSteps for () {
     fn take(&self) {}
 }
 
+/// What one child is told: on the stack of both sides where it is forked, on its own where it shares the memory.
+struct Order<'a, L> {
+    plan: &'a SpawnPlan,
+    foreground: bool,
+    streams: [Option<BorrowedFd<'a>>; 2],
+    last_steps: &'a L,
+}
+
 /// Starts the planned child in a process group of its own, and inside `cgroup` where there is one. The former becomes the
 /// terminal's foreground group if so asked; `streams` become the child's standard output and standard error.
 ///
+/// The child makes its group by itself, and runs nothing before: until then a signal to the group finds nobody, and is
+/// sent to the child alone, which is all that there is.
+///
 /// # Errors
 ///
-/// No descriptor for the pipe, no process to be had.
-pub(crate) fn spawn(
+/// No process to be had, or no memory.
+pub(crate) fn spawn<L: LastSteps>(
     plan: &mut SpawnPlan,
     restarts: u32,
     foreground: bool,
     cgroup: Option<Cgroup<'_>>,
     streams: [Option<BorrowedFd<'_>>; 2],
-    last_steps: &impl LastSteps,
+    last_steps: &L,
 ) -> Result<Spawned, SpawnFailure> {
-    let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
-    let (failure, report) = pipe.map_err(|error| SpawnFailure { stage: Stage::Pipe, errno: errno(error) })?;
-    let forked = fork_into(plan, cgroup)?;
-    let Some((pid, pidfd)) = forked else { become_child(plan, restarts, foreground, streams, &report, last_steps) };
-    // Both sides make the group: whichever is first, it exists before a signal is sent to it and before the program runs.
-    // It fails if the program runs already (EACCES), or if all is over.
-    let group = nix::unistd::Pid::from_raw(pid.raw());
-    let _ = nix::unistd::setpgid(group, group);
-    Ok(Spawned { pid, pidfd, failure })
-}
-
-/// `clone(SIGCHLD)`, with `CLONE_PIDFD` if so asked; none on the child's side. Not the C library's `fork`, which runs
-/// handlers of the host program's and takes its locks.
-fn fork(with_pidfd: bool) -> Result<Option<(Pid, Option<OwnedFd>)>, Errno> {
-    let mut pidfd = MaybeUninit::<i32>::new(-1);
-    let flags = libc::SIGCHLD | if with_pidfd { libc::CLONE_PIDFD } else { 0 };
-    let no_stack = core::ptr::null::<u8>();
-    // SAFETY: without CLONE_VM the child has its own copy of everything, the stack included; the third argument is where the
-    // kernel puts the pidfd, and is ignored without the flag.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, no_stack, pidfd.as_mut_ptr(), 0, 0) };
-    forked(pid, pidfd, with_pidfd)
-}
-
-/// What a clone answered; none on the child's side. `pidfd` was initialized before.
-fn forked(
-    pid: libc::c_long,
-    pidfd: MaybeUninit<i32>,
-    with_pidfd: bool,
-) -> Result<Option<(Pid, Option<OwnedFd>)>, Errno> {
-    if pid < 0 {
-        return Err(last_errno());
+    let cannot_fork = |errno| SpawnFailure { stage: Stage::Fork, errno };
+    plan.environment.put(RESTARTS, restarts);
+    let stack = plan.shared_stack(cgroup);
+    if stack.is_none() && plan.bond.common.is_none() {
+        plan.bond.common = Some(Word::new().map_err(cannot_fork)?);
     }
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::new) else { return Ok(None) };
-    // SAFETY: initialized by the callers, and again by the kernel.
-    let raw = unsafe { pidfd.assume_init() };
-    let pidfd = (with_pidfd && raw >= 0).then(|| {
-        // SAFETY: the kernel has just made it for us.
-        unsafe { OwnedFd::from_raw_fd(raw) }
-    });
-    Ok(Some((pid, pidfd)))
+    plan.bond.word().store(0, Ordering::Relaxed);
+    let cloned = if let Some(stack) = stack {
+        let order = Order { plan, foreground, streams, last_steps };
+        // SAFETY: the child before has been reaped, or no other would be started. The plan stays where it is and as it
+        // is until this child has been reaped too, or was sent KILL and is given up; its descriptors are its own,
+        // whatever is closed here. `become_child` writes to nothing but the word.
+        unsafe { clone::share(stack, order, become_child, plan.pidfd) }.map_err(cannot_fork)?
+    } else {
+        fork_into(plan, cgroup)?
+    };
+    let Some((pid, pidfd)) = cloned else {
+        if matches!(plan.environment.counters, [_, Some(_)]) {
+            plan.environment.put(LISTEN_PID, rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());
+        }
+        become_child(&Order { plan, foreground, streams, last_steps })
+    };
+    Ok(Spawned { pid, pidfd })
 }
 
-/// `clone3(2)` with `CLONE_INTO_CGROUP` where there is a cgroup, so that the child is never outside. A filter of system
-/// calls may not know `clone3`, the kernel may be older than Linux 5.7, or the group have been killed: then the child writes
-/// itself into it, before anything else that it does.
-fn fork_into(plan: &mut SpawnPlan, cgroup: Option<Cgroup<'_>>) -> Result<Option<(Pid, Option<OwnedFd>)>, SpawnFailure> {
+/// Into the cgroup where there is one. A filter of system calls may not know `clone3`, the kernel may be older than
+/// Linux 5.7, or the group have been killed: then the child writes itself into it, before anything else that it does.
+fn fork_into(plan: &mut SpawnPlan, cgroup: Option<Cgroup<'_>>) -> Result<Cloned, SpawnFailure> {
     if let (Some(Cgroup { directory, was_killed }), None) = (cgroup, &plan.entrance) {
         if !was_killed {
-            match clone_into(directory, plan.pidfd) {
+            match clone::fork_into(directory, plan.pidfd) {
                 Ok(forked) => return Ok(forked),
                 Err(errno) if errno.is_for_now() => return Err(SpawnFailure { stage: Stage::Fork, errno }),
                 Err(_) => {}
@@ -303,99 +336,44 @@ fn fork_into(plan: &mut SpawnPlan, cgroup: Option<Cgroup<'_>>) -> Result<Option<
         let entrance = openat(directory, c"cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
         plan.entrance = Some(entrance.map_err(|error| SpawnFailure { stage: Stage::Cgroup, errno: errno(error) })?);
     }
-    fork(plan.pidfd).map_err(|errno| SpawnFailure { stage: Stage::Fork, errno })
-}
-
-/// `struct clone_args` (`clone(2)`), as far as Linux 5.7 knows it.
-#[repr(C)]
-#[derive(Default)]
-struct CloneArguments {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
-
-const CLONE_PIDFD: u64 = 0x1000;
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-
-fn clone_into(cgroup: BorrowedFd<'_>, with_pidfd: bool) -> Result<Option<(Pid, Option<OwnedFd>)>, Errno> {
-    let mut pidfd = MaybeUninit::<i32>::new(-1);
-    let arguments = CloneArguments {
-        flags: CLONE_INTO_CGROUP | if with_pidfd { CLONE_PIDFD } else { 0 },
-        pidfd: pidfd.as_mut_ptr().expose_provenance() as u64,
-        exit_signal: libc::SIGCHLD.unsigned_abs().into(),
-        cgroup: cgroup.as_raw_fd().unsigned_abs().into(),
-        ..CloneArguments::default()
-    };
-    // SAFETY: the arguments are live and of the size that is said; without CLONE_VM the child has its own copy of everything,
-    // the stack included; the kernel puts the pidfd where it is asked to.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<CloneArguments>()) };
-    forked(pid, pidfd, with_pidfd)
+    clone::fork(plan.pidfd).map_err(|errno| SpawnFailure { stage: Stage::Fork, errno })
 }
 
 /// The child's side, up to its program or its end.
-fn become_child(
-    plan: &mut SpawnPlan,
-    restarts: u32,
-    foreground: bool,
-    streams: [Option<BorrowedFd<'_>>; 2],
-    report: &OwnedFd,
-    last_steps: &impl LastSteps,
-) -> ! {
-    // SAFETY: getpid(2) touches no memory.
-    let own = unsafe { libc::getpid() };
-    // SAFETY: setpgid(2) touches no memory.
-    unsafe { libc::setpgid(0, 0) };
-    if foreground {
+extern "C" fn become_child<L: LastSteps>(order: &Order<'_, L>) -> ! {
+    let Err((stage, errno)) = attempt(order);
+    // Which stage it is, counted from 1, since 0 is no failure; behind it the number, which is less than 4096.
+    let word = (stage as u32 + 1) << 16 | errno.raw().unsigned_abs() & 0xffff;
+    order.plan.bond.word().store(word, Ordering::Release);
+    // SAFETY: _exit(2) ends the process at once, without the handlers of the parent's program.
+    unsafe { libc::_exit(127) }
+}
+
+/// Takes the steps to the child's program, and answers with the first that failed.
+fn attempt<L: LastSteps>(order: &Order<'_, L>) -> Result<Infallible, (Stage, Errno)> {
+    let plan = order.plan;
+    let _ = rustix::process::setpgid(None, None);
+    if order.foreground {
         // From the background, but with SIGTTOU blocked still, which is why this comes before the mask. A terminal that is
         // gone is not the child's fault.
-        // SAFETY: tcsetpgrp(3) is one ioctl that reads an integer.
-        unsafe { libc::tcsetpgrp(libc::STDIN_FILENO, own) };
+        let _ = rustix::termios::tcsetpgrp(stdin(), rustix::process::getpid());
     }
-    for (stream, place) in streams.iter().zip([libc::STDOUT_FILENO, libc::STDERR_FILENO]) {
-        let Some(stream) = stream else { continue };
-        // SAFETY: dup2(2) touches no memory, and what it closes is a standard stream, which nobody here owns.
-        if unsafe { libc::dup2(stream.as_raw_fd(), place) } < 0 {
-            fail(report, Stage::Pipe, last_errno());
-        }
-    }
-    let environment = plan.environment.complete(restarts, own.unsigned_abs());
+    let [stdout, stderr] = order.streams;
+    let first = stdout.map_or(Ok(()), dup2_stdout);
+    let both = first.and_then(|()| stderr.map_or(Ok(()), dup2_stderr));
+    both.map_err(|error| (Stage::Streams, errno(error)))?;
     if let Some(entrance) = &plan.entrance {
-        // SAFETY: one byte of a live string; 0 is whoever writes it.
-        if unsafe { libc::write(entrance.as_raw_fd(), c"0".as_ptr().cast(), 1) } < 0 {
-            fail(report, Stage::Cgroup, last_errno());
-        }
+        // 0 is whoever writes it.
+        rustix::io::write(entrance, b"0").map_err(|error| (Stage::Cgroup, errno(error)))?;
     }
-    if let Err((stage, errno)) = confine(&plan.confinement) {
-        fail(report, stage, errno);
-    }
+    confine(&plan.confinement)?;
     if plan.ignores_sigchld {
         ignore_sigchld();
     }
-    last_steps.take();
+    order.last_steps.take();
     // Last of all: from here on a signal that was sent to the new group takes effect as on any program that has just begun.
     set_mask(plan.mask);
-    let errno = exec(plan, environment);
-    fail(report, Stage::Exec, errno)
-}
-
-/// Tells the parent what failed, and ends.
-fn fail(report: &OwnedFd, stage: Stage, errno: Errno) -> ! {
-    let number = Stage::ALL.iter().zip(0..).find(|(known, _)| **known == stage).map_or(0, |(_, number)| number);
-    let [a, b, c, d] = errno.raw().to_ne_bytes();
-    let message: [u8; 5] = [number, a, b, c, d];
-    // SAFETY: five bytes of a live array, to an empty pipe: they fit, and nothing blocks.
-    unsafe { libc::write(report.as_raw_fd(), message.as_ptr().cast(), message.len()) };
-    // SAFETY: _exit(2) ends the process at once, without the handlers of the parent's program.
-    unsafe { libc::_exit(127) }
+    Err((Stage::Exec, exec(plan)))
 }
 
 /// Takes the steps in the one order in which each still may: the root while privileged, the groups before the user, the
@@ -434,12 +412,11 @@ fn confine(to: &Confinement) -> Result<(), (Stage, Errno)> {
 }
 
 /// Tries each candidate, as `execvp(3)` does: goes on where one is missing or may not be executed, and remembers the latter.
-fn exec(plan: &SpawnPlan, environment: *const *const c_char) -> Errno {
+fn exec(plan: &SpawnPlan) -> Errno {
     let mut result = Errno::NOT_FOUND;
     for candidate in &plan.candidates {
-        // SAFETY: the path is a C string; both arrays end with a null pointer and hold pointers to C strings that live.
-        unsafe { libc::execve(candidate.as_ptr(), plan.argv.0.as_ptr(), environment) };
-        match last_errno() {
+        // SAFETY: both arrays end with a null pointer and hold pointers to C strings that live.
+        match unsafe { clone::execve(candidate, plan.argv.0.as_ptr(), plan.environment.pointers.as_ptr()) } {
             Errno::NOT_FOUND | Errno::NOT_A_DIRECTORY => {}
             // A directory that may not be searched, or whose file system is gone, hides nothing in the others.
             errno @ (Errno::ACCESS | Errno::NO_DEVICE | Errno::TIMED_OUT | Errno::STALE) => result = errno,
@@ -454,15 +431,17 @@ fn exec(plan: &SpawnPlan, environment: *const *const c_char) -> Errno {
 pub(crate) fn kill_everyone() {
     use super::signals::send_to_everyone;
     use crate::signal::Signal;
-    match fork(false) {
-        Ok(Some(_)) => {}
-        Ok(None) => {
-            let _ = send_to_everyone(Signal::KILL);
-            // SAFETY: _exit(2) ends the process at once, without the handlers of the parent's program.
-            unsafe { libc::_exit(0) }
-        }
-        Err(_) => {
-            let _ = send_to_everyone(Signal::KILL);
-        }
+    let cloned = clone::fork(false);
+    if let Ok(Some(_)) = cloned {
+        return;
+    }
+    let _ = send_to_everyone(Signal::KILL);
+    if cloned.is_ok() {
+        // SAFETY: _exit(2) ends the process at once, without the handlers of the parent's program.
+        unsafe { libc::_exit(0) }
     }
 }
+
+#[cfg(test)]
+#[path = "spawn_tests.rs"]
+mod tests;

@@ -65,6 +65,16 @@ pub(crate) fn directory() -> Result<String, Errno> {
     path.into_string().map_err(|_| Errno::INVALID)
 }
 
+/// The id of this process, asked for by its first thread. musl remembers what the kernel told it at the start, so that
+/// no system call is spent on it.
+pub(crate) fn first_pid() -> Option<Pid> {
+    #[cfg(target_env = "musl")]
+    // SAFETY: gettid(2) touches no memory; the first thread's id is that of its process.
+    return Pid::new(unsafe { libc::gettid() });
+    #[cfg(not(target_env = "musl"))]
+    own_pid()
+}
+
 pub(crate) fn own_pid() -> Option<Pid> {
     Pid::new(nix::unistd::getpid().as_raw())
 }

@@ -36,6 +36,14 @@ pub(crate) fn foreground() -> Option<Group> {
     }
 }
 
+/// Makes the child's group the foreground group. The child may not have come so far yet as to make that group; if it
+/// has, or runs its program (EACCES), `setpgid(2)` changes nothing.
+pub(crate) fn set_foreground_child(child: Pid) -> bool {
+    let group = rustix_pid(child);
+    let _ = rustix::process::setpgid(group, group);
+    set_foreground(child)
+}
+
 /// Makes that group the foreground group.
 pub(crate) fn set_foreground(group: Pid) -> bool {
     rustix_pid(group).is_some_and(|group| tcsetpgrp(stdin(), group).is_ok())

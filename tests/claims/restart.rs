@@ -292,7 +292,7 @@ fn pauses(out: &mut Vec<Trial>) {
 fn not_for_now(out: &mut Vec<Trial>) {
     let failing = |mode, call: &str, when: &str| {
         let expression = format!("inject={call}:{when}");
-        Frigate::new(mode).strace(["trace=clone,clone3,fork,vfork,pipe2", expression.as_str()])
+        Frigate::new(mode).strace(["trace=clone,clone3,fork,vfork", expression.as_str()])
     };
 
     scenario("restart::fork_that_fails_with_eagain_at_a_restart_is_tried_again").needs(&[&STRACE]).run(
@@ -341,7 +341,8 @@ fn not_for_now(out: &mut Vec<Trial>) {
     });
 
     scenario("restart::too_few_descriptors_at_a_start_are_a_failed_start").needs(&[&STRACE]).run(out, move |mode| {
-        let frigate = failing(mode, "pipe2", "error=EMFILE:when=1").options("--restart=unexpected --backoff=5ms");
+        let frigate = failing(mode, "clone,clone3,fork,vfork", "error=EMFILE:when=1")
+            .options("--restart=unexpected --backoff=5ms");
         frigate.puppet("exit 0").run().expect_code(0);
     });
 }

@@ -459,20 +459,15 @@ fn windows(out: &mut Vec<Trial>) {
         expect_stopped(&frigate.wait());
     });
 
-    scenario("signals::both_sides_make_the_group").needs(&[&STRACE]).run(out, |mode| {
-        let frigate = Frigate::new(mode).strace(["trace=setpgid"]).puppet("say ready; report").spawn();
+    scenario("signals::the_child_makes_its_group_by_itself").needs(&[&STRACE]).run(out, |mode| {
+        let frigate = Frigate::new(mode).strace(["trace=setpgid,execve"]).puppet("say ready; report").spawn();
         frigate.wait_line("ready");
-        let log = frigate.path("strace");
-        eventually("setpgid by frigate and by its child", || {
-            let log = fs::read_to_string(&log).ok()?;
-            let mut callers: Vec<_> = log.lines().filter(|line| line.contains("setpgid(")).collect();
-            for line in &mut callers {
-                *line = line.split(' ').next().unwrap_or_default();
-            }
-            callers.sort_unstable();
-            callers.dedup();
-            (callers.len() == 2).then_some(())
-        });
+        let log = fs::read_to_string(frigate.path("strace")).expect("strace writes it");
+        let callers: Vec<_> = log.lines().filter(|line| line.contains("setpgid(")).collect();
+        assert!(callers.len() == 1 && callers[0].contains("setpgid(0, 0"), "{log}");
+        let caller = callers[0].split(' ').next().expect("its id");
+        let calls: Vec<_> = log.lines().filter(|line| line.split(' ').next() == Some(caller)).collect();
+        assert!(calls[0] == callers[0] && calls[1].contains("execve("), "{log}");
     });
 
     scenario("signals::a_term_before_exec_takes_effect").needs(&[&STRACE]).run(out, move |mode| {
@@ -481,6 +476,37 @@ fn windows(out: &mut Vec<Trial>) {
         frigate.kill(libc::SIGTERM);
         expect_stopped(&frigate.wait());
     });
+
+    // A child may share frigate's memory until its exec, and before Linux 5.16 a core dump ended everybody who did.
+    scenario("signals::a_core_dump_before_exec_is_the_childs_alone").needs(&[&STRACE]).run(out, move |mode| {
+        let delay = "inject=rt_sigprocmask:delay_exit=1500000:when=1";
+        let frigate = Frigate::new(mode).strace(["trace=rt_sigprocmask", delay]).options("-v").puppet(script).spawn();
+        let is_mask = |call| call == libc::SYS_rt_sigprocmask;
+        wait_held("the child between its mask and its exec", || first_child(&frigate), is_mask);
+        for signal in [libc::SIGQUIT, libc::SIGABRT] {
+            nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(first_child(&frigate).expect("it is held")),
+                nix::sys::signal::Signal::try_from(signal).expect("a signal"),
+            )
+            .expect("it is ours");
+        }
+        let ended = frigate.wait();
+        assert!(matches!(ended.code(), Some(131 | 134)), "{ended:#?}");
+        assert!(!ended.out.contains("ready") && ended.err.contains("was ended by"), "{ended:#?}");
+        ended.expect_nothing_left();
+    });
+
+    scenario("signals::a_child_that_does_not_get_through_its_exec_holds_up_nothing").needs(&[&STRACE]).run(
+        out,
+        move |mode| {
+            let frigate = Frigate::new(mode).strace(["trace=execve", "inject=execve:delay_enter=4000000"]);
+            let frigate = frigate.options("--grace=100ms").puppet(script).spawn();
+            wait_held("the child at the door of execve", || first_child(&frigate), |call| call == libc::SYS_execve);
+            // TERM waits for the exec to be over; frigate does not, and sends KILL.
+            frigate.kill(libc::SIGTERM);
+            frigate.wait().expect_code(137).expect_nothing_left();
+        },
+    );
 
     scenario("signals::a_term_right_before_the_second_start_takes_effect").needs(&[&STRACE]).run(out, move |mode| {
         let frigate = delayed(mode, STARTS, ":when=2").options("--restart=unexpected --backoff=1ms");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::exit_code::unable_to_start;
 use crate::support::capability::{ROOT, STRACE};
-use crate::support::{Ended, Frigate, Mode, note, scenario};
+use crate::support::{Ended, Frigate, Mode, note, procfs, scenario};
 
 /// Lists the scenarios.
 pub fn trials(out: &mut Vec<Trial>) {
@@ -279,6 +279,21 @@ fn pauses(out: &mut Vec<Trial>) {
         assert!(delays.iter().all(|&delay| delay > 0), "{delays:?}");
         let clocks = clocks(&ended);
         note(format!("with every pause set to 0: 20 restarts within {} ms", clocks[20] - clocks[0]));
+    });
+
+    scenario("restart::hundreds_of_restarts_cost_no_memory").run(out, |mode| {
+        let options = "-q --restart=true --start-secs=0 --backoff=0 --backoff-max=0";
+        let frigate = Frigate::new(mode).options(options);
+        let starts = frigate.path("starts");
+        let frigate = frigate.puppet(format!("attempt {starts}; say start $attempt; exit 0")).spawn();
+        frigate.wait_line("start 20");
+        let before = procfs::resident_kib(frigate.pid);
+        frigate.wait_line("start 320");
+        let after = procfs::resident_kib(frigate.pid);
+        frigate.kill(libc::SIGTERM);
+        frigate.wait();
+        note(format!("resident after 20 starts {before} KiB, after 320 starts {after} KiB"));
+        assert!(after <= before + 8, "resident memory grew from {before} to {after} KiB");
     });
 
     scenario("restart::a_stop_during_a_pause_ends_frigate_at_once").run(out, |mode| {

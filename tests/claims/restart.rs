@@ -355,6 +355,13 @@ fn not_for_now(out: &mut Vec<Trial>) {
         assert!(ended.err.starts_with("frigate: cannot "), "{ended:#?}");
     });
 
+    scenario("restart::a_filter_that_forbids_to_share_memory_is_no_obstacle").needs(&[&STRACE]).run(out, move |mode| {
+        let frigate = failing(mode, "clone", "error=EPERM:when=1").puppet("say started; exit 3");
+        let ended = frigate.run();
+        ended.expect_code(3).expect_silence();
+        assert_eq!(ended.out, "started\n");
+    });
+
     scenario("restart::too_few_descriptors_at_a_start_are_a_failed_start").needs(&[&STRACE]).run(out, move |mode| {
         let frigate = failing(mode, "clone,clone3,fork,vfork", "error=EMFILE:when=1")
             .options("--restart=unexpected --backoff=5ms");

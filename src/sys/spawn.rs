@@ -299,20 +299,27 @@ pub(crate) fn spawn<L: LastSteps>(
 ) -> Result<Spawned, SpawnFailure> {
     let cannot_fork = |errno| SpawnFailure { stage: Stage::Fork, errno };
     plan.environment.put(RESTARTS, restarts);
-    let stack = plan.shared_stack(cgroup);
-    if stack.is_none() && plan.bond.common.is_none() {
-        plan.bond.common = Some(Word::new().map_err(cannot_fork)?);
-    }
     plan.bond.word().store(0, Ordering::Relaxed);
-    let cloned = if let Some(stack) = stack {
+    let mut cloned = None;
+    if let Some(stack) = plan.shared_stack(cgroup) {
         let order = Order { plan, foreground, streams, last_steps };
         // SAFETY: the child before has been reaped, or no other would be started. The plan stays where it is and as it
         // is until this child has been reaped too, or was sent KILL and is given up; its descriptors are its own,
         // whatever is closed here. `become_child` writes to nothing but the word.
-        unsafe { clone::share(stack, order, become_child, plan.pidfd) }.map_err(cannot_fork)?
-    } else {
-        fork_into(plan, cgroup)?
-    };
+        match unsafe { clone::share(stack, order, become_child, plan.pidfd) } {
+            Err(errno) if errno.is_for_now() => return Err(cannot_fork(errno)),
+            // A filter of system calls may not like it. It is not asked again.
+            Err(_) => plan.bond.stack = None,
+            Ok(shared) => cloned = shared,
+        }
+    }
+    if cloned.is_none() {
+        if plan.bond.common.is_none() {
+            // Zero at first, as the one that it takes the place of.
+            plan.bond.common = Some(Word::new().map_err(cannot_fork)?);
+        }
+        cloned = fork_into(plan, cgroup)?;
+    }
     let Some((pid, pidfd)) = cloned else {
         if matches!(plan.environment.counters, [_, Some(_)]) {
             plan.environment.put(LISTEN_PID, rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());

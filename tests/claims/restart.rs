@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::exit_code::unable_to_start;
 use crate::support::capability::{ROOT, STRACE};
-use crate::support::{Ended, Frigate, Mode, note, scenario};
+use crate::support::{Ended, Frigate, Mode, note, procfs, scenario};
 
 /// Lists the scenarios.
 pub fn trials(out: &mut Vec<Trial>) {
@@ -281,6 +281,21 @@ fn pauses(out: &mut Vec<Trial>) {
         note(format!("with every pause set to 0: 20 restarts within {} ms", clocks[20] - clocks[0]));
     });
 
+    scenario("restart::hundreds_of_restarts_cost_no_memory").run(out, |mode| {
+        let options = "-q --restart=true --start-secs=0 --backoff=0 --backoff-max=0";
+        let frigate = Frigate::new(mode).options(options);
+        let starts = frigate.path("starts");
+        let frigate = frigate.puppet(format!("attempt {starts}; say start $attempt; exit 0")).spawn();
+        frigate.wait_line("start 20");
+        let before = procfs::resident_kib(frigate.pid);
+        frigate.wait_line("start 320");
+        let after = procfs::resident_kib(frigate.pid);
+        frigate.kill(libc::SIGTERM);
+        frigate.wait();
+        note(format!("resident after 20 starts {before} KiB, after 320 starts {after} KiB"));
+        assert!(after <= before + 8, "resident memory grew from {before} to {after} KiB");
+    });
+
     scenario("restart::a_stop_during_a_pause_ends_frigate_at_once").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=1h").puppet("exit 8").spawn();
         frigate.wait_message("starting it again");
@@ -338,6 +353,13 @@ fn not_for_now(out: &mut Vec<Trial>) {
         ended.expect_code(126);
         assert_eq!(ended.messages().len(), 1, "{ended:#?}");
         assert!(ended.err.starts_with("frigate: cannot "), "{ended:#?}");
+    });
+
+    scenario("restart::a_filter_that_forbids_to_share_memory_is_no_obstacle").needs(&[&STRACE]).run(out, move |mode| {
+        let frigate = failing(mode, "clone", "error=EPERM:when=1").puppet("say started; exit 3");
+        let ended = frigate.run();
+        ended.expect_code(3).expect_silence();
+        assert_eq!(ended.out, "started\n");
     });
 
     scenario("restart::too_few_descriptors_at_a_start_are_a_failed_start").needs(&[&STRACE]).run(out, move |mode| {

@@ -379,7 +379,8 @@ fn in_variable(byte: u8) -> u8 {
 
 /// The option that an entry of the environment sets, and its value.
 fn option_of(entry: &[u8]) -> Option<(&'static FlagInfo<'static>, &[u8])> {
-    let entry = entry.strip_prefix(PREFIX.as_bytes())?;
+    // Nearly all are others', and told from ours by one letter.
+    let entry = entry.first().filter(|first| **first == b'F').and_then(|_| entry.strip_prefix(PREFIX.as_bytes()))?;
     let (name, value) = entry.split_at_checked(entry.iter().position(|byte| *byte == b'=')?)?;
     let is_named = |flag: &&FlagInfo<'static>| {
         let option = name_of(flag);

@@ -123,7 +123,7 @@ fn run(
         confinement,
         candidates: candidates(command.to_bytes(), startup::value_of(environment, "PATH")),
         argv: Pointers::new(arguments.iter().copied().skip(first)),
-        environment: Environment::new(environment.iter().copied(), own, replaced),
+        environment: Environment::new(environment, own, replaced),
         mask,
         ignores_sigchld: signals::restore_sigchld(),
         pidfd: config.rules.strategy.restart != Restart::False,

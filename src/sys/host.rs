@@ -114,34 +114,15 @@ pub(crate) struct HostSteps {
     pub(crate) parent: Pid,
 }
 
-/// The kernel's own `struct sigaction`, which differs from the C library's.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct KernelAction {
-    handler: usize,
-    flags: libc::c_ulong,
-    restorer: usize,
-    mask: u64,
-}
-
 /// Sets every disposition that is a handler of the host's back to its default, and SIGPIPE, which Rust's runtime ignores.
 /// The exec would do the former, but too late: with the mask restored, a signal that waits would run the host's handler in
 /// here, where it may write to a pipe that the host reads.
 fn drop_handlers() {
-    let size = size_of::<u64>();
     for signal in 1..=64_i32 {
-        let mut action = KernelAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
-        let none = core::ptr::null::<KernelAction>();
-        // SAFETY: the structure has the kernel's layout and is only written to.
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, none, &raw mut action, size) };
-        let is_dropped = action.handler != libc::SIG_IGN || signal == libc::SIGPIPE;
-        if action.handler == libc::SIG_DFL || !is_dropped {
-            continue;
+        let handler = signals::set_disposition(signal, None);
+        if handler != libc::SIG_DFL && (handler != libc::SIG_IGN || signal == libc::SIGPIPE) {
+            signals::set_disposition(signal, Some(libc::SIG_DFL));
         }
-        let default = KernelAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
-        let none = core::ptr::null_mut::<KernelAction>();
-        // SAFETY: the structure has the kernel's layout, and SIG_DFL runs no code.
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const default, none, size) };
     }
 }
 

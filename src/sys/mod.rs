@@ -1,8 +1,8 @@
 //! The only callers of the kernel.
 //!
 //! These modules know words such as `Signal` and `ExitStatus`, never `Config` or a state; they decide nothing. Each deed has
-//! one home among the libraries: descriptors, files, polling, terminals and reaping are `rustix`'s; sessions, groups and
-//! dispositions are `nix`'s; what needs the kernel's own 64-bit signal set, or a raw `clone` and `execve`, is `libc`'s.
+//! one home among the libraries: descriptors, files, polling, terminals and reaping are `rustix`'s; sessions and ids are `nix`'s;
+//! what needs the kernel's own 64-bit signal set, or a raw `clone` and `execve`, is `libc`'s.
 //!
 //! # Safety
 //!

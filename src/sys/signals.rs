@@ -13,7 +13,6 @@ use core::mem::MaybeUninit;
 use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, sigaction};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::last_errno;
@@ -62,19 +61,37 @@ pub(super) fn current_mask() -> Mask {
     Mask(now)
 }
 
+/// The kernel's own `struct sigaction`, which differs from the C library's, as far as no handler is involved.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Disposition {
+    handler: usize,
+    flags: libc::c_ulong,
+    restorer: usize,
+    mask: u64,
+}
+
+/// `rt_sigaction(2)`: sets a signal to `SIG_DFL` or `SIG_IGN`, or only looks; answers with what it was before, `SIG_DFL`,
+/// `SIG_IGN` or the address of a handler. Fit for the child's side of a fork.
+pub(super) fn set_disposition(signal: i32, handler: Option<usize>) -> usize {
+    let none = Disposition { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+    let (new, mut old) = (handler.map(|handler| Disposition { handler, ..none }), none);
+    let new: *const Disposition = new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    // SAFETY: the structures are live and laid out as the kernel's, the former perhaps null; neither SIG_DFL nor SIG_IGN runs
+    // any code.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, &raw mut old, SET_SIZE) };
+    old.handler
+}
+
 /// Sets SIGCHLD back to its default where it was inherited as ignored, since the kernel would then reap behind frigate's
 /// back (`wait(2)`, NOTES); answers whether it was.
 pub(crate) fn restore_sigchld() -> bool {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: no handler is installed, so that nothing can run at a bad moment.
-    let old = unsafe { sigaction(nix::sys::signal::SIGCHLD, &default) };
-    old.is_ok_and(|old| matches!(old.handler(), SigHandler::SigIgn))
+    set_disposition(libc::SIGCHLD, Some(libc::SIG_DFL)) == libc::SIG_IGN
 }
 
-/// Ignores SIGCHLD, as it was inherited. For the child's side of a fork: one system call.
+/// Ignores SIGCHLD, as it was inherited. For the child's side of a fork.
 pub(super) fn ignore_sigchld() {
-    // SAFETY: SIG_IGN is no handler; signal(2) is async-signal-safe.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    set_disposition(libc::SIGCHLD, Some(libc::SIG_IGN));
 }
 
 /// A signal as it was taken.

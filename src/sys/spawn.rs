@@ -26,6 +26,7 @@ use super::clone::{self, Cloned, Stack, Word};
 use super::signals::{Mask, ignore_sigchld, set_mask};
 use super::{errno, last_errno};
 use crate::errno::Errno;
+use crate::number::number;
 use crate::pid::Pid;
 use crate::status::{SpawnFailure, Stage};
 
@@ -98,23 +99,25 @@ fn name_of(entry: &[u8]) -> &[u8] {
 
 impl Environment {
     /// `replaced` are variables that stand in for inherited ones of the same name, as `NAME=value`, or as `NAME=` to drop it.
-    pub(crate) fn new(inherited: impl Iterator<Item = &'static CStr>, own_pid: Pid, replaced: Vec<CString>) -> Self {
-        let mut pointers = Vec::new();
+    pub(crate) fn new(inherited: &[&'static CStr], own_pid: Pid, replaced: Vec<CString>) -> Self {
+        // Three for what is added below.
+        let mut pointers = Vec::with_capacity(inherited.len() + replaced.len() + 3);
         let mut listen_pid = None;
-        let own_pid = own_pid.raw().unsigned_abs();
         for entry in inherited {
             let bytes = entry.to_bytes();
-            // The latter names frigate by its pidfd's inode; who is told of a child of that process by its id alone believes it.
-            if bytes.starts_with(b"FRIGATE_RESTARTS=") || bytes.starts_with(b"LISTEN_PIDFDID=") {
-                continue;
+            // Nearly all are passed on after a look at one letter.
+            if matches!(bytes.first(), Some(b'F' | b'L')) {
+                // The latter names frigate by its pidfd's inode; who is told of a child of that process by its id alone
+                // believes it.
+                if bytes.starts_with(b"FRIGATE_RESTARTS=") || bytes.starts_with(b"LISTEN_PIDFDID=") {
+                    continue;
+                }
+                if bytes.strip_prefix(b"LISTEN_PID=").and_then(number) == Some(own_pid.raw()) {
+                    listen_pid = Some(Counter::new(b"LISTEN_PID="));
+                    continue;
+                }
             }
             if replaced.iter().any(|entry| name_of(entry.to_bytes()) == name_of(bytes)) {
-                continue;
-            }
-            if let Some(value) = bytes.strip_prefix(b"LISTEN_PID=")
-                && core::str::from_utf8(value).ok().and_then(|value| value.parse().ok()) == Some(own_pid)
-            {
-                listen_pid = Some(Counter::new(b"LISTEN_PID="));
                 continue;
             }
             pointers.push(entry.as_ptr());

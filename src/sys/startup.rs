@@ -21,13 +21,16 @@ pub(crate) unsafe fn strings(array: *const *const c_char) -> Vec<&'static CStr> 
     let at = |index: usize| {
         let element = array.wrapping_add(index);
         // SAFETY: `index` is that of the null pointer at most, since it grows by one and only where that was not reached.
-        let string = if array.is_null() { core::ptr::null() } else { unsafe { *element } };
-        // SAFETY: every element before the null pointer is a C string that lives as long as the process.
-        (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) })
+        if array.is_null() { core::ptr::null() } else { unsafe { *element } }
     };
-    let mut strings = Vec::new();
-    while let Some(string) = at(strings.len()) {
-        strings.push(string);
+    let mut count = 0;
+    while !at(count).is_null() {
+        count += 1;
+    }
+    let mut strings = Vec::with_capacity(count);
+    for index in 0..count {
+        // SAFETY: every element before the null pointer is a C string that lives as long as the process.
+        strings.push(unsafe { CStr::from_ptr(at(index)) });
     }
     strings
 }

@@ -190,7 +190,7 @@ impl<'a> Values<'a> {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
-        self.all(name).next()
+        self.0.iter().find(|value| value.name == name)
     }
 
     pub(crate) fn is_on(&self, name: &str) -> bool {
@@ -320,8 +320,11 @@ pub(crate) fn read<'a>(
     environment: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> Result<Request, Mistake> {
     let mut values = Values::default();
-    let request = request(&mut values, words, environment.clone());
-    request.map_err(|mistake| Mistake { format: format(&values, environment), ..mistake })
+    let mut request = request(&mut values, words, environment.clone());
+    if let Err(mistake) = &mut request {
+        mistake.format = format(&values, environment);
+    }
+    request
 }
 
 fn request<'a>(

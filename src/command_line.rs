@@ -45,17 +45,14 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let environment = unsafe { startup::strings(envp) };
     let arguments = arguments.get(1..).unwrap_or_default();
     let words: Vec<&[u8]> = arguments.iter().map(|word| word.to_bytes()).collect();
-    let request = cli::read(&words, environment.iter().map(|entry| entry.to_bytes()));
-    let code = match request {
+    // What is made here is not taken apart: the process ends with it.
+    let mut request = ManuallyDrop::new(cli::read(&words, environment.iter().map(|entry| entry.to_bytes())));
+    let code = match &mut *request {
         Ok(Request::Help) => print(&cli::help()),
         Ok(Request::Version) => print(concat!("frigate ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Request::Run(config, first)) => {
-            let mut config = ManuallyDrop::new(config);
-            run(&mut config, arguments, first, &environment, mask).unwrap_or_else(|mistake| {
-                refuse(&Mistake { format: config.format, ..mistake }, &config.termination_log)
-            })
-        }
-        Err(mistake) => refuse(&mistake, &TerminationLog::Automatic),
+        Ok(Request::Run(config, first)) => run(config, arguments, *first, &environment, mask)
+            .unwrap_or_else(|mistake| refuse(&Mistake { format: config.format, ..mistake }, &config.termination_log)),
+        Err(mistake) => refuse(mistake, &TerminationLog::Automatic),
     };
     code.into()
 }

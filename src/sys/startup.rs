@@ -37,7 +37,10 @@ pub(crate) unsafe fn strings(array: *const *const c_char) -> Vec<&'static CStr> 
 
 /// The value of a variable in an environment; of two of one name the first counts, as with `getenv(3)`.
 pub(crate) fn value_of(environment: &[&'static CStr], name: &str) -> Option<&'static [u8]> {
-    environment.iter().find_map(|entry| entry.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+    let name = name.as_bytes();
+    // Nearly all are told from it by one letter.
+    let mut alike = environment.iter().map(|entry| entry.to_bytes()).filter(|entry| entry.first() == name.first());
+    alike.find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
 }
 
 /// `prctl(PR_SET_PDEATHSIG)`: the kernel sends frigate that signal when its parent ends. A parent that ended just before

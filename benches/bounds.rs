@@ -11,8 +11,12 @@ struct Bound {
 
 /// Every bound there is. Lower one when the figure is lower; raise none without a reason in the commit.
 const BOUNDS: &[Bound] = &[
-    // As `MAX_BYTES` in the Makefile has it.
-    Bound { key: "size", most: 163_840.0 },
+    // Four fifths of what it was before it was measured. The Makefile's `MAX_BYTES` is above that: another compiler may
+    // be a little worse.
+    Bound { key: "size", most: 121_536.0 },
+    // In kB, a page or two above what is mostly found: where the kernel puts the stack is left to chance.
+    Bound { key: "resident", most: 112.0 },
+    Bound { key: "anonymous", most: 32.0 },
     Bound { key: "wakeups", most: 0.0 },
     Bound { key: "growth", most: 0.0 },
     // Both are what they are; the aims are 16 and 20. Where the kernel is older than Linux 6.3 the child is forked, in

@@ -44,6 +44,8 @@ enum Next {
 #[derive(Debug, Default, Clone, Copy)]
 struct Task {
     count: u64,
+    /// Where the last step ended.
+    at: u64,
     /// Between the entry of a call and its return.
     inside: bool,
     forked: bool,
@@ -180,7 +182,7 @@ impl Tracer {
                 Next::GoOn(None)
             }
             WaitStatus::Stopped(_, Signal::SIGTRAP) if self.counted == Counted::Instructions => {
-                if counting {
+                if counting && self.has_moved_on(pid) {
                     self.count(pid);
                 }
                 Next::GoOn(None)
@@ -223,6 +225,14 @@ impl Tracer {
     /// Before the init's exec nothing counts; it is the starter's.
     fn counting(&self, pid: Pid) -> bool {
         pid != self.init || self.tasks.get(&pid).is_some_and(|task| task.executed > 0)
+    }
+
+    /// A string instruction stops after each of its turns, and is one instruction all the same, as for the processor's own
+    /// counters.
+    fn has_moved_on(&mut self, pid: Pid) -> bool {
+        let at = ptrace::getregs(pid).map_or(0, |registers| registers.rip);
+        let task = self.tasks.entry(pid).or_default();
+        core::mem::replace(&mut task.at, at) != at
     }
 
     fn count(&mut self, pid: Pid) {

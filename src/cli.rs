@@ -310,7 +310,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Reads the words after the program's name, and the environment's entries, as `NAME=value`.
+/// Reads the words after the program's name, and those of the environment's entries, `NAME=value`, that can be an option's.
 ///
 /// # Errors
 ///
@@ -382,8 +382,7 @@ fn in_variable(byte: u8) -> u8 {
 
 /// The option that an entry of the environment sets, and its value.
 fn option_of(entry: &[u8]) -> Option<(&'static FlagInfo<'static>, &[u8])> {
-    // Nearly all are others', and told from ours by one letter.
-    let entry = entry.first().filter(|first| **first == b'F').and_then(|_| entry.strip_prefix(PREFIX.as_bytes()))?;
+    let entry = entry.strip_prefix(PREFIX.as_bytes())?;
     let (name, value) = entry.split_at_checked(entry.iter().position(|byte| *byte == b'=')?)?;
     let is_named = |flag: &&FlagInfo<'static>| {
         let option = name_of(flag);

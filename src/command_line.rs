@@ -20,7 +20,8 @@ use crate::restart::Restart;
 use crate::supervisor::Surroundings;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pointers, SpawnPlan};
-use crate::sys::{clock, descriptors, output, process, startup, terminal};
+use crate::sys::startup::{self, CStrings, Entry};
+use crate::sys::{clock, descriptors, output, process, terminal};
 use crate::termination;
 
 /// The exit code of frigate's own errors.
@@ -40,17 +41,17 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let mask = signals::block_all();
     descriptors::fill_standard();
     // SAFETY: the duty of this function's caller.
-    let arguments = unsafe { startup::strings(argv) };
+    let argv = unsafe { CStrings::new(argv) };
     // SAFETY: the same.
-    let environment = unsafe { startup::strings(envp) };
-    let arguments = arguments.get(1..).unwrap_or_default();
+    let environment = unsafe { CStrings::new(envp) };
+    let arguments: Vec<&'static CStr> = argv.iter().skip(1).map(Entry::whole).collect();
     let words: Vec<&[u8]> = arguments.iter().map(|word| word.to_bytes()).collect();
     // What is made here is not taken apart: the process ends with it.
-    let mut request = ManuallyDrop::new(cli::read(&words, environment.iter().map(|entry| entry.to_bytes())));
+    let mut request = ManuallyDrop::new(cli::read(&words, environment.beginning_with(b'F')));
     let code = match &mut *request {
         Ok(Request::Help) => print(&cli::help()),
         Ok(Request::Version) => print(concat!("frigate ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Request::Run(config, first)) => run(config, arguments, *first, &environment, mask)
+        Ok(Request::Run(config, first)) => run(config, &arguments, *first, environment, mask)
             .unwrap_or_else(|mistake| refuse(&Mistake { format: config.format, ..mistake }, &config.termination_log)),
         Err(mistake) => refuse(mistake, &TerminationLog::Automatic),
     };
@@ -74,7 +75,7 @@ fn run(
     config: &mut Config,
     arguments: &[&'static CStr],
     first: usize,
-    environment: &[&'static CStr],
+    environment: CStrings,
     mask: Mask,
 ) -> Result<u8, Mistake> {
     let command = arguments.get(first).copied().unwrap_or_default();
@@ -118,7 +119,7 @@ fn run(
     }
     let plan = SpawnPlan {
         confinement,
-        candidates: candidates(command.to_bytes(), startup::value_of(environment, "PATH")),
+        candidates: candidates(command.to_bytes(), environment.value_of("PATH")),
         argv: Pointers::new(arguments.iter().copied().skip(first)),
         environment: Environment::new(environment, own, replaced),
         mask,

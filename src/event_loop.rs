@@ -261,7 +261,8 @@ impl EventLoop {
                             WaitStatus::Continued => {}
                         }
                     } else if let WaitStatus::Ended(status) = status {
-                        self.tell(Event::Orphan { pid, status });
+                        // There may be thousands; the core would make nothing of them.
+                        self.reporter.say(&Fact::Orphan { pid, status });
                     }
                 }
                 Found::NoneYet => more = false,

@@ -81,11 +81,6 @@ pub(crate) enum Event {
         held_terminal: bool,
         usage: Usage,
     },
-    /// Another process was reaped.
-    Orphan {
-        pid: Pid,
-        status: ExitStatus,
-    },
     /// Everything that had ended is reaped; `children`: there are others.
     Swept {
         children: bool,
@@ -167,7 +162,6 @@ impl Supervisor {
                 }
                 self.child_step(lifecycle::Event::Ended { status, held_terminal, usage }, now, out);
             }
-            Event::Orphan { pid, status } => out.push(Action::Say(Fact::Orphan { pid, status })),
             Event::Swept { children } => self.swept(children, now, out),
             Event::Received { signal, sender } => self.received(signal, sender, now, out),
             Event::Stopped { signal, foreground } => self.stopped(signal, foreground, now, out),

@@ -278,17 +278,7 @@ fn once_the_child_has_ended_for_good_no_signal_is_for_anybody() {
     }
 }
 
-// Starts, ends and orphans.
-
-#[test]
-fn an_orphan_is_reported_and_changes_nothing() {
-    let Some(pid) = Pid::new(99) else { panic!("99 is a process id") };
-    let mut frigate = Frigate::running("--restart=true", NO_TERMINAL);
-    let before = format!("{frigate:?}");
-    let status = by(Signal::KILL);
-    assert_eq!(frigate.step(Event::Orphan { pid, status }), [Action::Say(Fact::Orphan { pid, status })]);
-    assert_eq!(format!("{frigate:?}"), before);
-}
+// Starts and ends.
 
 #[test]
 fn a_sweep_that_finds_nothing_wakes_nobody() {

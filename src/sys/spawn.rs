@@ -24,6 +24,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdout, stdin};
 
 use super::clone::{self, Cloned, Stack, Word};
 use super::signals::{Mask, ignore_sigchld, set_mask};
+use super::startup::CStrings;
 use super::{errno, last_errno};
 use crate::errno::Errno;
 use crate::number::number;
@@ -99,14 +100,14 @@ fn name_of(entry: &[u8]) -> &[u8] {
 
 impl Environment {
     /// `replaced` are variables that stand in for inherited ones of the same name, as `NAME=value`, or as `NAME=` to drop it.
-    pub(crate) fn new(inherited: &[&'static CStr], own_pid: Pid, replaced: Vec<CString>) -> Self {
+    pub(crate) fn new(inherited: CStrings, own_pid: Pid, replaced: Vec<CString>) -> Self {
         // Three for what is added below.
-        let mut pointers = Vec::with_capacity(inherited.len() + replaced.len() + 3);
+        let mut pointers = Vec::with_capacity(inherited.iter().count() + replaced.len() + 3);
         let mut listen_pid = None;
-        for entry in inherited {
-            let bytes = entry.to_bytes();
+        for entry in inherited.iter() {
             // Nearly all are passed on after a look at one letter.
-            if matches!(bytes.first(), Some(b'F' | b'L')) {
+            if matches!(entry.first(), b'F' | b'L') {
+                let bytes = entry.whole().to_bytes();
                 // The latter names frigate by its pidfd's inode; who is told of a child of that process by its id alone
                 // believes it.
                 if bytes.starts_with(b"FRIGATE_RESTARTS=") || bytes.starts_with(b"LISTEN_PIDFDID=") {
@@ -117,7 +118,8 @@ impl Environment {
                     continue;
                 }
             }
-            if replaced.iter().any(|entry| name_of(entry.to_bytes()) == name_of(bytes)) {
+            let is_replaced = |other: &CString| name_of(other.to_bytes()) == name_of(entry.whole().to_bytes());
+            if replaced.iter().any(is_replaced) {
                 continue;
             }
             pointers.push(entry.as_ptr());

@@ -12,35 +12,66 @@ use crate::errno::Errno;
 use crate::pid::Pid;
 use crate::signal::Signal;
 
-/// The strings of an array as `main` gets it: each is measured once, here.
-///
-/// # Safety
-///
-/// `array` is null, or an array as `main` gets it, alive and unchanged for as long as the process is.
-pub(crate) unsafe fn strings(array: *const *const c_char) -> Vec<&'static CStr> {
-    let at = |index: usize| {
-        let element = array.wrapping_add(index);
-        // SAFETY: `index` is that of the null pointer at most, since it grows by one and only where that was not reached.
-        if array.is_null() { core::ptr::null() } else { unsafe { *element } }
-    };
-    let mut count = 0;
-    while !at(count).is_null() {
-        count += 1;
+/// An array of C strings with a null pointer at its end, as `main` gets it.
+#[derive(Clone, Copy)]
+pub(crate) struct CStrings(*const *const c_char);
+
+/// One of them. How long it is takes a look at every byte, and so is not found out before somebody wants to know.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry(*const c_char);
+
+impl Entry {
+    /// Its first byte; 0 where it is empty.
+    pub(crate) fn first(self) -> u8 {
+        // SAFETY: a C string has one byte at least, its null byte, and lives as long as the process.
+        unsafe { *self.0 }.cast_unsigned()
     }
-    let mut strings = Vec::with_capacity(count);
-    for index in 0..count {
-        // SAFETY: every element before the null pointer is a C string that lives as long as the process.
-        strings.push(unsafe { CStr::from_ptr(at(index)) });
+
+    pub(crate) fn whole(self) -> &'static CStr {
+        // SAFETY: a C string that lives as long as the process.
+        unsafe { CStr::from_ptr(self.0) }
     }
-    strings
+
+    pub(crate) fn as_ptr(self) -> *const c_char {
+        self.0
+    }
 }
 
-/// The value of a variable in an environment; of two of one name the first counts, as with `getenv(3)`.
-pub(crate) fn value_of(environment: &[&'static CStr], name: &str) -> Option<&'static [u8]> {
-    let name = name.as_bytes();
-    // Nearly all are told from it by one letter.
-    let mut alike = environment.iter().map(|entry| entry.to_bytes()).filter(|entry| entry.first() == name.first());
-    alike.find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
+impl CStrings {
+    /// # Safety
+    ///
+    /// `array` is null, or an array as `main` gets it, alive and unchanged for as long as the process is.
+    pub(crate) const unsafe fn new(array: *const *const c_char) -> Self {
+        Self(array)
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Entry> + Clone {
+        let mut next = self.0;
+        core::iter::from_fn(move || {
+            if next.is_null() {
+                return None;
+            }
+            // SAFETY: `next` points into the array, at or before its null pointer, by the duty of `new`.
+            let string = unsafe { *next };
+            if string.is_null() {
+                return None;
+            }
+            // SAFETY: the null pointer was not reached, so that there is another element behind this one.
+            next = unsafe { next.add(1) };
+            Some(Entry(string))
+        })
+    }
+
+    /// Those that begin with that byte: most variables are told from the few that matter by their first letter.
+    pub(crate) fn beginning_with(self, first: u8) -> impl Iterator<Item = &'static [u8]> + Clone {
+        self.iter().filter(move |entry| entry.first() == first).map(|entry| entry.whole().to_bytes())
+    }
+
+    /// The value of a variable in an environment; of two of one name the first counts, as with `getenv(3)`.
+    pub(crate) fn value_of(self, name: &str) -> Option<&'static [u8]> {
+        let name = name.as_bytes();
+        self.beginning_with(*name.first()?).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
+    }
 }
 
 /// `prctl(PR_SET_PDEATHSIG)`: the kernel sends frigate that signal when its parent ends. A parent that ended just before

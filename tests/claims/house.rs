@@ -343,10 +343,10 @@ fn documents(out: &mut Vec<Trial>) {
 }
 
 fn shipped_binary(out: &mut Vec<Trial>) {
-    scenario("house::the_shipped_binary_has_at_most_160_kib").once().needs(&[&DIST]).run(out, |_| {
+    scenario("house::the_shipped_binary_has_at_most_128_kib").once().needs(&[&DIST]).run(out, |_| {
         let size = fs::metadata(shipped()).expect("it was built").len();
         note(format!("dist/frigate has {size} bytes"));
-        assert!(size <= 163_840, "{size} bytes");
+        assert!(size <= 131_072, "{size} bytes");
     });
 
     scenario("house::the_shipped_binary_is_static").once().needs(&[&DIST]).run(out, |_| {

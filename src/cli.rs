@@ -13,6 +13,7 @@ use crate::config::{Config, Mistake};
 use crate::line::text_of;
 use crate::message::Format;
 use crate::number::number;
+use crate::signal::is_alike;
 
 /// frigate: starts one command, forwards signals to it, reaps orphans, restarts it, and exits as it did
 #[derive(ArgsInfo)]
@@ -252,8 +253,9 @@ impl<'a> Values<'a> {
         if cluster.is_empty() {
             return Err(NO_SUCH_OPTION);
         }
-        for c in cluster.chars() {
-            let flag = flags.iter().find(|flag| flag.short == Some(c)).ok_or(NO_SUCH_OPTION)?;
+        for byte in cluster.bytes() {
+            // A piece of a longer character is no flag's either.
+            let flag = flags.iter().find(|flag| flag.short == Some(byte.into())).ok_or(NO_SUCH_OPTION)?;
             self.see(flag)?;
             self.add(flag, "1", Source::CommandLine);
         }
@@ -392,7 +394,7 @@ fn option_of(entry: &[u8]) -> Option<(&'static FlagInfo<'static>, &[u8])> {
 }
 
 fn switch(value: &str) -> Option<bool> {
-    let is = |words: [&str; 4]| words.iter().any(|word| word.eq_ignore_ascii_case(value));
+    let is = |words: [&str; 4]| words.iter().any(|word| is_alike(word, value));
     if is(["1", "true", "yes", "on"]) {
         return Some(true);
     }

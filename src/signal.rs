@@ -75,8 +75,8 @@ impl Signal {
         if let Some(offset) = strip_prefix_any_case(name, "RTMAX") {
             return Self::new(i32::from(RTMAX) - offset_of(offset, '-')?).filter(|s| s.number() >= RTMIN);
         }
-        let by_name = NAMES.iter().zip(1..).find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, number)| number);
-        let by_alias = || ALIASES.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, number)| *number);
+        let by_name = NAMES.iter().zip(1..).find(|(n, _)| is_alike(n, name)).map(|(_, number)| number);
+        let by_alias = || ALIASES.iter().find(|(n, _)| is_alike(n, name)).map(|(_, number)| *number);
         by_name.or_else(by_alias).map(known)
     }
 
@@ -86,9 +86,14 @@ impl Signal {
     }
 }
 
+/// Whether they differ in case at most. The library's own is made for long texts, and five times as large.
+pub(crate) fn is_alike(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(a, b)| a.eq_ignore_ascii_case(&b))
+}
+
 fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let head = text.get(..prefix.len())?;
-    head.eq_ignore_ascii_case(prefix).then(|| text.get(prefix.len()..)).flatten()
+    is_alike(head, prefix).then(|| text.get(prefix.len()..)).flatten()
 }
 
 /// Reads the `+3` of `RTMIN+3`; nothing at all is 0.

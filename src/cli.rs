@@ -377,6 +377,8 @@ fn name_of(flag: &FlagInfo<'static>) -> &'static str {
 
 /// What the variables of options begin with. The option's name follows in upper case, with `_` for `-`.
 const PREFIX: &str = "FRIGATE_";
+/// Its first letter.
+pub(crate) const INITIAL: u8 = b'F';
 
 fn in_variable(byte: u8) -> u8 {
     if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }

@@ -47,7 +47,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let arguments: Vec<&'static CStr> = argv.iter().skip(1).map(Entry::whole).collect();
     let words: Vec<&[u8]> = arguments.iter().map(|word| word.to_bytes()).collect();
     // What is made here is not taken apart: the process ends with it.
-    let mut request = ManuallyDrop::new(cli::read(&words, environment.beginning_with(b'F')));
+    let mut request = ManuallyDrop::new(cli::read(&words, environment.beginning_with(cli::INITIAL)));
     let code = match &mut *request {
         Ok(Request::Help) => print(&cli::help()),
         Ok(Request::Version) => print(concat!("frigate ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -19,7 +19,7 @@ use crate::report::Reporter;
 use crate::restart::Restart;
 use crate::supervisor::Surroundings;
 use crate::sys::signals::{self, Mask};
-use crate::sys::spawn::{Bond, Confinement, Environment, Pointers, SpawnPlan};
+use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};
 use crate::sys::{clock, descriptors, output, process, terminal};
 use crate::termination;
@@ -124,7 +124,7 @@ fn run(
         environment: Environment::new(environment, own, replaced),
         mask,
         ignores_sigchld: signals::restore_sigchld(),
-        pidfd: config.rules.strategy.restart != Restart::False,
+        pidfd: if config.rules.strategy.restart == Restart::False { Pidfd::No } else { Pidfd::IfPossible },
         entrance: None,
         bond: Bond::close(),
     };

@@ -13,7 +13,7 @@ use crate::signal::SignalSet;
 use crate::supervisor::Surroundings;
 use crate::sys::process::last_component;
 use crate::sys::signals;
-use crate::sys::spawn::{Bond, Confinement, Environment, SpawnPlan};
+use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, SpawnPlan};
 use crate::sys::{descriptors, host, startup, terminal};
 
 /// Makes the process a well-behaved init where it is PID 1; to be called first of all in `main`, before
@@ -53,7 +53,7 @@ pub fn init() {
         environment,
         mask,
         ignores_sigchld: signals::restore_sigchld(),
-        pidfd: false,
+        pidfd: Pidfd::No,
         entrance: None,
         bond: Bond::default(),
     };

@@ -28,7 +28,7 @@ use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
 use crate::sys::process::Others;
 use crate::sys::signals::{self, Mask, Watch};
-use crate::sys::spawn::{self, Bond, Confinement, Environment, SpawnPlan, Spawned};
+use crate::sys::spawn::{self, Bond, Confinement, Environment, Pidfd, SpawnPlan, Spawned};
 use crate::usage::Usage;
 
 /// What is reported of a child whose end somebody else was told of: no code at all would be a lie, and 0 a worse one.
@@ -94,7 +94,7 @@ impl Ward {
                 environment,
                 mask,
                 ignores_sigchld: false,
-                pidfd: true,
+                pidfd: Pidfd::Always,
                 entrance: None,
                 bond: Bond::default(),
             },

@@ -193,12 +193,20 @@ pub(crate) struct SpawnPlan {
     pub(crate) mask: Mask,
     /// SIGCHLD was inherited as ignored.
     pub(crate) ignores_sigchld: bool,
-    /// Whether a pidfd is wanted.
-    pub(crate) pidfd: bool,
+    pub(crate) pidfd: Pidfd,
     /// The group's `cgroup.procs`, open for writing: the child enters by itself, where the kernel would not put it there.
     pub(crate) entrance: Option<OwnedFd>,
     /// What child and frigate have in common.
     pub(crate) bond: Bond,
+}
+
+/// Whether a pidfd of the child is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pidfd {
+    No,
+    /// Without one the child's number has to do: an emulator such as QEMU's may know none.
+    IfPossible,
+    Always,
 }
 
 /// What a child has in common with frigate until its exec: the word in which it says why that never came to be, and
@@ -311,7 +319,7 @@ pub(crate) fn spawn<L: LastSteps>(
         // SAFETY: the child before has been reaped, or no other would be started. The plan stays where it is and as it
         // is until this child has been reaped too, or was sent KILL and is given up; its descriptors are its own,
         // whatever is closed here. `become_child` writes to nothing but the word.
-        match unsafe { clone::share(stack, order, become_child, plan.pidfd) } {
+        match unsafe { clone::share(stack, order, become_child, plan.pidfd != Pidfd::No) } {
             Err(errno) if errno.is_for_now() => return Err(cannot_fork(errno)),
             // A filter of system calls may not like it. It is not asked again.
             Err(_) => plan.bond.stack = None,
@@ -339,7 +347,7 @@ pub(crate) fn spawn<L: LastSteps>(
 fn fork_into(plan: &mut SpawnPlan, cgroup: Option<Cgroup<'_>>) -> Result<Cloned, SpawnFailure> {
     if let (Some(Cgroup { directory, was_killed }), None) = (cgroup, &plan.entrance) {
         if !was_killed {
-            match clone::fork_into(directory, plan.pidfd) {
+            match clone::fork_into(directory, plan.pidfd != Pidfd::No) {
                 Ok(forked) => return Ok(forked),
                 Err(errno) if errno.is_for_now() => return Err(SpawnFailure { stage: Stage::Fork, errno }),
                 Err(_) => {}
@@ -348,7 +356,12 @@ fn fork_into(plan: &mut SpawnPlan, cgroup: Option<Cgroup<'_>>) -> Result<Cloned,
         let entrance = openat(directory, c"cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
         plan.entrance = Some(entrance.map_err(|error| SpawnFailure { stage: Stage::Cgroup, errno: errno(error) })?);
     }
-    clone::fork(plan.pidfd).map_err(|errno| SpawnFailure { stage: Stage::Fork, errno })
+    let mut forked = clone::fork(plan.pidfd != Pidfd::No);
+    if plan.pidfd == Pidfd::IfPossible && matches!(forked, Err(Errno::INVALID)) {
+        plan.pidfd = Pidfd::No;
+        forked = clone::fork(false);
+    }
+    forked.map_err(|errno| SpawnFailure { stage: Stage::Fork, errno })
 }
 
 /// The child's side, up to its program or its end.

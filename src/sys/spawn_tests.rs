@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use rustix::process::{WaitOptions, WaitStatus, waitpid};
 
-use super::{Bond, Confinement, Environment, SpawnPlan, spawn};
+use super::{Bond, Confinement, Environment, Pidfd, SpawnPlan, spawn};
 use crate::errno::Errno;
 use crate::pid::Pid;
 use crate::status::{SpawnFailure, Stage};
@@ -27,7 +27,7 @@ fn plan(candidates: &[&str], line: &str, bond: Bond) -> SpawnPlan {
         environment,
         mask: signals::current_mask(),
         ignores_sigchld: false,
-        pidfd: true,
+        pidfd: Pidfd::Always,
         entrance: None,
         bond,
     }

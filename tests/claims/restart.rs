@@ -362,6 +362,15 @@ fn not_for_now(out: &mut Vec<Trial>) {
         assert_eq!(ended.out, "started\n");
     });
 
+    // As QEMU's emulation of another processor has it: neither memory to share nor a pidfd.
+    scenario("restart::a_kernel_that_knows_no_pidfd_is_no_obstacle").needs(&[&STRACE]).run(out, move |mode| {
+        let frigate = failing(mode, "clone", "error=EINVAL:when=1..2").options("--restart=unexpected --backoff=5ms");
+        let starts = frigate.path("starts");
+        let ended = frigate.puppet(format!("attempt {starts}; on 1 {{exit 1}}; say again; exit 0")).run();
+        ended.expect_code(0);
+        assert_eq!(ended.out, "again\n");
+    });
+
     scenario("restart::too_few_descriptors_at_a_start_are_a_failed_start").needs(&[&STRACE]).run(out, move |mode| {
         let frigate = failing(mode, "clone,clone3,fork,vfork", "error=EMFILE:when=1")
             .options("--restart=unexpected --backoff=5ms");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::bench::Bench;
 use crate::peer::{Arrangement, Peer, Purpose};
 use crate::procfs::{self, Memory};
-use crate::sheet::{Cell, Figure, Ratio, Sheet};
+use crate::sheet::{Cell, Ratio, Sheet, figure};
 use crate::trace;
 use crate::trial::{DRAINED, PATIENCE, Reports, STARTED, Trial};
 
@@ -16,10 +16,6 @@ pub const BATCH: u64 = 20_000;
 
 /// Between the child's start and the moment from which on the init counts as idle.
 const SETTLING: Duration = Duration::from_millis(500);
-
-const fn figure(key: &'static str, title: &'static str, unit: &'static str, ratio: Ratio) -> Figure {
-    Figure { key, title, unit, decimals: 0, ratio }
-}
 
 /// Bytes of each binary.
 pub fn size(bench: &Bench, sheet: &mut Sheet) {

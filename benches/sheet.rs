@@ -46,6 +46,11 @@ pub struct Figure {
     pub ratio: Ratio,
 }
 
+/// A figure that is a whole number.
+pub const fn figure(key: &'static str, title: &'static str, unit: &'static str, ratio: Ratio) -> Figure {
+    Figure { key, title, unit, decimals: 0, ratio }
+}
+
 /// A figure with the cells of all.
 #[derive(Debug, Clone)]
 pub struct Row {

@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::bench::Bench;
 use crate::counts::float;
 use crate::logger::{BACKUPS, FILE_BYTES, Logger, Rotation};
-use crate::sheet::{Figure, Ratio, Sheet, quantiles};
+use crate::sheet::{Ratio, Sheet, figure, quantiles};
 use crate::trial::{PATIENCE, await_readable};
 
 /// The files' place; Linux keeps a tmpfs there.
@@ -28,10 +28,6 @@ const MIB: f64 = 1_048_576.0;
 /// What is to be known of these figures.
 pub const NOTE: &str = "medians, lines of 1,024 bytes, files in /dev/shm; in parentheses the ratio of costs to cat, which \
                         rotates nothing\nby itself s6-log begins a new file after 256 MiB at the latest, and multilog after 16";
-
-const fn figure(key: &'static str, title: &'static str, unit: &'static str, ratio: Ratio) -> Figure {
-    Figure { key, title, unit, decimals: 0, ratio }
-}
 
 /// How fast a log is taken in, and what that costs.
 pub fn stream(bench: &Bench, sheet: &mut Sheet) {

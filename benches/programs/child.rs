@@ -14,7 +14,7 @@ use core::arch::asm;
 
 use kernel::{
     CLONE, CLONE_VFORK, CLONE_VM, KILL, NANOSLEEP, OPEN, PAUSE, READ, RT_SIGPROCMASK, RT_SIGTIMEDWAIT, SIGCHLD,
-    SIGUSR1, WAIT4, WRITE, call, exit, now,
+    SIGUSR1, Stack, WAIT4, WRITE, call, exit, now, start,
 };
 
 const STARTED: u64 = 1;
@@ -28,9 +28,6 @@ const HEALTHY: [u64; 2] = [1, 200_000_000];
 /// The most orphans that are made at once.
 const MOST: usize = 32_768;
 static mut PIDS: [i32; MOST] = [0; MOST];
-
-#[repr(C, align(16))]
-struct Stack([u8; 8192]);
 
 pub fn run(words: *const *const u8, _environment: *const *const u8) -> usize {
     let started = now();
@@ -137,30 +134,7 @@ impl Brood {
     /// Runs the mother, who shares this memory, to her end.
     fn bear(&mut self) {
         let mut stack = Stack([0; 8192]);
-        let top = (&raw mut stack).addr() + size_of::<Stack>();
-        let mother: isize;
-        // SAFETY: the mother leaves this frame alone, having a stack of her own, and does not return.
-        unsafe {
-            asm!(
-                "syscall",
-                "test rax, rax",
-                "jnz 2f",
-                "mov rdi, r12",
-                "call {mother}",
-                "ud2",
-                "2:",
-                mother = sym be_mother,
-                inlateout("rax") CLONE as isize => mother,
-                in("rdi") CLONE_VM | CLONE_VFORK | SIGCHLD,
-                in("rsi") top,
-                in("rdx") 0_usize,
-                in("r10") 0_usize,
-                in("r8") 0_usize,
-                in("r12") &raw mut *self,
-                lateout("rcx") _,
-                lateout("r11") _,
-            );
-        }
+        let mother = start(CLONE_VM | CLONE_VFORK | SIGCHLD, &mut stack, be_mother, self);
         if mother > 0 {
             call(WAIT4, [mother.unsigned_abs(), 0, 0, 0, 0]);
         }

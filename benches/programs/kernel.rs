@@ -79,6 +79,44 @@ pub fn call(number: usize, words: [usize; 5]) -> isize {
     result
 }
 
+/// The stack of a new process: so many bytes.
+#[repr(C, align(16))]
+pub struct Stack<const BYTES: usize>(pub [u8; BYTES]);
+
+/// Clones onto a stack of its own, where the new process runs `act` and never returns; answers with its id.
+pub fn start<T, const BYTES: usize>(
+    flags: usize,
+    stack: &mut Stack<BYTES>,
+    act: extern "C" fn(*mut T) -> !,
+    on: &mut T,
+) -> isize {
+    let top = (&raw mut *stack).addr() + BYTES;
+    let pid: isize;
+    // SAFETY: the new process leaves this frame alone, having a stack of its own, and `act` does not return.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") CLONE as isize => pid,
+            in("rdi") flags,
+            in("rsi") top,
+            in("rdx") 0_usize,
+            in("r10") 0_usize,
+            in("r8") 0_usize,
+            in("r12") &raw mut *on,
+            in("r13") act,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    pid
+}
+
 pub fn exit(code: usize) -> ! {
     loop {
         call(EXIT, [code, 0, 0, 0, 0]);

@@ -12,11 +12,9 @@
 #[allow(dead_code, reason = "each program uses a part of it")]
 mod kernel;
 
-use core::arch::asm;
-
 use kernel::{
-    CLONE, CLONE_NEWPID, CLONE_NEWUSER, CLONE_VFORK, CLONE_VM, CLOSE_RANGE, DUP3, EXECVE, EXIT, OPEN, PRCTL, READ,
-    SIGCHLD, SIGKILL, WAIT4, WRITE, call, exit, now,
+    CLONE_NEWPID, CLONE_NEWUSER, CLONE_VFORK, CLONE_VM, CLOSE_RANGE, DUP3, EXECVE, EXIT, OPEN, PRCTL, READ,
+    SIGCHLD, SIGKILL, Stack, WAIT4, WRITE, call, exit, now, start,
 };
 
 const GATE: usize = 10;
@@ -31,9 +29,6 @@ struct Plan {
     executed: u64,
 }
 
-#[repr(C, align(16))]
-struct Stack([u8; 4096]);
-
 pub fn run(words: *const *const u8, environment: *const *const u8) -> usize {
     // SAFETY: the harness gives the mode, as a word of at least one letter.
     let mode = unsafe { **words.add(1) };
@@ -47,10 +42,10 @@ pub fn run(words: *const *const u8, environment: *const *const u8) -> usize {
     if !plan.gated {
         flags |= CLONE_VFORK;
     }
-    let mut pid = start(flags, &mut stack, &mut plan);
+    let mut pid = start(flags, &mut stack, become_init, &mut plan);
     if pid < 0 {
         // Who may not make a PID namespace may in a user namespace of his own.
-        pid = start(flags | CLONE_NEWUSER, &mut stack, &mut plan);
+        pid = start(flags | CLONE_NEWUSER, &mut stack, become_init, &mut plan);
     }
     if pid < 0 {
         report(3, pid.unsigned_abs(), 0);
@@ -88,35 +83,6 @@ fn arrange_descriptors() {
 fn die_with_parent() {
     const PR_SET_PDEATHSIG: usize = 1;
     call(PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
-}
-
-/// Clones onto a stack of its own, where the new process runs `become_init` and never returns.
-fn start(flags: usize, stack: &mut Stack, plan: &mut Plan) -> isize {
-    let top = (&raw mut *stack).addr() + size_of::<Stack>();
-    let pid: isize;
-    // SAFETY: the new process leaves this frame alone, having a stack of its own, and `become_init` does not return.
-    unsafe {
-        asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "mov rdi, r12",
-            "call {begin}",
-            "ud2",
-            "2:",
-            begin = sym become_init,
-            inlateout("rax") CLONE as isize => pid,
-            in("rdi") flags,
-            in("rsi") top,
-            in("rdx") 0_usize,
-            in("r10") 0_usize,
-            in("r8") 0_usize,
-            in("r12") &raw mut *plan,
-            lateout("rcx") _,
-            lateout("r11") _,
-        );
-    }
-    pid
 }
 
 extern "C" fn become_init(plan: *mut Plan) -> ! {

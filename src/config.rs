@@ -9,6 +9,7 @@ use crate::lifecycle::Rules;
 use crate::limit::{self, Limit};
 use crate::line::push_printable;
 use crate::message::{Format, Remap};
+use crate::number::number;
 use crate::restart::{Expected, Restart, Strategy};
 use crate::signal::{Signal, SignalSet};
 use crate::supervisor::Rewrite;
@@ -134,7 +135,7 @@ impl<'v> Reader<'v> {
     }
 
     fn number(&mut self, name: &str, default: u32) -> u32 {
-        self.read(name, number, "expected a whole number from 0 to 4294967295").unwrap_or(default)
+        self.read(name, |text| number(text), "expected a whole number from 0 to 4294967295").unwrap_or(default)
     }
 
     fn directory(&mut self, name: &str) -> Option<String> {
@@ -303,10 +304,6 @@ fn restart(text: &str) -> Option<Restart> {
         "false" | "no" | "never" => Some(Restart::False),
         _ => None,
     }
-}
-
-fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
-    crate::number::number(text.as_bytes())
 }
 
 /// The longest duration: what is longer is a slip of the finger, and sums of durations stay far from the end of time.

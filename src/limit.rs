@@ -55,7 +55,7 @@ fn share(text: &str) -> Option<(u64, u64)> {
 }
 
 fn number(text: &str) -> Option<u64> {
-    crate::number::number(text.as_bytes())
+    crate::number::number(text)
 }
 
 /// Reads `512`, `64K`, `512M`, `2G`, `1T`, powers of 1024 in either case and also as `KiB` or `Ki`, and `max`; answers in

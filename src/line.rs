@@ -83,8 +83,8 @@ impl Write for Escaped<'_> {
     }
 }
 
-/// The bytes as text, with U+FFFD in place of each piece that is not UTF-8: what `String::from_utf8_lossy` makes, in a
-/// fifth of the code.
+/// The bytes as text, with U+FFFD in place of each piece that is not UTF-8: what `String::from_utf8_lossy` makes, in
+/// half the code.
 pub(crate) fn text_of(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut rest = bytes;

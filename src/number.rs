@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 /// The number that the digits make, if it fits.
-pub(crate) fn number<T: TryFrom<u64>>(digits: &[u8]) -> Option<T> {
-    T::try_from(value_of(digits)?).ok()
+pub(crate) fn number<T: TryFrom<u64>>(digits: impl AsRef<[u8]>) -> Option<T> {
+    T::try_from(value_of(digits.as_ref())?).ok()
 }
 
 fn value_of(digits: &[u8]) -> Option<u64> {

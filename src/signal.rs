@@ -65,7 +65,7 @@ impl Signal {
 
     /// Reads `TERM`, `SIGTERM`, `15`, `RTMIN+3` or `SIGRTMAX-1`, in any case.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if let Some(number) = number(text.as_bytes()) {
+        if let Some(number) = number(text) {
             return Self::new(number);
         }
         let name = strip_prefix_any_case(text, "SIG").unwrap_or(text);
@@ -86,7 +86,7 @@ impl Signal {
     }
 }
 
-/// Whether they differ in case at most. The library's own is made for long texts, and five times as large.
+/// Whether they differ in case at most. The library's own is made for long texts, and four times as large.
 pub(crate) fn is_alike(one: &str, other: &str) -> bool {
     one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(a, b)| a.eq_ignore_ascii_case(&b))
 }
@@ -105,7 +105,7 @@ fn offset_of(text: &str, sign: char) -> Option<i32> {
     if digits.len() > 2 {
         return None;
     }
-    number(digits.as_bytes())
+    number(digits)
 }
 
 /// The name as a person would type it: `TERM`, `RTMIN+3`, or the bare number where it has no name.

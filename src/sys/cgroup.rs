@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, f
 use rustix::io::{Errno as RawErrno, read, write};
 use rustix::process::{PidfdFlags, pidfd_open};
 
-use super::{c_path, errno, rustix_pid, signals};
+use super::{c_path, errno, open_at, rustix_pid, signals};
 use crate::errno::Errno;
 use crate::number::number;
 use crate::pid::Pid;
@@ -38,15 +38,13 @@ pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, Errno> {
 /// long that it would not have fitted where half of the page stayed free: such a read was the last.
 const LAST: usize = 2048;
 
-fn open_at(directory: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-    c_path(path)
-        .and_then(|path| openat(directory, path.as_c_str(), flags | OFlags::CLOEXEC, Mode::empty()))
-        .map_err(errno)
+fn open(directory: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    open_at(directory, path, flags, Mode::empty()).map_err(errno)
 }
 
 /// Reads until a read is shorter than `last`.
 fn read_from(directory: BorrowedFd<'_>, path: &str, last: usize) -> Result<Vec<u8>, Errno> {
-    let file = open_at(directory, path, OFlags::RDONLY)?;
+    let file = open(directory, path, OFlags::RDONLY)?;
     let mut text = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -72,7 +70,7 @@ impl Target {
     }
 
     fn below(directory: BorrowedFd<'_>, path: &str) -> Result<Self, Errno> {
-        open_at(directory, path, OFlags::WRONLY).map(Self)
+        open(directory, path, OFlags::WRONLY).map(Self)
     }
 
     pub(crate) fn write(&self, value: &str) -> Result<(), Errno> {
@@ -91,7 +89,7 @@ impl AsFd for Directory {
 
 impl Directory {
     pub(crate) fn open(path: &str) -> Result<Self, Errno> {
-        open_at(CWD, path, DIRECTORY).map(Self)
+        open(CWD, path, DIRECTORY).map(Self)
     }
 
     fn open_below(&self, name: &core::ffi::CStr) -> Result<Self, Errno> {
@@ -115,7 +113,7 @@ impl Directory {
 
     /// A file of it, open to be read again and again.
     pub(crate) fn file(&self, file: &str) -> Result<OwnedFd, Errno> {
-        open_at(self.as_fd(), file, OFlags::RDONLY)
+        open(self.as_fd(), file, OFlags::RDONLY)
     }
 
     /// `flock(2)`: marks it as somebody's for as long as that process holds it open; false: it is somebody else's.

@@ -28,6 +28,9 @@ pub(crate) mod terminal;
 pub(crate) mod user;
 
 use std::ffi::CString;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::errno::Errno;
 use crate::pid::Pid;
@@ -45,6 +48,11 @@ pub(crate) fn errno(error: rustix::io::Errno) -> Errno {
 /// place on the stack, and code for both.
 fn c_path(path: &str) -> rustix::io::Result<CString> {
     CString::new(path.as_bytes().to_vec()).map_err(|_| rustix::io::Errno::INVAL)
+}
+
+/// `openat(2)`, never to be inherited.
+fn open_at(directory: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(directory, c_path(path)?.as_c_str(), flags | OFlags::CLOEXEC, mode)
 }
 
 fn rustix_pid(pid: Pid) -> Option<rustix::process::Pid> {

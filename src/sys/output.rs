@@ -1,12 +1,12 @@
 //! Standard output, standard error, and small files: whole messages, written in one call.
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
 use rustix::io::{Errno, IoSlice, ReadWriteFlags, pwritev2, write};
 use rustix::stdio::{stderr, stdout};
 use rustix::time::Timespec;
 
-use super::c_path;
+use super::open_at;
 use crate::errno;
 
 /// Writes what was asked for to standard output, however long its reader takes; false: it cannot be written.
@@ -49,11 +49,11 @@ pub(crate) fn to_stderr(line: &[u8]) -> bool {
 }
 
 /// Never a terminal to be controlled by, never a FIFO to wait for.
-const FLAGS: OFlags = OFlags::WRONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+const FLAGS: OFlags = OFlags::WRONLY.union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
 
 /// Writes to a regular file that exists and is empty; does nothing to any other.
 pub(crate) fn fill_empty(path: &str, content: &[u8]) {
-    if let Ok(file) = c_path(path).and_then(|path| open(path.as_c_str(), FLAGS, Mode::empty()))
+    if let Ok(file) = open_at(CWD, path, FLAGS, Mode::empty())
         && fstat(&file)
             .is_ok_and(|stat| stat.st_size == 0 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
     {
@@ -64,7 +64,6 @@ pub(crate) fn fill_empty(path: &str, content: &[u8]) {
 /// Makes a file hold that and nothing else; a new one is readable by all.
 pub(crate) fn replace(path: &str, content: &[u8]) -> Result<(), errno::Errno> {
     let flags = FLAGS.union(OFlags::CREATE).union(OFlags::TRUNC);
-    let opened = c_path(path).and_then(|path| open(path.as_c_str(), flags, Mode::from_raw_mode(0o644)));
-    let written = opened.and_then(|file| write(&file, content));
+    let written = open_at(CWD, path, flags, Mode::from_raw_mode(0o644)).and_then(|file| write(&file, content));
     written.map(|_| ()).map_err(super::errno)
 }

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, RawDir, open, openat, readlinkat_raw};
 use rustix::process::{PidfdFlags, pidfd_open};
 
-use super::{c_path, errno, rustix_pid, signals};
+use super::{c_path, errno, open_at, rustix_pid, signals};
 use crate::errno::Errno;
 use crate::number::number;
 use crate::pid::Pid;
@@ -54,8 +54,7 @@ impl Proc {
 
     /// A small file of the process's, as far as the buffer holds it.
     fn read<'a>(&self, pid: Pid, file: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-        let path = c_path(&format!("{pid}/{file}")).ok()?;
-        let file = openat(&self.0, path.as_c_str(), OFlags::RDONLY.union(OFlags::CLOEXEC), Mode::empty()).ok()?;
+        let file = open_at(self.0.as_fd(), &format!("{pid}/{file}"), OFlags::RDONLY, Mode::empty()).ok()?;
         let length = rustix::io::read(&file, &mut *buffer).ok()?;
         buffer.get(..length)
     }

@@ -2,10 +2,10 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 
-use super::{c_path, errno};
+use super::{c_path, errno, open_at};
 use crate::errno::Errno;
 
 /// The largest database that is read: beyond that it is not one.
@@ -18,12 +18,12 @@ const LARGEST: usize = 16 << 20;
 /// It exists and cannot be read, or the root cannot be opened.
 pub(crate) fn database(root: Option<&str>, file: &str) -> Result<Vec<u8>, Errno> {
     let flags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
-    let open = |path: &str, flags| open(c_path(path)?.as_c_str(), flags, Mode::empty());
+    let open = |path: &str, flags| open_at(CWD, path, flags, Mode::empty());
     let path = ["/etc/", file].concat();
     let opened = match root {
         None => open(&path, flags),
         Some(root) => {
-            let root_fd = open(root, OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC)).map_err(errno)?;
+            let root_fd = open(root, OFlags::PATH.union(OFlags::DIRECTORY)).map_err(errno)?;
             match open_in_root(&root_fd, &path, flags) {
                 Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => open(&[root, &path].concat(), flags),
                 result => result,

@@ -271,7 +271,7 @@ impl<'a> Values<'a> {
         Ok(flag)
     }
 
-    /// Takes from the environment what was not typed. Of two variables of one name the first counts, as with `getenv(3)`.
+    /// Takes from the environment what was not typed. Of two variables of one name the first counts that is not empty.
     fn read_variables(&mut self, entries: impl Iterator<Item = &'a [u8]>) -> Result<(), Mistake> {
         for entry in entries {
             let Some((flag, text)) = option_of(entry) else { continue };
@@ -285,9 +285,9 @@ impl<'a> Values<'a> {
                 return Err(Value { name, text, source }.refused(NOT_UTF_8));
             };
             let wrong = match flag.kind {
-                _ if flag.short == Some('v') => number::<u8>(text.as_bytes())
-                    .is_none_or(|times| times > 9)
-                    .then_some("expected a number from 0 to 9"),
+                _ if flag.short == Some('v') => {
+                    number::<u8>(text).is_none_or(|times| times > 9).then_some("expected a number from 0 to 9")
+                }
                 FlagInfoKind::Switch => switch(text).is_none().then_some(SWITCH),
                 FlagInfoKind::Option { .. } => None,
             };
@@ -298,7 +298,9 @@ impl<'a> Values<'a> {
                 // The values of cgroup files may have commas in them.
                 let separator = if name == "cgroup" { '\n' } else { ',' };
                 let mut text = text;
-                while let Some(rest) = text.strip_prefix('\n').or_else(|| text.strip_suffix('\n')) {
+                while separator == '\n'
+                    && let Some(rest) = text.strip_prefix('\n').or_else(|| text.strip_suffix('\n'))
+                {
                     text = rest;
                 }
                 for part in text.split(separator) {
@@ -378,7 +380,10 @@ fn name_of(flag: &FlagInfo<'static>) -> &'static str {
 /// What the variables of options begin with. The option's name follows in upper case, with `_` for `-`.
 const PREFIX: &str = "FRIGATE_";
 /// Its first letter.
-pub(crate) const INITIAL: u8 = b'F';
+pub(crate) const INITIAL: u8 = match PREFIX.as_bytes() {
+    [first, ..] => *first,
+    [] => 0,
+};
 
 fn in_variable(byte: u8) -> u8 {
     if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }

@@ -236,6 +236,8 @@ fn cgroup_files_are_separated_by_newlines_in_the_environment() {
     ] {
         assert_eq!(meaning(&[], &[("FRIGATE_CGROUP", set)]), typed, "{set:?}");
     }
+    // Elsewhere they separate nothing, and are part of the value.
+    assert!(refusal(&["command"], &[("FRIGATE_REWRITE", "HUP:QUIT\n")]).starts_with("cannot use 'FRIGATE_REWRITE="));
     let text = refusal(&["command"], &[("FRIGATE_CGROUP", "io.max=1\n\ncpuset.cpus=0")]);
     assert!(text.starts_with("cannot use 'FRIGATE_CGROUP=': expected FILE=VALUE"), "{text}");
 }

@@ -160,7 +160,7 @@ pub(crate) struct Value<'a> {
 }
 
 impl Value<'_> {
-    /// The option as it is named where it came from: `--grace` or `FRIGATE_GRACE`.
+    /// The option as it is named where it came from: `--grace` or `FRIGATE_INIT_GRACE`.
     pub(crate) fn spelled_name(&self) -> String {
         let mut name = String::from(if self.source == Source::CommandLine { "--" } else { PREFIX });
         match self.source {
@@ -377,8 +377,10 @@ fn name_of(flag: &FlagInfo<'static>) -> &'static str {
     flag.long.strip_prefix("--").unwrap_or_default()
 }
 
-/// What the variables of options begin with. The option's name follows in upper case, with `_` for `-`.
-const PREFIX: &str = "FRIGATE_";
+/// What the variables of options begin with; the option's name follows in upper case, with `_` for `-`. Not `FRIGATE_`
+/// alone: a video recorder of that name has a `FRIGATE_USER`, and an engine that makes frigate the init of every container
+/// starts that one too.
+const PREFIX: &str = "FRIGATE_INIT_";
 /// Its first letter.
 pub(crate) const INITIAL: u8 = match PREFIX.as_bytes() {
     [first, ..] => *first,
@@ -432,7 +434,7 @@ pub(crate) fn help() -> String {
     }
     text.push_str(
         "      --version\n        print the version and exit\n\n\
-         Each option is also read from the environment: FRIGATE_GRACE=5s is --grace 5s; the command line wins.\n\
+         Each option is also read from the environment: FRIGATE_INIT_GRACE=5s is --grace 5s; the command line wins.\n\
          DURATION: 500ms, 10s, 2m, 1h; bare numbers are seconds. SIGNAL: TERM, SIGTERM, 15, RTMIN+3.\n\
          Exit: the command's code, 128+N if signal N ended it; 125 a mistake, 126 cannot be executed, 127 not found.\n",
     );

@@ -132,11 +132,11 @@ fn both_spellings_and_the_variable_mean_the_same() {
 
 #[test]
 fn a_variable_is_named_after_its_option() {
-    assert_eq!(variable("grace"), "FRIGATE_GRACE");
-    assert_eq!(variable("grace-close-wait"), "FRIGATE_GRACE_CLOSE_WAIT");
+    assert_eq!(variable("grace"), "FRIGATE_INIT_GRACE");
+    assert_eq!(variable("grace-close-wait"), "FRIGATE_INIT_GRACE_CLOSE_WAIT");
     let spelled = |source| Value { name: "stop-on", text: "HUP", source }.spelled();
     assert_eq!(spelled(Source::CommandLine), "--stop-on=HUP");
-    assert_eq!(spelled(Source::Environment), "FRIGATE_STOP_ON=HUP");
+    assert_eq!(spelled(Source::Environment), "FRIGATE_INIT_STOP_ON=HUP");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_value_that_looks_like_an_option_is_a_value() {
         for meaning in [
             meaning(&["--termination-log", value], &[]),
             meaning(&[&format!("--termination-log={value}")], &[]),
-            meaning(&[], &[("FRIGATE_TERMINATION_LOG", value)]),
+            meaning(&[], &[("FRIGATE_INIT_TERMINATION_LOG", value)]),
         ] {
             assert!(meaning.contains(&path), "{value}: {meaning}");
         }
@@ -181,7 +181,7 @@ fn the_command_line_wins_over_nonsense_too() {
         let nonsense = nonsense.each_ref().map(|(name, value)| (name.as_str(), *value));
         assert_eq!(meaning(&[&flag], &nonsense), meaning(&[&flag], &[]), "{flag}");
     }
-    assert_eq!(meaning(&["-v"], &[("FRIGATE_VERBOSE", "nonsense")]), meaning(&["-v"], &[]));
+    assert_eq!(meaning(&["-v"], &[("FRIGATE_INIT_VERBOSE", "nonsense")]), meaning(&["-v"], &[]));
 }
 
 #[test]
@@ -194,7 +194,13 @@ fn an_empty_variable_counts_as_not_set() {
 
 #[test]
 fn no_other_variable_means_anything() {
-    let others = [("FRIGATE_HELP", "1"), ("FRIGATE_VERSION", "1"), ("FRIGATE_", "x"), ("GRACE", "7s")];
+    let others = [
+        ("FRIGATE_INIT_HELP", "1"),
+        ("FRIGATE_INIT_VERSION", "1"),
+        ("FRIGATE_INIT_", "x"),
+        ("FRIGATE_GRACE", "7s"),
+        ("GRACE", "7s"),
+    ];
     assert_eq!(meaning(&[], &others), meaning(&[], &[]));
 }
 
@@ -234,12 +240,15 @@ fn cgroup_files_are_separated_by_newlines_in_the_environment() {
         // As a YAML block has it.
         "io.max=8:0 rbps=1,wbps=2\ncpuset.cpus=0,2\n",
     ] {
-        assert_eq!(meaning(&[], &[("FRIGATE_CGROUP", set)]), typed, "{set:?}");
+        assert_eq!(meaning(&[], &[("FRIGATE_INIT_CGROUP", set)]), typed, "{set:?}");
     }
     // Elsewhere they separate nothing, and are part of the value.
-    assert!(refusal(&["command"], &[("FRIGATE_REWRITE", "HUP:QUIT\n")]).starts_with("cannot use 'FRIGATE_REWRITE="));
-    let text = refusal(&["command"], &[("FRIGATE_CGROUP", "io.max=1\n\ncpuset.cpus=0")]);
-    assert!(text.starts_with("cannot use 'FRIGATE_CGROUP=': expected FILE=VALUE"), "{text}");
+    assert!(
+        refusal(&["command"], &[("FRIGATE_INIT_REWRITE", "HUP:QUIT\n")])
+            .starts_with("cannot use 'FRIGATE_INIT_REWRITE=")
+    );
+    let text = refusal(&["command"], &[("FRIGATE_INIT_CGROUP", "io.max=1\n\ncpuset.cpus=0")]);
+    assert!(text.starts_with("cannot use 'FRIGATE_INIT_CGROUP=': expected FILE=VALUE"), "{text}");
 }
 
 #[test]
@@ -257,7 +266,7 @@ fn repeatable_options_are_separated_by_commas_in_the_environment() {
 
 #[test]
 fn typed_rules_replace_those_of_the_environment() {
-    let set = [("FRIGATE_REWRITE", "HUP:QUIT"), ("FRIGATE_REMAP_EXIT", "143")];
+    let set = [("FRIGATE_INIT_REWRITE", "HUP:QUIT"), ("FRIGATE_INIT_REMAP_EXIT", "143")];
     let typed = ["--rewrite=USR1:0", "--remap-exit=3"];
     assert_eq!(meaning(&typed, &set), meaning(&typed, &[]));
 }
@@ -285,7 +294,7 @@ fn verbosity_is_counted_however_it_is_typed_or_set() {
         assert_eq!(run(&words, &[]).0.verbosity, level, "{options:?}");
     }
     for (value, level) in [("0", Level::Warning), ("1", Level::Info), ("2", Level::Debug), ("9", Level::Debug)] {
-        assert_eq!(run(&["command"], &[("FRIGATE_VERBOSE", value)]).0.verbosity, level, "{value}");
+        assert_eq!(run(&["command"], &[("FRIGATE_INIT_VERBOSE", value)]).0.verbosity, level, "{value}");
     }
 }
 
@@ -298,15 +307,15 @@ fn three_hundred_letters_are_as_good_as_two() {
 #[test]
 fn the_verbosity_variable_is_a_number() {
     for value in ["10", "-1", "+1", "true", "1.5", "v", "256", " 1"] {
-        let text = refusal(&["command"], &[("FRIGATE_VERBOSE", value)]);
-        assert_eq!(text, format!("cannot use 'FRIGATE_VERBOSE={value}': expected a number from 0 to 9"));
+        let text = refusal(&["command"], &[("FRIGATE_INIT_VERBOSE", value)]);
+        assert_eq!(text, format!("cannot use 'FRIGATE_INIT_VERBOSE={value}': expected a number from 0 to 9"));
     }
 }
 
 #[test]
 fn typed_verbosity_wins_over_either_variable() {
-    let quiet_set = [("FRIGATE_QUIET", "1")];
-    let verbose_set = [("FRIGATE_VERBOSE", "2")];
+    let quiet_set = [("FRIGATE_INIT_QUIET", "1")];
+    let verbose_set = [("FRIGATE_INIT_VERBOSE", "2")];
     assert_eq!(run(&["-v", "command"], &quiet_set).0.verbosity, Level::Info);
     assert_eq!(run(&["-q", "command"], &verbose_set).0.verbosity, Level::Error);
     assert_eq!(run(&["-v", "command"], &verbose_set).0.verbosity, Level::Info);
@@ -322,8 +331,8 @@ fn quiet_and_verbose_together_are_a_mistake() {
 
 #[test]
 fn quiet_and_verbose_together_in_the_environment_are_a_mistake_of_the_environment() {
-    let text = refusal(&["command"], &[("FRIGATE_QUIET", "1"), ("FRIGATE_VERBOSE", "1")]);
-    assert!(text.contains("FRIGATE_QUIET") && text.contains("FRIGATE_VERBOSE"), "{text}");
+    let text = refusal(&["command"], &[("FRIGATE_INIT_QUIET", "1"), ("FRIGATE_INIT_VERBOSE", "1")]);
+    assert!(text.contains("FRIGATE_INIT_QUIET") && text.contains("FRIGATE_INIT_VERBOSE"), "{text}");
 }
 
 // Where the options end.
@@ -391,12 +400,12 @@ fn help_and_version_win() {
         &["--quiet", "--verbose", "--help"],
     ];
     for words in help {
-        assert!(matches!(ask(words, &[("FRIGATE_GRACE", "nonsense")]), Ok(Request::Help)), "{words:?}");
+        assert!(matches!(ask(words, &[("FRIGATE_INIT_GRACE", "nonsense")]), Ok(Request::Help)), "{words:?}");
     }
     let version: [&[&str]; 4] =
         [&["--version"], &["--version", "--bogus"], &["--grace=nonsense", "--version"], &["--version", "--help"]];
     for words in version {
-        assert!(matches!(ask(words, &[("FRIGATE_GRACE", "nonsense")]), Ok(Request::Version)), "{words:?}");
+        assert!(matches!(ask(words, &[("FRIGATE_INIT_GRACE", "nonsense")]), Ok(Request::Version)), "{words:?}");
     }
 }
 
@@ -514,8 +523,8 @@ fn what_is_not_utf_8_among_the_options_is_refused() {
     for (words, expected) in table {
         assert_eq!(text(words, &[]), expected);
     }
-    let set = [("FRIGATE_GRACE".to_owned(), b"5\xffs".to_vec())];
-    assert_eq!(text(&[b"command"], &set), "cannot use 'FRIGATE_GRACE=5\u{fffd}s': it is not valid UTF-8");
+    let set = [("FRIGATE_INIT_GRACE".to_owned(), b"5\xffs".to_vec())];
+    assert_eq!(text(&[b"command"], &set), "cannot use 'FRIGATE_INIT_GRACE=5\u{fffd}s': it is not valid UTF-8");
 }
 
 #[test]
@@ -524,7 +533,7 @@ fn a_mistake_is_told_in_the_format_that_was_asked_for() {
         Ok(_) => panic!("{words:?}, {variables:?}: accepted"),
         Err(Mistake { format, .. }) => format,
     };
-    let json = [("FRIGATE_LOG_FORMAT", "json")];
+    let json = [("FRIGATE_INIT_LOG_FORMAT", "json")];
     assert_eq!(format(&["--log-format=json", "--grace=bad", "command"], &[]), Format::Json);
     assert_eq!(format(&["--grace=bad", "--log-format=json", "command"], &[]), Format::Json);
     assert_eq!(format(&["--grace=bad", "command"], &json), Format::Json);

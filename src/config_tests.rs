@@ -85,7 +85,7 @@ fn grace_close_waits_thirty_seconds_unless_told_otherwise() {
 #[test]
 fn what_was_typed_wins_over_what_is_set() {
     let typed = ["--grace=1s", "--remap-exit=3", "-q"];
-    let set = [("FRIGATE_GRACE", "2s"), ("FRIGATE_REMAP_EXIT", "4"), ("FRIGATE_VERBOSE", "2")];
+    let set = [("FRIGATE_INIT_GRACE", "2s"), ("FRIGATE_INIT_REMAP_EXIT", "4"), ("FRIGATE_INIT_VERBOSE", "2")];
     let meaning = |words: &[&str], variables: &[(&str, &str)]| match read(words, variables) {
         Ok(config) => (config.rules.grace.as_secs(), config.remap.apply(3), config.remap.apply(4), config.verbosity),
         Err(Mistake { text, .. }) => panic!("{text}"),
@@ -375,11 +375,11 @@ fn standard_error_goes_its_own_way_or_that_of_standard_output() {
     assert_eq!(ways("--redirect-stderr", &[]), (None, None, true));
     // One name, one pipe: the order of what is written to both is kept.
     assert_eq!(ways("--stdout=/a --stderr=/a", &[]), (a.clone(), a.clone(), true));
-    assert_eq!(ways("--stderr=/a", &[("FRIGATE_STDOUT", "/a")]), (a.clone(), a.clone(), true));
+    assert_eq!(ways("--stderr=/a", &[("FRIGATE_INIT_STDOUT", "/a")]), (a.clone(), a.clone(), true));
     // Both go to the first, whatever the second is.
     assert_eq!(ways("--stdout=/a --stderr=/b --redirect-stderr", &[]), (a.clone(), b.clone(), true));
-    assert_eq!(ways("--stdout=/a --stderr=/b", &[("FRIGATE_REDIRECT_STDERR", "1")]), (a.clone(), b.clone(), true));
-    assert_eq!(ways("--stderr=/b --redirect-stderr=no", &[("FRIGATE_REDIRECT_STDERR", "1")]), (None, b, false));
+    assert_eq!(ways("--stdout=/a --stderr=/b", &[("FRIGATE_INIT_REDIRECT_STDERR", "1")]), (a.clone(), b.clone(), true));
+    assert_eq!(ways("--stderr=/b --redirect-stderr=no", &[("FRIGATE_INIT_REDIRECT_STDERR", "1")]), (None, b, false));
 }
 
 #[test]
@@ -427,7 +427,7 @@ const WRONG: [(&str, &[&str], &str); 29] = [
 ];
 
 fn variable(name: &str) -> String {
-    format!("FRIGATE_{}", name.to_ascii_uppercase().replace('-', "_"))
+    format!("FRIGATE_INIT_{}", name.to_ascii_uppercase().replace('-', "_"))
 }
 
 fn text_of(read: Result<Config, Mistake>) -> String {
@@ -456,11 +456,11 @@ fn a_wrong_value_is_refused_by_its_source_with_what_is_accepted() {
 fn one_wrong_value_among_several_is_the_one_that_is_named() {
     let text = text_of(read(&["--rewrite=HUP:INT", "--rewrite=bad"], &[]));
     assert!(text.starts_with("cannot use '--rewrite=bad': expected FROM:TO"), "{text}");
-    let text = text_of(read(&[], &[("FRIGATE_REMAP_EXIT", "3:4,x")]));
-    assert!(text.starts_with("cannot use 'FRIGATE_REMAP_EXIT=x': expected FROM"), "{text}");
+    let text = text_of(read(&[], &[("FRIGATE_INIT_REMAP_EXIT", "3:4,x")]));
+    assert!(text.starts_with("cannot use 'FRIGATE_INIT_REMAP_EXIT=x': expected FROM"), "{text}");
     for value in ["HUP:INT,", ",HUP:INT", "HUP:INT,,USR1:0"] {
-        let text = text_of(read(&[], &[("FRIGATE_REWRITE", value)]));
-        assert!(text.starts_with("cannot use 'FRIGATE_REWRITE=': expected FROM:TO"), "{text}");
+        let text = text_of(read(&[], &[("FRIGATE_INIT_REWRITE", value)]));
+        assert!(text.starts_with("cannot use 'FRIGATE_INIT_REWRITE=': expected FROM:TO"), "{text}");
     }
 }
 

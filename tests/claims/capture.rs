@@ -132,7 +132,8 @@ fn streams(out: &mut Vec<Trial>) {
 
     scenario("capture::a_variable_is_an_option_here_too").run(out, |mode| {
         let logs = Logs::new();
-        let frigate = Frigate::new(mode).env("FRIGATE_STDOUT", logs.path("log")).env("FRIGATE_REDIRECT_STDERR", "yes");
+        let frigate =
+            Frigate::new(mode).env("FRIGATE_INIT_STDOUT", logs.path("log")).env("FRIGATE_INIT_REDIRECT_STDERR", "yes");
         frigate.puppet("say one; error two").run().expect_silence();
         assert_eq!(logs.text("log"), "one\ntwo\n");
     });
@@ -437,9 +438,9 @@ fn refusals(out: &mut Vec<Trial>) {
             ended.expect_code(125);
             assert_eq!((ended.out.as_str(), ended.err), ("", format!("frigate: cannot open '{option}': {reason}\n")));
         }
-        let ended = Frigate::new(mode).env("FRIGATE_STDERR", "/nowhere/log").puppet("say started").run();
+        let ended = Frigate::new(mode).env("FRIGATE_INIT_STDERR", "/nowhere/log").puppet("say started").run();
         ended.expect_code(125);
-        assert_eq!(ended.err, "frigate: cannot open 'FRIGATE_STDERR=/nowhere/log': no such file or directory\n");
+        assert_eq!(ended.err, "frigate: cannot open 'FRIGATE_INIT_STDERR=/nowhere/log': no such file or directory\n");
     });
 }
 

@@ -166,7 +166,7 @@ pub const FLAGS: [&str; 4] = ["kill", "single-child", "grace-close", "quiet"];
 
 /// The environment variable of an option.
 fn variable(name: &str) -> String {
-    format!("FRIGATE_{}", name.to_uppercase().replace('-', "_"))
+    format!("FRIGATE_INIT_{}", name.to_uppercase().replace('-', "_"))
 }
 
 /// Those that may be given more than once.
@@ -320,21 +320,28 @@ fn environment(out: &mut Vec<Trial>) {
         }
     });
 
+    scenario("cli::variables_of_other_programs_mean_nothing").run(out, |mode| {
+        let frigate = Frigate::new(mode).env("FRIGATE_USER", "nobody-here").env("FRIGATE_GRACE", "banana");
+        let ended = frigate.puppet("environment FRIGATE_USER; exit 0").run();
+        ended.expect_code(0).expect_silence();
+        assert_eq!(ended.out, "environment FRIGATE_USER nobody-here\n");
+    });
+
     scenario("cli::a_variable_has_the_effect_of_its_option").run(out, |mode| {
-        Frigate::new(mode).env("FRIGATE_REMAP_EXIT", "3:4").puppet("exit 3").run().expect_code(4);
+        Frigate::new(mode).env("FRIGATE_INIT_REMAP_EXIT", "3:4").puppet("exit 3").run().expect_code(4);
         let frigate =
-            Frigate::new(mode).env("FRIGATE_STOP_SIGNAL", "USR1").puppet("say ready; wait USR1; exit 6").spawn();
+            Frigate::new(mode).env("FRIGATE_INIT_STOP_SIGNAL", "USR1").puppet("say ready; wait USR1; exit 6").spawn();
         frigate.wait_line("ready");
         frigate.kill(libc::SIGTERM);
         frigate.wait().expect_code(6);
-        let frigate = Frigate::new(mode).env("FRIGATE_RESTART", "on-failure").env("FRIGATE_BACKOFF", "5ms");
+        let frigate = Frigate::new(mode).env("FRIGATE_INIT_RESTART", "on-failure").env("FRIGATE_INIT_BACKOFF", "5ms");
         let starts = frigate.path("starts");
         let ended = frigate.puppet(format!("attempt {starts}; say start; on 1 {{exit 1}}; exit 0")).run();
         assert_eq!(ended.out, "start\nstart\n");
     });
 
     scenario("cli::the_command_line_wins").run(out, |mode| {
-        let frigate = Frigate::new(mode).env("FRIGATE_STOP_SIGNAL", "USR1").options("--stop-signal=USR2");
+        let frigate = Frigate::new(mode).env("FRIGATE_INIT_STOP_SIGNAL", "USR1").options("--stop-signal=USR2");
         let frigate = frigate.puppet("say ready; wait USR2; exit 6").spawn();
         frigate.wait_line("ready");
         frigate.kill(libc::SIGTERM);
@@ -342,14 +349,14 @@ fn environment(out: &mut Vec<Trial>) {
         let ended = frigate.wait();
         ended.expect_code(6);
         assert!(!ended.out.contains("USR1"), "{ended:#?}");
-        let frigate = Frigate::new(mode).env("FRIGATE_RESTART", "always").options("--restart no");
+        let frigate = Frigate::new(mode).env("FRIGATE_INIT_RESTART", "always").options("--restart no");
         assert_eq!(frigate.puppet("say start; exit 1").run().expect_code(1).out, "start\n");
-        let frigate = Frigate::new(mode).env("FRIGATE_LOG_FORMAT", "json").options("--log-format text -v");
+        let frigate = Frigate::new(mode).env("FRIGATE_INIT_LOG_FORMAT", "json").options("--log-format text -v");
         let ended = frigate.puppet("exit 0").run();
         assert!(ended.err.starts_with("frigate: "), "{ended:#?}");
-        let frigate = Frigate::new(mode).env("FRIGATE_QUIET", "yes").options("-v");
+        let frigate = Frigate::new(mode).env("FRIGATE_INIT_QUIET", "yes").options("-v");
         assert!(frigate.puppet("exit 0").run().err.contains("started"));
-        let frigate = Frigate::new(mode).env("FRIGATE_VERBOSE", "2").options("-q");
+        let frigate = Frigate::new(mode).env("FRIGATE_INIT_VERBOSE", "2").options("-q");
         frigate.puppet("exit 0").run().expect_silence();
     });
 
@@ -364,7 +371,8 @@ fn environment(out: &mut Vec<Trial>) {
             ("no", false),
             ("off", false),
         ] {
-            let frigate = Frigate::new(mode).env("FRIGATE_KILL", word).puppet("say ready; wait TERM; exit 6").spawn();
+            let frigate =
+                Frigate::new(mode).env("FRIGATE_INIT_KILL", word).puppet("say ready; wait TERM; exit 6").spawn();
             frigate.wait_line("ready");
             frigate.kill(libc::SIGTERM);
             frigate.wait().expect_code(if killed { 137 } else { 6 });
@@ -392,25 +400,25 @@ fn environment(out: &mut Vec<Trial>) {
 
     scenario("cli::frigate_verbose_is_a_number").run(out, |mode| {
         let said = |value: &str| {
-            let frigate = Frigate::new(mode).env("FRIGATE_VERBOSE", value);
+            let frigate = Frigate::new(mode).env("FRIGATE_INIT_VERBOSE", value);
             frigate.puppet("orphan {exit 0}; nap 50; exit 0").run().err
         };
         assert_eq!(said("0"), "");
         assert!(said("1").contains("started") && !said("1").contains("orphan"));
         assert!(said("2").contains("orphan"));
         for value in ["x", "-1", "yes", "1.5", "99999999999999999999"] {
-            let ended = Frigate::new(mode).env("FRIGATE_VERBOSE", value).puppet(STARTED).run();
+            let ended = Frigate::new(mode).env("FRIGATE_INIT_VERBOSE", value).puppet(STARTED).run();
             expect_mistake(&ended, value);
-            assert!(ended.err.contains("FRIGATE_VERBOSE"), "{ended:#?}");
+            assert!(ended.err.contains("FRIGATE_INIT_VERBOSE"), "{ended:#?}");
         }
     });
 
     scenario("cli::repeatable_options_are_separated_by_commas_in_a_variable").run(out, |mode| {
         for (code, expected) in [(3, 4), (5, 6), (7, 0), (8, 8)] {
-            let frigate = Frigate::new(mode).env("FRIGATE_REMAP_EXIT", "3:4,5:6,7");
+            let frigate = Frigate::new(mode).env("FRIGATE_INIT_REMAP_EXIT", "3:4,5:6,7");
             frigate.puppet(format!("exit {code}")).run().expect_code(expected);
         }
-        let frigate = Frigate::new(mode).env("FRIGATE_REWRITE", "HUP:USR1,USR2:0");
+        let frigate = Frigate::new(mode).env("FRIGATE_INIT_REWRITE", "HUP:USR1,USR2:0");
         let frigate = frigate.puppet("say ready; report").spawn();
         frigate.wait_line("ready");
         frigate.kill(libc::SIGUSR2);
@@ -469,10 +477,10 @@ fn mistakes(out: &mut Vec<Trial>) {
     scenario("cli::a_mistake_names_its_source_the_value_and_what_is_accepted").run(out, |mode| {
         let typed = Frigate::new(mode).options("--grace banana").puppet(STARTED).run();
         expect_mistake(&typed, "--grace banana");
-        assert!(typed.err.contains("--grace") && !typed.err.contains("FRIGATE_"), "{typed:#?}");
-        let set = Frigate::new(mode).env("FRIGATE_GRACE", "banana").puppet(STARTED).run();
-        expect_mistake(&set, "FRIGATE_GRACE=banana");
-        assert!(set.err.contains("FRIGATE_GRACE") && !set.err.contains("--grace"), "{set:#?}");
+        assert!(typed.err.contains("--grace") && !typed.err.contains("FRIGATE_INIT_"), "{typed:#?}");
+        let set = Frigate::new(mode).env("FRIGATE_INIT_GRACE", "banana").puppet(STARTED).run();
+        expect_mistake(&set, "FRIGATE_INIT_GRACE=banana");
+        assert!(set.err.contains("FRIGATE_INIT_GRACE") && !set.err.contains("--grace"), "{set:#?}");
         for ended in [typed, set] {
             assert!(ended.err.contains("banana") && ended.err.contains("10s"), "{ended:#?}");
         }

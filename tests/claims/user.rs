@@ -243,7 +243,10 @@ fn forms(out: &mut Vec<Trial>) {
     scenario("user::the_environment_variable_means_the_same").needs(&[&ROOT]).run(out, |mode| {
         let frigate = with_root(mode);
         let root = frigate.path("root");
-        let frigate = frigate.env("FRIGATE_USER", "app").env("FRIGATE_CHROOT", root).env("FRIGATE_WORKDIR", "/data");
+        let frigate = frigate
+            .env("FRIGATE_INIT_USER", "app")
+            .env("FRIGATE_INIT_CHROOT", root)
+            .env("FRIGATE_INIT_WORKDIR", "/data");
         let ended = inside(frigate, &format!("{TELL}; directory")).run();
         ended.expect_code(0).expect_silence();
         assert_eq!(identities(&ended), [(1001, 2001, vec![2001, 2100, 2101])], "{ended:#?}");
@@ -275,8 +278,8 @@ fn refusals(out: &mut Vec<Trial>) {
 
     scenario("user::a_refusal_names_the_variable_that_asked").needs(&[&ROOT]).run(out, |mode| {
         for form in ["stranger", "4294967295"] {
-            let ended = inside(rooted(mode).env("FRIGATE_USER", form), "say started").run();
-            expect_refusal(&ended, &["FRIGATE_USER", form]);
+            let ended = inside(rooted(mode).env("FRIGATE_INIT_USER", form), "say started").run();
+            expect_refusal(&ended, &["FRIGATE_INIT_USER", form]);
         }
     });
 

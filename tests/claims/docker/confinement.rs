@@ -37,12 +37,15 @@ fn limited() {
     assert!(logs.err.starts_with("frigate: cannot apply '--memory-max=64M': "), "{logs:#?}");
     assert!(logs.err.ends_with("; or give --cgroup-best-effort\n"), "{logs:#?}");
 
-    let options = [BARE, "--env=FRIGATE_MEMORY_MAX=64M", "--env=FRIGATE_CGROUP_BEST_EFFORT=1"];
+    let options = [BARE, "--env=FRIGATE_INIT_MEMORY_MAX=64M", "--env=FRIGATE_INIT_CGROUP_BEST_EFFORT=1"];
     let container = Container::start(&options, &["--", "sh", "-c", "echo ran"]);
     assert_eq!(container.wait(), 0);
     let logs = container.logs();
     assert_eq!((logs.out.as_str(), logs.err.lines().count()), ("ran\n", 1), "{logs:#?}");
-    assert!(logs.err.contains("'FRIGATE_MEMORY_MAX=64M'") && logs.err.contains("; starting without it"), "{logs:#?}");
+    assert!(
+        logs.err.contains("'FRIGATE_INIT_MEMORY_MAX=64M'") && logs.err.contains("; starting without it"),
+        "{logs:#?}"
+    );
 }
 
 fn confined_stop() {

@@ -106,7 +106,7 @@ fn limits() {
     let config = tool.ok(&["config"]);
     let variables: Vec<(&str, &str)> = config
         .lines()
-        .filter_map(|line| line.trim().split_once(": ").filter(|(name, _)| name.starts_with("FRIGATE_")))
+        .filter_map(|line| line.trim().split_once(": ").filter(|(name, _)| name.starts_with("FRIGATE_INIT_")))
         .map(|(name, value)| (name, value.trim_matches(['\'', '"'])))
         .collect();
     assert!(variables.len() >= 3, "{config}");

@@ -126,7 +126,7 @@ fn reaps_and_stops() {
 fn restarts() {
     let second = Second::start();
     let script = "echo start $FRIGATE_RESTARTS; [ $FRIGATE_RESTARTS = 1 ] || kill -SEGV $$";
-    let container = second.run(&["--env=FRIGATE_RESTART=unexpected", "--env=FRIGATE_BACKOFF=10ms"], script);
+    let container = second.run(&["--env=FRIGATE_INIT_RESTART=unexpected", "--env=FRIGATE_INIT_BACKOFF=10ms"], script);
     assert_eq!(container.wait(), 0);
     let logs = container.logs();
     assert_eq!(logs.out, "start 0\nstart 1\n");

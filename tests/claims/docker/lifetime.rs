@@ -139,16 +139,17 @@ fn out_of_memory() {
 }
 
 fn environment() {
-    let variables = ["--env=FRIGATE_RESTART=on-failure", "--env=FRIGATE_START_RETRIES=1", "--env=FRIGATE_BACKOFF="];
+    let variables =
+        ["--env=FRIGATE_INIT_RESTART=on-failure", "--env=FRIGATE_INIT_START_RETRIES=1", "--env=FRIGATE_INIT_BACKOFF="];
     let container =
         Container::start(&[&[BARE], &variables[..]].concat(), &["sh", "-c", "echo start $FRIGATE_RESTARTS; exit 2"]);
     assert_eq!(container.wait(), 2);
     assert_eq!(container.logs().out, "start 0\nstart 1\n");
 
-    let container = Container::start(&[BARE, "--env=FRIGATE_GRACE=soon"], &["true"]);
+    let container = Container::start(&[BARE, "--env=FRIGATE_INIT_GRACE=soon"], &["true"]);
     assert_eq!(container.wait(), 125);
     let logs = container.logs();
-    assert!(logs.err.contains("FRIGATE_GRACE") && logs.err.contains("soon"), "{logs:#?}");
+    assert!(logs.err.contains("FRIGATE_INIT_GRACE") && logs.err.contains("soon"), "{logs:#?}");
 }
 
 fn restarted_container() {

@@ -18,7 +18,9 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN make dist
+# What `frigate --version` says: `docker build --build-arg COMMIT=$(git rev-parse --short=12 HEAD) …`, or `make image`.
+ARG COMMIT=unknown
+RUN FRIGATE_COMMIT=$COMMIT make dist
 
 FROM scratch
 COPY --from=build /src/dist/frigate /frigate

@@ -12,7 +12,7 @@ test:
 	cargo test
 
 image:
-	docker build -t frigate .
+	docker build -t frigate --build-arg COMMIT=$$(git rev-parse --short=12 HEAD) .
 
 bench: dist
 	cargo bench

@@ -27,6 +27,12 @@ use crate::termination;
 /// The exit code of frigate's own errors.
 const REFUSED: u8 = 125;
 
+/// What this was built from. `tools/dist` sets the variable.
+const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
 /// What helps where a limit cannot be had.
 const WAY_OUT: &str = "; or give --cgroup-best-effort";
 
@@ -50,8 +56,11 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let mut request = ManuallyDrop::new(cli::read(&words, environment.beginning_with(cli::INITIAL)));
     let code = match &mut *request {
         Ok(Request::Help) => print(&cli::help()),
-        Ok(Request::Version) => print(concat!("frigate ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Request::Run(config, first)) => run(config, &arguments, *first, environment, mask)
+        // The form that container engines parse: they take what follows ` - git.` for the commit.
+        Ok(Request::Version) => print(&["frigate ", env!("CARGO_PKG_VERSION"), " - git.", COMMIT, "\n"].concat()),
+        Ok(Request::Run(config, first)) => mask
+            .map_err(|errno| Mistake::new("block", "signals").because(&errno.to_string()))
+            .and_then(|mask| run(config, &arguments, *first, environment, mask))
             .unwrap_or_else(|mistake| refuse(&Mistake { format: config.format, ..mistake }, &config.termination_log)),
         Err(mistake) => refuse(mistake, &TerminationLog::Automatic),
     };

@@ -451,6 +451,16 @@ fn help(out: &mut Vec<Trial>) {
     });
 
     scenario("cli::help_and_version_start_nothing").run(out, |mode| {
+    scenario("cli::the_version_is_one_that_container_engines_can_parse").once().run(out, |mode| {
+        let ended = Frigate::new(mode).option("--version").run();
+        let words: Vec<_> = ended.out.trim_end().split(' ').collect();
+        let [name, version, dash, commit] = words[..] else { panic!("four words: {ended:#?}") };
+        assert_eq!((name, version, dash), ("frigate", env!("CARGO_PKG_VERSION"), "-"), "{ended:#?}");
+        // Engines split the last word at its dots, and want two parts.
+        let commit = commit.strip_prefix("git.").unwrap_or_default();
+        assert!(!commit.is_empty() && commit.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{ended:#?}");
+    });
+
         for option in ["--help", "--version"] {
             let ended = Frigate::new(mode).option(option).puppet(STARTED).run();
             ended.expect_code(0);

@@ -18,7 +18,8 @@ pub(crate) enum Action {
     Spawn { restarts: u32 },
     /// Nothing will be started again: let go of the directory and the descriptors that only a child needs.
     Release,
-    /// Send a signal to the living child: to its group or to it alone, with the value of the signal just received or not.
+    /// Send a signal to the living child: to its group or to it alone, with the value of the signal just received or not;
+    /// answers if frigate is not allowed to.
     Send { signal: Signal, alone: bool, queued: bool },
     /// Send TERM and CONT to what is left of the former child's group; answers if nothing is.
     EndGroup,
@@ -56,6 +57,12 @@ impl Actions {
         if let Some(slot) = self.items.get_mut(self.len) {
             *slot = Some(action);
             self.len += 1;
+        }
+    }
+
+    pub(crate) fn extend(&mut self, action: Option<Action>) {
+        if let Some(action) = action {
+            self.push(action);
         }
     }
 

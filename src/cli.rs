@@ -42,11 +42,14 @@ struct Options {
     #[argh(option, arg_name = "signal")]
     stop_signal: Option<String>,
     /// signals by which frigate is asked to stop; default: TERM,INT,QUIT
-    #[argh(option, arg_name = "signal,...")]
+    #[argh(option, arg_name = "signal,...|none")]
     stop_on: Option<String>,
-    /// from the stop signal to KILL; default: 30s
-    #[argh(option, arg_name = "duration")]
+    /// from the stop signal to KILL; default: 30s with --restart, else none
+    #[argh(option, arg_name = "duration|none")]
     grace: Option<String>,
+    /// what the command leaves running gets this long from TERM to KILL; leave: frigate exits at once; default: 5s
+    #[argh(option, arg_name = "duration|leave")]
+    leftovers: Option<String>,
     /// stop by KILL at once, without a grace period
     #[argh(switch)]
     kill: bool,

@@ -11,7 +11,7 @@ use crate::fact::Level;
 use crate::message::Format;
 
 /// Every option with a value: its name, and two values that mean something else than the default and than each other.
-const VALUED: [(&str, &str, &str); 29] = [
+const VALUED: [(&str, &str, &str); 30] = [
     ("restart", "unexpected", "always"),
     ("expect", "0,7", "TERM"),
     ("start-secs", "3s", "0"),
@@ -19,8 +19,9 @@ const VALUED: [(&str, &str, &str); 29] = [
     ("backoff", "2s", "1.5"),
     ("backoff-max", "3m", "1h"),
     ("stop-signal", "USR1", "RTMIN+3"),
-    ("stop-on", "HUP", "USR2"),
-    ("grace", "7s", "250ms"),
+    ("stop-on", "HUP", "none"),
+    ("grace", "7s", "none"),
+    ("leftovers", "7s", "leave"),
     ("rewrite", "HUP:USR1", "USR2:0"),
     ("pdeathsig", "TERM", "9"),
     ("remap-exit", "3:4", "143"),

@@ -8,7 +8,7 @@ use std::ffi::CString;
 use crate::capture::Capture;
 use crate::cgroup::{self, Prepared};
 use crate::cli::{self, Request};
-use crate::config::{Config, Mistake, TerminationLog};
+use crate::config::{Config, Mistake, TerminationLog, Verbosity};
 use crate::event_loop::{EventLoop, Place};
 use crate::fact::Fact;
 use crate::line::text_of;
@@ -73,7 +73,7 @@ fn print(text: &str) -> u8 {
 
 /// Says why nothing was started, on standard error and in the termination log.
 #[inline(never)]
-fn refuse(mistake: &Mistake, log: &TerminationLog) -> u8 {
+pub(crate) fn refuse(mistake: &Mistake, log: &TerminationLog) -> u8 {
     output::to_stderr(message::refusal(&mistake.text, mistake.format, clock::wall()).as_bytes());
     let _ = termination::write(log, &message::refusal_termination(&mistake.text));
     REFUSED
@@ -134,12 +134,13 @@ fn run(
         mask,
         ignores_sigchld: signals::restore_sigchld(),
         pidfd: if config.rules.strategy.restart == Restart::False { Pidfd::No } else { Pidfd::IfPossible },
+        announces_exec: config.verbosity >= Verbosity::Info,
         entrance: None,
         bond: Bond::close(),
     };
     let name = process::last_component(command.to_bytes()).to_vec();
     let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place(own));
-    let code = event_loop.run();
+    let code = event_loop.run()?;
     // Not taken apart: the process ends with it.
     core::mem::forget(event_loop);
     Ok(code)

@@ -5,12 +5,12 @@ use core::time::Duration;
 
 use crate::cli::{Source, Value, Values};
 use crate::identity::UserSpec;
-use crate::lifecycle::Rules;
 use crate::limit::{self, Limit};
 use crate::line::push_printable;
 use crate::message::{Format, Remap};
 use crate::number::number;
 use crate::restart::{Expected, Restart, Strategy};
+use crate::rules::{LEAST_FOR_LEFTOVERS, Rules};
 use crate::signal::{Signal, SignalSet};
 use crate::supervisor::Rewrite;
 
@@ -130,8 +130,22 @@ impl<'v> Reader<'v> {
     }
 
     fn duration(&mut self, name: &str, default: Duration) -> Duration {
-        let accepted = "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
-        self.read(name, duration, accepted).unwrap_or(default)
+        self.read(name, duration, DURATION).unwrap_or(default)
+    }
+
+    /// The same for an option that also takes a word, which means that there is no such duration.
+    fn duration_or(&mut self, name: &str, word: &str, default: Option<Duration>) -> Option<Duration> {
+        match self.values.get(name) {
+            None => default,
+            Some(value) if value.text == word => None,
+            Some(value) => {
+                let meaning = duration(value.text);
+                if meaning.is_none() {
+                    self.refuse(value, &[DURATION, ", or ", word].concat());
+                }
+                meaning
+            }
+        }
     }
 
     fn number(&mut self, name: &str, default: u32) -> u32 {
@@ -227,11 +241,12 @@ impl<'v> Reader<'v> {
     }
 }
 
+const DURATION: &str = "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
 const SIZE: &str = "expected a size such as 512, 64K, 512M, 2G, or max";
 const SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3";
 const STOP_SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP";
 const CATCHABLE: &str =
-    "expected signals such as TERM,SIGINT,15,RTMIN+3; not KILL, STOP or CHLD, which cannot be used so";
+    "expected signals such as TERM,SIGINT,15,RTMIN+3, or none; not KILL, STOP or CHLD, which cannot be used so";
 
 impl Config {
     /// Makes one of what was typed and what is set in the environment.
@@ -253,15 +268,18 @@ impl Config {
             backoff: reader.duration("backoff", Duration::from_millis(100)),
             backoff_max: reader.duration("backoff-max", Duration::from_secs(60)),
         };
+        // Without restarts frigate need not know a stop: the deadline is the engine's.
+        let grace = (strategy.restart != Restart::False).then_some(Duration::from_secs(30));
         let close_wait = reader.duration("grace-close-wait", Duration::from_secs(30));
         let rules = Rules {
             strategy,
             stop_signal: reader.read("stop-signal", stop_signal, STOP_SIGNAL),
-            grace: reader.duration("grace", Duration::from_secs(30)),
+            grace: reader.duration_or("grace", "none", grace),
+            leftovers: reader.duration_or("leftovers", "leave", Some(LEAST_FOR_LEFTOVERS)),
             kill: values.is_on("kill"),
             grace_close: values.is_on("grace-close").then_some(close_wait),
             single_child: values.is_on("single-child"),
-            leftovers: false,
+            is_adopted: false,
         };
         let mut rewrite = Rewrite::identity();
         let accepted =
@@ -358,6 +376,9 @@ fn stop_signal(text: &str) -> Option<Signal> {
 
 fn signals(text: &str) -> Option<SignalSet> {
     let mut set = SignalSet::default();
+    if text == "none" {
+        return Some(set);
+    }
     for part in text.split(',') {
         set.insert(catchable(part)?);
     }

@@ -47,7 +47,7 @@ fn without_options_everything_is_as_the_table_says() {
     assert_eq!(strategy.backoff_max, Duration::from_secs(60));
     assert_eq!(Some(strategy.expected), expectation("0"));
     assert_eq!(config.rules.stop_signal, None);
-    assert_eq!(config.rules.grace, Duration::from_secs(30));
+    assert_eq!((config.rules.grace, config.rules.leftovers), (None, Some(Duration::from_secs(5))));
     assert!(!config.rules.kill && !config.rules.single_child);
     assert_eq!(config.rules.grace_close, None);
     assert_eq!(config.stop_on, SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT]));
@@ -87,12 +87,17 @@ fn what_was_typed_wins_over_what_is_set() {
     let typed = ["--grace=1s", "--remap-exit=3", "-q"];
     let set = [("FRIGATE_INIT_GRACE", "2s"), ("FRIGATE_INIT_REMAP_EXIT", "4"), ("FRIGATE_INIT_VERBOSE", "2")];
     let meaning = |words: &[&str], variables: &[(&str, &str)]| match read(words, variables) {
-        Ok(config) => (config.rules.grace.as_secs(), config.remap.apply(3), config.remap.apply(4), config.verbosity),
+        Ok(config) => (
+            config.rules.grace.map(|grace| grace.as_secs()),
+            config.remap.apply(3),
+            config.remap.apply(4),
+            config.verbosity,
+        ),
         Err(Mistake { text, .. }) => panic!("{text}"),
     };
-    assert_eq!(meaning(&typed, &set), (1, 0, 4, Verbosity::Error));
-    assert_eq!(meaning(&[], &set), (2, 3, 0, Verbosity::Debug));
-    assert_eq!(meaning(&typed, &[]), (1, 0, 4, Verbosity::Error));
+    assert_eq!(meaning(&typed, &set), (Some(1), 0, 4, Verbosity::Error));
+    assert_eq!(meaning(&[], &set), (Some(2), 3, 0, Verbosity::Debug));
+    assert_eq!(meaning(&typed, &[]), (Some(1), 0, 4, Verbosity::Error));
 }
 
 // Durations.
@@ -390,7 +395,7 @@ fn log_files_have_sizes_in_units_and_max_is_none() {
 }
 
 /// Each option, what is wrong for it, and how the line that refuses it tells what is accepted.
-const WRONG: [(&str, &[&str], &str); 29] = [
+const WRONG: [(&str, &[&str], &str); 30] = [
     ("restart", &["maybe", "TRUE", "1", "unexpected,true"], "expected unexpected (on-failure), true (always) or false"),
     ("expect", &["256", "-1", "0,,1", "NOSUCH"], "expected exit codes from 0 to 255 and signal names"),
     ("start-secs", &["ten", "-1", "1d", "1000001h"], "expected a duration of at most 1000000h, such as 500ms"),
@@ -402,8 +407,13 @@ const WRONG: [(&str, &[&str], &str); 29] = [
         &["NOSUCH", "0", "65", "TERM,INT", "CHLD", "STOP"],
         "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP",
     ),
-    ("stop-on", &["NOSUCH", "KILL", "CHLD", "TERM,,INT"], "expected signals such as TERM,SIGINT,15,RTMIN+3; not KILL"),
+    (
+        "stop-on",
+        &["NOSUCH", "KILL", "CHLD", "TERM,,INT"],
+        "expected signals such as TERM,SIGINT,15,RTMIN+3, or none; not KILL",
+    ),
     ("grace", &["long", "-5s", "1h30m"], "expected a duration of at most 1000000h, such as 500ms"),
+    ("leftovers", &["long", "none", "Leave"], "expected a duration of at most 1000000h, such as 500ms"),
     ("rewrite", &["TERM", "TERM:", "KILL:TERM"], "expected FROM:TO, two signals other than CHLD"),
     ("pdeathsig", &["NOSUCH", "0", "RTMAX+1"], "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3"),
     ("remap-exit", &["256", "1:", "TERM:0"], "expected FROM or FROM:TO, exit codes from 0 to 255"),

@@ -8,8 +8,10 @@ use core::time::Duration;
 
 use crate::action::{Action, Actions};
 use crate::fact::Fact;
-use crate::lifecycle::{Event, Finish, KILL_PATIENCE, Lifecycle, Look, Rules};
+use crate::lifecycle::{DEATHLESS, Event, Finish, KILL_PATIENCE, Lifecycle};
+use crate::look::Look;
 use crate::moment::Moment;
+use crate::rules::Rules;
 use crate::signal::Signal;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +47,9 @@ impl Custody {
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.phase {
             Phase::Serving => self.child.deadline(),
-            Phase::Draining { finish, look } => Some(finish.kill_at.min(look.at())),
+            Phase::Draining { finish, look } => {
+                Some(finish.kill_at.map_or(look.at(), |kill_at| kill_at.min(look.at())))
+            }
             Phase::Killing { until, look, .. } => Some(until.min(look.at())),
             Phase::Done => None,
         }
@@ -55,10 +59,11 @@ impl Custody {
     /// shortest of the times given.
     pub(crate) fn stop(&mut self, grace: Duration, now: Moment, out: &mut Actions) {
         self.child.allow(grace, now);
-        self.rules.grace = grace;
+        self.rules.grace = Some(grace);
         self.step(Event::Stop { signal: Signal::TERM, queued: false }, now, out);
         if let Phase::Draining { finish, .. } = &mut self.phase {
-            finish.kill_at = finish.kill_at.min(now.after(self.rules.grace()));
+            let kill_at = now.after(self.rules.after_stop());
+            finish.kill_at = Some(finish.kill_at.map_or(kill_at, |before| before.min(kill_at)));
         }
     }
 
@@ -72,8 +77,8 @@ impl Custody {
             }
             Phase::Draining { finish, look } => match event {
                 Event::GroupGone => self.exit(finish, out),
-                Event::Tick if now >= finish.kill_at => {
-                    out.push(Action::Say(Fact::LeftoversKilled { grace: self.rules.grace() }));
+                Event::Tick if finish.kill_at.is_some_and(|kill_at| now >= kill_at) => {
+                    out.extend(self.rules.leftovers_killed(finish.outcome));
                     self.kill(finish, now, out);
                 }
                 Event::Tick if now >= look.at() => {
@@ -85,13 +90,15 @@ impl Custody {
                 | Event::OthersGone
                 | Event::Spawned { .. }
                 | Event::SpawnFailed(_)
+                | Event::Executed
+                | Event::OutOfReach
                 | Event::Ended { .. } => Self::impossible("draining", event, out),
             },
             Phase::Killing { finish, until, look } => match event {
                 Event::GroupGone => self.exit(finish, out),
                 Event::Tick if now >= until => {
                     if !finish.left_behind {
-                        out.push(Action::Say(Fact::LeftBehind { pid: None }));
+                        out.push(Action::Say(Fact::LeftBehind { pid: None, reason: DEATHLESS }));
                     }
                     self.exit(finish, out);
                 }
@@ -106,6 +113,8 @@ impl Custody {
                 | Event::OthersGone
                 | Event::Spawned { .. }
                 | Event::SpawnFailed(_)
+                | Event::Executed
+                | Event::OutOfReach
                 | Event::Ended { .. } => Self::impossible("killing", event, out),
             },
             Phase::Done => {}
@@ -118,7 +127,8 @@ impl Custody {
 
     /// TERM to what the child left, if that is not over already.
     fn drain(&mut self, finish: Finish, now: Moment, out: &mut Actions) {
-        if finish.killed || now >= finish.kill_at {
+        let Some(kill_at) = finish.kill_at else { return self.exit(finish, out) };
+        if finish.killed || now >= kill_at {
             self.kill(finish, now, out);
         } else {
             self.phase = Phase::Draining { finish, look: Look::first(now) };

@@ -8,13 +8,13 @@ use std::os::fd::AsFd;
 use crate::action::{Action, Actions};
 use crate::capture::Capture;
 use crate::cgroup::Group;
-use crate::config::{Config, TerminationLog, Verbosity};
+use crate::config::{Config, Mistake, TerminationLog, Verbosity};
 use crate::errno::Errno;
 use crate::fact::Fact;
 use crate::leftovers::Leftovers;
-use crate::lifecycle::Rules;
 use crate::pid::Pid;
 use crate::report::Reporter;
+use crate::rules::Rules;
 use crate::signal::Signal;
 use crate::status::{Outcome, WaitStatus};
 use crate::supervisor::{Event, Foreground, Supervisor, Surroundings};
@@ -62,7 +62,11 @@ pub(crate) struct EventLoop {
     /// The signal that is being dealt with.
     received: Option<Received>,
     outcome: Option<Outcome>,
+    /// What a filter of system calls refuses that nothing can be done without.
+    failure: Option<Mistake>,
     close_wait: core::time::Duration,
+    /// What the child leaves when it ends by itself is left alone, in its cgroup too.
+    leaves: bool,
 }
 
 impl EventLoop {
@@ -75,8 +79,8 @@ impl EventLoop {
         name: Vec<u8>,
         place: Place,
     ) -> Self {
-        let leftovers = group.as_ref().is_some_and(|group| group.is_adopted);
-        let rules = Rules { leftovers, ..config.rules };
+        let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
+        let rules = Rules { is_adopted, ..config.rules };
         Self {
             supervisor: Supervisor::new(rules, config.stop_on, config.rewrite, place.surroundings),
             reporter,
@@ -93,14 +97,25 @@ impl EventLoop {
             gave_terminal: false,
             received: None,
             outcome: None,
+            failure: None,
             close_wait: rules.grace_close.unwrap_or_default(),
+            leaves: rules.leftovers.is_none(),
         }
     }
 
-    /// Runs the whole life of the child; answers with the exit code.
-    pub(crate) fn run(&mut self) -> u8 {
+    /// Runs the whole life of the child. Returns the exit code.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses what frigate cannot do without: to take signals, or to reap.
+    pub(crate) fn run(&mut self) -> Result<u8, Mistake> {
         self.tell(Event::Begin);
         let outcome = loop {
+            if let Some(mistake) = self.failure.take() {
+                // Nothing is left running that nobody looks after; as PID 1 the kernel ends the rest.
+                let _ = self.send(Signal::KILL, false, false);
+                return Err(mistake);
+            }
             if let Some(outcome) = self.outcome {
                 break outcome;
             }
@@ -114,7 +129,11 @@ impl EventLoop {
                 self.wait(left);
             }
         };
-        self.finish(outcome)
+        Ok(self.finish(outcome))
+    }
+
+    fn fail(&mut self, verb: &str, object: &str, errno: Errno) {
+        self.failure = Some(Mistake::new(verb, object).because(&[&errno.to_string(), "; ending"].concat()));
     }
 
     fn wait(&mut self, timeout: Option<core::time::Duration>) {
@@ -123,6 +142,8 @@ impl EventLoop {
         }
         let mut watched = self.capture.watches();
         let streams = (1 << watched.len()) - 1;
+        watched.extend(self.child.iter().filter_map(Spawned::until_exec).map(Watch::readable));
+        let told = (1 << watched.len()) - 1;
         for fd in self.others.descriptors() {
             watched.push(Watch::readable(fd));
         }
@@ -132,9 +153,11 @@ impl EventLoop {
         }
         let wake = self.waiter.wait(timeout, &watched);
         let ready = self.waiter.ready;
+        self.look_for_exec();
         match wake {
             Wake::Signal(received) => self.take(received),
-            Wake::Readable if ready & !streams == 0 => {}
+            Wake::Failed(errno) => self.fail("wait for", "signals", errno),
+            Wake::Readable if ready & !told == 0 => {}
             Wake::Readable if between => {
                 if !self.leftovers.look() {
                     self.tell(Event::GroupGone);
@@ -150,6 +173,12 @@ impl EventLoop {
         }
         // After the signal, but with every wait: neither delays the other by more than one turn.
         self.capture.work(ready & streams, &mut |fact| self.reporter.say(fact));
+    }
+
+    fn look_for_exec(&mut self) {
+        if self.child.as_mut().is_some_and(Spawned::has_left_frigate) && self.plan.failure().is_none() {
+            self.tell(Event::Executed);
+        }
     }
 
     fn take(&mut self, received: Received) {
@@ -182,7 +211,8 @@ impl EventLoop {
                 let [directory, events, former] = self.leftovers.descriptors();
                 let (waiter, plan) = (self.waiter.descriptor(), self.plan.descriptor());
                 let mut keep = self.capture.descriptors();
-                for fd in [pidfd, directory, events, former, waiter, plan].into_iter().flatten() {
+                let until_exec = self.child.as_ref().and_then(Spawned::until_exec);
+                for fd in [pidfd, until_exec, directory, events, former, waiter, plan].into_iter().flatten() {
                     keep.push(fd);
                 }
                 for fd in self.others.descriptors() {
@@ -190,7 +220,7 @@ impl EventLoop {
                 }
                 descriptors::let_go(&keep);
             }
-            Action::Send { signal, alone, queued } => self.send(signal, alone, queued),
+            Action::Send { signal, alone, queued } => return self.send(signal, alone, queued),
             Action::EndGroup => return (!self.leftovers.end()).then_some(Event::GroupGone),
             Action::ProbeGroup => return (!self.leftovers.look()).then_some(Event::GroupGone),
             Action::KillGroup => self.leftovers.kill(),
@@ -228,8 +258,8 @@ impl EventLoop {
         }
     }
 
-    fn send(&mut self, signal: Signal, alone: bool, queued: bool) {
-        let Some(pid) = self.child.as_ref().map(|child| child.pid) else { return };
+    fn send(&mut self, signal: Signal, alone: bool, queued: bool) -> Option<Event> {
+        let pid = self.child.as_ref()?.pid;
         if signal == Signal::KILL && !alone {
             self.leftovers.kill_cgroup();
         }
@@ -238,9 +268,13 @@ impl EventLoop {
             (_, _, true) => signals::send(pid, signal),
             (_, _, false) => signals::send_to_group_of(pid, signal),
         };
-        if let Err(errno) = result {
-            self.reporter.say(&Fact::CannotSignal { signal, pid, errno });
+        match result {
+            Ok(()) => return None,
+            // It follows the stop signal, whose failure was reported.
+            Err(_) if signal == Signal::CONT => {}
+            Err(errno) => self.reporter.say(&Fact::CannotSignal { signal, pid, errno }),
         }
+        (result == Err(Errno::NOT_PERMITTED)).then_some(Event::OutOfReach)
     }
 
     /// Reaps what has ended. The child's own end is told after the others', when all that can be left is what lives.
@@ -266,6 +300,10 @@ impl EventLoop {
                     }
                 }
                 Found::NoneYet => more = false,
+                Found::Failed(errno) => {
+                    self.fail("reap", "children", errno);
+                    return;
+                }
                 Found::NoChild => (more, children) = (false, false),
             }
             if !more {
@@ -274,6 +312,8 @@ impl EventLoop {
         }
         if let Some(status) = end {
             let held_terminal = self.place.surroundings.terminal && self.foreground() == Foreground::Child;
+            // Its end hangs up too, and may be seen first.
+            self.look_for_exec();
             let failure = self.plan.failure();
             if let Some(child) = self.child.take() {
                 self.leftovers.follow(child);
@@ -345,7 +385,7 @@ impl EventLoop {
         self.gave_terminal |= given;
         // Without the terminal the child would stop at once for the want of it, again and again.
         if given && and_continue {
-            self.send(Signal::CONT, false, false);
+            let _ = self.send(Signal::CONT, false, false);
         }
     }
 
@@ -364,7 +404,10 @@ impl EventLoop {
         // A child that was left behind has never ended, and so the terminal has not come back by that.
         self.take_terminal();
         self.capture.drain(&mut |fact| self.reporter.say(fact));
-        if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove) {
+        let mut cgroup = self.leftovers.cgroup.take();
+        if let Some((path, errno)) =
+            cgroup.take_if(|group| !(self.leaves && group.is_populated())).and_then(Group::remove)
+        {
             let then = "leaving it behind";
             self.reporter.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });
         }

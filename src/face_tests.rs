@@ -12,8 +12,8 @@ use super::outcome::{Outcome, Step, exit_status};
 use super::size::ByteSize;
 use super::strategy::{AutoRestart, Strategy as Public};
 use crate::errno::Errno;
-use crate::lifecycle::Rules;
 use crate::restart::Restart;
+use crate::rules::Rules;
 use crate::signal::Signal;
 use crate::status::{self, SpawnFailure, Stage};
 

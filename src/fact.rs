@@ -84,9 +84,10 @@ pub(crate) enum Fact<'a> {
     LeftoversKilled {
         grace: Duration,
     },
-    /// Not even KILL ended it.
+    /// The child, or `pid` being `None` what it left, is still there and is given up.
     LeftBehind {
         pid: Option<Pid>,
+        reason: &'static str,
     },
     /// Another process of the child's name was sent TERM, or KILL.
     OtherSignaled {

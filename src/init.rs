@@ -5,6 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::capture::Capture;
 use crate::cli::Values;
+use crate::command_line::refuse;
 use crate::config::Config;
 use crate::event_loop::{EventLoop, Place};
 use crate::message::{Names, Speaker};
@@ -35,7 +36,7 @@ use crate::sys::{descriptors, host, startup, terminal};
 pub fn init() {
     let Some(own) = startup::own_pid().filter(|own| own.raw() == 1) else { return };
     let Some(config) = config() else { return };
-    let mask = signals::block_all();
+    let Ok(mask) = signals::block_all() else { return };
     host::restore_sigpipe();
     descriptors::fill_standard();
     let argv: Vec<CString> = std::env::args_os().filter_map(c_string).collect();
@@ -54,6 +55,7 @@ pub fn init() {
         mask,
         ignores_sigchld: signals::restore_sigchld(),
         pidfd: Pidfd::No,
+        announces_exec: false,
         entrance: None,
         bond: Bond::default(),
     };
@@ -61,7 +63,7 @@ pub fn init() {
         Place { own, surroundings: Surroundings { terminal: terminal::foreground().is_some(), resumable: false } };
     let name = last_component(command.to_bytes()).to_vec();
     let code = EventLoop::new(&config, reporter, plan, None, Capture::default(), name, place).run();
-    std::process::exit(code.into());
+    std::process::exit(code.unwrap_or_else(|mistake| refuse(&mistake, &config.termination_log)).into());
 }
 
 fn c_string(text: OsString) -> Option<CString> {

@@ -8,64 +8,17 @@ use core::time::Duration;
 
 use crate::action::{Action, Actions};
 use crate::fact::{Fact, Trouble};
+use crate::look::Look;
 use crate::moment::Moment;
 use crate::pid::Pid;
-use crate::restart::{History, Restart, Strategy, Verdict};
+use crate::restart::{History, Restart, Verdict};
+use crate::rules::{Rules, said_unless_zero};
 use crate::signal::Signal;
 use crate::status::{ExitStatus, Outcome, SpawnFailure};
 use crate::usage::Usage;
 
 /// How long a process may take to die of KILL before it is left behind (it sleeps where no signal reaches it).
 pub(crate) const KILL_PATIENCE: Duration = Duration::from_secs(5);
-
-/// The pauses between two looks at processes whose end nobody reports: doubled each time up to the longest.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
-const LONGEST_LOOK: Duration = Duration::from_secs(1);
-
-/// The options that govern one child.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Rules {
-    pub(crate) strategy: Strategy,
-    pub(crate) stop_signal: Option<Signal>,
-    /// From the stop signal to KILL.
-    pub(crate) grace: Duration,
-    /// Stop by KILL at once.
-    pub(crate) kill: bool,
-    /// How long other processes of the same name get to end before each start; none: they are not looked for.
-    pub(crate) grace_close: Option<Duration>,
-    pub(crate) single_child: bool,
-    /// The child's cgroup holds processes of an earlier run, which are ended before the first start.
-    pub(crate) leftovers: bool,
-}
-
-impl Rules {
-    /// The grace period as it is: none under `--kill`.
-    pub(crate) fn grace(&self) -> Duration {
-        if self.kill { Duration::ZERO } else { self.grace }
-    }
-}
-
-/// A deadline for looking again, further off each time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Look {
-    at: Moment,
-    pause: Duration,
-}
-
-impl Look {
-    pub(crate) fn first(now: Moment) -> Self {
-        Self { at: now.after(FIRST_LOOK), pause: FIRST_LOOK }
-    }
-
-    pub(crate) const fn at(self) -> Moment {
-        self.at
-    }
-
-    pub(crate) fn next(self, now: Moment) -> Self {
-        let pause = (self.pause * 2).min(LONGEST_LOOK);
-        Self { at: now.after(pause), pause }
-    }
-}
 
 /// What is left of a former child's group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,17 +65,19 @@ struct Stopping {
     since: Moment,
     /// The signal that asked for it.
     asked: Signal,
-    /// When the child is killed or, if it was, left behind.
-    until: Moment,
+    /// When the child is killed or, if it was or is out of reach, left behind; `None`: it has all the time it takes.
+    until: Option<Moment>,
     killed: bool,
+    /// The kernel does not let frigate signal the child.
+    out_of_reach: bool,
 }
 
-/// The end of it all: how, and from when on leftovers are killed.
+/// The end of it all: how, and from when on leftovers are killed; `None`: they are left alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Finish {
     pub(crate) outcome: Outcome,
-    pub(crate) kill_at: Moment,
-    /// KILL is no news: it was sent and said already, or `--kill` asks for it.
+    pub(crate) kill_at: Option<Moment>,
+    /// Do not report KILL again: it was already reported, or `--kill` made it expected.
     pub(crate) killed: bool,
     /// The child itself did not die of KILL, and said so: nothing else is given as long again.
     pub(crate) left_behind: bool,
@@ -137,6 +92,10 @@ pub(crate) enum Event {
         pid: Pid,
     },
     SpawnFailed(SpawnFailure),
+    /// The child runs its program. Told only where somebody wants to know, and always before its end.
+    Executed,
+    /// The kernel does not let frigate signal the child (EPERM).
+    OutOfReach,
     /// The child was reaped; `held_terminal`: its group was the terminal's foreground group then.
     Ended {
         status: ExitStatus,
@@ -214,11 +173,11 @@ impl Lifecycle {
 
     /// Sets the grace period of the stop that is about to come. One that is under way is cut to it, never extended.
     pub(crate) fn allow(&mut self, grace: Duration, now: Moment) {
-        self.rules.grace = grace;
+        self.rules.grace = Some(grace);
         if let State::Stopping(stopping) = &mut self.state
             && !stopping.killed
         {
-            stopping.until = stopping.until.min(now.after(grace));
+            stopping.hurry(now.after(grace));
         }
     }
 
@@ -226,10 +185,11 @@ impl Lifecycle {
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.state {
             State::Ready | State::Spawning | State::Running { .. } | State::Ended(_) => None,
-            State::Closing { until, .. } | State::Stopping(Stopping { until, .. }) => Some(until),
+            State::Closing { until, .. } => Some(until),
+            State::Stopping(Stopping { until, .. }) => until,
             State::Between { start_at, remains } => Some(match remains {
                 Remains::Gone => start_at,
-                Remains::Ending { until, look } | Remains::Killed { until, look } => until.min(look.at),
+                Remains::Ending { until, look } | Remains::Killed { until, look } => until.min(look.at()),
             }),
         }
     }
@@ -248,13 +208,15 @@ impl Lifecycle {
 
     fn when_ready(&mut self, event: Event, now: Moment, out: &mut Actions) {
         match event {
-            Event::Begin if self.rules.leftovers => self.clear(now, now, out),
+            Event::Begin if self.rules.is_adopted => self.clear(now, now, out),
             Event::Begin => self.start(now, out),
             Event::Stop { signal, .. } => self.cancel(signal, now, out),
             Event::Swept | Event::Tick => {}
             Event::OthersGone
             | Event::Spawned { .. }
             | Event::SpawnFailed(_)
+            | Event::Executed
+            | Event::OutOfReach
             | Event::Ended { .. }
             | Event::GroupGone => self.impossible(event, out),
         }
@@ -274,9 +236,13 @@ impl Lifecycle {
                 out.push(Action::KillOthers);
             }
             Event::Swept => {}
-            Event::Begin | Event::Spawned { .. } | Event::SpawnFailed(_) | Event::Ended { .. } | Event::GroupGone => {
-                self.impossible(event, out);
-            }
+            Event::Begin
+            | Event::Spawned { .. }
+            | Event::SpawnFailed(_)
+            | Event::Executed
+            | Event::OutOfReach
+            | Event::Ended { .. }
+            | Event::GroupGone => self.impossible(event, out),
         }
     }
 
@@ -285,7 +251,6 @@ impl Lifecycle {
             Event::Spawned { pid } => {
                 self.pid = Some(pid);
                 self.state = State::Running { since: now };
-                out.push(Action::Say(Fact::Started { pid, restarts: self.restarts }));
                 if self.rules.strategy.restart == Restart::False {
                     self.release(out);
                 }
@@ -293,9 +258,13 @@ impl Lifecycle {
             Event::SpawnFailed(failure) => self.not_started(failure, now, out),
             Event::Swept | Event::Tick => {}
             // A stop cannot come here: the rim answers Spawn before it takes another signal.
-            Event::Begin | Event::OthersGone | Event::Ended { .. } | Event::GroupGone | Event::Stop { .. } => {
-                self.impossible(event, out);
-            }
+            Event::Begin
+            | Event::OthersGone
+            | Event::Executed
+            | Event::OutOfReach
+            | Event::Ended { .. }
+            | Event::GroupGone
+            | Event::Stop { .. } => self.impossible(event, out),
         }
     }
 
@@ -316,19 +285,29 @@ impl Lifecycle {
             Event::SpawnFailed(failure) => self.not_started(failure, now, out),
             Event::Stop { signal, queued } => {
                 let killed = self.rules.kill;
-                let until = now.after(if killed { KILL_PATIENCE } else { self.rules.grace });
-                self.state = State::Stopping(Stopping { since, asked: signal, until, killed });
+                let patience = if killed { Some(KILL_PATIENCE) } else { self.rules.grace };
+                let until = patience.map(|patience| now.after(patience));
+                self.state = State::Stopping(Stopping { since, asked: signal, until, killed, out_of_reach: false });
                 self.release(out);
                 self.send_stop(signal, queued, out);
             }
-            Event::Swept | Event::Tick => {}
+            Event::Executed => self.say_started(out),
+            // A signal that is no stop did not reach it, which the rim has said.
+            Event::OutOfReach | Event::Swept | Event::Tick => {}
             Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::GroupGone => self.impossible(event, out),
         }
     }
 
-    fn when_stopping(&mut self, stopping: Stopping, event: Event, now: Moment, out: &mut Actions) {
-        let Stopping { since, asked, until, killed } = stopping;
+    fn when_stopping(&mut self, mut stopping: Stopping, event: Event, now: Moment, out: &mut Actions) {
+        let Stopping { since, until, killed, .. } = stopping;
         match event {
+            Event::Executed => self.say_started(out),
+            // It may still end by itself, but nothing that frigate does will make it.
+            Event::OutOfReach => {
+                stopping.out_of_reach = true;
+                stopping.hurry(now.after(KILL_PATIENCE));
+                self.state = State::Stopping(stopping);
+            }
             Event::Ended { status, usage, .. } => {
                 self.last = Some(status);
                 self.out_of_memory = usage.out_of_memory;
@@ -337,22 +316,26 @@ impl Lifecycle {
             }
             Event::SpawnFailed(failure) if failure.is_for_now() => self.end_stop(stopping, now, out),
             Event::SpawnFailed(failure) => {
-                self.end(Outcome::NotStarted(failure), if killed { now } else { until }, killed, out);
+                let kill_at = self.kill_after_stop(stopping, now);
+                self.end(Outcome::NotStarted(failure), Some(kill_at), killed, out);
             }
             Event::Stop { signal, queued } if !killed => self.send_stop(signal, queued, out),
-            Event::Tick if now < until => {}
-            Event::Tick if killed => {
-                out.push(Action::Say(Fact::LeftBehind { pid: self.pid }));
+            Event::Tick if until.is_none_or(|until| now < until) => {}
+            Event::Tick if killed || stopping.out_of_reach => {
+                let reason = if stopping.out_of_reach { NOT_ALLOWED } else { DEATHLESS };
+                out.push(Action::Say(Fact::LeftBehind { pid: self.pid, reason }));
                 self.last = Some(ExitStatus::Signaled { signal: Signal::KILL, core: false });
-                self.end_stop(stopping, now, out);
+                // What else is left had as long as the child.
+                self.end_stop(Stopping { killed: true, ..stopping }, now, out);
                 if let State::Ended(finish) = &mut self.state {
                     finish.left_behind = true;
                 }
             }
             Event::Tick => {
-                let until = now.after(KILL_PATIENCE);
-                self.state = State::Stopping(Stopping { since, asked, until, killed: true });
-                out.push(Action::Say(Fact::Killed { pid: self.pid, grace: self.rules.grace }));
+                let until = Some(now.after(KILL_PATIENCE));
+                self.state = State::Stopping(Stopping { until, killed: true, ..stopping });
+                let grace = self.rules.grace.unwrap_or_default();
+                out.extend(said_unless_zero(grace, Fact::Killed { pid: self.pid, grace }));
                 out.push(self.send(Signal::KILL));
             }
             Event::Stop { .. } | Event::Swept => {}
@@ -371,21 +354,29 @@ impl Lifecycle {
             // The leftovers of the former group keep the grace period that they were given.
             Event::Stop { signal, .. } => {
                 let (kill_at, killed) = match remains {
-                    Remains::Gone => (now.after(self.rules.grace()), self.rules.kill),
+                    Remains::Gone => (now.after(self.rules.after_stop()), self.rules.kill),
                     Remains::Ending { until, .. } => (until, self.rules.kill),
                     Remains::Killed { .. } => (now, true),
                 };
-                self.end(Outcome::Cancel { last: self.last, stop: signal }, kill_at, killed, out);
+                self.end(Outcome::Cancel { last: self.last, stop: signal }, Some(kill_at), killed, out);
             }
             Event::Swept => {}
-            Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::SpawnFailed(_) | Event::Ended { .. } => {
-                self.impossible(event, out);
-            }
+            Event::Begin
+            | Event::OthersGone
+            | Event::Spawned { .. }
+            | Event::SpawnFailed(_)
+            | Event::Executed
+            | Event::OutOfReach
+            | Event::Ended { .. } => self.impossible(event, out),
         }
     }
 
     fn impossible(&self, event: Event, out: &mut Actions) {
         out.push(Action::Say(Fact::Impossible { state: self.state.name(), event: event.name() }));
+    }
+
+    fn say_started(&self, out: &mut Actions) {
+        out.extend(self.pid.map(|pid| Action::Say(Fact::Started { pid, restarts: self.restarts })));
     }
 
     fn say_ended(&self, status: ExitStatus, since: Moment, usage: Usage, now: Moment, out: &mut Actions) {
@@ -420,20 +411,21 @@ impl Lifecycle {
         let remains = match remains {
             Remains::Gone => Remains::Gone,
             Remains::Ending { until, .. } if now >= until => {
-                out.push(Action::Say(Fact::LeftoversKilled { grace: self.rules.grace() }));
+                let grace = self.rules.between_starts();
+                out.extend(said_unless_zero(grace, Fact::LeftoversKilled { grace }));
                 out.push(Action::KillGroup);
                 out.push(Action::ProbeGroup);
                 Remains::Killed { until: now.after(KILL_PATIENCE), look: Look::first(now) }
             }
             Remains::Killed { until, .. } if now >= until => {
-                out.push(Action::Say(Fact::LeftBehind { pid: None }));
+                out.push(Action::Say(Fact::LeftBehind { pid: None, reason: DEATHLESS }));
                 Remains::Gone
             }
-            Remains::Ending { until, look } if now >= look.at => {
+            Remains::Ending { until, look } if now >= look.at() => {
                 out.push(Action::ProbeGroup);
                 Remains::Ending { until, look: look.next(now) }
             }
-            Remains::Killed { until, look } if now >= look.at => {
+            Remains::Killed { until, look } if now >= look.at() => {
                 out.push(Action::ProbeGroup);
                 Remains::Killed { until, look: look.next(now) }
             }
@@ -461,7 +453,7 @@ impl Lifecycle {
     }
 
     fn obey(&mut self, verdict: Verdict, trouble: Trouble, outcome: Outcome, now: Moment, out: &mut Actions) {
-        let kill_at = now.after(self.rules.grace());
+        let kill_at = self.rules.after_own_end().map(|span| now.after(span));
         match verdict {
             Verdict::Finish => self.end(outcome, kill_at, self.rules.kill, out),
             Verdict::GiveUp { failures } => {
@@ -486,7 +478,7 @@ impl Lifecycle {
             Remains::Killed { until: now.after(KILL_PATIENCE), look }
         } else {
             out.push(Action::EndGroup);
-            Remains::Ending { until: now.after(self.rules.grace()), look }
+            Remains::Ending { until: now.after(self.rules.between_starts()), look }
         };
         self.state = State::Between { start_at, remains };
     }
@@ -494,17 +486,26 @@ impl Lifecycle {
     /// The end by a stop while no child had to be killed for it.
     fn cancel(&mut self, stop: Signal, now: Moment, out: &mut Actions) {
         let outcome = Outcome::Cancel { last: self.last, stop };
-        self.end(outcome, now.after(self.rules.grace()), self.rules.kill, out);
+        self.end(outcome, Some(now.after(self.rules.after_stop())), self.rules.kill, out);
     }
 
-    /// The end of a child that was asked to stop: what is left has the rest of the grace period.
+    /// The end of a child that was asked to stop.
     fn end_stop(&mut self, stopping: Stopping, now: Moment, out: &mut Actions) {
-        let Stopping { asked, until, killed, .. } = stopping;
-        let outcome = Outcome::Cancel { last: self.last, stop: asked };
-        self.end(outcome, if killed { now } else { until }, killed, out);
+        let outcome = Outcome::Cancel { last: self.last, stop: stopping.asked };
+        let kill_at = self.kill_after_stop(stopping, now);
+        self.end(outcome, Some(kill_at), stopping.killed, out);
     }
 
-    fn end(&mut self, outcome: Outcome, kill_at: Moment, killed: bool, out: &mut Actions) {
+    /// When what is left after a stop is killed: at the end of the grace period if there is one.
+    fn kill_after_stop(&self, stopping: Stopping, now: Moment) -> Moment {
+        match (stopping.killed, stopping.until, self.rules.grace) {
+            (true, ..) => now,
+            (false, Some(until), Some(_)) => until,
+            (false, ..) => now.after(self.rules.after_stop()),
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome, kill_at: Option<Moment>, killed: bool, out: &mut Actions) {
         if let Outcome::NotStarted(failure) = outcome {
             out.push(Action::Say(Fact::NotStarted { failure, code: outcome.code() }));
         }
@@ -544,6 +545,17 @@ impl Lifecycle {
     }
 }
 
+impl Stopping {
+    /// Moves the deadline to this moment if it is later, or if there is none.
+    fn hurry(&mut self, until: Moment) {
+        self.until = Some(self.until.map_or(until, |before| before.min(until)));
+    }
+}
+
+/// Why something is left behind.
+pub(crate) const DEATHLESS: &str = "it does not die of KILL";
+const NOT_ALLOWED: &str = "frigate is not allowed to signal it";
+
 impl State {
     const fn name(self) -> &'static str {
         match self {
@@ -565,6 +577,8 @@ impl Event {
             Self::OthersGone => "others-gone",
             Self::Spawned { .. } => "spawned",
             Self::SpawnFailed(_) => "spawn-failed",
+            Self::Executed => "executed",
+            Self::OutOfReach => "out-of-reach",
             Self::Ended { .. } => "ended",
             Self::Swept => "swept",
             Self::GroupGone => "group-gone",

@@ -8,14 +8,16 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::{Event, Finish, KILL_PATIENCE, LONGEST_LOOK, Lifecycle, Remains, Rules, State, Stopping};
+use super::{DEATHLESS, Event, Finish, KILL_PATIENCE, Lifecycle, NOT_ALLOWED, Remains, State, Stopping};
 use crate::action::{Action, Actions};
 use crate::cli::{self, Request};
 use crate::errno::Errno;
 use crate::fact::{Fact, Trouble};
+use crate::look::LONGEST_LOOK;
 use crate::moment::Moment;
 use crate::pid::Pid;
 use crate::restart::Restart;
+use crate::rules::{LEAST_FOR_LEFTOVERS, Rules};
 use crate::signal::Signal;
 use crate::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::usage::Usage;
@@ -139,7 +141,7 @@ impl Child {
     #[track_caller]
     fn ends_with(&self, outcome: Outcome, kill_at: u64) -> &Self {
         let Some(finish) = self.lifecycle.finish() else { panic!("not ended, but {}", self.situation()) };
-        assert_eq!((finish.outcome, finish.kill_at), (outcome, at_millis(kill_at)));
+        assert_eq!((finish.outcome, finish.kill_at), (outcome, Some(at_millis(kill_at))));
         assert_eq!((self.lifecycle.alive(), self.lifecycle.deadline()), (None, None));
         self
     }
@@ -202,7 +204,7 @@ const SITUATIONS: [&str; 11] = [
 ];
 
 /// Every event, in every kind that makes a difference anywhere. A "due" tick comes at the deadline, an "early" one before.
-fn events() -> [(&'static str, Event); 13] {
+fn events() -> [(&'static str, Event); 15] {
     let interrupted = Event::Ended { status: by(Signal::INT), held_terminal: true, usage: Usage::NONE };
     [
         ("begin", Event::Begin),
@@ -210,6 +212,8 @@ fn events() -> [(&'static str, Event); 13] {
         ("spawned", spawned(8)),
         ("failed for now", FOR_NOW),
         ("failed for good", FOR_GOOD),
+        ("executed", Event::Executed),
+        ("out of reach", Event::OutOfReach),
         ("ended as expected", exited(0)),
         ("ended otherwise", exited(1)),
         ("interrupted", interrupted),
@@ -232,15 +236,18 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
     ("closing, killed", "others-gone", "spawning", "Spawn { restarts: 0 }"),
     ("closing, killed", "stop", "ended", "Release"),
     ("closing, killed", "due", "spawning", "say others-left; Spawn { restarts: 0 }"),
-    ("spawning", "spawned", "running", "say started"),
+    ("spawning", "spawned", "running", ""),
     ("spawning", "failed for now", "between, ending", "say restarting; EndGroup"),
     ("spawning", "failed for good", "ended", "say not-started; Release"),
+    ("running", "executed", "running", "say started"),
     ("running", "failed for now", "between, ending", "say restarting; EndGroup"),
     ("running", "failed for good", "ended", "say not-started; Release"),
     ("running", "ended as expected", "ended", "say ended; Release"),
     ("running", "ended otherwise", "between, ending", "say restarting; EndGroup"),
     ("running", "interrupted", "ended", "say ended; Release"),
     ("running", "stop", "stopping", "Release; send USR1; send CONT"),
+    ("stopping", "executed", "stopping", "say started"),
+    ("stopping", "out of reach", "stopping", ""),
     ("stopping", "failed for now", "ended", ""),
     ("stopping", "failed for good", "ended", "say not-started"),
     ("stopping", "ended as expected", "ended", "say ended"),
@@ -248,6 +255,8 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
     ("stopping", "interrupted", "ended", "say ended"),
     ("stopping", "stop", "stopping", "send USR1; send CONT"),
     ("stopping", "due", "stopping, killed", "say killed; send KILL"),
+    ("stopping, killed", "executed", "stopping, killed", "say started"),
+    ("stopping, killed", "out of reach", "stopping, killed", ""),
     ("stopping, killed", "failed for now", "ended", ""),
     ("stopping, killed", "failed for good", "ended", "say not-started"),
     ("stopping, killed", "ended as expected", "ended", "say ended"),
@@ -272,7 +281,7 @@ const QUIET: &[(&str, &[&str])] = &[
     ("closing", &["swept", "early"]),
     ("closing, killed", &["swept", "early"]),
     ("spawning", &["swept", "early", "due"]),
-    ("running", &["swept", "early", "due"]),
+    ("running", &["swept", "early", "due", "out of reach"]),
     ("stopping", &["swept", "early"]),
     ("stopping, killed", &["swept", "early", "stop"]),
     ("between, ending", &["early"]),
@@ -332,7 +341,8 @@ fn a_child_that_had_started_is_started_again_at_once() {
     let child = Child::running("--restart=unexpected").play(&[
         (10_000, exited(1), "say restarting; EndGroup"),
         (10_000, Event::GroupGone, "Spawn { restarts: 1 }"),
-        (10_000, spawned(8), "say started"),
+        (10_000, spawned(8), ""),
+        (10_000, Event::Executed, "say started"),
     ]);
     assert_eq!(child.lifecycle.alive(), Pid::new(8));
 }
@@ -350,18 +360,18 @@ fn a_failed_start_is_tried_again_after_a_pause() {
 fn three_retries_are_four_attempts_and_then_it_gives_up_with_the_last_code() {
     let child = Child::new("--restart=unexpected --backoff-max=10ms --grace=5s").play(&[
         (0, Event::Begin, "Spawn { restarts: 0 }"),
-        (0, spawned(7), "say started"),
+        (0, spawned(7), ""),
         (100, exited(1), "say restarting; EndGroup"),
         (100, Event::GroupGone, ""),
         (110, Event::Tick, "Spawn { restarts: 1 }"),
-        (110, spawned(8), "say started"),
+        (110, spawned(8), ""),
         (200, exited(2), "say restarting; EndGroup"),
         (200, Event::GroupGone, ""),
         (210, Event::Tick, "Spawn { restarts: 2 }"),
         (210, FOR_NOW, "say restarting; EndGroup"),
         (210, Event::GroupGone, ""),
         (220, Event::Tick, "Spawn { restarts: 3 }"),
-        (220, spawned(9), "say started"),
+        (220, spawned(9), ""),
         (300, exited(4), "say ended; say gave-up; Release"),
     ]);
     child.ends_with(Outcome::GaveUp { last: Some(ExitStatus::Exited(4)) }, 5300);
@@ -482,7 +492,7 @@ fn with_nothing_to_do_there_is_no_deadline() {
 fn a_child_that_will_not_be_restarted_is_released_when_it_has_been_started() {
     Child::new("").play(&[
         (0, Event::Begin, "Spawn { restarts: 0 }"),
-        (0, spawned(7), "say started; Release"),
+        (0, spawned(7), "Release"),
         (5, exited(0), "say ended"),
     ]);
 }
@@ -492,7 +502,7 @@ fn a_child_that_may_be_restarted_is_released_only_when_that_is_over() {
     for restart in ["unexpected", "true"] {
         Child::new(&format!("--restart={restart}")).play(&[
             (0, Event::Begin, "Spawn { restarts: 0 }"),
-            (0, spawned(7), "say started"),
+            (0, spawned(7), ""),
             (5, stop(Signal::TERM), "Release; send TERM; send CONT"),
             (6, exited(0), "say ended"),
         ]);
@@ -550,7 +560,7 @@ fn kill_follows_when_the_grace_period_is_over_and_no_earlier() {
 #[test]
 fn a_grace_of_nothing_kills_at_once_but_after_the_signal() {
     Child::running("--grace=0")
-        .play(&[(1000, stop(Signal::TERM), "send TERM; send CONT"), (1000, Event::Tick, "say killed; send KILL")]);
+        .play(&[(1000, stop(Signal::TERM), "send TERM; send CONT"), (1000, Event::Tick, "send KILL")]);
 }
 
 #[test]
@@ -607,7 +617,89 @@ fn killing_is_said_with_pid_and_grace() {
     let said = Fact::Killed { pid: Pid::new(7), grace: Duration::from_secs(5) };
     assert_eq!(child.step(Event::Tick).first(), Some(&Action::Say(said)));
     child.now = at_millis(10_000);
-    assert_eq!(child.step(Event::Tick).first(), Some(&Action::Say(Fact::LeftBehind { pid: Pid::new(7) })));
+    assert_eq!(child.step(Event::Tick).first(), Some(&Action::Say(left_behind(DEATHLESS))));
+}
+
+fn left_behind(reason: &'static str) -> Fact<'static> {
+    Fact::LeftBehind { pid: Pid::new(7), reason }
+}
+
+#[test]
+fn without_a_grace_period_a_stop_waits_for_the_child_as_long_as_it_takes() {
+    for options in ["", "--restart=unexpected --grace=none"] {
+        let mut child = Child::running(options);
+        child.told(stop(Signal::TERM));
+        assert_eq!(child.lifecycle.deadline(), None, "{options}");
+        let child =
+            child.play(&[(900_000, stop(Signal::TERM), "send TERM; send CONT"), (900_001, exited(3), "say ended")]);
+        child.ends_with(Outcome::Cancel { last: Some(ExitStatus::Exited(3)), stop: Signal::TERM }, 905_001);
+    }
+    // With restarts there is one, unless it was asked for.
+    assert_eq!(rules("--restart=true").grace, Some(Duration::from_secs(30)));
+}
+
+#[test]
+fn what_is_left_after_a_stop_without_a_grace_period_has_five_seconds_at_least() {
+    for (options, kill_at) in
+        [("", 5000), ("--leftovers=1s", 5000), ("--leftovers=8s", 8000), ("--leftovers=leave", 5000)]
+    {
+        let mut child = Child::running(options);
+        child.told(stop(Signal::TERM));
+        child.told(exited(0));
+        child.ends_with(Outcome::Cancel { last: Some(ExitStatus::Exited(0)), stop: Signal::TERM }, kill_at);
+    }
+}
+
+#[test]
+fn what_a_child_leaves_that_ends_by_itself_has_a_time_of_its_own_or_is_left_alone() {
+    for (options, kill_at) in [
+        ("", Some(5000)),
+        ("--grace=1h", Some(5000)),
+        ("--leftovers=2s", Some(2000)),
+        ("--leftovers=0", Some(0)),
+        ("--leftovers=leave", None),
+        ("--leftovers=2s --kill", Some(0)),
+    ] {
+        let mut child = Child::running(options);
+        child.told(exited(0));
+        let finish = child.lifecycle.finish().map(|finish| finish.kill_at);
+        assert_eq!(finish, Some(kill_at.map(at_millis)), "{options}");
+    }
+}
+
+#[test]
+fn between_two_starts_nothing_is_left_alone() {
+    let mut child = Child::running("--restart=unexpected --leftovers=leave");
+    child.told(exited(1));
+    while child.situation() == "between, ending" {
+        child.due();
+    }
+    assert_eq!((child.situation(), child.now), ("between, killed", at_millis(5000)));
+}
+
+#[test]
+fn a_child_that_may_not_be_signalled_is_left_behind_five_seconds_after_the_stop() {
+    for options in ["", "--grace=1h", "--kill"] {
+        let mut child = Child::running(options);
+        child.told(stop(Signal::TERM));
+        assert_eq!(child.told(Event::OutOfReach), "");
+        child.now = at_millis(5000);
+        assert_eq!(child.lifecycle.deadline(), Some(child.now), "{options}");
+        assert_eq!(child.step(Event::Tick), [Action::Say(left_behind(NOT_ALLOWED))], "{options}");
+        child.ends_with(Outcome::Cancel { last: Some(by(Signal::KILL)), stop: Signal::TERM }, 5000);
+    }
+    // It never extends a grace period, and a child that ends by itself has its own status.
+    Child::running("--grace=2s").play(&[
+        (0, stop(Signal::TERM), "send TERM; send CONT"),
+        (0, Event::OutOfReach, ""),
+        (2000, Event::Tick, "say left-behind"),
+    ]);
+    let child = Child::running("").play(&[
+        (0, stop(Signal::TERM), "send TERM; send CONT"),
+        (0, Event::OutOfReach, ""),
+        (10, exited(4), "say ended"),
+    ]);
+    assert_eq!(child.lifecycle.finish().map(|finish| finish.outcome.code()), Some(4));
 }
 
 #[test]
@@ -657,11 +749,11 @@ fn a_stop_during_a_pause_ends_at_once() {
 
 #[test]
 fn a_stop_during_a_pause_leaves_leftovers_the_grace_period_that_they_had() {
-    let ending = Child::running("--restart=unexpected --backoff=1s --grace=5s")
+    let ending = Child::running("--restart=unexpected --backoff=1s --leftovers=5s")
         .play(&[(100, exited(3), "say restarting; EndGroup"), (105, stop(Signal::TERM), "Release")]);
     ending.ends_with(Outcome::Cancel { last: Some(ExitStatus::Exited(3)), stop: Signal::TERM }, 5100);
 
-    let mut killed = Child::running("--restart=unexpected --grace=5s");
+    let mut killed = Child::running("--restart=unexpected --leftovers=5s");
     killed.told(exited(3));
     while killed.situation() != "between, killed" {
         killed.due();
@@ -673,7 +765,7 @@ fn a_stop_during_a_pause_leaves_leftovers_the_grace_period_that_they_had() {
 
 #[test]
 fn leftovers_that_were_killed_before_a_stop_are_not_said_to_be_killed_again() {
-    let mut child = Child::running("--restart=unexpected --grace=5s");
+    let mut child = Child::running("--restart=unexpected --leftovers=5s");
     child.told(exited(3));
     while child.situation() != "between, killed" {
         child.due();
@@ -737,7 +829,7 @@ fn the_same_ends_without_the_terminal_or_others_with_it_are_ends_like_any_other(
 
 #[test]
 fn a_new_child_waits_until_nothing_is_left_of_the_old_one() {
-    Child::running("--restart=unexpected --grace=30s").play(&[
+    Child::running("--restart=unexpected --leftovers=30s").play(&[
         (20_000, exited(1), "say restarting; EndGroup"),
         (20_000, Event::Swept, "ProbeGroup"),
         (20_010, Event::Tick, "ProbeGroup"),
@@ -760,7 +852,7 @@ fn a_pause_goes_on_after_nothing_is_left() {
 
 #[test]
 fn leftovers_are_looked_for_less_and_less_often_but_every_second() {
-    let mut child = Child::running("--restart=unexpected --grace=30s");
+    let mut child = Child::running("--restart=unexpected --leftovers=30s");
     child.told(exited(1));
     let mut looks = Vec::new();
     while child.situation() == "between, ending" {
@@ -777,7 +869,7 @@ fn leftovers_are_looked_for_less_and_less_often_but_every_second() {
 
 #[test]
 fn leftovers_get_kill_after_the_grace_period_and_are_left_behind_after_five_seconds_more() {
-    let mut child = Child::running("--restart=unexpected --grace=20ms");
+    let mut child = Child::running("--restart=unexpected --leftovers=20ms");
     child.now = at_millis(20_000);
     child.told(exited(1));
     let mut child = child.play(&[
@@ -795,18 +887,18 @@ fn leftovers_get_kill_after_the_grace_period_and_are_left_behind_after_five_seco
 
 /// As where the child's cgroup was there already.
 fn with_leftovers(options: &str) -> Child {
-    Child::with(Rules { leftovers: true, ..rules(options) })
+    Child::with(Rules { is_adopted: true, ..rules(options) })
 }
 
 #[test]
 fn what_an_earlier_run_left_is_ended_before_the_first_start() {
-    let child = with_leftovers("--grace 20s").play(&[
+    let child = with_leftovers("--leftovers 20s").play(&[
         (0, Event::Begin, "EndGroup"),
         (10, Event::Tick, "ProbeGroup"),
         (15, Event::GroupGone, "Spawn { restarts: 0 }"),
     ]);
     assert_eq!(child.lifecycle.restarts(), 0, "the first start is none");
-    with_leftovers("--grace 15ms").play(&[
+    with_leftovers("--leftovers 15ms").play(&[
         (0, Event::Begin, "EndGroup"),
         (10, Event::Tick, "ProbeGroup"),
         (15, Event::Tick, "say leftovers-killed; KillGroup; ProbeGroup"),
@@ -846,7 +938,7 @@ fn an_end_for_want_of_memory_is_remembered_until_the_next() {
 
 #[test]
 fn leftovers_that_die_of_kill_make_way_at_once() {
-    Child::running("--restart=true --grace=5ms").play(&[
+    Child::running("--restart=true --leftovers=5ms").play(&[
         (20_000, exited(1), "say restarting; EndGroup"),
         (20_005, Event::Tick, "say leftovers-killed; KillGroup; ProbeGroup"),
         (20_005, Event::GroupGone, "Spawn { restarts: 1 }"),
@@ -855,7 +947,7 @@ fn leftovers_that_die_of_kill_make_way_at_once() {
 
 #[test]
 fn under_kill_leftovers_get_no_grace_either() {
-    Child::running("--restart=true --kill --grace=5s").play(&[
+    Child::running("--restart=true --kill --leftovers=5s").play(&[
         (20_000, exited(1), "say restarting; KillGroup; ProbeGroup"),
         (20_010, Event::Tick, "ProbeGroup"),
         (20_020, Event::GroupGone, "Spawn { restarts: 1 }"),
@@ -869,7 +961,7 @@ fn others_are_closed_before_the_first_start_and_before_every_other() {
     Child::new("--grace-close --restart=unexpected").play(&[
         (0, Event::Begin, "CloseOthers"),
         (500, Event::OthersGone, "Spawn { restarts: 0 }"),
-        (500, spawned(7), "say started"),
+        (500, spawned(7), ""),
         (20_000, exited(1), "say restarting; EndGroup"),
         (20_000, Event::GroupGone, "CloseOthers"),
         (20_000, Event::OthersGone, "Spawn { restarts: 1 }"),
@@ -964,9 +1056,10 @@ fn any_rules() -> impl Strategy<Value = Rules> {
     ]);
     let span = || prop::sample::select(vec![0, 1, 50, 1000, 10_000, 30_000]).prop_map(Duration::from_millis);
     let close = prop::option::weighted(0.3, span());
-    (restart, span(), 0..5_u32, span(), span(), prop::bool::weighted(0.2), close, any::<bool>()).prop_map(
-        |(restart, start_secs, start_retries, backoff, grace, kill, grace_close, single_child)| {
-            let mut rules = Rules { grace, kill, grace_close, single_child, ..rules("") };
+    let patience = (prop::option::weighted(0.8, span()), prop::option::weighted(0.8, span()));
+    (restart, span(), 0..5_u32, span(), patience, prop::bool::weighted(0.2), close, any::<bool>()).prop_map(
+        |(restart, start_secs, start_retries, backoff, (grace, leftovers), kill, grace_close, single_child)| {
+            let mut rules = Rules { grace, leftovers, kill, grace_close, single_child, ..rules("") };
             rules.strategy.restart = restart;
             rules.strategy.start_secs = start_secs;
             rules.strategy.start_retries = start_retries;
@@ -991,7 +1084,7 @@ struct Witness {
     /// Failed starts since the last one that was none.
     failed: u32,
     last_was_quick: bool,
-    /// When it ended, and for how long leftovers are left alone then.
+    /// How it ended, and how long leftovers have then.
     finish: Option<(Finish, Duration)>,
     seen: BTreeSet<(&'static str, &'static str)>,
     broken: Vec<String>,
@@ -1064,7 +1157,7 @@ impl Witness {
             let absorbed = actions.is_empty() && format!("{:?}", self.child.lifecycle) == before;
             self.promise(absorbed, "the end is the end");
         } else if let Some(finish) = self.child.lifecycle.finish() {
-            self.finish = Some((finish, finish.kill_at.since(self.child.now)));
+            self.finish = Some((finish, finish.kill_at.map(|at| at.since(self.child.now)).unwrap_or_default()));
             self.promise(self.releases == 1, "exactly one release by the end");
         }
     }
@@ -1098,21 +1191,22 @@ impl Witness {
 
     fn check(&mut self, action: Action) {
         let now = self.child.now;
-        let Rules { grace, kill, grace_close, .. } = self.rules;
+        let Rules { grace, leftovers, kill, grace_close, .. } = self.rules;
         match action {
             Action::Send { signal: Signal::KILL, .. } => {
-                self.promise(kill || now.since(self.stopped) >= grace, "KILL only after the grace period");
+                let enough = kill || grace.is_some_and(|grace| now.since(self.stopped) >= grace);
+                self.promise(enough, "KILL only after the grace period");
             }
             Action::KillGroup => {
-                let enough = kill || now.since(self.ended) >= grace;
-                self.promise(enough, "KILL for leftovers only after the grace period");
+                let enough = kill || now.since(self.ended) >= leftovers.unwrap_or(LEAST_FOR_LEFTOVERS);
+                self.promise(enough, "KILL for leftovers only after their time");
             }
             Action::KillOthers => {
                 let enough = grace_close.is_some_and(|wait| now.since(self.closed) >= wait);
                 self.promise(enough, "KILL for others only after their wait");
             }
             Action::EndGroup => (self.group_is_gone, self.ended) = (false, now),
-            Action::Say(Fact::LeftBehind { pid: None }) => self.group_is_gone = true,
+            Action::Say(Fact::LeftBehind { pid: None, .. }) => self.group_is_gone = true,
             Action::Release => self.releases += 1,
             Action::CloseOthers => {
                 self.closed = now;
@@ -1163,9 +1257,11 @@ proptest! {
                 witness.child.now = deadline.max(witness.child.now);
                 witness.step(Event::Tick);
             }
-            prop_assert!(witness.child.lifecycle.finish().is_some());
+            let has_ended = witness.child.lifecycle.finish().is_some();
+            prop_assert!(has_ended || rules.grace.is_none() && !rules.kill && witness.child.situation() == "stopping");
             let took = witness.child.now.since(asked);
-            prop_assert!(took <= rules.grace() + KILL_PATIENCE, "it took {took:?}");
+            let grace = if rules.kill { Duration::ZERO } else { rules.grace.unwrap_or_default() };
+            prop_assert!(took <= grace + KILL_PATIENCE, "it took {took:?}");
             prop_assert_eq!(witness.broken, [""; 0]);
         }
     }
@@ -1176,13 +1272,14 @@ proptest! {
         let witness = Witness::watch(rules, &walk);
         let child = &witness.child;
         let waits = matches!(child.situation(), "ready" | "spawning" | "running" | "ended");
-        prop_assert_eq!(child.lifecycle.deadline().is_none(), waits, "{}", child.situation());
+        let has_time = child.situation() == "stopping" && rules.grace.is_none();
+        prop_assert!(has_time || child.lifecycle.deadline().is_none() == waits, "{}", child.situation());
     }
 
     #[test]
-    fn at_no_end_have_leftovers_more_than_the_grace_period(rules in any_rules(), walk in walk()) {
+    fn at_no_end_have_leftovers_more_than_their_time(rules in any_rules(), walk in walk()) {
         if let Some((finish, left)) = Witness::watch(rules, &walk).finish {
-            prop_assert!(left <= rules.grace());
+            prop_assert!(left <= rules.after_stop().max(rules.between_starts()));
             prop_assert!(!finish.killed || left.is_zero(), "killed already, and yet {left:?} are left");
         }
     }

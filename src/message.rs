@@ -315,11 +315,12 @@ impl Speaker {
                 let grace = Span(grace);
                 write!(out, "what '{command}' left running did not end within its grace period of {grace}; sent KILL")
             }
-            Fact::LeftBehind { pid: Some(pid) } => {
-                write!(out, "cannot end '{command}' (pid {pid}): it does not die of KILL; leaving it behind")
-            }
-            Fact::LeftBehind { pid: None } => {
-                write!(out, "cannot end what '{command}' left running: it does not die of KILL; leaving it behind")
+            Fact::LeftBehind { pid, reason } => {
+                match pid {
+                    Some(pid) => write!(out, "cannot end '{command}' (pid {pid})")?,
+                    None => write!(out, "cannot end what '{command}' left running")?,
+                }
+                write!(out, ": {reason}; leaving it behind")
             }
             Fact::OtherSignaled { signal, pid, wait } => {
                 write!(out, "sent {signal} to pid {pid}, another '{command}', to end it before the start")?;
@@ -441,7 +442,7 @@ impl Speaker {
                 write_end(pid, None, out)
             }
             Fact::LeftoversKilled { grace } => field("grace_ms", millis(grace)),
-            Fact::LeftBehind { pid } => write_end(pid, None, out),
+            Fact::LeftBehind { pid, .. } => write_end(pid, None, out),
             Fact::Orphan { pid, status } => write_end(Some(pid), Some(status), out),
             Fact::Cannot { errno, .. } => write!(out, ",\"errno\":{}", errno.raw()),
             Fact::Finished { outcome, code } => {

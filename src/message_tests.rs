@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Format, Names, Remap, Size, Span, Speaker, refusal, refusal_termination};
 use crate::errno::Errno;
 use crate::fact::{Fact, Level, Trouble};
+use crate::lifecycle::DEATHLESS;
 use crate::line::{Escaped, LIMIT, Line, push_printable};
 use crate::pid::Pid;
 use crate::signal::Signal;
@@ -161,10 +162,10 @@ fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
         (Fact::LeftoversKilled { grace },
          "what 'server' left running did not end within its grace period of 30 s; sent KILL",
          json!({"grace_ms": 30000})),
-        (Fact::LeftBehind { pid: some },
+        (Fact::LeftBehind { pid: some, reason: DEATHLESS },
          "cannot end 'server' (pid 7): it does not die of KILL; leaving it behind",
          json!({"pid": 7})),
-        (Fact::LeftBehind { pid: None },
+        (Fact::LeftBehind { pid: None, reason: DEATHLESS },
          "cannot end what 'server' left running: it does not die of KILL; leaving it behind",
          json!({})),
         (Fact::OtherSignaled { signal: term, pid, wait: grace },

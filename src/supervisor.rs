@@ -5,9 +5,11 @@ use core::time::Duration;
 
 use crate::action::{Action, Actions};
 use crate::fact::Fact;
-use crate::lifecycle::{self, Finish, KILL_PATIENCE, Lifecycle, Look, Rules};
+use crate::lifecycle::{self, DEATHLESS, Finish, KILL_PATIENCE, Lifecycle};
+use crate::look::Look;
 use crate::moment::Moment;
 use crate::pid::Pid;
+use crate::rules::Rules;
 use crate::signal::{Sender, Signal, SignalSet};
 use crate::status::{ExitStatus, Outcome, SpawnFailure};
 use crate::usage::Usage;
@@ -75,6 +77,9 @@ pub(crate) enum Event {
         pid: Pid,
     },
     SpawnFailed(SpawnFailure),
+    /// See `lifecycle::Event`.
+    Executed,
+    OutOfReach,
     /// The protected child was reaped.
     Ended {
         status: ExitStatus,
@@ -140,7 +145,7 @@ impl Supervisor {
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.phase {
             Phase::Serving => self.child.deadline(),
-            Phase::Draining(finish) => Some(finish.kill_at),
+            Phase::Draining(finish) => finish.kill_at,
             Phase::Killing { until, look, .. } => Some(until.min(look.at())),
             Phase::Ended(_) | Phase::Done => None,
         }
@@ -155,6 +160,8 @@ impl Supervisor {
                 self.child_step(lifecycle::Event::Spawned { pid }, now, out);
             }
             Event::SpawnFailed(failure) => self.child_step(lifecycle::Event::SpawnFailed(failure), now, out),
+            Event::Executed => self.child_step(lifecycle::Event::Executed, now, out),
+            Event::OutOfReach => self.child_step(lifecycle::Event::OutOfReach, now, out),
             Event::GroupGone => self.child_step(lifecycle::Event::GroupGone, now, out),
             Event::Ended { status, held_terminal, usage } => {
                 if self.surroundings.terminal {
@@ -192,6 +199,7 @@ impl Supervisor {
             {
                 self.exit(outcome, out);
             }
+            Phase::Ended(Finish { outcome, kill_at: None, .. }) => self.exit(outcome, out),
             Phase::Ended(finish) => {
                 self.phase = Phase::Draining(finish);
                 out.push(Action::Say(Fact::EndingLeftovers));
@@ -266,17 +274,17 @@ impl Supervisor {
     fn tick(&mut self, now: Moment, out: &mut Actions) {
         match self.phase {
             Phase::Serving => self.child_step(lifecycle::Event::Tick, now, out),
-            Phase::Draining(finish) if now >= finish.kill_at => {
+            Phase::Draining(finish) if finish.kill_at.is_some_and(|kill_at| now >= kill_at) => {
                 let patience = if finish.left_behind { BRIEFLY } else { KILL_PATIENCE };
                 self.phase = Phase::Killing { finish, until: now.after(patience), look: Look::first(now) };
                 if !finish.killed {
-                    out.push(Action::Say(Fact::LeftoversKilled { grace: self.rules.grace }));
+                    out.extend(self.rules.leftovers_killed(finish.outcome));
                 }
                 out.push(Action::KillAll);
             }
             Phase::Killing { finish, until, .. } if now >= until => {
                 if !finish.left_behind {
-                    out.push(Action::Say(Fact::LeftBehind { pid: None }));
+                    out.push(Action::Say(Fact::LeftBehind { pid: None, reason: DEATHLESS }));
                 }
                 self.exit(finish.outcome, out);
             }

@@ -294,7 +294,7 @@ fn restarts_are_counted() {
     let frigate = Frigate::running("--restart=true", NO_TERMINAL).play(&[
         (20_000, exited(0), "say restarting; EndGroup"),
         (20_000, Event::GroupGone, "Spawn { restarts: 1 }"),
-        (20_000, spawned(8), "say started"),
+        (20_000, spawned(8), ""),
     ]);
     assert_eq!(frigate.supervisor.restarts(), 1);
 }
@@ -320,8 +320,8 @@ fn where_nothing_is_left_it_exits_at_once() {
 }
 
 #[test]
-fn what_is_left_is_ended_and_given_the_grace_period_from_the_end_of_the_child() {
-    Frigate::running("--grace=5s", NO_TERMINAL).play(&[
+fn what_is_left_is_ended_and_has_its_time_from_the_end_of_the_child() {
+    Frigate::running("--leftovers=5s", NO_TERMINAL).play(&[
         (1000, exited(0), "say ended"),
         (1000, LEFT, "say leftovers; EndAll"),
         (1500, received(Signal::CHLD, Sender::Kernel), "Sweep"),
@@ -345,8 +345,30 @@ fn what_is_left_after_a_stop_gets_the_rest_of_the_grace_period() {
 }
 
 #[test]
+fn what_is_left_alone_delays_no_exit_and_gets_no_signal() {
+    Frigate::running("--leftovers=leave", NO_TERMINAL)
+        .play(&[(1000, exited(3), "say ended"), (1000, LEFT, &exit(Outcome::Complete(ExitStatus::Exited(3))))]);
+    // After a stop it is ended all the same.
+    Frigate::running("--leftovers=leave", NO_TERMINAL).play(&[
+        (1000, stop(Signal::TERM), "say stop; send TERM; send CONT"),
+        (2000, ended(by(Signal::TERM)), "say ended"),
+        (2000, LEFT, "say leftovers; EndAll"),
+        (7000, Event::Tick, "say leftovers-killed; KillAll"),
+    ]);
+}
+
+#[test]
+fn a_time_of_nothing_for_leftovers_kills_them_without_a_word() {
+    Frigate::running("--leftovers=0", NO_TERMINAL).play(&[
+        (1000, exited(0), "say ended"),
+        (1000, LEFT, "say leftovers; EndAll"),
+        (1000, Event::Tick, "KillAll"),
+    ]);
+}
+
+#[test]
 fn leftovers_that_end_by_themselves_are_not_killed() {
-    Frigate::running("--grace=5s", NO_TERMINAL).play(&[
+    Frigate::running("--leftovers=5s", NO_TERMINAL).play(&[
         (1000, exited(0), "say ended"),
         (1000, LEFT, "say leftovers; EndAll"),
         (1500, NONE_LEFT, &exit(Outcome::Complete(ExitStatus::Exited(0)))),
@@ -378,7 +400,7 @@ fn what_a_killed_child_leaves_is_killed_without_another_wait_or_word() {
 
 #[test]
 fn what_not_even_kill_ends_is_looked_at_again_and_left_behind_after_five_seconds() {
-    let mut frigate = Frigate::running("--grace=1s", NO_TERMINAL).play(&[
+    let mut frigate = Frigate::running("--leftovers=1s", NO_TERMINAL).play(&[
         (0, exited(7), "say ended"),
         (0, LEFT, "say leftovers; EndAll"),
         (1000, Event::Tick, "say leftovers-killed; KillAll"),
@@ -401,7 +423,7 @@ fn what_not_even_kill_ends_is_looked_at_again_and_left_behind_after_five_seconds
 
 #[test]
 fn leftovers_of_the_last_group_that_were_killed_before_a_stop_are_not_said_to_be_killed_again() {
-    let mut frigate = Frigate::running("--restart=unexpected --grace=1s", NO_TERMINAL);
+    let mut frigate = Frigate::running("--restart=unexpected --leftovers=1s", NO_TERMINAL);
     let mut said = frigate.told(exited(1));
     while !said.contains("leftovers-killed") {
         let Some(deadline) = frigate.supervisor.deadline() else { panic!("nothing would ever end this") };
@@ -529,7 +551,7 @@ fn a_stop_that_was_forwarded_to_the_former_child_says_nothing_of_the_next() {
         (20_000, received(TSTP, PROCESS), "say forwarded; send TSTP"),
         (20_001, exited(1), "TakeTerminal; say restarting; EndGroup"),
         (20_001, Event::GroupGone, "Spawn { restarts: 1 }"),
-        (20_001, spawned(8), "say started"),
+        (20_001, spawned(8), ""),
         (30_000, stopped_by(TSTP, Foreground::Child), "say continued; send CONT"),
     ]);
 }
@@ -680,7 +702,7 @@ impl World {
                 self.exits.push(outcome);
                 Vec::new()
             }
-            Action::Say(Fact::LeftBehind { pid: None }) => {
+            Action::Say(Fact::LeftBehind { pid: None, .. }) => {
                 // It is there still, but nobody's concern any more.
                 self.left = false;
                 Vec::new()
@@ -739,6 +761,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Begin),
         Just(Event::OthersGone),
         Just(Event::GroupGone),
+        Just(Event::Executed),
+        Just(Event::OutOfReach),
         Just(Event::Tick),
         (1..100).prop_map(spawned),
         (1..200).prop_map(|errno| Event::SpawnFailed(SpawnFailure { stage: Stage::Exec, errno: Errno::new(errno) })),
@@ -769,7 +793,15 @@ fn any_options() -> impl Strategy<Value = String> {
     let select = |words: &[&'static str]| prop::sample::select(words.to_vec());
     let restart = select(&["", "--restart=unexpected", "--restart=true", "--restart=true --start-secs=0"]);
     let grace = select(&["", "--grace=0", "--grace=50ms", "--grace=7s", "--kill"]);
-    let other = select(&["", "--grace-close", "--single-child", "--stop-signal=HUP", "--stop-on=USR1,TERM"]);
+    let other = select(&[
+        "",
+        "--leftovers=leave",
+        "--leftovers=70ms",
+        "--grace-close",
+        "--single-child",
+        "--stop-signal=HUP",
+        "--stop-on=USR1,TERM",
+    ]);
     let retries = select(&["", "--start-retries=0", "--start-retries=1000"]);
     (restart, grace, other, retries).prop_map(|(a, b, c, d)| format!("{a} {b} {c} {d}"))
 }
@@ -813,14 +845,20 @@ proptest! {
         world.live(&life);
         prop_assert!(world.exits.len() <= 1, "{:?}", world.exits);
         world.done.clear();
+        let rules = config(&options).rules;
         let (asked, over) = (world.frigate.now, world.exits.len());
         world.tell(stop(Signal::TERM));
         world.pass();
+        if rules.grace.is_none() && !rules.kill && world.alive {
+            // It has all the time that it takes.
+            prop_assert_eq!((world.exits.len(), world.frigate.supervisor.deadline()), (0, None));
+            return Ok(());
+        }
         prop_assert_eq!(world.exits.len(), 1);
         let started = world.done.iter().any(|action| matches!(action, Action::Spawn { .. } | Action::CloseOthers));
         prop_assert!(!started, "a start after a stop: {:?}", world.done);
         let took = world.frigate.now.since(asked);
-        let grace = config(&options).rules.grace();
+        let grace = rules.after_stop().max(rules.between_starts());
         // Five seconds for the child, and five for what it left.
         prop_assert!(took <= grace + Duration::from_millis(5200), "it took {took:?}");
         if over == 0 && child == Temper::Mild && leaves.is_none() {

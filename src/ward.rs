@@ -17,11 +17,12 @@ use crate::face::event::{Event as PublicEvent, EventKind};
 use crate::face::outcome::Outcome as PublicOutcome;
 use crate::fact::Fact;
 use crate::leftovers::Leftovers;
-use crate::lifecycle::{Event, Rules};
+use crate::lifecycle::Event;
 use crate::link::{self, Link, Running};
 use crate::message::{Names, Remap, Speaker};
 use crate::moment::Moment;
 use crate::pid::Pid;
+use crate::rules::Rules;
 use crate::signal::Signal;
 use crate::status::{ExitStatus, Outcome};
 use crate::sys::clock;
@@ -84,7 +85,7 @@ impl Ward {
         let mut environment = Environment::owned(environment);
         let mut ward = Self {
             link,
-            custody: Custody::new(Rules { leftovers: is_adopted, ..rules }),
+            custody: Custody::new(Rules { is_adopted, ..rules }),
             speaker: Speaker::new(Names { command: name, ..charge.names.clone() }, Remap::identity()),
             program_speaker: Speaker::new(charge.names, Remap::identity()),
             plan: SpawnPlan {
@@ -95,6 +96,7 @@ impl Ward {
                 mask,
                 ignores_sigchld: false,
                 pidfd: Pidfd::Always,
+                announces_exec: true,
                 entrance: None,
                 bond: Bond::default(),
             },
@@ -130,7 +132,7 @@ impl Ward {
     /// What frigate's thread has to watch for it; its streams come first.
     pub(crate) fn watched(&self) -> impl Iterator<Item = Watch<'_>> {
         let child = self.child.iter().filter(|_| self.held_until.is_none());
-        let child = child.filter_map(|child| child.pidfd.as_ref()).map(AsFd::as_fd);
+        let child = child.flat_map(|child| [child.until_exec(), child.pidfd.as_ref().map(AsFd::as_fd)]).flatten();
         let readable = child.chain(self.others.descriptors()).map(Watch::readable);
         let events = self.leftovers.events().filter(|_| self.child.is_none());
         self.capture.watches().into_iter().chain(readable).chain(events.map(Watch::changed))
@@ -141,6 +143,7 @@ impl Ward {
         let streams = seen.iter().zip(self.capture.watches()).enumerate();
         let ready = streams.map(|(bit, (is_seen, _))| u32::from(*is_seen) << bit).sum();
         self.with_capture(|capture, say| capture.work(ready, say));
+        self.look_for_exec();
         if let Some(pidfd) = self.child.as_ref().and_then(|child| child.pidfd.as_ref()) {
             match host::reap(pidfd.as_fd()) {
                 Look::Alive if host::has_ended(pidfd.as_fd()) => self.held_until = Some(clock::now().after(HELD)),
@@ -234,7 +237,7 @@ impl Ward {
             Action::CloseOthers => return self.close_others(),
             Action::KillOthers => self.signal_others(Signal::KILL),
             Action::Spawn { restarts } => return Some(self.spawn(restarts)),
-            Action::Send { signal, alone, .. } => self.send(signal, alone),
+            Action::Send { signal, alone, .. } => return self.send(signal, alone),
             Action::EndGroup => return (!self.leftovers.end()).then_some(Event::GroupGone),
             Action::ProbeGroup => return (!self.leftovers.look()).then_some(Event::GroupGone),
             Action::KillGroup => self.leftovers.kill(),
@@ -267,7 +270,15 @@ impl Ward {
         }
     }
 
+    fn look_for_exec(&mut self) {
+        if self.child.as_mut().is_some_and(Spawned::has_left_frigate) && self.plan.failure().is_none() {
+            self.tell(Event::Executed);
+        }
+    }
+
     fn ended(&mut self, status: ExitStatus) {
+        // Its end hangs up too, and may be seen first.
+        self.look_for_exec();
         let failure = self.plan.failure();
         if let Some(child) = self.child.take() {
             self.leftovers.follow(child);
@@ -280,9 +291,9 @@ impl Ward {
         });
     }
 
-    fn send(&mut self, signal: Signal, alone: bool) {
-        let Some(child) = &self.child else { return };
-        let Some(pidfd) = &child.pidfd else { return };
+    fn send(&mut self, signal: Signal, alone: bool) -> Option<Event> {
+        let child = self.child.as_ref()?;
+        let pidfd = child.pidfd.as_ref()?;
         if signal == Signal::KILL && !alone {
             self.leftovers.kill_cgroup();
         }
@@ -293,9 +304,12 @@ impl Ward {
         };
         match result {
             // It ends just now.
-            Ok(()) | Err(Errno::NO_PROCESS) => {}
+            Ok(()) | Err(Errno::NO_PROCESS) => return None,
+            // It follows the stop signal, whose failure was reported.
+            Err(_) if signal == Signal::CONT => {}
             Err(errno) => self.say(&Fact::CannotSignal { signal, pid: child.pid, errno }),
         }
+        (result == Err(Errno::NOT_PERMITTED)).then_some(Event::OutOfReach)
     }
 
     fn close_others(&mut self) -> Option<Event> {

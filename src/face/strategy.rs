@@ -6,11 +6,8 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use crate::face::error::Error;
-use crate::lifecycle::Rules;
 use crate::restart::{self, Expected, Restart};
-
-/// How long what a child leaves running has from TERM to KILL, at the end and between two starts.
-const GRACE: Duration = Duration::from_secs(30);
+use crate::rules::{LEAST_FOR_LEFTOVERS, Rules};
 
 /// When a child that ended by itself is started again.
 ///
@@ -242,11 +239,13 @@ impl Strategy {
                 backoff_max: Duration::from_secs(60),
             },
             stop_signal: None,
-            grace: GRACE,
+            // Each stop brings its own.
+            grace: None,
+            leftovers: Some(LEAST_FOR_LEFTOVERS),
             kill: self.kill,
             grace_close: self.grace_close.then_some(self.grace_close_wait),
             single_child: false,
-            leftovers: false,
+            is_adopted: false,
         }
     }
 }

@@ -24,14 +24,14 @@ use crate::errno::Errno;
 use crate::pid::Pid;
 
 #[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
-use other::{CAN_SHARE, call};
+use other::CAN_SHARE;
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
-use x86_64::{CAN_SHARE, call};
+use x86_64::CAN_SHARE;
 
 #[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
-pub(super) use other::share;
+pub(super) use other::{call, share};
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
-pub(super) use x86_64::share;
+pub(super) use x86_64::{call, share};
 
 /// What a clone answers: the child, and its pidfd if that was wanted; none on the child's side.
 pub(super) type Cloned = Option<(Pid, Option<OwnedFd>)>;
@@ -55,7 +55,7 @@ pub(super) fn fork(with_pidfd: bool) -> Result<Cloned, Errno> {
     // SAFETY: without CLONE_VM the child has its own copy of everything, the stack included; the third argument is
     // where the kernel puts the pidfd; it and those behind it are ignored without the flags for them.
     let answer =
-        unsafe { call(libc::SYS_clone, [flags.unsigned_abs() as usize, 0, (&raw mut pidfd).expose_provenance()]) };
+        unsafe { call(libc::SYS_clone, [flags.unsigned_abs() as usize, 0, (&raw mut pidfd).expose_provenance(), 0]) };
     cloned(answer, pidfd)
 }
 
@@ -106,7 +106,7 @@ pub(super) fn fork_into(cgroup: BorrowedFd<'_>, with_pidfd: bool) -> Result<Clon
     let place = (&raw const arguments).expose_provenance();
     // SAFETY: the arguments are live and of the size that is said; without CLONE_VM the child has its own copy of
     // everything, the stack included; the kernel puts the pidfd where it is asked to.
-    let answer = unsafe { call(libc::SYS_clone3, [place, size_of::<CloneArguments>(), 0]) };
+    let answer = unsafe { call(libc::SYS_clone3, [place, size_of::<CloneArguments>(), 0, 0]) };
     cloned(answer, pidfd)
 }
 
@@ -116,9 +116,10 @@ pub(super) fn fork_into(cgroup: BorrowedFd<'_>, with_pidfd: bool) -> Result<Clon
 ///
 /// Both arrays end with a null pointer, and hold pointers to C strings.
 pub(super) unsafe fn execve(path: &CStr, words: *const *const c_char, environment: *const *const c_char) -> Errno {
-    let arguments = [path.as_ptr().expose_provenance(), words.expose_provenance(), environment.expose_provenance()];
+    let [path, words, environment] =
+        [path.as_ptr().expose_provenance(), words.expose_provenance(), environment.expose_provenance()];
     // SAFETY: the path is a C string, the arrays are by the duty of the caller; the kernel only reads.
-    let answer = unsafe { call(libc::SYS_execve, arguments) };
+    let answer = unsafe { call(libc::SYS_execve, [path, words, environment, 0]) };
     Errno::new(i32::try_from(-answer).unwrap_or(0))
 }
 
@@ -148,12 +149,15 @@ mod x86_64 {
 
     pub(in super::super) const CAN_SHARE: bool = true;
 
-    /// A system call of three arguments, or whose others are ignored. Leaves `errno` alone.
+    /// A system call of four arguments, or whose others are ignored. Leaves `errno` alone.
     ///
     /// # Safety
     ///
     /// The duties are those of the call.
-    pub(super) unsafe fn call(number: libc::c_long, [first, second, third]: [usize; 3]) -> libc::c_long {
+    pub(in super::super) unsafe fn call(
+        number: libc::c_long,
+        [first, second, third, fourth]: [usize; 4],
+    ) -> libc::c_long {
         let answer;
         // SAFETY: the kernel changes no other registers; what it does to memory is the caller's duty.
         unsafe {
@@ -163,6 +167,7 @@ mod x86_64 {
                 in("rdi") first,
                 in("rsi") second,
                 in("rdx") third,
+                in("r10") fourth,
                 lateout("rcx") _,
                 lateout("r11") _,
                 options(nostack),
@@ -231,9 +236,12 @@ mod other {
     /// # Safety
     ///
     /// The duties are those of the call.
-    pub(super) unsafe fn call(number: libc::c_long, [first, second, third]: [usize; 3]) -> libc::c_long {
+    pub(in super::super) unsafe fn call(
+        number: libc::c_long,
+        [first, second, third, fourth]: [usize; 4],
+    ) -> libc::c_long {
         // SAFETY: by the duty of the caller.
-        let answer = unsafe { libc::syscall(number, first, second, third) };
+        let answer = unsafe { libc::syscall(number, first, second, third, fourth) };
         if answer < 0 { -libc::c_long::from(last_errno().raw()) } else { answer }
     }
 

@@ -63,7 +63,7 @@ pub(crate) enum Look {
 
 /// Whether the pidfd says that its process has ended, be it reaped or not.
 pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
-    wait(&[Watch::readable(pidfd)], Some(core::time::Duration::ZERO)).contains(&true)
+    signals::is_readable(pidfd)
 }
 
 /// `waitid(P_PIDFD, WNOHANG)`: reaps that one child, and no other.
@@ -175,7 +175,7 @@ pub(crate) fn keep_signals_off() {
 pub(crate) fn with_all_blocked<T>(act: impl FnOnce() -> T) -> T {
     let before = signals::block_all();
     let result = act();
-    signals::set_mask(before);
+    let _ = before.and_then(signals::set_mask);
     result
 }
 

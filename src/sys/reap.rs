@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 use rustix::process::{WaitOptions, wait};
 
+use crate::errno;
 use crate::pid::Pid;
 use crate::status::WaitStatus;
 
@@ -16,6 +17,8 @@ pub(crate) enum Found {
     NoneYet,
     /// There is no child at all.
     NoChild,
+    /// Nothing can be reaped, and never will be: a filter of system calls refuses it.
+    Failed(errno::Errno),
 }
 
 /// Reaps one child that has ended or, with `stops`, tells of one that was stopped.
@@ -35,7 +38,8 @@ pub(crate) fn next(stops: bool) -> Found {
             Ok(None) => return Found::NoneYet,
             // WNOHANG never sleeps, so that this cannot go on.
             Err(Errno::INTR) => {}
-            Err(_) => return Found::NoChild,
+            Err(Errno::CHILD) => return Found::NoChild,
+            Err(error) => return Found::Failed(super::errno(error)),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::last_errno;
+use super::{clone, last_errno, rustix_pid};
 use crate::errno::Errno;
 use crate::pid::Pid;
 use crate::signal::{Sender, Signal};
@@ -30,17 +30,24 @@ const EVERYTHING: u64 = u64::MAX;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Mask(u64);
 
-/// `rt_sigprocmask(SIG_SETMASK)` on everything; answers with the mask as it was.
-pub(crate) fn block_all() -> Mask {
+/// `rt_sigprocmask(SIG_SETMASK)` on everything. Returns the mask as it was.
+///
+/// # Errors
+///
+/// A filter of system calls refuses it; the kernel itself has no reason to.
+pub(crate) fn block_all() -> Result<Mask, Errno> {
     set_mask(Mask(EVERYTHING))
 }
 
-/// `rt_sigprocmask(SIG_SETMASK)`; answers with the mask as it was. Fit for the child's side of a fork.
-pub(super) fn set_mask(mask: Mask) -> Mask {
+/// `rt_sigprocmask(SIG_SETMASK)`. Returns the mask as it was. Fit for the child's side of a clone, in shared memory too:
+/// the C library's `errno` is left alone.
+pub(super) fn set_mask(mask: Mask) -> Result<Mask, Errno> {
     let mut old = 0_u64;
-    // SAFETY: both pointers are to live 64-bit sets, whose size is given; only an invalid pointer or size can fail.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask.0, &raw mut old, SET_SIZE) };
-    Mask(old)
+    let (new, how) = (&raw const mask.0, libc::SIG_SETMASK.unsigned_abs() as usize);
+    let arguments = [how, new.expose_provenance(), (&raw mut old).expose_provenance(), SET_SIZE];
+    // SAFETY: both pointers are to live 64-bit sets, whose size is given.
+    let answer = unsafe { clone::call(libc::SYS_rt_sigprocmask, arguments) };
+    if answer < 0 { Err(Errno::new(i32::try_from(-answer).unwrap_or(0))) } else { Ok(Mask(old)) }
 }
 
 /// The signals that the C library keeps for its threads: glibc's 32 and 33, musl's 33 and 34. With the latter of each pair it
@@ -49,7 +56,7 @@ const OF_THE_LIBRARY: u64 = if cfg!(target_env = "musl") { 0b11 << 32 } else { 0
 
 /// Blocks everything in a thread beside others: a C library that waited for it to answer would wait for ever.
 pub(super) fn block_all_but_the_librarys() {
-    set_mask(Mask(EVERYTHING & !OF_THE_LIBRARY));
+    let _ = set_mask(Mask(EVERYTHING & !OF_THE_LIBRARY));
 }
 
 /// The calling thread's mask.
@@ -126,6 +133,8 @@ pub(crate) enum Wake {
     Readable,
     /// The time is over, or the wait was interrupted: look at the clock.
     Time,
+    /// Signals cannot be taken, and never will be: a filter of system calls refuses it.
+    Failed(Errno),
 }
 
 /// A descriptor, and what is waited for there.
@@ -155,6 +164,9 @@ impl<'a> Watch<'a> {
         poll(&mut [PollFd::from_borrowed_fd(self.fd, self.flags)], Some(&second)) == Ok(1)
     }
 }
+
+/// The pause between two looks at what no wait reports.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Waits for signals, and where there are any for descriptors too.
 #[derive(Default)]
@@ -186,9 +198,11 @@ impl Waiter {
             fds.push(PollFd::from_borrowed_fd(*fd, *flags));
         }
         // Without a signalfd, which only a lack of descriptors can cause, signals are looked for ten times a second.
-        let blind = signals.is_none().then_some(Duration::from_millis(100));
-        let timeout = [timeout, blind].into_iter().flatten().min().map(timespec);
-        let is_told = poll(&mut fds, timeout.as_ref()).is_ok() && signals.is_some();
+        let short = timeout.unwrap_or(LOOK).min(LOOK);
+        let polled = poll(&mut fds, signals.as_ref().map_or(Some(short), |_| timeout).map(timespec).as_ref());
+        // Nor does a poll that is refused (EINVAL: more descriptors than `RLIMIT_NOFILE`; ENOMEM) become a busy loop.
+        let left = if matches!(polled, Ok(_) | Err(rustix::io::Errno::INTR)) { Duration::ZERO } else { short };
+        let is_told = polled.is_ok() && signals.is_some();
         let mut bit = 1;
         for fd in fds.iter().skip(usize::from(signals.is_some())) {
             if !fd.revents().is_empty() {
@@ -198,9 +212,9 @@ impl Waiter {
             bit = bit.checked_shl(1).filter(|bit| *bit > 0).unwrap_or(bit);
         }
         let is_none_pending = is_told && fds.first().is_some_and(|fd| fd.revents().is_empty());
-        match if is_none_pending { Wake::Time } else { take_signal(Some(Duration::ZERO)) } {
+        match if is_none_pending { Wake::Time } else { take_signal(Some(left)) } {
             Wake::Time if self.ready > 0 => Wake::Readable,
-            wake @ (Wake::Signal(_) | Wake::Readable | Wake::Time) => wake,
+            wake @ (Wake::Signal(_) | Wake::Readable | Wake::Time | Wake::Failed(_)) => wake,
         }
     }
 }
@@ -223,7 +237,10 @@ fn take_signal(timeout: Option<Duration>) -> Wake {
     // (two i64), and the siginfo has room for what the kernel writes (128 bytes).
     let taken = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), time, SET_SIZE) };
     if taken <= 0 {
-        return Wake::Time;
+        return match last_errno() {
+            Errno::AGAIN | Errno::INTERRUPTED => Wake::Time,
+            errno => Wake::Failed(errno),
+        };
     }
     // SAFETY: zeroed at first, and the kernel has filled it since.
     Wake::Signal(Received { info: unsafe { info.assume_init() } })
@@ -254,13 +271,26 @@ pub(crate) fn send(pid: Pid, signal: Signal) -> Result<(), Errno> {
     kill(pid.raw(), signal.raw())
 }
 
-/// `kill(-pid, sig)`, sends a signal to the group that a living, unreaped child leads. A child that has not made its
-/// group yet, or has left it for another one, with nobody staying, gets it all the same.
+/// `kill(-pid, sig)`, sends a signal to the group that a living, unreaped child was given, and to the child wherever it is:
+/// it may not have made its group yet, or have left it for another one.
+///
+/// # Errors
+///
+/// The child did not get it; others of the group may have.
 pub(crate) fn send_to_group_of(child: Pid, signal: Signal) -> Result<(), Errno> {
-    match kill(-child.raw(), signal.raw()) {
-        Err(Errno::NO_PROCESS) => send(child, signal),
-        result => result,
+    let sent = kill(-child.raw(), signal.raw());
+    if sent.is_err() || has_left_its_group(child) {
+        return send(child, signal);
     }
+    // The kernel counts it as sent if one process of the group got it (kill(2)). Signal 0 only asks for the permission.
+    kill(child.raw(), 0)
+}
+
+/// Whether a process is in another group than the one of its own number. To be asked after the group was sent a signal:
+/// a process that leaves just then gets the signal twice, and not never.
+fn has_left_its_group(pid: Pid) -> bool {
+    let group = rustix_pid(pid).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
+    group.is_none_or(|group| group.as_raw_nonzero().get() != pid.raw())
 }
 
 /// `rt_sigqueueinfo(pid, sig, info)`, passes a queued signal on with its value and its sender, under the number `signal`.
@@ -297,21 +327,30 @@ pub(crate) fn send_by_pidfd(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<(),
     pidfd_send(pidfd, signal.raw(), 0)
 }
 
-/// Sends a signal to the group that a living child leads, or to the child alone where it has left its group. In a host
-/// program somebody else may reap the child at any moment, so that its number is never trusted: the pidfd names the group,
-/// and before Linux 6.9 shows at least, just before the number is used, that the child is still there.
+/// The same in a host program, where another thread may reap the child at any moment, so that its number is never trusted:
+/// the pidfd names the group. Before Linux 6.9, or where a filter refuses the call, the number has to do; the pidfd shows,
+/// just before it is used, that the child has not ended.
+///
+/// # Errors
+///
+/// The child did not get it; others of the group may have.
 pub(crate) fn send_to_group_by_pidfd(pidfd: BorrowedFd<'_>, leader: Pid, signal: Signal) -> Result<(), Errno> {
-    match pidfd_send(pidfd, signal.raw(), TO_GROUP) {
-        Err(Errno::NO_PROCESS) => send_by_pidfd(pidfd, signal),
-        Err(Errno::INVALID) => {
-            pidfd_send(pidfd, 0, 0)?;
-            match kill(-leader.raw(), signal.raw()) {
-                Err(Errno::NO_PROCESS) => send_by_pidfd(pidfd, signal),
-                result => result,
-            }
-        }
+    let sent = match pidfd_send(pidfd, signal.raw(), TO_GROUP) {
+        Err(errno) if errno != Errno::NO_PROCESS && !is_readable(pidfd) => kill(-leader.raw(), signal.raw()),
         result => result,
+    };
+    if sent.is_err() || has_left_its_group(leader) {
+        return match send_by_pidfd(pidfd, signal) {
+            Err(errno) if errno != Errno::NO_PROCESS && !is_readable(pidfd) => send(leader, signal),
+            result => result,
+        };
     }
+    Ok(())
+}
+
+/// Whether there is something to read, or the other side has hung up; of a pidfd, whether its process has ended.
+pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&timespec(Duration::ZERO))) == Ok(1)
 }
 
 /// What may be left of the group that a reaped child led.

@@ -20,10 +20,11 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::stdio::{dup2_stderr, dup2_stdout, stdin};
 
 use super::clone::{self, Cloned, Stack, Word};
-use super::signals::{Mask, ignore_sigchld, set_mask};
+use super::signals::{Mask, ignore_sigchld, is_readable, set_mask};
 use super::startup::CStrings;
 use super::{errno, last_errno};
 use crate::errno::Errno;
@@ -194,6 +195,8 @@ pub(crate) struct SpawnPlan {
     /// SIGCHLD was inherited as ignored.
     pub(crate) ignores_sigchld: bool,
     pub(crate) pidfd: Pidfd,
+    /// It matters when the child executes its program: `Spawned::has_left_frigate` tells.
+    pub(crate) announces_exec: bool,
     /// The group's `cgroup.procs`, open for writing: the child enters by itself, where the kernel would not put it there.
     pub(crate) entrance: Option<OwnedFd>,
     /// What child and frigate have in common.
@@ -262,6 +265,21 @@ impl SpawnPlan {
 pub(crate) struct Spawned {
     pub(crate) pid: Pid,
     pub(crate) pidfd: Option<OwnedFd>,
+    /// A pipe whose other end the child alone holds, and the kernel closes at its exec or its end.
+    until_exec: Option<OwnedFd>,
+}
+
+impl Spawned {
+    /// What hangs up when the child executes its program or ends; `None` if that was told already, or does not matter.
+    pub(crate) fn until_exec(&self) -> Option<BorrowedFd<'_>> {
+        self.until_exec.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether the child has executed its program or ended since this was last asked. `SpawnPlan::failure` tells the two
+    /// apart: a child that fails writes its word before it ends.
+    pub(crate) fn has_left_frigate(&mut self) -> bool {
+        self.until_exec.take_if(|pipe| is_readable(pipe.as_fd())).is_some()
+    }
 }
 
 /// The cgroup that a child is to be in.
@@ -311,6 +329,11 @@ pub(crate) fn spawn<L: LastSteps>(
     last_steps: &L,
 ) -> Result<Spawned, SpawnFailure> {
     let cannot_fork = |errno| SpawnFailure { stage: Stage::Fork, errno };
+    // Without the pipe, for want of descriptors, a start is reported only when the child ends.
+    let (until_exec, others_end) = match plan.announces_exec.then(|| pipe_with(PipeFlags::CLOEXEC)) {
+        Some(Ok((ours, childs))) => (Some(ours), Some(childs)),
+        Some(Err(_)) | None => (None, None),
+    };
     plan.environment.put(RESTARTS, restarts);
     plan.bond.word().store(0, Ordering::Relaxed);
     let mut cloned = None;
@@ -339,7 +362,8 @@ pub(crate) fn spawn<L: LastSteps>(
         }
         become_child(&Order { plan, foreground, streams, last_steps })
     };
-    Ok(Spawned { pid, pidfd })
+    drop(others_end);
+    Ok(Spawned { pid, pidfd, until_exec })
 }
 
 /// Into the cgroup where there is one. A filter of system calls may not know `clone3`, the kernel may be older than
@@ -357,7 +381,8 @@ fn fork_into(plan: &mut SpawnPlan, cgroup: Option<Cgroup<'_>>) -> Result<Cloned,
         plan.entrance = Some(entrance.map_err(|error| SpawnFailure { stage: Stage::Cgroup, errno: errno(error) })?);
     }
     let mut forked = clone::fork(plan.pidfd != Pidfd::No);
-    if plan.pidfd == Pidfd::IfPossible && matches!(forked, Err(Errno::INVALID)) {
+    // An emulator may not know pidfds, and a filter may refuse them by any error number.
+    if plan.pidfd == Pidfd::IfPossible && forked.is_err() {
         plan.pidfd = Pidfd::No;
         forked = clone::fork(false);
     }
@@ -397,7 +422,7 @@ fn attempt<L: LastSteps>(order: &Order<'_, L>) -> Result<Infallible, (Stage, Err
     }
     order.last_steps.take();
     // Last of all: from here on a signal that was sent to the new group takes effect as on any program that has just begun.
-    set_mask(plan.mask);
+    set_mask(plan.mask).map_err(|errno| (Stage::Exec, errno))?;
     Err((Stage::Exec, exec(plan)))
 }
 

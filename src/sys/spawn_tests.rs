@@ -28,6 +28,7 @@ fn plan(candidates: &[&str], line: &str, bond: Bond) -> SpawnPlan {
         mask: signals::current_mask(),
         ignores_sigchld: false,
         pidfd: Pidfd::Always,
+        announces_exec: false,
         entrance: None,
         bond,
     }

@@ -71,7 +71,7 @@ const BAD_SIGNALS: &[&str] = &[
 ];
 
 /// Every option of chapters 1 to 7 and 10 that takes a value.
-pub const OPTIONS: [Taker; 15] = [
+pub const OPTIONS: [Taker; 16] = [
     Taker {
         name: "restart",
         good: &["unexpected", "false", "true", "on-failure", "always", "no", "never"],
@@ -156,6 +156,7 @@ pub const OPTIONS: [Taker; 15] = [
             "1.0",
         ],
     },
+    Taker { name: "leftovers", good: &["0", "30s", "leave"], bad: BAD_DURATIONS },
     Taker { name: "grace-close-wait", good: &["0", "30s"], bad: BAD_DURATIONS },
     Taker { name: "termination-log", good: &["none", "/dev/null"], bad: &[""] },
     Taker { name: "log-format", good: &["text", "json"], bad: &["", " ", "xml", "-1", "jsonjson", "text,json", "0"] },
@@ -450,7 +451,6 @@ fn help(out: &mut Vec<Trial>) {
         assert!(ended.out.contains(env!("CARGO_PKG_VERSION")) && ended.out.lines().count() == 1, "{ended:#?}");
     });
 
-    scenario("cli::help_and_version_start_nothing").run(out, |mode| {
     scenario("cli::the_version_is_one_that_container_engines_can_parse").once().run(out, |mode| {
         let ended = Frigate::new(mode).option("--version").run();
         let words: Vec<_> = ended.out.trim_end().split(' ').collect();
@@ -461,6 +461,7 @@ fn help(out: &mut Vec<Trial>) {
         assert!(!commit.is_empty() && commit.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{ended:#?}");
     });
 
+    scenario("cli::help_and_version_start_nothing").run(out, |mode| {
         for option in ["--help", "--version"] {
             let ended = Frigate::new(mode).option(option).puppet(STARTED).run();
             ended.expect_code(0);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 
 use crate::support::capability::{Capability, ROOT};
-use crate::support::{Frigate, Mode, eventually, note, procfs, scenario};
+use crate::support::{Frigate, Mode, eventually, note, procfs, scenario, wait_state};
 
 /// The old freezer, which holds a process so fast that not even KILL reaches it, as a dead disk would.
 static FREEZER: Capability = Capability::new("freezer", || {
@@ -68,6 +68,48 @@ pub fn trials(out: &mut Vec<Trial>) {
             assert!(took >= Duration::from_millis(grace), "{words} took {took:?}");
             note(format!("--grace {words}: killed {took:?} after the stop signal"));
         }
+    });
+
+    scenario("grace::a_grace_of_nothing_is_no_complaint").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--grace=0 --leftovers=0");
+        let file = frigate.path("left");
+        let script = format!("orphan {{session; touch {file}; pause}}; await {file}; say ready; pause");
+        let frigate = frigate.puppet(script).spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(137).expect_silence().expect_nothing_left();
+    });
+
+    scenario("grace::without_restarts_no_kill_follows_unless_it_was_asked_for").run(out, |mode| {
+        // A sleep without an end, in the kernel's own terms.
+        let deadline = |options: &str| {
+            let frigate = Frigate::new(mode).options(options).puppet("say ready; report").spawn();
+            frigate.wait_line("ready");
+            frigate.kill(libc::SIGTERM);
+            frigate.wait_line("got CONT");
+            wait_state(frigate.pid, 'S');
+            let call = eventually("a system call", || {
+                let text = fs::read_to_string(format!("/proc/{}/syscall", frigate.pid)).ok()?;
+                let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+                (words[0] == libc::SYS_rt_sigtimedwait.to_string()).then_some(words)
+            });
+            call[3] != "0x0"
+        };
+        assert!(!deadline(""), "a deadline that nobody asked for");
+        assert!(!deadline("--restart=true --grace=none"));
+        assert!(deadline("--grace=1h") && deadline("--restart=true"));
+    });
+
+    scenario("grace::stop_on_none_forwards_every_signal_and_stops_by_none").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--stop-on=none --restart=unexpected --backoff=1ms");
+        let script =
+            format!("attempt {}; say start $attempt; on 2 {{report}}; wait TERM; exit 1", frigate.path("starts"));
+        let frigate = frigate.puppet(script).spawn();
+        frigate.wait_line("start 1");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait_line("start 2");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait_line("got TERM");
     });
 
     scenario("grace::one_line_says_that_it_was_killed").run(out, |mode| {

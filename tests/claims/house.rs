@@ -311,6 +311,18 @@ fn documents(out: &mut Vec<Trial>) {
         });
     }
 
+    scenario("house::the_man_page_lists_every_event_once").once().run(out, |_| {
+        let facts = document("src/fact.rs");
+        let names = facts.split("fn event(").nth(1).expect("the names of events").split('"').skip(1).step_by(2);
+        let mut expected: Vec<_> = names.chain(["refused"]).collect();
+        let page = document("doc/frigate.1");
+        let list = page.split("\nThe events are ").nth(1).expect("the list").split(".\n").next().expect("its end");
+        let mut listed: Vec<_> = list.split([',', ' ', '\n']).filter(|word| !["", "and"].contains(word)).collect();
+        expected.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(listed, expected);
+    });
+
     scenario("house::help_tells_of_every_option_of_the_specification").once().run(out, |_| {
         let options = options();
         for option in super::cli::OPTIONS.iter().map(|option| option.name).chain(super::cli::FLAGS) {
@@ -338,7 +350,7 @@ fn documents(out: &mut Vec<Trial>) {
 
     scenario("house::the_readme_is_for_a_person_in_a_hurry").once().run(out, |_| {
         let lines = document("README.md").lines().count();
-        assert!(lines < 250, "{lines} lines");
+        assert!(lines < 300, "{lines} lines");
     });
 }
 

@@ -158,7 +158,7 @@ fn leftovers(out: &mut Vec<Trial>) {
     });
 
     scenario("reaping::a_leftover_that_does_not_end_is_killed_after_the_grace_period").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--grace=400ms");
+        let frigate = Frigate::new(mode).options("--leftovers=400ms");
         let file = frigate.path("left");
         let script = format!("fork {{touch {file}; pause}}; orphan {{session; pause}}; await {file}; exit 8");
         let ended = frigate.puppet(script).run();
@@ -168,8 +168,8 @@ fn leftovers(out: &mut Vec<Trial>) {
         assert!(ended.err.contains("KILL"), "{ended:#?}");
     });
 
-    scenario("reaping::without_a_stop_the_grace_period_begins_with_the_childs_end").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--grace=1500ms");
+    scenario("reaping::without_a_stop_the_time_of_leftovers_begins_with_the_childs_end").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--leftovers=1500ms");
         let file = frigate.path("left");
         let script = format!(
             "fork {{touch {file}; wait TERM; nap 800; say most of it; report}}; await {file}; nap 1600; exit 0"
@@ -195,6 +195,27 @@ fn leftovers(out: &mut Vec<Trial>) {
         note(format!("--grace 4s, child ended after 3.5 s, leftover killed: {took:?}"));
     });
 
+    scenario("reaping::a_leftover_that_ignores_term_holds_a_finished_command_for_five_seconds").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--grace=1h");
+        let file = frigate.path("left");
+        let script = format!("orphan {{session; touch {file}; pause}}; await {file}; exit 0");
+        let ended = frigate.puppet(script).run();
+        ended.expect_code(0).expect_nothing_left();
+        assert!(ended.took >= Duration::from_secs(5), "{ended:#?}");
+        note(format!("a leftover that ignores TERM held a finished command for {:?}", ended.took));
+    });
+
+    scenario("reaping::what_is_to_be_left_delays_nothing_and_gets_no_signal").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--leftovers=leave");
+        let file = frigate.path("left");
+        let script = format!("orphan {{session; touch {file}; report}}; await {file}; exit 3");
+        let ended = frigate.puppet(script).run();
+        ended.expect_code(3).expect_silence();
+        assert_eq!(ended.out, "");
+        // As PID 1 the kernel ends it.
+        assert_eq!(ended.left.len(), usize::from(mode == Mode::Subreaper), "{ended:#?}");
+    });
+
     scenario("reaping::where_nothing_is_left_frigate_ends_at_once").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--grace=1h").puppet("exit 0").spawn();
         let ended = frigate.wait();
@@ -212,7 +233,7 @@ fn leftovers(out: &mut Vec<Trial>) {
     scenario("reaping::as_pid_1_the_last_kill_comes_from_a_forked_helper").only(Mode::Pid1).needs(&[&STRACE]).run(
         out,
         |mode| {
-            let frigate = Frigate::new(mode).strace(["trace=kill"]).options("--grace=200ms");
+            let frigate = Frigate::new(mode).strace(["trace=kill"]).options("--leftovers=200ms");
             let file = frigate.path("left");
             let script = format!("fork {{touch {file}; report}}; await {file}; say ready; wait USR1; exit 3");
             let frigate = frigate.puppet(script).spawn();

@@ -18,6 +18,7 @@
 //! send WHOM SIGNAL    WHOM: parent, group, all, or a pid
 //! queue WHOM SIGNAL VALUE
 //! session             group (a session, a process group of its own)
+//! leave {SCRIPT}      starts a process that leads a group of its own, and moves into that group
 //! fork {SCRIPT}       orphan {SCRIPT} (its parent ends at once)
 //! orphans COUNT       makes so many children of one process, all ended and none reaped, and ends that process
 //! reap                waits for all its children
@@ -150,6 +151,13 @@ impl Puppet {
             "send" | "queue" => send(rest),
             "session" => drop(setsid().expect("setsid")),
             "group" => setpgid(Pid::from_raw(0), Pid::from_raw(0)).expect("setpgid"),
+            "leave" => {
+                let leader = self.fork(&format!("group; {}", block(rest)));
+                // Until then there is no such group.
+                while setpgid(Pid::from_raw(0), Pid::from_raw(leader)).is_err() {
+                    sleep(Duration::from_millis(1));
+                }
+            }
             "fork" => drop(self.fork(block(rest))),
             "orphan" => self.orphan(block(rest)),
             "orphans" => self.orphans(rest.parse().expect("a count")),

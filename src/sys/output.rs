@@ -3,6 +3,7 @@
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
 use rustix::io::{Errno, IoSlice, ReadWriteFlags, pwritev2, write};
+use rustix::net::SendFlags;
 use rustix::stdio::{stderr, stdout};
 use rustix::time::Timespec;
 
@@ -22,12 +23,14 @@ pub(crate) fn to_stdout(text: &str) -> bool {
     true
 }
 
-/// Writes a line to standard error if that takes it at once; false: it does not, or nobody reads it.
+/// Writes a line to standard error if that takes it at once. Returns false if it does not, or if nobody reads it.
 ///
 /// The description behind it is shared with the child and others, so that making it non-blocking would change it under
-/// them. A look before the write (`poll(2)`) is no promise, since another writer may be quicker: `RWF_NOWAIT` is, on pipes
-/// since Linux 6.4. A regular file is always ready, and is written to as it is. A line is shorter than `PIPE_BUF`: a pipe
-/// takes all of it or nothing.
+/// them. A look before the write (`poll(2)`) is no promise: another writer may be quicker, and a terminal that has room for
+/// one byte waits for its reader before it takes the second. So each kind of stream has a way of its own to refuse:
+/// a socket `MSG_DONTWAIT`, a pipe `RWF_NOWAIT` (Linux 6.4), and a terminal, or an older pipe, a description of frigate's
+/// own, opened for this line. A regular file is always ready, and is written to as it is. A line is shorter than
+/// `PIPE_BUF`: a pipe takes all of it or nothing.
 pub(crate) fn to_stderr(line: &[u8]) -> bool {
     let fd = stderr();
     let mut look = [PollFd::new(&fd, PollFlags::OUT)];
@@ -38,14 +41,31 @@ pub(crate) fn to_stderr(line: &[u8]) -> bool {
     {
         return false;
     }
-    if fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo) {
+    write_at_once(line) == Ok(line.len())
+}
+
+fn write_at_once(line: &[u8]) -> rustix::io::Result<usize> {
+    let fd = stderr();
+    let mut refused = Errno::NOTSUP;
+    match fstat(fd).map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode)) {
+        FileType::Socket => return rustix::net::send(fd, line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
         // -1: at the current position, as write(2).
-        match pwritev2(fd, &[IoSlice::new(line)], u64::MAX, ReadWriteFlags::NOWAIT) {
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
-            result => return result.is_ok(),
+        FileType::Fifo => match pwritev2(fd, &[IoSlice::new(line)], u64::MAX, ReadWriteFlags::NOWAIT) {
+            Ok(written) => return Ok(written),
+            // EAGAIN may also say that the pipe was locked by its reader just then.
+            Err(error) => refused = error,
+        },
+        FileType::CharacterDevice => {}
+        FileType::RegularFile | FileType::Directory | FileType::Symlink | FileType::BlockDevice | FileType::Unknown => {
+            return write(fd, line);
         }
     }
-    write(fd, line).is_ok()
+    match open_at(CWD, "/proc/self/fd/2", FLAGS, Mode::empty()) {
+        Ok(own) => write(own, line),
+        Err(_) if refused == Errno::AGAIN => Err(refused),
+        // No /proc, or somebody else's terminal, which has a reader: there the look has to do.
+        Err(_) => write(fd, line),
+    }
 }
 
 /// Never a terminal to be controlled by, never a FIFO to wait for.

@@ -240,8 +240,9 @@ fn never_stalls(out: &mut Vec<Trial>) {
     scenario("messages::a_pipe_that_fills_up_right_after_the_look_stalls_nothing")
         .needs(&[&STRACE, &NOWAIT_PIPES])
         .run(out, |mode| {
-            // Its second look is for the message of the first signal; the pipe is filled before it can write.
-            let delay = "inject=poll,ppoll:delay_exit=1500000:when=2";
+            // The first three are the wait for the exec, the look whether it came, and the look before the line that says
+            // so. The fourth is for the message of the first signal; the pipe is filled before it can write.
+            let delay = "inject=poll,ppoll:delay_exit=1500000:when=4";
             let frigate = Frigate::new(mode).strace(["trace=poll,ppoll", delay]).tracing_frigate_alone();
             let mut frigate = frigate.options("-v").error(Output::Unread).puppet("say ready; report").spawn();
             frigate.wait_line("ready");
@@ -253,6 +254,60 @@ fn never_stalls(out: &mut Vec<Trial>) {
             frigate.kill(libc::SIGUSR2);
             frigate.wait_line("got USR2");
         });
+
+    scenario("messages::a_terminal_that_nobody_reads_stalls_nothing").run(out, |mode| {
+        // Far more lines than it takes; where there is room for a part of the next one, a write would wait for a reader.
+        let frigate = Frigate::new(mode).options("-vv").error(Output::Terminal);
+        let script = "say ready; wait USR1; orphans 2000; say still here; report";
+        let frigate = frigate.puppet(script).spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGUSR1);
+        frigate.wait_line("still here");
+        // All are reaped, signals are forwarded, and a stop stops.
+        frigate.only_child();
+        frigate.kill(libc::SIGUSR2);
+        frigate.wait_line("got USR2");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait_line("got TERM");
+    });
+
+    scenario("messages::writing_to_a_terminal_leaves_it_blocking_for_the_child").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("-v --restart=unexpected --backoff=1ms --start-retries=1");
+        let ended = frigate.error(Output::Terminal).puppet("flags; exit 1").run();
+        assert_eq!(ended.out, "flags 2 blocking\nflags 2 blocking\n");
+    });
+
+    scenario("messages::a_socket_gets_every_line").run(out, |mode| {
+        let ended = Frigate::new(mode).options("-v").error(Output::Socket).puppet("exit 3").run();
+        let [started, ended_line, finished] = ended.messages()[..] else { panic!("three lines: {ended:#?}") };
+        assert!(started.contains("started") && ended_line.contains("exited with code 3"), "{ended:#?}");
+        assert!(finished.contains("exit code 3"), "{ended:#?}");
+    });
+
+    scenario("messages::a_command_that_is_never_executed_is_never_said_to_be_started").run(out, |mode| {
+        for format in ["text", "json"] {
+            let frigate = Frigate::new(mode).options("-vv --log-format").option(format).command(["/no/such/program"]);
+            let ended = frigate.run();
+            ended.expect_code(127);
+            assert!(!ended.err.contains("started '") && !ended.err.contains("\"event\":\"started\""), "{ended:#?}");
+        }
+        // Nor is one that has to be tried again.
+        let frigate = Frigate::new(mode);
+        let busy = frigate.copy_of_own_program("busy");
+        let _writer = fs::OpenOptions::new().append(true).open(&busy).expect("it is ours");
+        let options = "-v --restart=unexpected --start-retries=1 --backoff=1ms";
+        let ended = frigate.options(options).command([busy.as_str(), "--puppet", "exit 0"]).run();
+        assert!(ended.err.contains("starting it again") && !ended.err.contains("started '"), "{ended:#?}");
+    });
+
+    scenario("messages::a_start_is_said_at_once_and_before_the_end").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("-v").puppet("say ready; report").spawn();
+        frigate.wait_message("started");
+        let ended = Frigate::new(mode).options("-v").command(["true"]).run();
+        let messages = ended.messages();
+        assert!(messages.len() == 3 && messages[0].contains("started 'true'"), "{ended:#?}");
+        assert!(messages[1].contains("exited with code 0"), "{ended:#?}");
+    });
 
     scenario("messages::what_a_full_pipe_did_not_take_is_counted").run(out, |mode| {
         let frigate = Frigate::new(mode).options("-v").error(Output::Full);

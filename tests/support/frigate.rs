@@ -43,6 +43,10 @@ pub enum Output {
     Full,
     /// A pipe whose reader is gone.
     Gone,
+    /// A terminal that nobody reads. It is not the controlling one.
+    Terminal,
+    /// A stream socket, as systemd gives one, that the trial reads.
+    Socket,
 }
 
 /// A command line and all that surrounds it.
@@ -420,12 +424,30 @@ struct Streams {
     err: Option<Transcript>,
     /// Readers of full pipes, which hold these open and take nothing.
     held: Mutex<Vec<PipeReader>>,
+    /// The unread sides of terminals, open for as long as the program runs.
+    unread: Vec<OwnedFd>,
 }
 
 impl Streams {
     fn open(&mut self, output: Output, is_out: bool) -> Result<Stdio, String> {
-        if output == Output::Closed {
-            return Ok(Stdio::null());
+        match output {
+            Output::Closed => return Ok(Stdio::null()),
+            Output::Terminal => {
+                let (master, other_side) = Terminal::unread();
+                self.unread.push(master);
+                return Ok(Stdio::from(other_side));
+            }
+            Output::Socket => {
+                let (reader, writer) = UnixStream::pair().map_err(|error| error.to_string())?;
+                let transcript = Some(Transcript::of(reader));
+                if is_out {
+                    self.out = transcript;
+                } else {
+                    self.err = transcript;
+                }
+                return Ok(Stdio::from(OwnedFd::from(writer)));
+            }
+            _ => {}
         }
         let (reader, writer) = io::pipe().map_err(|error| error.to_string())?;
         match output {

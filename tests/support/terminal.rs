@@ -40,16 +40,29 @@ impl Read for Reader {
     }
 }
 
+/// A fresh pseudo-terminal: the person's side and its path.
+fn master() -> (OwnedFd, PathBuf) {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a pseudo-terminal");
+    grantpt(&master).expect("grantpt");
+    unlockpt(&master).expect("unlockpt");
+    let path = PathBuf::from(ptsname_r(&master).expect("a name"));
+    (OwnedFd::from(master), path)
+}
+
 impl Terminal {
+    /// Both sides of one that nobody reads: the person's first.
+    pub fn unread() -> (OwnedFd, File) {
+        let (master, path) = master();
+        let other_side = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(path);
+        (master, other_side.expect("its other side"))
+    }
+
     /// Opens a fresh one; all its descriptors are close-on-exec, or other trials' programs would keep it from hanging up.
     pub fn open() -> (Self, Transcript) {
-        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a pseudo-terminal");
-        grantpt(&master).expect("grantpt");
-        unlockpt(&master).expect("unlockpt");
-        let path = PathBuf::from(ptsname_r(&master).expect("a name"));
+        let (master, path) = master();
         let other_side = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(&path);
         let other_side = Some(other_side.expect("its other side"));
-        let master = File::from(OwnedFd::from(master));
+        let master = File::from(master);
         let (stop, reading) = io::pipe().expect("a pipe");
         let transcript = Transcript::of(Reader { master: master.try_clone().expect("a copy"), stop });
         (Self { master, path, other_side, _reading: reading }, transcript)

@@ -9,6 +9,7 @@ use crate::capture::Capture;
 use crate::cgroup::{self, Prepared};
 use crate::cli::{self, Request};
 use crate::config::{Config, Mistake, TerminationLog, Verbosity};
+use crate::errno::Errno;
 use crate::event_loop::{EventLoop, Place};
 use crate::fact::Fact;
 use crate::line::text_of;
@@ -44,7 +45,10 @@ const WAY_OUT: &str = "; or give --cgroup-best-effort";
 #[must_use]
 pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_int {
     // Before anything else: from here on no signal is lost, and none does anything by itself.
-    let mask = signals::block_all();
+    let mask = match signals::block_all() {
+        Ok(mask) => mask,
+        Err(errno) => return cannot_block(errno).into(),
+    };
     descriptors::fill_standard();
     // SAFETY: the duty of this function's caller.
     let argv = unsafe { CStrings::new(argv) };
@@ -56,15 +60,23 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let mut request = ManuallyDrop::new(cli::read(&words, environment.beginning_with(cli::INITIAL)));
     let code = match &mut *request {
         Ok(Request::Help) => print(&cli::help()),
-        // The form that container engines parse: they take what follows ` - git.` for the commit.
-        Ok(Request::Version) => print(&["frigate ", env!("CARGO_PKG_VERSION"), " - git.", COMMIT, "\n"].concat()),
-        Ok(Request::Run(config, first)) => mask
-            .map_err(|errno| Mistake::new("block", "signals").because(&errno.to_string()))
-            .and_then(|mask| run(config, &arguments, *first, environment, mask))
+        Ok(Request::Version) => print(&version()),
+        Ok(Request::Run(config, first)) => run(config, &arguments, *first, environment, mask)
             .unwrap_or_else(|mistake| refuse(&Mistake { format: config.format, ..mistake }, &config.termination_log)),
         Err(mistake) => refuse(mistake, &TerminationLog::Automatic),
     };
     code.into()
+}
+
+#[inline(never)]
+fn cannot_block(errno: Errno) -> u8 {
+    refuse(&Mistake::new("block", "signals").because(&errno.to_string()), &TerminationLog::Automatic)
+}
+
+/// The version in the form that container engines parse: they take what follows ` - git.` for the commit.
+#[inline(never)]
+fn version() -> String {
+    ["frigate ", env!("CARGO_PKG_VERSION"), " - git.", COMMIT, "\n"].concat()
 }
 
 fn print(text: &str) -> u8 {
@@ -140,10 +152,10 @@ fn run(
     };
     let name = process::last_component(command.to_bytes()).to_vec();
     let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place(own));
-    let code = event_loop.run()?;
+    let result = event_loop.run();
     // Not taken apart: the process ends with it.
     core::mem::forget(event_loop);
-    Ok(code)
+    result
 }
 
 /// The streams that are captured, open.

@@ -132,6 +132,7 @@ impl EventLoop {
         Ok(self.finish(outcome))
     }
 
+    #[inline(never)]
     fn fail(&mut self, verb: &str, object: &str, errno: Errno) {
         self.failure = Some(Mistake::new(verb, object).because(&[&errno.to_string(), "; ending"].concat()));
     }
@@ -344,6 +345,7 @@ impl EventLoop {
         }
     }
 
+    #[inline(never)]
     fn close_others(&mut self) -> Option<Event> {
         match Others::find(&self.name, self.place.own) {
             Ok(others) => self.others = others,
@@ -379,6 +381,7 @@ impl EventLoop {
         }
     }
 
+    #[inline(never)]
     fn give_terminal(&mut self, and_continue: bool) {
         let Some(pid) = self.child.as_ref().map(|child| child.pid) else { return };
         let given = self.foreground() == Foreground::Frigate && terminal::set_foreground_child(pid);

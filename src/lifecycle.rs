@@ -222,6 +222,7 @@ impl Lifecycle {
         }
     }
 
+    #[inline(never)]
     fn when_closing(&mut self, until: Moment, killed: bool, event: Event, now: Moment, out: &mut Actions) {
         match event {
             Event::OthersGone => self.spawn(out),
@@ -298,6 +299,7 @@ impl Lifecycle {
         }
     }
 
+    #[inline(never)]
     fn when_stopping(&mut self, mut stopping: Stopping, event: Event, now: Moment, out: &mut Actions) {
         let Stopping { since, until, killed, .. } = stopping;
         match event {
@@ -343,6 +345,7 @@ impl Lifecycle {
         }
     }
 
+    #[inline(never)]
     fn when_between(&mut self, start_at: Moment, remains: Remains, event: Event, now: Moment, out: &mut Actions) {
         match event {
             Event::GroupGone => {

@@ -255,6 +255,7 @@ impl Supervisor {
         }
     }
 
+    #[inline(never)]
     fn stopped(&mut self, signal: Signal, foreground: Foreground, now: Moment, out: &mut Actions) {
         let Some(pid) = self.child.alive().filter(|_| self.surroundings.terminal) else { return };
         let wants_terminal = signal == Signal::TTIN || signal == Signal::TTOU;
@@ -271,6 +272,7 @@ impl Supervisor {
         }
     }
 
+    #[inline(never)]
     fn tick(&mut self, now: Moment, out: &mut Actions) {
         match self.phase {
             Phase::Serving => self.child_step(lifecycle::Event::Tick, now, out),

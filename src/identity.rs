@@ -13,21 +13,13 @@ pub(crate) enum Half {
     Number(u32),
 }
 
-/// `--user` as typed; an absent half keeps what frigate has.
+/// `--user` as typed. One half at least is there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct UserSpec {
+    /// `None`: the child keeps frigate's user.
     user: Option<Half>,
-    group: Group,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Group {
-    /// No colon: the user's own groups, from the database.
-    OfUser,
-    /// A colon with nothing behind it: frigate's groups.
-    Kept,
-    /// That group alone.
-    Only(Half),
+    /// The child's only group. `None`: the groups that the database lists for the user.
+    group: Option<Half>,
 }
 
 /// What the child becomes.
@@ -50,16 +42,16 @@ pub(crate) struct Account {
 }
 
 impl UserSpec {
-    /// Reads `name`, `uid`, `name:group`, `uid:gid`, `:group`, `name:`.
+    /// Reads `name`, `uid`, `name:group`, `uid:gid`, `:group`.
+    ///
+    /// `name:` is the same as `name`. People write `--user="$U:$G"` with an empty `G`: to keep frigate's groups there would
+    /// leave the child in root's.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (user, group) = match text.split_once(':') {
-            None => (text, Group::OfUser),
-            Some((user, "")) => (user, Group::Kept),
-            Some((user, group)) => (user, Group::Only(Half::parse(group)?)),
-        };
-        let user = if user.is_empty() { None } else { Some(Half::parse(user)?) };
-        // Nothing on either side asks for nothing: a variable that was never set, more likely than not.
-        (user.is_some() || matches!(group, Group::Only(_))).then_some(Self { user, group })
+        let (user, group) = text.split_once(':').unwrap_or((text, ""));
+        let half = |text: &str| if text.is_empty() { Some(None) } else { Half::parse(text).map(Some) };
+        let (user, group) = (half(user)?, half(group)?);
+        // Two empty halves are most likely variables that were never set.
+        (user.is_some() || group.is_some()).then_some(Self { user, group })
     }
 
     /// Looks it up in the two files, which may be empty where there are none.
@@ -89,14 +81,13 @@ impl UserSpec {
             }
         };
         match (&self.group, entry) {
-            (Group::Kept, _) => {}
-            (Group::Only(Half::Number(gid)), _) => identity.take_group(*gid),
-            (Group::Only(Half::Name(name)), _) => {
+            (Some(Half::Number(gid)), _) => identity.take_group(*gid),
+            (Some(Half::Name(name)), _) => {
                 let found = records(groups).find_map(|fields| group_id(fields, name.as_bytes()));
                 let missing = || format!("there is no group '{name}' in /etc/group; a number needs no entry");
                 identity.take_group(found.ok_or_else(missing)?);
             }
-            (Group::OfUser, Some(entry)) => {
+            (None, Some(entry)) => {
                 identity.gid = Some(entry.gid);
                 let mut all = vec![entry.gid];
                 all.extend(
@@ -104,7 +95,7 @@ impl UserSpec {
                 );
                 identity.groups = Some(all);
             }
-            (Group::OfUser, None) => {
+            (None, None) => {
                 return Err(
                     "there is no such number in /etc/passwd, which would name its group; give UID:GID".to_owned()
                 );

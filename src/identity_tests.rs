@@ -32,18 +32,19 @@ fn every_form_of_gosu_is_resolved() {
     let table = [
         // A name brings its primary group and all that list it as a member.
         ("app", Some(1000), Some(100), all.clone(), app.clone()),
-        ("1000", Some(1000), Some(100), all, app.clone()),
+        ("1000", Some(1000), Some(100), all.clone(), app.clone()),
         ("root", Some(0), Some(0), Some(vec![0, 50]), Some(account("root", "/root"))),
         // With a group, that group alone.
         ("app:staff", Some(1000), Some(50), Some(vec![50]), app.clone()),
         ("app:7", Some(1000), Some(7), Some(vec![7]), app.clone()),
         ("1000:staff", Some(1000), Some(50), Some(vec![50]), app.clone()),
         ("4242:4343", Some(4242), Some(4343), Some(vec![4343]), Some(account("", "/"))),
-        // An empty half keeps what frigate has.
+        // Without a group behind it the colon says nothing: a variable may have been empty.
+        ("app:", Some(1000), Some(100), all.clone(), app.clone()),
+        ("1000:", Some(1000), Some(100), all, app),
+        // Without a user, frigate's stays.
         (":staff", None, Some(50), Some(vec![50]), None),
         (":7", None, Some(7), Some(vec![7]), None),
-        ("app:", Some(1000), None, None, app),
-        ("4242:", Some(4242), None, None, Some(account("", "/"))),
         // Digits make a number only where there is nothing else.
         ("0day", Some(1001), Some(1001), Some(vec![1001]), Some(account("0day", "/home/0day"))),
         ("homeless", Some(1002), Some(1002), Some(vec![1002]), Some(account("homeless", "/"))),
@@ -64,6 +65,7 @@ fn what_is_not_in_the_files_is_refused_with_a_remedy() {
         (":nogroup", "there is no group 'nogroup'"),
         // gosu would leave such a process in root's group.
         ("4242", "give UID:GID"),
+        ("4242:", "give UID:GID"),
     ] {
         let refusal = resolve(text).unwrap_err();
         assert!(refusal.contains(expected), "{text}: {refusal}");
@@ -74,12 +76,14 @@ fn what_is_not_in_the_files_is_refused_with_a_remedy() {
 fn without_the_files_numbers_do() {
     let resolve = |text| UserSpec::parse(text).unwrap().resolve(b"", b"");
     assert_eq!(resolve("12:34").map(|identity| (identity.uid, identity.gid)), Ok((Some(12), Some(34))));
-    assert!(resolve("12").is_err() && resolve("app").is_err());
+    assert!(resolve("12").is_err() && resolve("12:").is_err() && resolve("app").is_err());
 }
 
 #[test]
 fn what_is_no_user_is_not_read() {
-    for text in ["", ":", "4294967295", "1:4294967295", "99999999999", "a:b:c", "a\nb", "app:a\nb", "a\0b"] {
+    for text in
+        ["", ":", "::", "4294967295", "4294967295:", "1:4294967295", "99999999999", "a:b:c", "a\nb", "app:a\nb", "a\0b"]
+    {
         assert_eq!(UserSpec::parse(text), None, "{text:?}");
     }
     assert!(UserSpec::parse("4294967294:4294967294").is_some());

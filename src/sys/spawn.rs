@@ -22,6 +22,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::stdio::{dup2_stderr, dup2_stdout, stdin};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::clone::{self, Cloned, Stack, Word};
 use super::signals::{Mask, ignore_sigchld, is_readable, set_mask};
@@ -426,9 +427,9 @@ fn attempt<L: LastSteps>(order: &Order<'_, L>) -> Result<Infallible, (Stage, Err
     Err((Stage::Exec, exec(plan)))
 }
 
-/// Takes the steps in the one order in which each still may: the root while privileged, the groups before the user, the
-/// directory as the user sees it. The C library's wrappers would signal every thread of the host program; these calls are the
-/// kernel's own, and change this process alone.
+/// Takes the steps in the only order in which each is still permitted: the root and the groups while privileged, then the
+/// user, then the directory with that user's permissions. The C library's wrappers would signal every thread of the host
+/// program; these calls are the kernel's own, and change this process alone.
 fn confine(to: &Confinement) -> Result<(), (Stage, Errno)> {
     let check = |stage, result: libc::c_long| if result < 0 { Err((stage, last_errno())) } else { Ok(()) };
     if let Some(root) = &to.root {
@@ -449,6 +450,14 @@ fn confine(to: &Confinement) -> Result<(), (Stage, Errno)> {
     if let Some(user) = to.user {
         // SAFETY: setresuid(2) touches no memory.
         check(Stage::User, unsafe { libc::syscall(libc::SYS_setresuid, user, user, user) })?;
+        if user != 0 {
+            // The kernel drops them by itself only where the user was 0 and no securebits say otherwise, and never the
+            // inheritable ones. The ambient set is always a part of the other two, and so goes with them
+            // (capabilities(7)). The bounding set stays: it gives nothing.
+            let none = CapabilitySet::empty();
+            let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+            set_capabilities(None, sets).map_err(|error| (Stage::User, errno(error)))?;
+        }
     }
     if let Some(directory) = &to.directory {
         // SAFETY: the path is a C string.

@@ -5,8 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use libtest_mimic::Trial;
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet};
 
-use crate::support::capability::ROOT;
+use crate::support::capability::{ROOT, STRACE};
 use crate::support::{Ended, Frigate, Input, Mode, own_program, procfs, scenario};
 
 /// The users that a root directory knows. No number of theirs is another's, so that what was taken for what can be told.
@@ -654,6 +655,51 @@ fn privilege(out: &mut Vec<Trial>) {
         // Whoever may become root can tell so; the deed is no deed that always fails.
         let ended = inside(rooted(mode), "become 0; exit 0").run();
         assert_eq!(ended.out, "become 0: done\n");
+    });
+
+    scenario("user::another_user_has_no_capability_of_frigates").needs(&[&ROOT]).run(out, |mode| {
+        // The kernel takes them away only from a process that was root, and unless these flags say otherwise.
+        let change_users = CapabilitySet::SETUID | CapabilitySet::SETGID;
+        let as_app = || with_database(mode).options("--user app");
+        let as_another = || as_app().uid(1000).capabilities(change_users);
+        let kept = CapabilitiesSecureBits::NO_SETUID_FIXUP;
+        let bounding = procfs::status_field(nix::unistd::getpid().as_raw(), "CapBnd").expect("/proc");
+        for (name, frigate) in [
+            ("from another user", as_another()),
+            ("into a directory", as_another().options("--workdir / --no-new-privs")),
+            ("from root", as_app().capabilities(change_users)),
+            ("from root that keeps them", as_app().secure_bits(kept)),
+            ("from root that keeps more", as_app().secure_bits(kept).capabilities(change_users)),
+        ] {
+            let script = "field CapInh; field CapPrm; field CapEff; field CapAmb; field CapBnd; become 0; exit 0";
+            let ended = frigate.puppet(script).run();
+            ended.expect_code(0).expect_silence();
+            let lines: Vec<_> = ended.out.lines().collect();
+            let none = ["CapInh", "CapPrm", "CapEff", "CapAmb"].map(|field| format!("{field}: 0000000000000000"));
+            assert_eq!(lines[..4], none, "{name}: {ended:#?}");
+            assert_eq!(lines[4], format!("CapBnd: {bounding}"), "{name}: {ended:#?}");
+            assert!(lines[5].starts_with("become 0: EPERM"), "{name}: {ended:#?}");
+        }
+    });
+
+    scenario("user::who_stays_the_same_user_keeps_its_capabilities").needs(&[&ROOT]).run(out, |mode| {
+        let binding = CapabilitySet::NET_BIND_SERVICE | CapabilitySet::SETGID;
+        for options in ["", "--user=1000:1000", "--user=:1001"] {
+            let ended = Frigate::new(mode)
+                .uid(1000)
+                .capabilities(binding)
+                .options(options)
+                .puppet("field CapInh; field CapPrm; field CapEff; field CapAmb; exit 0")
+                .run();
+            ended.expect_code(0).expect_silence();
+            assert_eq!(ended.out.matches(": 0000000000000440\n").count(), 4, "{options}: {ended:#?}");
+        }
+    });
+
+    scenario("user::a_user_without_capabilities_to_come_is_a_refusal").needs(&[&ROOT, &STRACE]).run(out, |mode| {
+        let frigate = with_database(mode).options("--user app");
+        let frigate = frigate.strace(["trace=capset", "inject=capset:error=EPERM"]);
+        expect_refusal(&frigate.puppet("say started").run(), &["become 'app'", "not permitted"]);
     });
 
     scenario("user::frigate_itself_keeps_its_identity").needs(&[&ROOT]).run(out, |mode| {

@@ -13,6 +13,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet};
 use tempfile::TempDir;
 
 use super::capability::PID_NAMESPACE;
@@ -186,6 +187,16 @@ impl Frigate {
     pub fn groups(self, groups: &[u32]) -> Self {
         let words: Vec<_> = groups.iter().map(u32::to_string).collect();
         self.plan(format!("groups={}", words.join(",")))
+    }
+
+    /// Starts it with these capabilities inheritable and ambient; as another user than root it has no others.
+    pub fn capabilities(self, set: CapabilitySet) -> Self {
+        self.plan(format!("capabilities={}", set.bits()))
+    }
+
+    /// Starts it with these flags of its credentials, which survive an exec.
+    pub fn secure_bits(self, bits: CapabilitiesSecureBits) -> Self {
+        self.plan(format!("secure-bits={}", bits.bits()))
     }
 
     /// Limits the number of processes of its user (`RLIMIT_NPROC`).

@@ -35,6 +35,7 @@ use nix::unistd::{Gid, Uid, chdir, execve, getegid, geteuid, setgid, setgroups, 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::thread::{self, CapabilitiesSecureBits, CapabilitySet};
 
 use super::cgroup::{self, View};
 use super::sys::{self, Disposition, Wait};
@@ -60,6 +61,8 @@ struct Plan {
     terminal: Option<PathBuf>,
     groups: Option<Vec<Gid>>,
     uid: Option<u32>,
+    capabilities: CapabilitySet,
+    secure_bits: CapabilitiesSecureBits,
     max_processes: Option<u64>,
     max_files: Option<u64>,
     directory: Option<PathBuf>,
@@ -93,6 +96,8 @@ impl Plan {
             terminal: None,
             groups: None,
             uid: None,
+            capabilities: CapabilitySet::empty(),
+            secure_bits: CapabilitiesSecureBits::empty(),
             max_processes: None,
             max_files: None,
             directory: None,
@@ -139,6 +144,11 @@ impl Plan {
                 self.groups = Some(text().split(',').map(number).collect());
             }
             b"uid" => self.uid = Some(text().parse().expect("a uid")),
+            b"capabilities" => self.capabilities = CapabilitySet::from_bits_retain(number()),
+            b"secure-bits" => {
+                let bits = number().try_into().expect("a small number");
+                self.secure_bits = CapabilitiesSecureBits::from_bits_retain(bits);
+            }
             b"max-processes" => self.max_processes = Some(number()),
             b"max-files" => self.max_files = Some(number()),
             b"directory" => self.directory = Some(path()),
@@ -476,6 +486,24 @@ fn show_cgroups(view: View) -> nix::Result<()> {
     mount(Some("cgroup"), cgroup::ROOT, Some("cgroup2"), own, none)
 }
 
+/// Makes the plan's capabilities inheritable and ambient. A user other than root has no others.
+fn give_capabilities(plan: &Plan) -> io::Result<()> {
+    let wanted = plan.capabilities;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let mut sets = thread::capabilities(None)?;
+    sets.inheritable = wanted;
+    if plan.uid.is_some() {
+        (sets.permitted, sets.effective) = (wanted, wanted);
+    }
+    thread::set_capabilities(None, sets)?;
+    for capability in wanted.iter() {
+        thread::configure_capability_in_ambient_set(capability, true)?;
+    }
+    Ok(())
+}
+
 type Image = (CString, Vec<CString>, Vec<CString>);
 
 fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::Result<Image> {
@@ -527,10 +555,13 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
     if plan.uid.is_some() || plan.groups.is_some() {
         setgroups(plan.groups.as_deref().unwrap_or_default()).map_err(step("setgroups"))?;
     }
+    thread::set_capabilities_secure_bits(plan.secure_bits)?;
     if let Some(uid) = plan.uid {
+        thread::set_keep_capabilities(!plan.capabilities.is_empty())?;
         setgid(Gid::from_raw(uid)).map_err(step("setgid"))?;
         setuid(Uid::from_raw(uid)).map_err(step("setuid"))?;
     }
+    give_capabilities(plan)?;
     if let Some(limit) = plan.max_processes {
         setrlimit(Resource::RLIMIT_NPROC, limit, limit).map_err(step("setrlimit"))?;
     }

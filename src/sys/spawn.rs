@@ -427,6 +427,9 @@ fn attempt<L: LastSteps>(order: &Order<'_, L>) -> Result<Infallible, (Stage, Err
     Err((Stage::Exec, exec(plan)))
 }
 
+/// `KEYCTL_JOIN_SESSION_KEYRING`.
+const JOIN_SESSION_KEYRING: libc::c_int = 1;
+
 /// Takes the steps in the only order in which each is still permitted: the root and the groups while privileged, then the
 /// user, then the directory with that user's permissions. The C library's wrappers would signal every thread of the host
 /// program; these calls are the kernel's own, and change this process alone.
@@ -448,6 +451,11 @@ fn confine(to: &Confinement) -> Result<(), (Stage, Errno)> {
         check(Stage::Group, unsafe { libc::syscall(libc::SYS_setresgid, group, group, group) })?;
     }
     if let Some(user) = to.user {
+        // The keys of frigate's session are not for that user. Before the change: after it, a user that has used up its
+        // quota of keys would keep frigate's keyring. No failure matters: Docker's filter of system calls, for one,
+        // refuses the call.
+        // SAFETY: this keyctl(2) operation takes a name, or null for a keyring without one.
+        unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, core::ptr::null::<c_char>()) };
         // SAFETY: setresuid(2) touches no memory.
         check(Stage::User, unsafe { libc::syscall(libc::SYS_setresuid, user, user, user) })?;
         if user != 0 {

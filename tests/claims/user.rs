@@ -7,7 +7,7 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet};
 
-use crate::support::capability::{ROOT, STRACE};
+use crate::support::capability::{KEYRINGS, ROOT, STRACE};
 use crate::support::{Ended, Frigate, Input, Mode, own_program, procfs, scenario};
 
 /// The users that a root directory knows. No number of theirs is another's, so that what was taken for what can be told.
@@ -700,6 +700,28 @@ fn privilege(out: &mut Vec<Trial>) {
         let frigate = with_database(mode).options("--user app");
         let frigate = frigate.strace(["trace=capset", "inject=capset:error=EPERM"]);
         expect_refusal(&frigate.puppet("say started").run(), &["become 'app'", "not permitted"]);
+    });
+
+    scenario("user::another_user_has_a_session_keyring_of_its_own").needs(&[&ROOT, &KEYRINGS]).run(out, |mode| {
+        // Who is no other user has the same one as frigate.
+        let ended = Frigate::new(mode).key("treasure").puppet("key treasure; exit 0").run();
+        ended.expect_code(0).expect_silence();
+        assert_eq!(ended.out, "key treasure: found\n");
+        let frigate = with_database(mode).key("treasure").options("--user app --restart=unexpected --backoff=5ms");
+        let starts = frigate.path("starts");
+        let ended = frigate.puppet(format!("attempt {starts}; key treasure; on 1 {{exit 1}}; exit 0")).run();
+        ended.expect_code(0);
+        assert_eq!(ended.out.matches("key treasure: Required key not available").count(), 2, "{ended:#?}");
+    });
+
+    scenario("user::a_keyring_that_is_refused_is_no_obstacle").needs(&[&ROOT, &STRACE]).run(out, |mode| {
+        for errno in ["ENOSYS", "EPERM", "EACCES", "EDQUOT"] {
+            let frigate = with_database(mode).options("--user app");
+            let injection = format!("inject=keyctl:error={errno}");
+            let ended = frigate.strace(["trace=keyctl", injection.as_str()]).puppet("say started; exit 0").run();
+            ended.expect_code(0).expect_silence();
+            assert_eq!(ended.out, "started\n");
+        }
     });
 
     scenario("user::frigate_itself_keeps_its_identity").needs(&[&ROOT]).run(out, |mode| {

@@ -69,6 +69,13 @@ pub static ROOT: Capability = Capability::new("root", || {
     if nix::unistd::geteuid().is_root() { Ok(()) } else { Err("the tests do not run as root".into()) }
 });
 
+/// Kernel keyrings, which a filter of system calls may forbid.
+pub static KEYRINGS: Capability = Capability::new("keyrings", || {
+    let frigate = Frigate::launching(Mode::Subreaper, ["--puppet", "key probe; exit 7"]).key("probe");
+    let ended = frigate.try_wait()?;
+    if ended == 7 << 8 { Ok(()) } else { Err(format!("a process with a keyring ended with status {ended}")) }
+});
+
 /// strace that can attach and inject.
 pub static STRACE: Capability = Capability::new("strace", || {
     let delay = "inject=getpid:delay_enter=1";

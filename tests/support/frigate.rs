@@ -199,6 +199,11 @@ impl Frigate {
         self.plan(format!("secure-bits={}", bits.bits()))
     }
 
+    /// Starts it with a session keyring that has a key of this name.
+    pub fn key(self, name: &str) -> Self {
+        self.plan(format!("key={name}"))
+    }
+
     /// Limits the number of processes of its user (`RLIMIT_NPROC`).
     pub fn max_processes(self, limit: u64) -> Self {
         self.plan(format!("max-processes={limit}"))

@@ -63,6 +63,7 @@ struct Plan {
     uid: Option<u32>,
     capabilities: CapabilitySet,
     secure_bits: CapabilitiesSecureBits,
+    key: Option<CString>,
     max_processes: Option<u64>,
     max_files: Option<u64>,
     directory: Option<PathBuf>,
@@ -98,6 +99,7 @@ impl Plan {
             uid: None,
             capabilities: CapabilitySet::empty(),
             secure_bits: CapabilitiesSecureBits::empty(),
+            key: None,
             max_processes: None,
             max_files: None,
             directory: None,
@@ -149,6 +151,7 @@ impl Plan {
                 let bits = number().try_into().expect("a small number");
                 self.secure_bits = CapabilitiesSecureBits::from_bits_retain(bits);
             }
+            b"key" => self.key = Some(CString::new(value).expect("no null byte")),
             b"max-processes" => self.max_processes = Some(number()),
             b"max-files" => self.max_files = Some(number()),
             b"directory" => self.directory = Some(path()),
@@ -554,6 +557,9 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
     }
     if plan.uid.is_some() || plan.groups.is_some() {
         setgroups(plan.groups.as_deref().unwrap_or_default()).map_err(step("setgroups"))?;
+    }
+    if let Some(name) = &plan.key {
+        sys::make_key(name)?;
     }
     thread::set_capabilities_secure_bits(plan.secure_bits)?;
     if let Some(uid) = plan.uid {

@@ -37,6 +37,7 @@
 //! bomb                makes processes without end, deaf to every signal, all of which do the same
 //! stubborn            makes three lines of processes, each in a session of its own, in which one always starts the next and
 //!                     ends soon after, so that none is there for long enough to be killed by its pid; deaf to every signal
+//! key NAME            says whether its session keyring has a key of this name: key NAME: found
 //! cgroup              cgroup /path (in its own namespace's terms)
 //! mask  args  descriptors  listed FILE (the descriptors, written to a file)  directory  ids  foreground  environment NAME  field NAME (of /proc/self/status)
 //! ```
@@ -204,6 +205,11 @@ impl Puppet {
             }
             "bomb" => bomb(),
             "stubborn" => self.stubborn(),
+            "key" => {
+                let name = CString::new(rest).expect("no null byte");
+                let told = sys::has_key(&name).map_or_else(|error| error.to_string(), |()| "found".into());
+                self.say(&format!("key {rest}: {told}"));
+            }
             "cgroup" => {
                 let groups = fs::read_to_string("/proc/self/cgroup").expect("/proc");
                 let path = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("none");

@@ -7,6 +7,7 @@
     reason = "fork and the raw signal calls are unsafe by nature; everything else is kept out of here"
 )]
 
+use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -241,5 +242,30 @@ pub fn make_mounts_read_only() -> io::Result<()> {
             size_of::<MountAttributes>(),
         )
     };
+    checked(result).map(drop)
+}
+
+/// The calling process's session keyring (`keyctl(2)`, `KEY_SPEC_SESSION_KEYRING`).
+const SESSION_KEYRING: libc::c_int = -3;
+
+/// Makes a session keyring with a key of this name in it.
+pub fn make_key(name: &CStr) -> io::Result<()> {
+    const JOIN_SESSION_KEYRING: libc::c_int = 1;
+    // SAFETY: this operation takes a name, or null for a keyring without one.
+    checked(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, ptr::null::<libc::c_char>()) })?;
+    let (kind, content) = (c"user", "secret");
+    // SAFETY: two C strings, and as many bytes as said.
+    let result = unsafe {
+        libc::syscall(libc::SYS_add_key, kind.as_ptr(), name.as_ptr(), content.as_ptr(), content.len(), SESSION_KEYRING)
+    };
+    checked(result).map(drop)
+}
+
+/// Whether a key of this name is in the session keyring.
+pub fn has_key(name: &CStr) -> io::Result<()> {
+    const SEARCH: libc::c_int = 10;
+    // SAFETY: two C strings; the last argument is the number of no keyring.
+    let result =
+        unsafe { libc::syscall(libc::SYS_keyctl, SEARCH, SESSION_KEYRING, c"user".as_ptr(), name.as_ptr(), 0) };
     checked(result).map(drop)
 }

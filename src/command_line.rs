@@ -22,7 +22,7 @@ use crate::supervisor::Surroundings;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};
-use crate::sys::{clock, descriptors, output, process, terminal};
+use crate::sys::{clock, descriptors, output, process, terminal, user};
 use crate::termination;
 
 /// The exit code of frigate's own errors.
@@ -110,6 +110,7 @@ fn run(
         make_absolute(&mut config.termination_log)?;
     }
     let (confinement, replaced) = confinement(config)?;
+    let uid = confinement.user;
     let capture = capture(config, &confinement)?;
     // Last of all that may be refused: it changes more than frigate itself.
     let Prepared { group, warnings } = match config.limits.as_slice() {
@@ -152,6 +153,11 @@ fn run(
     };
     let name = process::last_component(command.to_bytes()).to_vec();
     let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place(own));
+    if let Some(uid) = uid {
+        // After all that may be refused, since nothing puts the owner back. A terminal belongs to the container of a PID 1;
+        // elsewhere it is the one of a person's session, on which other processes of that user could then read and type.
+        user::give_streams(uid, own.raw() == 1);
+    }
     let result = event_loop.run();
     // Not taken apart: the process ends with it.
     core::mem::forget(event_loop);
@@ -182,7 +188,7 @@ fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> 
         ..Confinement::default()
     };
     let variables = match &config.user {
-        Some(user) => become_user(user, config.chroot.as_deref(), true, &mut confinement)?,
+        Some(user) => become_user(user, config.chroot.as_deref(), &mut confinement)?,
         None => Vec::new(),
     };
     Ok((confinement, variables))

@@ -9,8 +9,8 @@ use crate::sys::spawn::Confinement;
 /// Where a command is looked for if there is no `PATH`: what Docker and the shells take.
 pub(crate) const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Looks the user up in the database of the root; fills in what the child has to change, and answers with the variables that
-/// follow from it, as `NAME=value`. With `gives_streams` the standard streams are the user's from then on.
+/// Looks the user up in the database of the root and fills in what the child has to change. Returns the variables that follow
+/// from it, as `NAME=value`.
 ///
 /// # Errors
 ///
@@ -19,7 +19,6 @@ pub(crate) const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbi
 pub(crate) fn become_user(
     user: &WantedUser,
     root: Option<&str>,
-    gives_streams: bool,
     confinement: &mut Confinement,
 ) -> Result<Vec<CString>, Mistake> {
     let read = |file| {
@@ -33,9 +32,6 @@ pub(crate) fn become_user(
     confinement.groups = identity.groups.filter(|groups| !sys::user::has_groups(groups, identity.gid));
     confinement.group = identity.gid.filter(|gid| !sys::user::is_group(*gid));
     confinement.user = identity.uid.filter(|uid| !sys::user::is_user(*uid));
-    if let Some(uid) = identity.uid.filter(|_| gives_streams) {
-        sys::user::give_streams(uid);
-    }
     let mut variables = Vec::new();
     if let Some(account) = identity.account {
         let name = account.name.unwrap_or_default();

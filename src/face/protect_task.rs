@@ -419,8 +419,7 @@ impl ProtectTask {
                 let expected = "USER, USER:GROUP or :GROUP, names or numbers";
                 let spec = UserSpec::parse(user).ok_or_else(|| Error::Word { word: user.clone(), expected })?;
                 let wanted = WantedUser { spec, value: user.clone(), spelled: user.clone() };
-                become_user(&wanted, root, false, &mut confinement)
-                    .map_err(|mistake| Error::User { reason: mistake.text })?
+                become_user(&wanted, root, &mut confinement).map_err(|mistake| Error::User { reason: mistake.text })?
             }
         };
         let variables = self.environment(&identity);

@@ -86,15 +86,21 @@ pub(crate) fn has_groups(wanted: &[u32], gid: Option<u32>) -> bool {
     has.iter().all(|gid| wants_it(gid.as_raw())) && wanted.iter().all(|gid| has_it(*gid))
 }
 
-/// Gives the standard streams that are pipes or terminals to the user, so that `/dev/stdout` can be opened by name. A file or
-/// a device such as `/dev/null` is everybody's and stays as it is; what may not be given stays too.
-pub(crate) fn give_streams(uid: u32) {
-    use rustix::fs::{FileType, Uid, fchown, fstat};
+/// The file system of anonymous pipes (`PIPEFS_MAGIC`).
+const PIPES: rustix::fs::FsWord = 0x5049_5045;
+
+/// Gives the standard streams to the user, so that it can open `/dev/stdout` by name: anonymous pipes, and terminals if
+/// `with_terminals`. All else has a name of its own, whose owner is not frigate's business: files, named FIFOs, devices such as
+/// `/dev/null`. What may not be given stays as it is.
+#[inline(never)]
+pub(crate) fn give_streams(uid: u32, with_terminals: bool) {
+    use rustix::fs::{FileType, Uid, fchown, fstat, fstatfs};
     use rustix::stdio::{stderr, stdin, stdout};
     for stream in [stdin(), stdout(), stderr()] {
         let Ok(stat) = fstat(stream) else { continue };
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let is_given = kind == FileType::Fifo || kind == FileType::CharacterDevice && rustix::termios::isatty(stream);
+        let is_given = kind == FileType::Fifo && fstatfs(stream).is_ok_and(|system| system.f_type == PIPES)
+            || with_terminals && kind == FileType::CharacterDevice && rustix::termios::isatty(stream);
         if is_given && stat.st_uid != uid {
             let _ = fchown(stream, Some(Uid::from_raw(uid)), None);
         }

@@ -41,7 +41,11 @@ pub(crate) fn become_user(
     Ok(variables)
 }
 
-/// The files that COMMAND may mean, in the order of `execvp(3)`: itself where it has a slash, else one in each directory of
+/// `NAME_MAX` and `PATH_MAX` (`limits.h`).
+const LONGEST_NAME: usize = 255;
+const LONGEST_PATH: usize = 4096;
+
+/// The files that COMMAND may mean, in the order of `execvp(3)`: itself if it has a slash, else one in each directory of
 /// `PATH`, an empty one being the current directory.
 pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
     let string = |bytes: &[u8]| CString::new(bytes.to_vec()).ok();
@@ -50,6 +54,11 @@ pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
     }
     if command.contains(&b'/') {
         return string(command).into_iter().collect();
+    }
+    // No file has a name this long, and to put it behind every directory of a long `PATH` could take gigabytes. The child
+    // tries one path that is too long as well, so that the kernel fails as `execvp(3)` does: with ENAMETOOLONG.
+    if command.len() > LONGEST_NAME {
+        return CString::new(vec![b'/'; LONGEST_PATH]).into_iter().collect();
     }
     let directories = path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':');
     directories

@@ -114,6 +114,20 @@ fn not_started(out: &mut Vec<Trial>) {
         expect_refusal(&frigate.env("PATH", path).command(["tool"]).run(), 126, "tool");
     });
 
+    scenario("exit_code::a_name_that_no_file_can_have_is_126").run(out, |mode| {
+        // Where it was put behind each of these directories it took 6 GB.
+        let path = ":".repeat(100_000);
+        for (length, code, reason) in
+            [(255, 127, "not found"), (256, 126, "file name too long"), (60_000, 126, "file name too long")]
+        {
+            let frigate = Frigate::new(mode).env("PATH", &path).max_data(64 << 20);
+            let ended = frigate.command(["n".repeat(length)]).run();
+            ended.expect_code(code);
+            assert_eq!(ended.messages().len(), 1, "{ended:#?}");
+            assert!(ended.err.contains(reason), "{ended:#?}");
+        }
+    });
+
     scenario("exit_code::a_child_that_exits_127_or_126_was_started_all_the_same").run(out, |mode| {
         for code in [126, 127] {
             let (ended, told) = told(with_log(Frigate::new(mode)).puppet(format!("exit {code}")), |_| ());

@@ -209,6 +209,11 @@ impl Frigate {
         self.plan(format!("max-processes={limit}"))
     }
 
+    /// Limits its memory (`RLIMIT_DATA`), in bytes.
+    pub fn max_data(self, limit: u64) -> Self {
+        self.plan(format!("max-data={limit}"))
+    }
+
     /// Limits the number of its descriptors (`RLIMIT_NOFILE`).
     pub fn max_files(self, limit: u64) -> Self {
         self.plan(format!("max-files={limit}"))

@@ -66,6 +66,7 @@ struct Plan {
     key: Option<CString>,
     max_processes: Option<u64>,
     max_files: Option<u64>,
+    max_data: Option<u64>,
     directory: Option<PathBuf>,
     binds: Vec<(PathBuf, PathBuf)>,
     /// Where a file system of its own is to be, and how large.
@@ -102,6 +103,7 @@ impl Plan {
             key: None,
             max_processes: None,
             max_files: None,
+            max_data: None,
             directory: None,
             binds: Vec::new(),
             disk: None,
@@ -153,6 +155,7 @@ impl Plan {
             }
             b"key" => self.key = Some(CString::new(value).expect("no null byte")),
             b"max-processes" => self.max_processes = Some(number()),
+            b"max-data" => self.max_data = Some(number()),
             b"max-files" => self.max_files = Some(number()),
             b"directory" => self.directory = Some(path()),
             b"bind" => {
@@ -585,6 +588,9 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
     }
     for fd in &plan.close {
         sys::close(*fd);
+    }
+    if let Some(limit) = plan.max_data {
+        setrlimit(Resource::RLIMIT_DATA, limit, limit).map_err(step("setrlimit"))?;
     }
     let environment = std::env::vars_os().map(|(mut name, mut value)| {
         if plan.own_pid_in.as_deref().is_some_and(|own| name == own) {

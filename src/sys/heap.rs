@@ -17,9 +17,14 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ptr::null_mut;
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
 /// The sizes of blocks: 16 bytes, doubled up to 64 KiB; what is larger is mapped, and unmapped, by itself.
 const SMALLEST: usize = 16;
 const SIZES: usize = 13;
+
+/// What a mapping lies on a multiple of, at least.
+const PAGE: usize = 4096;
 
 /// What a whole run needs, and more: pages that are never touched cost nothing.
 const OWN: usize = 64 * 1024;
@@ -57,7 +62,27 @@ fn map(size: usize) -> *mut u8 {
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a new mapping, wherever the kernel has room.
     let memory = unsafe { libc::mmap(null_mut(), size, protection, flags, -1, 0) };
-    if memory == libc::MAP_FAILED { null_mut() } else { memory.cast() }
+    if memory == libc::MAP_FAILED { end_without_memory() } else { memory.cast() }
+}
+
+/// Says that there is no memory, and ends: the alternative is Rust's `abort`, which says nothing here. As PID 1 the kernel
+/// ends everything else with frigate.
+///
+/// The write must not block, or frigate would hang instead of ending while nobody reads its standard error. No check
+/// before a write can promise that, and a flag of the write works on pipes alone. So the description is made non-blocking
+/// for this one write, although a process that shares it may notice.
+#[cold]
+#[inline(never)]
+fn end_without_memory() -> ! {
+    let stream = rustix::stdio::stderr();
+    if let Ok(flags) = fcntl_getfl(stream)
+        && fcntl_setfl(stream, flags | OFlags::NONBLOCK).is_ok()
+    {
+        let _ = rustix::io::write(stream, b"frigate: cannot go on: out of memory; ending with exit code 125\n");
+        let _ = fcntl_setfl(stream, flags);
+    }
+    // SAFETY: _exit(2) ends the process at once.
+    unsafe { libc::_exit(125) }
 }
 
 impl Heap {
@@ -77,11 +102,7 @@ impl State {
         }
         if self.next.align_offset(size).saturating_add(size) > self.left {
             // What is left of the piece is lost.
-            let memory = map(MORE);
-            if memory.is_null() {
-                return memory;
-            }
-            (self.next, self.left) = (memory, MORE);
+            (self.next, self.left) = (map(MORE), MORE);
         }
         let gap = self.next.align_offset(size);
         let block = self.next.wrapping_add(gap);
@@ -91,14 +112,16 @@ impl State {
     }
 }
 
-// SAFETY: a block is at least as large as the layout, lies on a multiple of its size (one that is mapped, on a page, and
-// nothing of frigate's asks for more), and is nobody else's until it is given back; nothing here unwinds.
+// SAFETY: a block is at least as large as the layout, lies on a multiple of its size (one that is mapped, on a page: more
+// is refused), and is nobody else's until it is given back; nothing here unwinds.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let (size, place) = size_of_block(layout);
         // SAFETY: one thread, and no reference to the state outlives a call.
         let state = unsafe { &mut *self.state.get() };
-        let Some(list) = state.given_back.get_mut(place) else { return map(size) };
+        let Some(list) = state.given_back.get_mut(place) else {
+            return if layout.align() > PAGE { null_mut() } else { map(size) };
+        };
         let first = *list;
         if first.is_null() {
             return state.cut(self.arena.0.get().cast(), size);

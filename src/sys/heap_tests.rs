@@ -4,7 +4,7 @@ use core::alloc::{GlobalAlloc, Layout};
 
 use proptest::prelude::*;
 
-use super::{Heap, OWN, SMALLEST};
+use super::{Heap, OWN, PAGE, SMALLEST};
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap_or(Layout::new::<u8>())
@@ -99,4 +99,25 @@ fn small_blocks_come_from_the_programs_own_memory() {
     // SAFETY: as above.
     let block = unsafe { heap.alloc(layout(1, 1)) };
     assert!(!block.is_null() && !own.contains(&(block as usize)), "then from the kernel");
+}
+
+#[test]
+fn a_large_block_lies_on_a_page_and_none_is_given_out_that_should_lie_on_more() {
+    let heap = Heap::new();
+    for size in [OWN + 1, 1 << 20] {
+        let on_a_page = layout(size, PAGE);
+        // SAFETY: the layout is not empty.
+        let block = unsafe { heap.alloc(on_a_page) };
+        assert_eq!(block.align_offset(PAGE), 0);
+        for align in [2 * PAGE, 1 << 16, 1 << 20] {
+            // SAFETY: as above.
+            assert!(unsafe { heap.alloc(layout(size, align)) }.is_null(), "{size} on {align}");
+        }
+        let on_two = layout(OWN, 2 * PAGE);
+        // SAFETY: as above.
+        let block = unsafe { heap.alloc(on_two) };
+        assert_eq!(block.align_offset(2 * PAGE), 0);
+        // SAFETY: the block was given out with this layout, and the size is not 0.
+        assert!(unsafe { heap.realloc(block, on_two, size) }.is_null(), "it grows where it cannot lie");
+    }
 }

@@ -6,7 +6,7 @@ use std::io::Read;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::support::{Ended, Frigate, Mode, Running, scenario};
+use crate::support::{Ended, Frigate, Mode, Output, Running, scenario};
 
 /// Signals whose default is not to end a process.
 const HARMLESS: [i32; 8] = [
@@ -126,6 +126,20 @@ fn not_started(out: &mut Vec<Trial>) {
             assert_eq!(ended.messages().len(), 1, "{ended:#?}");
             assert!(ended.err.contains(reason), "{ended:#?}");
         }
+    });
+
+    scenario("exit_code::without_memory_one_line_says_so_and_the_code_is_125").run(out, |mode| {
+        // 25 MB of places to look at.
+        let without = || {
+            let frigate = Frigate::new(mode).env("PATH", ":".repeat(100_000)).max_data(16 << 20);
+            frigate.command(["n".repeat(250)])
+        };
+        let ended = without().run();
+        ended.expect_code(125);
+        let line = "frigate: cannot go on: out of memory; ending with exit code 125";
+        assert_eq!(ended.messages(), [line], "{ended:#?}");
+        // Nobody reads, and it ends all the same.
+        without().error(Output::Full).run().expect_code(125);
     });
 
     scenario("exit_code::a_child_that_exits_127_or_126_was_started_all_the_same").run(out, |mode| {

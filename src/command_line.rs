@@ -34,6 +34,11 @@ const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
     None => "unknown",
 };
 
+/// The refusal of a program that is to run with more privileges than its caller has.
+const PRIVILEGED: &[u8] =
+    b"frigate: cannot run 'frigate': its file is set-user-ID or set-group-ID or has capabilities, with \
+    which its caller could run any command; take them from the file (chmod ug-s, setcap -r)\n";
+
 /// What helps where a limit cannot be had.
 const WAY_OUT: &str = "; or give --cgroup-best-effort";
 
@@ -50,6 +55,11 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
         Err(errno) => return cannot_block(errno).into(),
     };
     descriptors::fill_standard();
+    // Before any word or variable is obeyed, even by where the refusal is written.
+    if startup::is_secure() && user::exceeds_caller() {
+        output::to_stderr(PRIVILEGED);
+        return REFUSED.into();
+    }
     // SAFETY: the duty of this function's caller.
     let argv = unsafe { CStrings::new(argv) };
     // SAFETY: the same.

@@ -74,6 +74,12 @@ impl CStrings {
     }
 }
 
+/// Whether the kernel marks this program's start as one across a boundary of privilege (`AT_SECURE` in `getauxval(3)`).
+pub(crate) fn is_secure() -> bool {
+    // SAFETY: getauxval(3) takes a number, and reads what the kernel handed over at the start.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// `prctl(PR_SET_PDEATHSIG)`: the kernel sends frigate that signal when its parent ends. A parent that ended just before
 /// the call has sent nothing, which only its id betrays; frigate then sends the signal itself.
 pub(crate) fn set_parent_death_signal(signal: Signal) -> Result<(), Errno> {

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
+use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
 
 use super::{c_path, errno, open_at};
 use crate::errno::Errno;
@@ -63,6 +64,25 @@ fn open_in_root(root: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result
         }
     }
     result
+}
+
+/// Whether the program's file has given it privileges that its caller does not have: by set-user-ID, set-group-ID or file
+/// capabilities. `AT_SECURE` alone does not say so. A security module may set it for any start in another domain, and has
+/// done so for the first process of every container.
+#[inline(never)]
+pub(crate) fn exceeds_caller() -> bool {
+    if getuid() != geteuid() || getgid() != getegid() {
+        return true;
+    }
+    if getuid().is_root() {
+        return false;
+    }
+    // Without file capabilities a user other than root keeps its ambient capabilities across an exec and no others; with
+    // them the ambient set is emptied (capabilities(7)).
+    let permitted = capabilities(None).map_or(u64::MAX, |sets| sets.permitted.bits());
+    (0..u64::BITS).map(|place| 1 << place).any(|bit| {
+        permitted & bit != 0 && !capability_is_in_ambient_set(CapabilitySet::from_bits_retain(bit)).unwrap_or(false)
+    })
 }
 
 /// Whether frigate is that user already.

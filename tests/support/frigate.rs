@@ -293,6 +293,13 @@ impl Frigate {
         self.copy(&own_program(), name)
     }
 
+    /// Starts a copy of the binary under test, whose path is returned as well.
+    pub fn copied(mut self) -> (Self, String) {
+        let path = self.copy(Path::new(&self.program[0]), "frigate");
+        self.program[0] = path.clone().into();
+        (self, path)
+    }
+
     /// Copies by a program of its own. A file that this process had open for writing would be open for a moment in every
     /// process that another thread forks just then, and could not be executed as long (ETXTBSY).
     fn copy(&self, from: &Path, name: &str) -> String {

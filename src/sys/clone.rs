@@ -52,10 +52,12 @@ pub(crate) fn may_share() -> bool {
 pub(super) fn fork(with_pidfd: bool) -> Result<Cloned, Errno> {
     let mut pidfd = -1;
     let flags = libc::SIGCHLD | if with_pidfd { libc::CLONE_PIDFD } else { 0 };
+    let flags = flags.unsigned_abs() as usize;
+    // On s390x the stack comes first (clone(2)); 0 leaves the child at the parent's address.
+    let [first, second] = if cfg!(target_arch = "s390x") { [0, flags] } else { [flags, 0] };
     // SAFETY: without CLONE_VM the child has its own copy of everything, the stack included; the third argument is
     // where the kernel puts the pidfd; it and those behind it are ignored without the flags for them.
-    let answer =
-        unsafe { call(libc::SYS_clone, [flags.unsigned_abs() as usize, 0, (&raw mut pidfd).expose_provenance(), 0]) };
+    let answer = unsafe { call(libc::SYS_clone, [first, second, (&raw mut pidfd).expose_provenance(), 0]) };
     cloned(answer, pidfd)
 }
 

@@ -29,8 +29,6 @@ enum Command {
 pub(crate) struct Guard {
     commands: Sender<Command>,
     bell: Arc<Bell>,
-    /// A process that the host forked has this guard's memory, but not its thread.
-    host: Pid,
 }
 
 static GUARD: Mutex<Option<Guard>> = Mutex::new(None);
@@ -42,11 +40,11 @@ impl Guard {
     ///
     /// The kernel has no pidfds, or no thread is to be had.
     pub(crate) fn on_duty() -> Result<Self, Error> {
-        let host = startup::own_pid().ok_or(Error::Unsupported)?;
         let mut on_duty = lock(&GUARD);
-        if let Some(guard) = on_duty.as_ref().filter(|guard| guard.host == host) {
+        if let Some(guard) = on_duty.as_ref() {
             return Ok(guard.clone());
         }
+        let host = startup::own_pid().ok_or(Error::Unsupported)?;
         if !host::has_pidfds() {
             return Err(Error::Unsupported);
         }
@@ -61,7 +59,7 @@ impl Guard {
             std::thread::Builder::new().name("frigate".to_owned()).spawn(move || keep_watch(&heard, &orders, host))
         });
         thread.map_err(|source| system("start a thread", source))?;
-        let guard = Self { commands, bell, host };
+        let guard = Self { commands, bell };
         *on_duty = Some(guard.clone());
         Ok(guard)
     }

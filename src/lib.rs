@@ -43,6 +43,9 @@
 //! A host that waits for *any* child, by `waitpid(-1)`, takes the news of frigate's children from it: such an end counts as exit
 //! code 255, and is an [`EventKind::Warning`].
 //!
+//! The process that first calls [`Frigate::protect`] or [`Frigate::start`] is the host. A process that is forked from it, without
+//! an exec, has its memory but not its thread: there each call returns [`Error::Forked`], and [`done`] nothing.
+//!
 //! # Coming from the Go package
 //!
 //! | there | here |

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::face::event::{Event, EventKind};
 use crate::face::outcome::Outcome;
+use crate::sys::host;
 
 /// A lock is held for a few instructions that cannot panic; were it poisoned all the same, what it guards is whole.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -141,6 +142,8 @@ pub(crate) fn release(link: &Arc<Link>) {
 /// A child that waits for [`Frigate::start`](crate::Frigate::start) does not count. One that ended is told of as long as its
 /// [`Frigate`](crate::Frigate) exists, and once more after that; where two had the same name, the later one is told of.
 ///
+/// A process that was forked from the host has no children of frigate's. There it returns at once, and the map is empty.
+///
 /// ```
 /// use frigate::{AutoRestart, Frigate, Strategy};
 ///
@@ -154,12 +157,15 @@ pub(crate) fn release(link: &Arc<Link>) {
 /// ```
 #[must_use = "it waits; the outcomes tell how it all ended"]
 pub fn done() -> BTreeMap<String, Outcome> {
+    let mut outcomes = BTreeMap::new();
+    if host::is_forked() {
+        return outcomes;
+    }
     loop {
         let live = lock(&ROLL).iter().find(|link| link.stand() == Stand::Live).map(Arc::clone);
         let Some(link) = live else { break };
         let _ = link.wait();
     }
-    let mut outcomes = BTreeMap::new();
     lock(&ROLL).retain(|link| match link.stand() {
         Stand::Ended(outcome) => {
             outcomes.insert(link.name.to_string(), outcome);

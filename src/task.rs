@@ -49,6 +49,10 @@ pub fn register_task<T: Termination>(name: impl Into<String>, function: impl FnO
     if current().is_some_and(|task| task == name) {
         run(&name, function);
     }
+    // A process that was forked from the host protects nothing, and must not wait for a lock that is held in the host.
+    if host::is_forked() {
+        return;
+    }
     lock(&REGISTRY).insert(name);
 }
 

@@ -59,6 +59,10 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// This process was forked from the one that protects the children, without an exec. It has a copy of the host's memory,
+    /// but the thread that watches over the children is in the host alone. A program that forks does so before it protects
+    /// anything; each process is then a host of its own.
+    Forked,
     /// The host ignores SIGCHLD or has set `SA_NOCLDWAIT`: the kernel would throw away how children end (`wait(2)`).
     ChildrenDiscarded,
     /// The kernel is older than Linux 5.4, or a filter of system calls forbids pidfds.
@@ -87,6 +91,10 @@ impl fmt::Display for Error {
             ),
             Self::User { reason } | Self::ControlGroup { reason } => out.write_str(reason),
             Self::LogFile { path, source } => write!(out, "cannot open '{}': {source}", path.display()),
+            Self::Forked => out.write_str(
+                "cannot protect, stop or wait for anything: this process was forked from the one that protects the \
+                 children; fork before anything is protected, or execute a program",
+            ),
             Self::ChildrenDiscarded => {
                 out.write_str("cannot protect anything: SIGCHLD is ignored, so that nobody learns how a child ended")
             }
@@ -109,6 +117,7 @@ impl error::Error for Error {
             | Self::NotRegistered { .. }
             | Self::User { .. }
             | Self::ControlGroup { .. }
+            | Self::Forked
             | Self::ChildrenDiscarded
             | Self::Unsupported => None,
         }

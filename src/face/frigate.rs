@@ -148,8 +148,9 @@ impl Frigate {
     ///
     /// [`Error::AlreadyProtected`] where it is, or another child of its name; [`Error::Word`], [`Error::User`],
     /// [`Error::ControlGroup`], [`Error::LogFile`] for what was set and cannot be had; [`Error::NotRegistered`] in a process
-    /// that was started as a task it does not know; [`Error::ChildrenDiscarded`], [`Error::Unsupported`], [`Error::System`]
-    /// where the process or the kernel does not allow it.
+    /// that was started as a task it does not know; [`Error::Forked`] in a process that was forked from the host;
+    /// [`Error::ChildrenDiscarded`], [`Error::Unsupported`], [`Error::System`] where the process or the kernel does not allow
+    /// it.
     ///
     /// ```
     /// let frigate = frigate::Frigate::create("true").strategy(frigate::Strategy::new().auto_start(false));
@@ -187,7 +188,7 @@ impl Frigate {
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never protected.
+    /// [`Error::NotProtected`]: it was never protected. [`Error::Forked`]: this process was forked from the host.
     ///
     /// ```
     /// use std::time::Duration;
@@ -203,7 +204,7 @@ impl Frigate {
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never started.
+    /// [`Error::NotProtected`]: it was never started. [`Error::Forked`]: this process was forked from the host.
     ///
     /// ```
     /// let frigate = frigate::Frigate::create("/does/not/exist");

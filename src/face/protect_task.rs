@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,6 +14,7 @@ use std::time::Instant;
 use crate::capture::Capture;
 use crate::cgroup::{self, Prepared};
 use crate::config::WantedUser;
+use crate::errno::Errno;
 use crate::face::control_group::ControlGroup;
 use crate::face::error::Error;
 use crate::face::event::Event;
@@ -21,7 +23,7 @@ use crate::face::outcome::Outcome;
 use crate::face::strategy::Strategy;
 use crate::guard::Guard;
 use crate::identity::UserSpec;
-use crate::link::{self, Link, Stand, lock};
+use crate::link::{self, Link, Running, Stand, lock};
 use crate::message::Names;
 use crate::preparation::{become_user, candidates};
 use crate::sys::process::last_component;
@@ -86,6 +88,9 @@ impl fmt::Debug for ProtectTask {
 
 impl Drop for ProtectTask {
     fn drop(&mut self) {
+        if host::is_forked() {
+            return;
+        }
         if let Some(link) = lock(&self.link).as_ref() {
             link::release(link);
         }
@@ -219,7 +224,7 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        lock(&self.link).as_ref()?.running().map(|running| running.pid)
+        self.running().map(|running| running.pid)
     }
 
     /// When the process that runs now was started; none: none does.
@@ -229,7 +234,11 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn start_time(&self) -> Option<Instant> {
-        lock(&self.link).as_ref()?.running().map(|running| running.since)
+        self.running().map(|running| running.since)
+    }
+
+    fn running(&self) -> Option<Running> {
+        if host::is_forked() { None } else { lock(&self.link).as_ref()?.running() }
     }
 
     /// A channel of what happens to the child from now on. It closes when the child has ended for good.
@@ -253,6 +262,9 @@ impl ProtectTask {
     }
 
     pub(crate) fn listen(&self, listener: Sender<Event>) {
+        if host::is_forked() {
+            return;
+        }
         match lock(&self.link).as_ref().filter(|link| !matches!(link.stand(), Stand::Ended(_))) {
             Some(link) => link.listen(listener),
             None => lock(&self.listeners).push(listener),
@@ -278,6 +290,7 @@ impl ProtectTask {
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn start(&self) -> Result<(), Error> {
+        become_host()?;
         let mut own = lock(&self.link);
         match own.as_ref().map(|link| (Arc::clone(link), link.stand())) {
             Some((_, Stand::Live)) => Ok(()),
@@ -287,6 +300,7 @@ impl ProtectTask {
     }
 
     pub(crate) fn protect(&self) -> Result<(), Error> {
+        become_host()?;
         let mut own = lock(&self.link);
         if own.as_ref().is_some_and(|link| !matches!(link.stand(), Stand::Ended(_))) {
             return Err(Error::AlreadyProtected { name: self.name.clone() });
@@ -339,7 +353,7 @@ impl ProtectTask {
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never protected.
+    /// [`Error::NotProtected`]: it was never protected. [`Error::Forked`]: this process was forked from the host.
     ///
     /// ```
     /// use std::time::Duration;
@@ -349,6 +363,7 @@ impl ProtectTask {
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn stop(&self, timeout: Duration) -> Result<Outcome, Error> {
+        refuse_if_forked()?;
         let link = self.link()?;
         match link.stand() {
             Stand::Ended(outcome) => Ok(outcome),
@@ -368,7 +383,7 @@ impl ProtectTask {
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never started.
+    /// [`Error::NotProtected`]: it was never started. [`Error::Forked`]: this process was forked from the host.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("/does/not/exist");
@@ -377,6 +392,7 @@ impl ProtectTask {
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn wait(&self) -> Result<Outcome, Error> {
+        refuse_if_forked()?;
         self.link()?.wait().ok_or_else(|| Error::NotProtected { name: self.name.clone() })
     }
 
@@ -493,6 +509,18 @@ impl ProtectTask {
         }
         variables
     }
+}
+
+/// Makes this process the host, unless it was forked from it.
+fn become_host() -> Result<(), Error> {
+    let system = |errno: Errno| io::Error::from_raw_os_error(errno.raw());
+    host::become_host().map_err(|errno| Error::System { attempt: "map a page", source: system(errno) })?;
+    refuse_if_forked()
+}
+
+/// Refuses what a process that was forked from the host cannot do. Before any lock: see `host::is_forked`.
+fn refuse_if_forked() -> Result<(), Error> {
+    if host::is_forked() { Err(Error::Forked) } else { Ok(()) }
 }
 
 fn c_string(text: &OsStr) -> Result<CString, Error> {

@@ -2,10 +2,15 @@
 //!
 //! *Invariant:* nothing here changes the host's dispositions, or the mask of a thread that is not frigate's, or waits for a
 //! child that is not. Children are told apart by their pidfds, and never by "any child".
-#![expect(unsafe_code, reason = "raw signal calls on the child's side, getenv's array, and ids of the parent")]
+#![expect(
+    unsafe_code,
+    reason = "raw signal calls on the child's side, getenv's array, ids of the parent, and a page of its own"
+)]
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{EventfdFlags, PollFd, eventfd, poll};
@@ -19,6 +24,46 @@ use crate::errno::Errno;
 use crate::pid::Pid;
 use crate::signal::Signal;
 use crate::status::ExitStatus;
+
+/// The pid of the host, on a page that the kernel empties in every process that is forked from it; null: no process is the
+/// host yet.
+///
+/// The pid alone would not do: in a PID namespace of its own a forked process may have the same one. The page alone would
+/// not do either: emulators of another processor (QEMU's) take the request to empty it, and do nothing.
+static HOST: AtomicPtr<AtomicI32> = AtomicPtr::new(null_mut());
+
+fn host() -> Option<&'static AtomicI32> {
+    // SAFETY: it is null or points to the page that `become_host` made, aligned, initialized and mapped for good.
+    unsafe { HOST.load(Ordering::Acquire).as_ref() }
+}
+
+/// Makes this process the host, unless one is: this process, or the one that it was forked from.
+pub(crate) fn become_host() -> Result<(), Errno> {
+    let Some(own) = super::startup::own_pid().filter(|_| host().is_none()) else { return Ok(()) };
+    let size = size_of::<AtomicI32>();
+    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping at an address that the kernel chooses touches no memory that is in use.
+    let page = unsafe { libc::mmap(null_mut(), size, access, kind, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return Err(super::last_errno());
+    }
+    // SAFETY: the page is this function's own, and the request concerns processes forked later alone.
+    unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) };
+    let word = page.cast::<AtomicI32>();
+    // SAFETY: a new page is zeroed, aligned for everything and larger than the number; no other thread knows it.
+    unsafe { word.write(AtomicI32::new(own.raw())) };
+    if HOST.compare_exchange(null_mut(), word, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        // SAFETY: another thread was faster, and nothing points to this page.
+        unsafe { libc::munmap(page, size) };
+    }
+    Ok(())
+}
+
+/// Whether this process was forked from the host. It takes no lock: a lock of frigate's that another thread held at the fork
+/// is never released in the forked process.
+pub(crate) fn is_forked() -> bool {
+    host().is_some_and(|pid| Pid::new(pid.load(Ordering::Relaxed)) != super::startup::own_pid())
+}
 
 /// A descriptor by which other threads wake frigate's (`eventfd(2)`).
 pub(crate) struct Bell(OwnedFd);

@@ -23,6 +23,7 @@ mod procfs;
 
 mod embedding;
 mod examples;
+mod forking;
 mod host_end;
 mod logs;
 mod restarting;
@@ -38,6 +39,7 @@ use support::Scenario;
 fn scenarios() -> Vec<Scenario> {
     [
         embedding::SCENARIOS,
+        forking::SCENARIOS,
         host_end::SCENARIOS,
         logs::SCENARIOS,
         restarting::SCENARIOS,

@@ -54,6 +54,7 @@ impl Link {
         lock(&self.progress).stand.clone()
     }
 
+    /// The handle's lock is held: see `ProtectTask::link`.
     pub(crate) fn begin(&self) {
         lock(&self.progress).stand = Stand::Live;
     }
@@ -66,8 +67,15 @@ impl Link {
         lock(&self.progress).running = running;
     }
 
-    pub(crate) fn listen(&self, listener: Sender<Event>) {
-        lock(&self.progress).listeners.push(listener);
+    /// Adds a listener; gives it back if the child has ended. Looked at and added under one lock: a listener that came between
+    /// the end and its news would never be told, and its channel would stay open.
+    pub(crate) fn listen(&self, listener: Sender<Event>) -> Option<Sender<Event>> {
+        let mut progress = lock(&self.progress);
+        if matches!(progress.stand, Stand::Ended(_)) {
+            return Some(listener);
+        }
+        progress.listeners.push(listener);
+        None
     }
 
     pub(crate) fn hand_over(&self, listeners: &mut Vec<Sender<Event>>) {
@@ -83,14 +91,17 @@ impl Link {
         lock(&self.progress).listeners.retain(|listener| listener.send(event.clone()).is_ok());
     }
 
-    /// Notes the end, and lets go of those who listen, so that their channels close.
+    /// Notes the end, tells of it, and drops the listeners, so that their channels close. All under one lock: a listener may
+    /// start the child anew at once, and must find that it has ended. Sending never blocks.
     pub(crate) fn end(&self, outcome: Outcome) {
         let message = format!("'{}' has ended for good: {outcome}", self.name.escape_debug());
-        self.tell(&Event::new(&self.name, EventKind::Finished(outcome.clone()), message));
+        let event = Event::new(&self.name, EventKind::Finished(outcome.clone()), message);
         let mut progress = lock(&self.progress);
         progress.stand = Stand::Ended(outcome);
         progress.running = None;
-        progress.listeners.clear();
+        for listener in progress.listeners.drain(..) {
+            let _ = listener.send(event.clone());
+        }
         self.ended.notify_all();
     }
 
@@ -131,8 +142,12 @@ pub(crate) fn forget(link: &Arc<Link>) {
 
 /// The handle is gone. A child that lives is told of by `done` all the same; any other is of no interest to anybody.
 pub(crate) fn release(link: &Arc<Link>) {
-    lock(&link.progress).is_held = false;
-    if link.stand() != Stand::Live {
+    let is_live = {
+        let mut progress = lock(&link.progress);
+        progress.is_held = false;
+        progress.stand == Stand::Live
+    };
+    if !is_live {
         forget(link);
     }
 }

@@ -63,6 +63,8 @@ pub struct ProtectTask {
     pub(crate) settings: Settings,
     /// Those who asked to be told before there was a link.
     listeners: Mutex<Vec<Sender<Event>>>,
+    /// Held from the look at how far the child has come to the end of what follows from it, so that a `stop` meets a child that
+    /// waits or one whose start the thread has been told of, and none in between.
     link: Mutex<Option<Arc<Link>>>,
 }
 
@@ -265,10 +267,12 @@ impl ProtectTask {
         if host::is_forked() {
             return;
         }
-        match lock(&self.link).as_ref().filter(|link| !matches!(link.stand(), Stand::Ended(_))) {
+        let own = lock(&self.link);
+        let rest = match own.as_ref() {
             Some(link) => link.listen(listener),
-            None => lock(&self.listeners).push(listener),
-        }
+            None => Some(listener),
+        };
+        lock(&self.listeners).extend(rest);
     }
 
     /// Gives those who listen to another one.
@@ -364,19 +368,16 @@ impl ProtectTask {
     /// ```
     pub fn stop(&self, timeout: Duration) -> Result<Outcome, Error> {
         refuse_if_forked()?;
-        let link = self.link()?;
+        let own = lock(&self.link);
+        let link = own.clone().ok_or_else(|| self.not_protected())?;
         match link.stand() {
-            Stand::Ended(outcome) => Ok(outcome),
-            Stand::Waiting => {
-                let outcome = Outcome::Cancel { last: None };
-                link.end(outcome.clone());
-                Ok(outcome)
-            }
-            Stand::Live => {
-                Guard::on_duty()?.stop(&link, timeout);
-                self.wait()
-            }
+            Stand::Ended(_) => {}
+            Stand::Waiting => link.end(Outcome::Cancel { last: None }),
+            Stand::Live => Guard::on_duty()?.stop(&link, timeout),
         }
+        drop(own);
+        // Not `self.wait`: the handle may be another child's by now, started anew.
+        link.wait().ok_or_else(|| self.not_protected())
     }
 
     /// Waits until it has ended for good, and returns how.
@@ -393,11 +394,12 @@ impl ProtectTask {
     /// ```
     pub fn wait(&self) -> Result<Outcome, Error> {
         refuse_if_forked()?;
-        self.link()?.wait().ok_or_else(|| Error::NotProtected { name: self.name.clone() })
+        let link = lock(&self.link).clone();
+        link.and_then(|link| link.wait()).ok_or_else(|| self.not_protected())
     }
 
-    fn link(&self) -> Result<Arc<Link>, Error> {
-        lock(&self.link).clone().ok_or_else(|| Error::NotProtected { name: self.name.clone() })
+    fn not_protected(&self) -> Error {
+        Error::NotProtected { name: self.name.clone() }
     }
 
     fn confine(&self) -> Result<Prepared, Error> {

@@ -26,6 +26,7 @@ mod examples;
 mod forking;
 mod host_end;
 mod logs;
+mod racing;
 mod restarting;
 mod starting;
 mod stopping;
@@ -42,6 +43,7 @@ fn scenarios() -> Vec<Scenario> {
         forking::SCENARIOS,
         host_end::SCENARIOS,
         logs::SCENARIOS,
+        racing::SCENARIOS,
         restarting::SCENARIOS,
         starting::SCENARIOS,
         stopping::SCENARIOS,

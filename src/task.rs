@@ -31,6 +31,9 @@ static REGISTRY: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 ///
 /// Registering a name once more replaces nothing: the first function of a name is the one that runs.
 ///
+/// A fresh process learns from the variable `FRIGATE_TASK` which task it is. A program with privileges of its file (set-user-ID,
+/// set-group-ID, file capabilities) ignores that variable, and protects no tasks: [`Error::Privileged`](crate::Error::Privileged).
+///
 /// ```standalone_crate
 /// use frigate::{AutoRestart, Frigate, Strategy};
 /// use std::process::ExitCode;
@@ -56,9 +59,10 @@ pub fn register_task<T: Termination>(name: impl Into<String>, function: impl FnO
     lock(&REGISTRY).insert(name);
 }
 
-/// The task that this process was started as, as long as it has not begun.
+/// The task that this process was started as, as long as it has not begun. A program with privileges of its file does not
+/// believe a variable: whoever started it would choose which of its functions runs, with privileges that they do not have.
 pub(crate) fn current() -> Option<String> {
-    std::env::var(VARIABLE).ok()
+    std::env::var(VARIABLE).ok().filter(|_| !host::is_privileged())
 }
 
 pub(crate) fn is_registered(name: &str) -> bool {

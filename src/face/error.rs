@@ -42,6 +42,13 @@ pub enum Error {
         /// The name of the task.
         name: String,
     },
+    /// A task of a program that the kernel started with privileges of its file: set-user-ID, set-group-ID or file capabilities
+    /// (`AT_SECURE` in `getauxval(3)`). The task's process would be started in the same way, and in such a process the variable
+    /// that says which task it is is not believed: anybody can set it. Programs can be protected there.
+    Privileged {
+        /// The name of the task.
+        name: String,
+    },
     /// The user, the group or the user database of [`Strategy::user`](crate::Strategy::user) cannot be had.
     User {
         /// One line: what cannot be had, and why.
@@ -89,6 +96,11 @@ impl fmt::Display for Error {
                 "cannot protect anything: this process was started as the task '{name}', which was not registered; call \
                  register_task first of all in main"
             ),
+            Self::Privileged { name } => write!(
+                out,
+                "cannot protect the task '{name}': this program has privileges of its file (set-user-ID, set-group-ID or \
+                 capabilities), where FRIGATE_TASK is ignored; protect a program instead"
+            ),
             Self::User { reason } | Self::ControlGroup { reason } => out.write_str(reason),
             Self::LogFile { path, source } => write!(out, "cannot open '{}': {source}", path.display()),
             Self::Forked => out.write_str(
@@ -115,6 +127,7 @@ impl error::Error for Error {
             | Self::AlreadyProtected { .. }
             | Self::NotProtected { .. }
             | Self::NotRegistered { .. }
+            | Self::Privileged { .. }
             | Self::User { .. }
             | Self::ControlGroup { .. }
             | Self::Forked

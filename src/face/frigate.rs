@@ -148,9 +148,9 @@ impl Frigate {
     ///
     /// [`Error::AlreadyProtected`] where it is, or another child of its name; [`Error::Word`], [`Error::User`],
     /// [`Error::ControlGroup`], [`Error::LogFile`] for what was set and cannot be had; [`Error::NotRegistered`] in a process
-    /// that was started as a task it does not know; [`Error::Forked`] in a process that was forked from the host;
-    /// [`Error::ChildrenDiscarded`], [`Error::Unsupported`], [`Error::System`] where the process or the kernel does not allow
-    /// it.
+    /// that was started as a task it does not know; [`Error::Privileged`] for a task of a set-user-ID program;
+    /// [`Error::Forked`] in a process that was forked from the host; [`Error::ChildrenDiscarded`], [`Error::Unsupported`],
+    /// [`Error::System`] where the process or the kernel does not allow it.
     ///
     /// ```
     /// let frigate = frigate::Frigate::create("true").strategy(frigate::Strategy::new().auto_start(false));

@@ -424,6 +424,10 @@ impl ProtectTask {
         }
         self.settings.control_group.limits()?;
         let is_task = self.program.is_none() && task::is_registered(&self.name);
+        if is_task && host::is_privileged() {
+            // Its process would ignore the variable and run the host's own `main`, which protects the task, without end.
+            return Err(Error::Privileged { name: self.name.clone() });
+        }
         let program = self.program.clone().unwrap_or_else(|| self.name.clone().into());
         let mut confinement = Confinement::default();
         let root = self.settings.strategy.chroot.as_ref().map(|root| text(root.as_os_str())).transpose()?;

@@ -65,6 +65,13 @@ pub(crate) fn is_forked() -> bool {
     host().is_some_and(|pid| Pid::new(pid.load(Ordering::Relaxed)) != super::startup::own_pid())
 }
 
+/// Whether the kernel started this program with privileges of its file: set-user-ID, set-group-ID or file capabilities. Whoever
+/// started it does not have them, and has chosen its arguments and variables (`getauxval(3)`).
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: getauxval(3) takes a number, and reads what the kernel handed over at the start.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// A descriptor by which other threads wake frigate's (`eventfd(2)`).
 pub(crate) struct Bell(OwnedFd);
 

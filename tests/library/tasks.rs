@@ -1,12 +1,14 @@
 //! Functions of the host as children.
 
 use std::fs;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitCode};
 
 use frigate::{AutoRestart, Error, Frigate, Outcome, ProtectTask, Strategy};
 
-use crate::support::{GRACE, Scenario, directory, next_start, once, own_program, text_of};
+use crate::support::{GRACE, Scenario, directory, has_other_users, next_start, once, own_program, text_of};
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("tasks::a_function_runs_in_a_process_of_its_own_and_its_code_counts", code),
@@ -20,6 +22,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("tasks::a_task_that_nobody_registered_protects_nothing", unregistered),
     Scenario::new("tasks::a_task_is_stopped_like_a_program", stopped),
     Scenario::new("tasks::a_task_bears_its_name", named),
+    Scenario::new("tasks::a_host_with_privileges_of_its_file_does_not_believe_the_variable", privileged),
 ];
 
 /// Registers all of them, at the top of `main`.
@@ -150,6 +153,44 @@ fn unregistered() {
     }
     let refused = Frigate::create("true").protect();
     assert!(matches!(&refused, Err(Error::NotRegistered { name }) if name == "unknown"), "{refused:?}");
+}
+
+/// A set-user-ID copy of this program, started by another user: what that user puts into the environment is not obeyed.
+fn privileged() {
+    const SELF: &str = "tasks::a_host_with_privileges_of_its_file_does_not_believe_the_variable";
+    const OWNER: u32 = 65533;
+    const CALLER: u32 = 65534;
+    const NOT_HONORED: i32 = 77;
+    if std::env::var_os("INNER").is_some() {
+        if nix::unistd::geteuid().as_raw() != OWNER {
+            std::process::exit(NOT_HONORED);
+        }
+        let script = "exit ${FRIGATE_TASK+1}";
+        let program = Frigate::from(ProtectTask::new("program").program("sh").args(["-c", script])).strategy(once());
+        program.protect().unwrap();
+        assert!(matches!(program.wait(), Ok(Outcome::Complete(status)) if status.success()), "it does not pass it on");
+        // Its process would be privileged as well, not know which task it is, and run this function once more.
+        let refused = Frigate::create("forty-two").protect();
+        assert!(matches!(&refused, Err(Error::Privileged { name }) if name == "forty-two"), "{refused:?}");
+        return;
+    }
+    if !has_other_users() {
+        return;
+    }
+    let copy = directory().join("copy");
+    fs::copy(own_program(), &copy).unwrap();
+    nix::unistd::chown(&copy, Some(OWNER.into()), None).unwrap();
+    fs::set_permissions(&copy, Permissions::from_mode(0o4755)).unwrap();
+    fs::set_permissions(directory(), Permissions::from_mode(0o755)).unwrap();
+    let run = |variable: &str| {
+        let mut command = Command::new(&copy);
+        command.args(["--host", SELF]).env("INNER", "1").env(variable, "forty-two").uid(CALLER).gid(CALLER);
+        command.status().unwrap().code()
+    };
+    if run("NO_TASK") == Some(NOT_HONORED) {
+        return eprintln!("not to be seen here: set-user-ID programs are not honored");
+    }
+    assert_eq!(run("FRIGATE_TASK"), Some(0));
 }
 
 fn stopped() {

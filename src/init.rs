@@ -23,7 +23,7 @@ use crate::sys::{descriptors, host, startup, terminal};
 /// In a container without an init the host program is PID 1: orphans become its children, which nobody collects, and signals
 /// that it has no handler for are lost. Here, PID 1 stays behind as the init, which is the `frigate` program's own loop: it
 /// forwards every signal to the host's process group, reaps orphans, and when the host has ended asks what is left to end,
-/// kills what does not within 30 s, and exits with the host's code. The host goes on in a child: the same executable, run anew
+/// kills what does not within 5 s, and exits with the host's code. The host goes on in a child: the same executable, run anew
 /// with the same arguments and the same environment, where this call returns.
 ///
 /// Where the process is not PID 1, it returns at once.

@@ -36,9 +36,10 @@
 //!
 //! It gets a process group of its own, the mask of the thread that called [`Frigate::protect`], default dispositions where the
 //! host has handlers (and of SIGPIPE, which Rust ignores), the host's streams, and every descriptor that is not close-on-exec.
-//! It is not given a terminal's foreground. When it has ended, what it left in its group gets TERM and, after 30 s, KILL:
-//! between two starts, so that a new child never meets leftovers of the old one, and at the end. Orphans that have left the
-//! group are nobody's, unless a [`ControlGroup`] holds them; where the host is PID 1, [`init()`] collects them.
+//! It is not given a terminal's foreground. When it has ended by itself, what it left in its group gets TERM and, after 5 s,
+//! KILL: between two starts, so that a new child never meets leftovers of the old one, and at the end. After a stop, leftovers
+//! have what remains of its time. Orphans that have left the group are nobody's, unless a [`ControlGroup`] holds them; where
+//! the host is PID 1, [`init()`] collects them.
 //!
 //! A host that waits for *any* child, by `waitpid(-1)`, takes the news of frigate's children from it: such an end counts as exit
 //! code 255, and is an [`EventKind::Warning`].

@@ -1,6 +1,6 @@
 //! Stops, their time, and handles that are dropped.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use frigate::{AutoRestart, EventKind, Outcome, Strategy};
 use nix::sys::signal::Signal;
@@ -17,6 +17,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("stopping::a_second_stop_shortens_the_first", shortened),
     Scenario::new("stopping::a_stopped_child_is_continued_and_can_die", suspended),
     Scenario::new("stopping::what_a_child_leaves_in_its_group_ends_with_it", group),
+    Scenario::new("stopping::leftovers_that_ignore_term_get_kill_after_five_seconds", stubborn_leftovers),
     Scenario::new("stopping::a_stop_between_two_starts_ends_it_at_once", between),
     Scenario::new("stopping::dropping_a_handle_neither_kills_nor_leaks", dropped),
 ];
@@ -84,6 +85,19 @@ fn group() {
     assert!(matches!(frigate.wait(), Ok(Outcome::Complete(_))));
     let left: u32 = text_of(&directory().join("left")).trim().parse().unwrap();
     assert!(!is_alive(left));
+}
+
+/// Both between two starts and at the end.
+fn stubborn_leftovers() {
+    let script = "sh -c \"trap '' TERM; echo > ready; exec sleep 1000\" & \
+                  while [ ! -e ready ]; do sleep 0.01; done; rm ready; exit 1";
+    let frigate = shell("parent", script).strategy(Strategy::new().start_retries(1));
+    let began = Instant::now();
+    frigate.protect().unwrap();
+    assert!(matches!(frigate.wait(), Ok(Outcome::GaveUp { .. })));
+    let elapsed = began.elapsed();
+    assert!(elapsed >= Duration::from_secs(10) && elapsed < Duration::from_secs(40), "{elapsed:?}");
+    assert_eq!(children(), []);
 }
 
 fn between() {

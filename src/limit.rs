@@ -47,11 +47,12 @@ impl Limit {
     }
 }
 
-/// Quota and period of `cpu.max`; none where there is no quota.
-fn share(text: &str) -> Option<(u64, u64)> {
+/// Returns quota and period of `cpu.max`; `None` if there is no quota. Both may be any number: with `--cgroup-best-effort` a
+/// limit is compared even if the kernel has refused it. The type has room for the product of two.
+fn share(text: &str) -> Option<(u128, u128)> {
     let mut words = text.split_ascii_whitespace();
     let quota = number(words.next()?)?;
-    Some((quota.min(MOST_CPUS * PERIODS.end()), words.next().map_or(Some(PERIOD), number)?))
+    Some((quota.into(), words.next().map_or(Some(PERIOD), number)?.into()))
 }
 
 fn number(text: &str) -> Option<u64> {

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -151,4 +153,23 @@ fn a_limit_above_the_parents_has_no_effect() {
     assert!(!limit("cpu.max", "max").exceeds("5000 10000\n"));
     assert!(!limit("cpu.weight", "200").exceeds("100\n"), "a weight is among siblings");
     assert!(!limit("memory.max", "1").exceeds("no number\n"));
+}
+
+fn any_number() -> impl Strategy<Value = u64> {
+    prop_oneof![any::<u64>(), Just(u64::MAX), Just(0), 1..200_000_u64]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_two_shares_of_processors_can_be_compared(
+        (quota, period) in (any_number(), any_number()),
+        (quota_above, period_above) in (any_number(), any_number()),
+    ) {
+        let own = limit("cpu.max", &format!("{quota} {period}"));
+        let exceeds = own.exceeds(&format!("{quota_above} {period_above}\n"));
+        let product = |quota: u64, period: u64| u128::from(quota) * u128::from(period);
+        prop_assert_eq!(exceeds, product(quota, period_above) > product(quota_above, period));
+    }
 }

@@ -63,6 +63,7 @@ impl Errno {
     pub(crate) const INVALID: Self = Self(22);
     pub(crate) const READ_ONLY: Self = Self(30);
     pub(crate) const RANGE: Self = Self(34);
+    pub(crate) const NOT_SUPPORTED: Self = Self(95);
     pub(crate) const TIMED_OUT: Self = Self(110);
     pub(crate) const STALE: Self = Self(116);
 

@@ -28,6 +28,10 @@ const PATIENCE: u32 = 1000;
 /// The files of which a group above may say less, and so decide.
 const BOUNDED: [&str; 5] = ["memory.max", "memory.high", "memory.swap.max", "pids.max", "cpu.max"];
 
+/// `cgroup.max.depth`: how deep the child may nest groups below its own, unless `--cgroup` says otherwise. Containers with a
+/// systemd of their own nest about ten.
+const DEPTH: &str = "32";
+
 /// What a group of an earlier run may have been given, and its value in a new one.
 const DEFAULTS: [(&str, &str); 6] = [
     ("memory.max", "max"),
@@ -198,6 +202,8 @@ impl Group {
             cpu: 0,
             throttled: 0,
         };
+        // A kernel that does not know the file (before Linux 4.14) goes without.
+        let _ = group.directory.write("cgroup.max.depth", DEPTH);
         if has_memory {
             // An out-of-memory kill takes the whole group; before Linux 4.19 the kernel chooses one process.
             let _ = group.directory.write("memory.oom.group", "1");

@@ -1,11 +1,15 @@
 //! Small files that the kernel makes: `/proc`'s and a cgroup's; and a cgroup's directory.
 
+use core::ffi::CStr;
 use core::mem::MaybeUninit;
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, flock, mkdir, openat, unlinkat};
-use rustix::io::{Errno as RawErrno, read, write};
+use rustix::fs::{
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, SeekFrom, flock, mkdir, openat, seek, unlinkat,
+};
+use rustix::io::{Errno as RawErrno, pread, write};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::{c_path, errno, open_at, rustix_pid, signals};
@@ -38,17 +42,27 @@ pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, Errno> {
 /// long that it would not have fitted where half of the page stayed free: such a read was the last.
 const LAST: usize = 2048;
 
+/// How many groups below another are visited. Of those with a memory controller the kernel has no more in all: their ids are
+/// of 16 bits. The tests make do with less.
+const MOST_GROUPS: u32 = if cfg!(test) { 6_000 } else { 65_535 };
+
+/// How many processes are held by pidfds at once.
+const HELD: usize = 64;
+
 fn open(directory: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     open_at(directory, path, flags, Mode::empty()).map_err(errno)
 }
 
-/// Reads until a read is shorter than `last`.
 fn read_from(directory: BorrowedFd<'_>, path: &str, last: usize) -> Result<Vec<u8>, Errno> {
-    let file = open(directory, path, OFlags::RDONLY)?;
+    read_all(open(directory, path, OFlags::RDONLY)?.as_fd(), last)
+}
+
+/// Reads from the beginning, until a read is shorter than `last`.
+fn read_all(file: BorrowedFd<'_>, last: usize) -> Result<Vec<u8>, Errno> {
     let mut text = Vec::new();
     let mut buffer = [0; 4096];
     loop {
-        let length = read(&file, &mut buffer[..]).map_err(errno)?;
+        let length = pread(file, &mut buffer[..], text.len() as u64).map_err(errno)?;
         text.extend_from_slice(buffer.get(..length).unwrap_or_default());
         if length < last {
             return Ok(text);
@@ -92,7 +106,7 @@ impl Directory {
         open(CWD, path, DIRECTORY).map(Self)
     }
 
-    fn open_below(&self, name: &core::ffi::CStr) -> Result<Self, Errno> {
+    fn open_below(&self, name: &CStr) -> Result<Self, Errno> {
         openat(&self.0, name, DIRECTORY, Mode::empty()).map(Self).map_err(errno)
     }
 
@@ -121,18 +135,16 @@ impl Directory {
         flock(&self.0, FlockOperation::NonBlockingLockExclusive) != Err(RawErrno::WOULDBLOCK)
     }
 
-    fn each_subgroup(&self, each: &mut dyn FnMut(&core::ffi::CStr, &Self)) {
-        // Its own position in the listing, which the descriptor at hand shares with every earlier one.
-        let Ok(listing) = self.open_below(c".") else { return };
+    /// Calls `each` with the name of every group in it.
+    fn each_subgroup(&self, each: &mut dyn FnMut(&CStr)) {
+        // The descriptor's position, which is shared with every earlier listing.
+        let _ = seek(&self.0, SeekFrom::Start(0));
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-        let mut entries = RawDir::new(&listing, &mut buffer[..]);
+        let mut entries = RawDir::new(&self.0, &mut buffer[..]);
         while let Some(Ok(entry)) = entries.next() {
             let name = entry.file_name();
-            if entry.file_type() == FileType::Directory
-                && !matches!(name.to_bytes(), b"." | b"..")
-                && let Ok(below) = self.open_below(name)
-            {
-                each(name, &below);
+            if entry.file_type() == FileType::Directory && !matches!(name.to_bytes(), b"." | b"..") {
+                each(name);
             }
         }
     }
@@ -140,39 +152,116 @@ impl Directory {
     /// Whether there are groups in it, other than those of that name.
     pub(crate) fn has_subgroups_but(&self, name: &str) -> bool {
         let mut found = false;
-        self.each_subgroup(&mut |other, _| found |= other.to_bytes() != name.as_bytes());
+        self.each_subgroup(&mut |other| found |= other.to_bytes() != name.as_bytes());
         found
     }
 
-    /// Removes the groups in it, the deepest first, as far as no process is in them.
+    /// Visits the groups below, but not more than `MOST_GROUPS`: each when it is entered, and after those in it once more, in
+    /// the group above and by its name.
+    ///
+    /// The groups are the child's, which may nest thousands of them, and make new ones as fast as they are visited. So the
+    /// walk does not recurse, and it ends. It holds one group open and goes up by `..`: a path could be longer than the kernel
+    /// takes, and descriptors may be few. A group of version 2 never moves, so that `..` is where the walk came from.
+    fn walk(&self, visit: &mut dyn FnMut(&Self, Option<&CStr>)) {
+        let Ok(mut at) = self.open_below(c".") else { return };
+        let mut depth = 0_u32;
+        let mut rest = MOST_GROUPS;
+        // By depth and name; the last is the next, and a group that is entered waits below those in it.
+        let mut waiting: Vec<(u32, CString, bool)> = Vec::new();
+        loop {
+            at.each_subgroup(&mut |name| {
+                if rest > 0 {
+                    rest -= 1;
+                    waiting.push((depth, name.to_owned(), false));
+                }
+            });
+            // Up from those that are done, until there is one to enter.
+            loop {
+                let Some((level, name, is_done)) = waiting.pop() else { return };
+                while depth > level {
+                    let Ok(above) = at.open_below(c"..") else { return };
+                    at = above;
+                    depth -= 1;
+                }
+                if is_done {
+                    visit(&at, Some(&name));
+                } else if let Ok(below) = at.open_below(&name) {
+                    waiting.push((level, name, true));
+                    visit(&below, None);
+                    at = below;
+                    depth += 1;
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Removes the groups below, the deepest first, as far as no process is in them.
     pub(crate) fn remove_subgroups(&self) {
-        self.each_subgroup(&mut |name, below| {
-            below.remove_subgroups();
-            let _ = unlinkat(&self.0, name, AtFlags::REMOVEDIR);
+        self.walk(&mut |above, name| {
+            if let Some(name) = name {
+                let _ = unlinkat(&above.0, name, AtFlags::REMOVEDIR);
+            }
         });
     }
 
-    fn members(&self, out: &mut Vec<Pid>) {
-        out.extend(pids(&self.read("cgroup.procs").unwrap_or_default()));
-        self.each_subgroup(&mut |_, below| below.members(out));
-    }
-
-    /// Sends signals to every process in it and in the groups below. Each is held by a pidfd first and sought for once more:
-    /// what is then still among them is not another process that got the id meanwhile.
-    pub(crate) fn signal_members(&self, list: &[Signal]) {
-        let mut members = Vec::new();
-        self.members(&mut members);
-        let held: Vec<(Pid, OwnedFd)> = members
-            .into_iter()
-            .filter_map(|pid| Some((pid, pidfd_open(rustix_pid(pid)?, PidfdFlags::empty()).ok()?)))
-            .collect();
-        let mut still = Vec::new();
-        self.members(&mut still);
-        for (_, pidfd) in held.iter().filter(|(pid, _)| still.contains(pid)) {
-            for signal in list {
-                let _ = signals::send_by_pidfd(pidfd.as_fd(), *signal);
+    /// Calls `act` with each process in this very group, and with a pidfd of it where one can be had.
+    ///
+    /// A process that was read may have ended since, and its id be another's. So some are held by pidfds, the list is read once
+    /// more, and only what is still on it counts: such a pidfd is of a process in this group, and such an id was one right
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// The list cannot be read.
+    pub(crate) fn each_member(&self, act: &mut dyn FnMut(Pid, Option<BorrowedFd<'_>>)) -> Result<(), Errno> {
+        let mut list = self.file("cgroup.procs")?;
+        let mut text = read_all(list.as_fd(), LAST);
+        // The kernel lists no processes of a threaded group. The threads that lead a process have its id.
+        if text == Err(Errno::NOT_SUPPORTED) {
+            list = self.file("cgroup.threads")?;
+            text = read_all(list.as_fd(), LAST);
+        }
+        let mut rest: Vec<Pid> = pids(&text?).collect();
+        while !rest.is_empty() {
+            let mut held = Vec::new();
+            while held.len() < HELD
+                && let Some(pid) = rest.pop()
+            {
+                let pidfd = rustix_pid(pid).ok_or(RawErrno::INVAL);
+                let pidfd = pidfd.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
+                // As many as there are descriptors for; the others after them.
+                if matches!(pidfd, Err(RawErrno::MFILE | RawErrno::NFILE)) && !held.is_empty() {
+                    rest.push(pid);
+                    break;
+                }
+                held.push((pid, pidfd.ok()));
+            }
+            let still = read_all(list.as_fd(), LAST)?;
+            for pid in pids(&still) {
+                if let Some((_, pidfd)) = held.iter().find(|(held, _)| *held == pid) {
+                    act(pid, pidfd.as_ref().map(AsFd::as_fd));
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Sends signals to every process in it and in the groups below.
+    pub(crate) fn signal_members(&self, list: &[Signal]) {
+        let signal = |group: &Self| {
+            let _ = group.each_member(&mut |_, pidfd| {
+                for signal in list {
+                    pidfd.map(|pidfd| signals::send_by_pidfd(pidfd, *signal));
+                }
+            });
+        };
+        signal(self);
+        self.walk(&mut |group, name| {
+            if name.is_none() {
+                signal(group);
+            }
+        });
     }
 }
 
@@ -197,6 +286,10 @@ pub(crate) fn await_change(file: BorrowedFd<'_>, milliseconds: u32) {
 
 /// Reads a short file anew, from its beginning.
 pub(crate) fn reread<'a>(file: BorrowedFd<'_>, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-    let length = rustix::io::pread(file, &mut *buffer, 0).ok()?;
+    let length = pread(file, &mut *buffer, 0).ok()?;
     buffer.get(..length)
 }
+
+#[cfg(test)]
+#[path = "cgroup_tests.rs"]
+mod tests;

@@ -207,6 +207,10 @@ impl Group {
     /// The tree from here on with its processes, for messages.
     fn describe(&self, out: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         writeln!(out, "{:1$}{2}: processes {3:?}", "", depth * 2, self.name(), self.processes())?;
+        // A trial may nest thousands.
+        if depth > 8 {
+            return Ok(());
+        }
         self.children().iter().try_for_each(|child| child.describe(out, depth + 1))
     }
 

@@ -39,6 +39,7 @@
 //!                     ends soon after, so that none is there for long enough to be killed by its pid; deaf to every signal
 //! key NAME            says whether its session keyring has a key of this name: key NAME: found
 //! cgroup              cgroup /path (in its own namespace's terms)
+//! nest DIRECTORY COUNT    makes so many directories there, each in the one before; says nested and how many it could make
 //! mask  args  descriptors  listed FILE (the descriptors, written to a file)  directory  ids  foreground  environment NAME  field NAME (of /proc/self/status)
 //! ```
 
@@ -214,6 +215,10 @@ impl Puppet {
                 let groups = fs::read_to_string("/proc/self/cgroup").expect("/proc");
                 let path = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("none");
                 self.say(&format!("cgroup {path}"));
+            }
+            "nest" => {
+                let (top, count) = rest.split_once(' ').expect("DIRECTORY COUNT");
+                self.say(&format!("nested {}", nest(top, count.parse().expect("a count"))));
             }
             "mask" => self.say(&format!("mask {:016x} ignored {:016x}", self.mask, self.ignored)),
             "args" => self.arguments.iter().for_each(|word| {
@@ -442,6 +447,21 @@ fn bomb() -> ! {
 }
 
 /// Computes until so much time is over; returns the time that it took and the processor time that it got.
+/// One below the other, by descriptors: their path is soon longer than the kernel takes.
+fn nest(top: &str, count: usize) -> usize {
+    use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let name = "d".repeat(100);
+    let mut at = open(top, flags, Mode::empty()).expect(top);
+    let makes_another = |_: &usize| {
+        mkdirat(&at, &*name, Mode::from_raw_mode(0o755)).is_ok_and(|()| {
+            at = openat(&at, &*name, flags, Mode::empty()).expect("it was just made");
+            true
+        })
+    };
+    (0..count).take_while(makes_another).count()
+}
+
 fn spin(limit: Duration) -> (Duration, Duration) {
     let processor = || {
         let now = rustix::time::clock_gettime(ClockId::ProcessCPUTime);

@@ -13,6 +13,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     earlier_runs(out);
     neighbors(out);
     nesting(out);
+    deep_nesting(out);
     users(out);
 }
 
@@ -104,7 +105,7 @@ fn earlier_runs(out: &mut Vec<Trial>) {
         old.write("cgroup.max.depth", "5").expect("root may");
         let running = Frigate::new(mode).in_cgroup(&site).option("--pids-max=9").puppet("say ready; wait TERM").spawn();
         running.wait_line("ready");
-        assert_eq!(old.read("cgroup.max.depth"), "max");
+        assert_eq!(old.read("cgroup.max.depth"), "32");
         assert!(old.children().is_empty(), "{old}");
         running.kill(libc::SIGTERM);
         running.wait().expect_code(0);
@@ -271,6 +272,63 @@ fn nesting(out: &mut Vec<Trial>) {
             .run();
         ended.expect_code(3).expect_nothing_left();
         assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
+    });
+}
+
+fn deep_nesting(out: &mut Vec<Trial>) {
+    scenario("cgroup::a_child_can_nest_32_groups_unless_it_is_told_otherwise").in_guest().only(Mode::Pid1).run(
+        out,
+        |mode| {
+            for (options, says) in [
+                ("", "nested 32"),
+                ("--cgroup=cgroup.max.depth=5", "nested 5"),
+                ("--cgroup=cgroup.max.depth=max", "nested 40"),
+            ] {
+                let frigate = Frigate::new(mode).in_cgroup(Place::new().view(View::Private)).options(options);
+                let ended = frigate.option("--pids-max=9").puppet("nest /sys/fs/cgroup/claims 40").run();
+                ended.expect_code(0).expect_nothing_left().expect_silence();
+                assert_eq!(ended.out.trim_end(), says, "{options}: {ended:#?}");
+                assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
+            }
+        },
+    );
+
+    scenario("cgroup::a_child_that_nests_hundreds_of_groups_is_ended_and_restarted").in_guest().run(out, |mode| {
+        // A recursion into them takes more stack than there is, their path is longer than the kernel takes, and a descriptor
+        // for each would be too many. As root the child can lift the limit that frigate has set.
+        let frigate = Frigate::of_program(mode, ["/bin/sh"]).named_programs().max_files(20);
+        let lives = frigate.path("lives");
+        let script = frigate.executable(
+            "nest",
+            &format!(
+                "#!/bin/sh\nread group </proc/self/cgroup\ngroup=/sys/fs/cgroup${{group#0::}}\necho max \
+                 >$group/cgroup.max.depth\nexec \"$SELF\" --puppet \"attempt {lives}; on 1 {{nest $group 400; fork \
+                 {{session; touch {lives}.left; wait TERM; say asked; exit 0}}; await {lives}.left; exit 1}}; nest $group \
+                 400; exit 0\"\n"
+            ),
+        );
+        let line = format!(
+            "ulimit -s 1024; exec \"$UNDER_TEST\" --restart=unexpected --backoff=10ms --pids-max=20 --grace=20s -- {script}"
+        );
+        let ended = frigate.in_cgroup(Place::new().view(View::Private)).bare_command(["-c", &line]).run();
+        ended.expect_code(0).expect_nothing_left();
+        let said: Vec<_> = ended.out.lines().filter(|line| !line.starts_with("got ")).collect();
+        assert_eq!(said, ["nested 400", "asked", "nested 400"], "{ended:#?}");
+        assert_eq!(ended.messages().len(), 1, "only the restart is told: {ended:#?}");
+        assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
+    });
+
+    scenario("cgroup::leftovers_are_all_asked_to_end_with_few_descriptors").in_guest().run(out, |mode| {
+        let frigate = Frigate::new(mode).in_cgroup(Place::new()).max_files(20);
+        let lives = frigate.path("lives");
+        let script = format!(
+            "attempt {lives}; on 1 {{repeat 40 {{fork {{session; wait TERM; exit 0}}}}; exit 1}}; say next; exit 0"
+        );
+        let ended =
+            frigate.options("--restart=unexpected --pids-max=60 --grace=20s --backoff=10ms").puppet(script).run();
+        ended.expect_code(0).expect_nothing_left();
+        assert_eq!(ended.out.lines().filter(|line| line.starts_with("got TERM ")).count(), 40, "{ended:#?}");
+        assert!(!ended.err.contains("KILL"), "{ended:#?}");
     });
 }
 

@@ -142,6 +142,9 @@ fn run(
         let then = "orphans of the child will not be reaped here";
         reporter.say(&Fact::Cannot { verb: "become", object: "subreaper", errno, then });
     }
+    if config.chroot.is_some() {
+        warn_of_a_way_out(&mut reporter);
+    }
     for warning in &warnings {
         let cgroup::Warning { verb, object, reason, then } = warning;
         reporter.say(&Fact::Limit { verb, object, reason, then });
@@ -172,6 +175,21 @@ fn run(
     // Not taken apart: the process ends with it.
     core::mem::forget(event_loop);
     result
+}
+
+/// Says which inherited descriptor leads out of the child's root, if one does.
+#[inline(never)]
+fn warn_of_a_way_out(reporter: &mut Reporter) {
+    if let Some(number) = user::inherited_directory() {
+        let object = ["descriptor ", number.to_string().as_str()].concat();
+        let then = "the command can leave its root through it; close it before frigate starts";
+        reporter.say(&Fact::Cannot {
+            verb: "secure --chroot against",
+            object: &object,
+            errno: Errno::IS_A_DIRECTORY,
+            then,
+        });
+    }
 }
 
 /// The streams that are captured, open.

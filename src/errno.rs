@@ -60,6 +60,7 @@ impl Errno {
     pub(crate) const EXISTS: Self = Self(17);
     pub(crate) const NO_DEVICE: Self = Self(19);
     pub(crate) const NOT_A_DIRECTORY: Self = Self(20);
+    pub(crate) const IS_A_DIRECTORY: Self = Self(21);
     pub(crate) const INVALID: Self = Self(22);
     pub(crate) const READ_ONLY: Self = Self(30);
     pub(crate) const RANGE: Self = Self(34);

@@ -6,8 +6,8 @@
 //!
 //! # Safety
 //!
-//! `signals`, `spawn`, `clone` and `host` hold nearly all unsafe code, `startup`, `clock` and `descriptors` a call or two each; `heap` is
-//! the binary's allocator.
+//! `signals`, `spawn`, `clone` and `host` hold nearly all unsafe code, `startup`, `clock`, `descriptors` and `user` a call or
+//! two each; `heap` is the binary's allocator.
 
 pub(crate) mod capture;
 pub(crate) mod cgroup;

@@ -1,8 +1,14 @@
-//! Who frigate is, and the user database as the child will see it.
+//! Who frigate is, the user database as the child will see it, and what the child inherits.
+//!
+//! # Safety
+//!
+//! A descriptor that nobody here owns is asked what it is, and neither used nor kept.
+#![expect(unsafe_code, reason = "asks about descriptors by their numbers")]
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::io::{FdFlags, fcntl_getfd};
 use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
 
@@ -85,6 +91,21 @@ pub(crate) fn exceeds_caller() -> bool {
     })
 }
 
+/// How many numbers are looked at for an inherited descriptor. Those of engines, shells and supervisors are small.
+const NUMBERS: i32 = 4096;
+
+/// The first descriptor of a directory that the child inherits: by `fchdir(2)` or `openat(2)` it is a way out of any root.
+/// frigate's own are all closed at an exec.
+#[inline(never)]
+pub(crate) fn inherited_directory() -> Option<i32> {
+    (0..NUMBERS).find(|number| {
+        // SAFETY: the number is only asked about. If it is no descriptor, both calls say so.
+        let fd = unsafe { BorrowedFd::borrow_raw(*number) };
+        fcntl_getfd(fd).is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC))
+            && fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    })
+}
+
 /// Whether frigate is that user already.
 pub(crate) fn is_user(uid: u32) -> bool {
     getuid().as_raw() == uid && geteuid().as_raw() == uid
@@ -114,7 +135,7 @@ const PIPES: rustix::fs::FsWord = 0x5049_5045;
 /// `/dev/null`. What may not be given stays as it is.
 #[inline(never)]
 pub(crate) fn give_streams(uid: u32, with_terminals: bool) {
-    use rustix::fs::{FileType, Uid, fchown, fstat, fstatfs};
+    use rustix::fs::{Uid, fchown, fstatfs};
     use rustix::stdio::{stderr, stdin, stdout};
     for stream in [stdin(), stdout(), stderr()] {
         let Ok(stat) = fstat(stream) else { continue };

@@ -428,6 +428,26 @@ fn root(out: &mut Vec<Trial>) {
         assert_eq!(ended.out, format!("missing {file}\nmissing ../../../..{file}\n"), "{ended:#?}");
     });
 
+    scenario("user::a_directory_that_leads_out_of_the_root_is_said").needs(&[&ROOT]).run(out, |mode| {
+        let script = "say started; exit 0";
+        let frigate = rooted(mode);
+        let (file, outside) = (frigate.file("file", ""), frigate.path(""));
+        let frigate = frigate.descriptor(3, &file).descriptor(17, &outside).descriptor(40, &outside);
+        let ended = inside(frigate, script).run();
+        ended.expect_code(0);
+        assert_eq!(ended.out, "started\n");
+        let messages = ended.messages();
+        assert_eq!(messages.len(), 1, "{ended:#?}");
+        assert!(messages[0].starts_with("frigate: cannot secure --chroot against 'descriptor 17': "), "{ended:#?}");
+        // Without a root of its own the child may be anywhere; nor is a file a way out.
+        let frigate = Frigate::new(mode);
+        let outside = frigate.path("");
+        frigate.descriptor(17, &outside).puppet(script).run().expect_code(0).expect_silence();
+        let frigate = rooted(mode);
+        let file = frigate.file("file", "");
+        inside(frigate.descriptor(17, &file), script).run().expect_code(0).expect_silence();
+    });
+
     scenario("user::a_root_that_is_missing_or_no_directory_is_refused_by_name").needs(&[&ROOT]).run(out, |mode| {
         for options in ["", "--user=app", "--user=1001:2001"] {
             for name in ["missing", "file"] {

@@ -348,6 +348,25 @@ fn documents(out: &mut Vec<Trial>) {
         assert_eq!(named.len(), sources.len(), "tools/features names a file that is not there");
     });
 
+    scenario("house::every_claim_that_a_document_names_exists").once().run(out, |_| {
+        let sources: String = sources("tests").into_iter().map(|(_, text)| text).collect();
+        let part = |text: &str| text.chars().all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit());
+        for (file, least) in [("SECURITY.md", 40), ("README.md", 20)] {
+            let text = document(file);
+            // What stands between two backquotes: each second piece.
+            let quoted = text.split('`').skip(1).step_by(2);
+            let claims: Vec<_> = quoted
+                .filter(|word| {
+                    word.split_once("::").is_some_and(|(topic, name)| part(topic) && part(name) && !name.is_empty())
+                })
+                .collect();
+            assert!(claims.len() >= least, "{file} names only {claims:?}");
+            for claim in claims {
+                assert!(sources.contains(&format!("\"{claim}\"")), "{file} names {claim}, which is no claim");
+            }
+        }
+    });
+
     scenario("house::the_readme_is_for_a_person_in_a_hurry").once().run(out, |_| {
         let lines = document("README.md").lines().count();
         assert!(lines < 300, "{lines} lines");

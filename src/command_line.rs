@@ -34,11 +34,6 @@ const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
     None => "unknown",
 };
 
-/// The refusal of a program that is to run with more privileges than its caller has.
-const PRIVILEGED: &[u8] =
-    b"frigate: cannot run 'frigate': its file is set-user-ID or set-group-ID or has capabilities, with \
-    which its caller could run any command; take them from the file (chmod ug-s, setcap -r)\n";
-
 /// What helps where a limit cannot be had.
 const WAY_OUT: &str = "; or give --cgroup-best-effort";
 
@@ -56,8 +51,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     };
     descriptors::fill_standard();
     // Before any word or variable is obeyed, even by where the refusal is written.
-    if startup::is_secure() && user::exceeds_caller() {
-        output::to_stderr(PRIVILEGED);
+    if startup::is_secure() && is_privileged() {
         return REFUSED.into();
     }
     // SAFETY: the duty of this function's caller.
@@ -87,6 +81,19 @@ fn cannot_block(errno: Errno) -> u8 {
 #[inline(never)]
 fn version() -> String {
     ["frigate ", env!("CARGO_PKG_VERSION"), " - git.", COMMIT, "\n"].concat()
+}
+
+/// Whether frigate has privileges that its caller lacks, which is said.
+#[cold]
+#[inline(never)]
+fn is_privileged() -> bool {
+    let exceeds = user::exceeds_caller();
+    if exceeds {
+        output::to_stderr(
+            b"frigate: cannot run: its file has privileges that its caller lacks; chmod ug-s or setcap -r\n",
+        );
+    }
+    exceeds
 }
 
 fn print(text: &str) -> u8 {
@@ -182,13 +189,8 @@ fn run(
 fn warn_of_a_way_out(reporter: &mut Reporter) {
     if let Some(number) = user::inherited_directory() {
         let object = ["descriptor ", number.to_string().as_str()].concat();
-        let then = "the command can leave its root through it; close it before frigate starts";
-        reporter.say(&Fact::Cannot {
-            verb: "secure --chroot against",
-            object: &object,
-            errno: Errno::IS_A_DIRECTORY,
-            then,
-        });
+        let then = "it leads out of the root; close it first";
+        reporter.say(&Fact::Cannot { verb: "close", object: &object, errno: Errno::IS_A_DIRECTORY, then });
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
     // No file has a name this long, and to put it behind every directory of a long `PATH` could take gigabytes. The child
     // tries one path that is too long as well, so that the kernel fails as `execvp(3)` does: with ENAMETOOLONG.
     if command.len() > LONGEST_NAME {
-        return CString::new(vec![b'/'; LONGEST_PATH]).into_iter().collect();
+        return overlong();
     }
     let directories = path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':');
     directories
@@ -67,4 +67,11 @@ pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
             string(&[directory, separator, command].concat())
         })
         .collect()
+}
+
+/// Not inlined, so that it is not part of what every run executes.
+#[cold]
+#[inline(never)]
+fn overlong() -> Vec<CString> {
+    CString::new(vec![b'/'; LONGEST_PATH]).into_iter().collect()
 }

@@ -78,7 +78,7 @@ fn end_without_memory() -> ! {
     if let Ok(flags) = fcntl_getfl(stream)
         && fcntl_setfl(stream, flags | OFlags::NONBLOCK).is_ok()
     {
-        let _ = rustix::io::write(stream, b"frigate: cannot go on: out of memory; ending with exit code 125\n");
+        let _ = rustix::io::write(stream, b"frigate: cannot go on: out of memory; ending with 125\n");
         let _ = fcntl_setfl(stream, flags);
     }
     // SAFETY: _exit(2) ends the process at once.

@@ -451,21 +451,7 @@ fn confine(to: &Confinement) -> Result<(), (Stage, Errno)> {
         check(Stage::Group, unsafe { libc::syscall(libc::SYS_setresgid, group, group, group) })?;
     }
     if let Some(user) = to.user {
-        // The keys of frigate's session are not for that user. Before the change: after it, a user that has used up its
-        // quota of keys would keep frigate's keyring. No failure matters: Docker's filter of system calls, for one,
-        // refuses the call.
-        // SAFETY: this keyctl(2) operation takes a name, or null for a keyring without one.
-        unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, core::ptr::null::<c_char>()) };
-        // SAFETY: setresuid(2) touches no memory.
-        check(Stage::User, unsafe { libc::syscall(libc::SYS_setresuid, user, user, user) })?;
-        if user != 0 {
-            // The kernel drops them by itself only where the user was 0 and no securebits say otherwise, and never the
-            // inheritable ones. The ambient set is always a part of the other two, and so goes with them
-            // (capabilities(7)). The bounding set stays: it gives nothing.
-            let none = CapabilitySet::empty();
-            let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
-            set_capabilities(None, sets).map_err(|error| (Stage::User, errno(error)))?;
-        }
+        become_user(user).map_err(|errno| (Stage::User, errno))?;
     }
     if let Some(directory) = &to.directory {
         // SAFETY: the path is a C string.
@@ -474,6 +460,29 @@ fn confine(to: &Confinement) -> Result<(), (Stage, Errno)> {
     if to.no_new_privileges {
         // SAFETY: this prctl(2) operation takes numbers.
         check(Stage::NoNewPrivileges, unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())?;
+    }
+    Ok(())
+}
+
+/// Not inlined, so that it is not part of what every start executes.
+#[inline(never)]
+fn become_user(user: libc::uid_t) -> Result<(), Errno> {
+    // The keys of frigate's session are not for that user. Before the change: after it, a user that has used up its
+    // quota of keys would keep frigate's keyring. No failure matters: Docker's filter of system calls, for one,
+    // refuses the call.
+    // SAFETY: this keyctl(2) operation takes a name, or null for a keyring without one.
+    unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, core::ptr::null::<c_char>()) };
+    // SAFETY: setresuid(2) touches no memory.
+    if unsafe { libc::syscall(libc::SYS_setresuid, user, user, user) } < 0 {
+        return Err(last_errno());
+    }
+    if user != 0 {
+        // The kernel drops them by itself only where the user was 0 and no securebits say otherwise, and never the
+        // inheritable ones. The ambient set is always a part of the other two, and so goes with them
+        // (capabilities(7)). The bounding set stays: it gives nothing.
+        let none = CapabilitySet::empty();
+        let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+        set_capabilities(None, sets).map_err(errno)?;
     }
     Ok(())
 }

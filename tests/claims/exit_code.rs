@@ -136,7 +136,7 @@ fn not_started(out: &mut Vec<Trial>) {
         };
         let ended = without().run();
         ended.expect_code(125);
-        let line = "frigate: cannot go on: out of memory; ending with exit code 125";
+        let line = "frigate: cannot go on: out of memory; ending with 125";
         assert_eq!(ended.messages(), [line], "{ended:#?}");
         // Nobody reads, and it ends all the same.
         without().error(Output::Full).run().expect_code(125);

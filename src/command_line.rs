@@ -89,9 +89,7 @@ fn version() -> String {
 fn is_privileged() -> bool {
     let exceeds = user::exceeds_caller();
     if exceeds {
-        output::to_stderr(
-            b"frigate: cannot run: its file has privileges that its caller lacks; chmod ug-s or setcap -r\n",
-        );
+        output::to_stderr(b"frigate: cannot run: its file has privileges that its caller lacks\n");
     }
     exceeds
 }
@@ -189,7 +187,7 @@ fn run(
 fn warn_of_a_way_out(reporter: &mut Reporter) {
     if let Some(number) = user::inherited_directory() {
         let object = ["descriptor ", number.to_string().as_str()].concat();
-        let then = "it leads out of the root; close it first";
+        let then = "it leads out of the root";
         reporter.say(&Fact::Cannot { verb: "close", object: &object, errno: Errno::IS_A_DIRECTORY, then });
     }
 }

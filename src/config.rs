@@ -166,8 +166,17 @@ impl<'v> Reader<'v> {
     }
 
     fn user(&mut self) -> Option<WantedUser> {
-        let spec = self.read("user", UserSpec::parse, "expected USER, USER:GROUP or :GROUP, names or numbers")?;
         let value = self.values.get("user")?;
+        self.wanted_user(value)
+    }
+
+    /// Not inlined, so that it is not part of what every run executes.
+    #[inline(never)]
+    fn wanted_user(&mut self, value: &Value<'_>) -> Option<WantedUser> {
+        let Some(spec) = UserSpec::parse(value.text) else {
+            self.refuse(value, "expected USER, USER:GROUP or :GROUP, names or numbers");
+            return None;
+        };
         Some(WantedUser { spec, value: value.text.to_owned(), spelled: value.spelled() })
     }
 

@@ -30,9 +30,12 @@ impl Leftovers {
     pub(crate) fn make_way(&mut self, restarts: u32) -> Option<Cgroup<'_>> {
         self.former = None;
         self.is_any = false;
-        let cgroup = self.cgroup.as_ref()?;
-        if restarts > 0 {
+        let cgroup = self.cgroup.as_mut()?;
+        if restarts > 0 || cgroup.is_adopted {
             cgroup.clear();
+            // What was counted since the last child was reaped is not the next one's: another process may have been killed
+            // for want of memory, or the kernel have counted the end of a whole group bit by bit.
+            cgroup.count(true);
         }
         Some(cgroup.entered())
     }

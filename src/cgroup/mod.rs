@@ -69,7 +69,7 @@ pub(crate) struct Group {
     /// It was there already, with processes in it.
     pub(crate) is_adopted: bool,
     was_killed: bool,
-    /// As counted at the end of the last start.
+    /// As counted before this start.
     killed: u64,
     cpu: u64,
     throttled: u64,
@@ -190,7 +190,7 @@ impl Group {
                 return Err(reason);
             }
         };
-        let mut group = Self {
+        let group = Self {
             ground,
             path,
             directory,
@@ -212,7 +212,6 @@ impl Group {
             for (file, value) in DEFAULTS {
                 let _ = group.directory.write(file, value);
             }
-            group.count(true);
         }
         Ok(group)
     }

@@ -122,6 +122,27 @@ fn out_of_memory_reports(out: &mut Vec<Trial>) {
         assert_eq!(told["oom_killed"], json!(false), "{told}");
     });
 
+    scenario("cgroup::what_leftovers_use_is_not_told_of_the_next_start").in_guest().run(out, |mode| {
+        // TERM comes only after the first child has been reaped and its use been counted.
+        let frigate = Frigate::new(mode).in_cgroup(Place::new());
+        let lives = frigate.path("lives");
+        let script = format!(
+            "attempt {lives}; on 1 {{fork {{session; wait TERM; spin 1500; hog 48M}}; exit 1}}; plain; die SEGV"
+        );
+        let ended = frigate
+            .options("-v --log-format=json --restart=unexpected --start-retries=1 --backoff=0 --grace=50s")
+            .options("--memory-max=16M --memory-swap-max=0")
+            .puppet(script)
+            .run();
+        ended.expect_code(139).expect_nothing_left();
+        assert!(ended.out.contains("spun "), "{ended:#?}");
+        assert!(!ended.out.contains("hogged"), "{ended:#?}");
+        assert!(!ended.err.contains("out of memory") && !ended.err.contains("oom"), "{ended:#?}");
+        let lines = ended.messages().into_iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let used: Vec<u64> = lines.filter_map(|line| line["cpu_ms"].as_u64()).collect();
+        assert!(used.len() == 2 && used[1] < 1000, "{used:?}: {ended:#?}");
+    });
+
     scenario("cgroup::the_limit_of_a_group_above_is_told_as_out_of_memory_too").in_guest().only(Mode::Pid1).run(
         out,
         |mode| {

@@ -209,11 +209,11 @@ impl EventLoop {
             Action::Spawn { restarts } => return Some(self.spawn(restarts)),
             Action::Release => {
                 let pidfd = self.child.as_ref().and_then(|child| child.pidfd.as_ref()).map(AsFd::as_fd);
-                let [directory, events, former] = self.leftovers.descriptors();
+                let [directory, kill, events, former] = self.leftovers.descriptors();
                 let (waiter, plan) = (self.waiter.descriptor(), self.plan.descriptor());
                 let mut keep = self.capture.descriptors();
                 let until_exec = self.child.as_ref().and_then(Spawned::until_exec);
-                for fd in [pidfd, until_exec, directory, events, former, waiter, plan].into_iter().flatten() {
+                for fd in [pidfd, until_exec, directory, kill, events, former, waiter, plan].into_iter().flatten() {
                     keep.push(fd);
                 }
                 for fd in self.others.descriptors() {

@@ -83,8 +83,8 @@ impl Leftovers {
     }
 
     /// What must stay open.
-    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
-        let [directory, events] = self.cgroup.as_ref().map_or([None; 2], Group::descriptors);
-        [directory, events, self.former.as_ref().and_then(FormerGroup::descriptor)]
+    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 4] {
+        let [directory, kill, events] = self.cgroup.as_ref().map_or([None; 3], Group::descriptors);
+        [directory, kill, events, self.former.as_ref().and_then(FormerGroup::descriptor)]
     }
 }

@@ -17,7 +17,7 @@ use crate::limit::Limit;
 use crate::line::text_of;
 use crate::pid::Pid;
 use crate::signal::Signal;
-use crate::sys::cgroup::{self as files, Directory};
+use crate::sys::cgroup::{self as files, Directory, Target};
 use crate::sys::spawn::Cgroup;
 use crate::usage::{Usage, number, value_of};
 
@@ -62,6 +62,8 @@ pub(crate) struct Group {
     ground: Ground,
     path: String,
     directory: Directory,
+    /// `cgroup.kill`, which holds the lock; `None` before Linux 5.14.
+    kill: Option<Target>,
     /// `cgroup.events`, opened when first looked at.
     events: Option<OwnedFd>,
     /// It has the controller, and so counts what was killed for want of memory.
@@ -183,7 +185,7 @@ impl Group {
         }
         let has_memory = controllers.contains(&"memory");
         let ground = base.enable(&controllers)?;
-        let (path, directory, is_adopted) = match Self::claim(&ground, &group_name(command)) {
+        let (path, directory, kill, is_adopted) = match Self::claim(&ground, &group_name(command)) {
             Ok(claimed) => claimed,
             Err(reason) => {
                 ground.restore();
@@ -194,6 +196,7 @@ impl Group {
             ground,
             path,
             directory,
+            kill,
             events: None,
             has_memory,
             is_adopted,
@@ -219,7 +222,7 @@ impl Group {
     /// Takes the name, or where another frigate holds it, the name with a number. Whose a group is, its lock tells, which
     /// ends with its holder: one that nobody holds is from an earlier run. Its processes are ended before the first start;
     /// without any it is made anew.
-    fn claim(ground: &Ground, name: &str) -> Result<(String, Directory, bool), String> {
+    fn claim(ground: &Ground, name: &str) -> Result<(String, Directory, Option<Target>, bool), String> {
         let mut number = 1;
         // Enough for any machine; every turn takes a name, finds it taken, or clears it.
         for _ in 0..10_000 {
@@ -233,23 +236,24 @@ impl Group {
             {
                 return Err(reason(&path, errno, false));
             }
-            let directory = match Directory::open(&path) {
-                Ok(directory) if directory.claim() => directory,
+            let claimed = Directory::open(&path).and_then(|directory| Ok((directory.claim(made.is_ok())?, directory)));
+            let (kill, directory) = match claimed {
+                Ok(claimed) => claimed,
                 // Removed by its holder just now.
                 Err(Errno::NOT_FOUND) => continue,
-                // A file of the kernel's, or another frigate's.
-                Ok(_) | Err(Errno::NOT_A_DIRECTORY) => {
+                // A file of the kernel's, another frigate's, or another user's.
+                Err(Errno::NOT_A_DIRECTORY | Errno::AGAIN | Errno::ACCESS) => {
                     number += 1;
                     continue;
                 }
                 Err(errno) => return Err(reason(&path, errno, false)),
             };
             if made.is_ok() {
-                return Ok((path, directory, false));
+                return Ok((path, directory, kill, false));
             }
             // Whoever held it may have removed it before the lock came free.
             match directory.read("cgroup.events").map(|events| value_of(&events, "populated")) {
-                Ok(Some(1)) => return Ok((path, directory, true)),
+                Ok(Some(1)) => return Ok((path, directory, kill, true)),
                 Ok(_) => {
                     directory.remove_subgroups();
                     if files::remove(&path).is_err() {
@@ -267,8 +271,8 @@ impl Group {
     }
 
     /// Where a child is to be made; and where it has to be told apart from descriptors that are let go.
-    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 2] {
-        [Some(self.directory.as_fd()), self.events()]
+    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
+        [Some(self.directory.as_fd()), self.kill.as_ref().map(AsFd::as_fd), self.events()]
     }
 
     /// For the start of a child in it.
@@ -299,7 +303,7 @@ impl Group {
     /// `cgroup.kill` (Linux 5.14): the whole tree at once, whatever it forks meanwhile.
     pub(crate) fn kill(&mut self) {
         self.was_killed = true;
-        if self.directory.write("cgroup.kill", "1").is_err() {
+        if self.kill.as_ref().is_none_or(|kill| kill.write("1").is_err()) {
             self.signal(&[Signal::KILL]);
         }
     }

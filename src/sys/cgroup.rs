@@ -92,6 +92,12 @@ impl Target {
     }
 }
 
+impl AsFd for Target {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// A cgroup, held open: what is asked of it, is asked of this one, and not of another that got its name later.
 pub(crate) struct Directory(OwnedFd);
 
@@ -130,9 +136,25 @@ impl Directory {
         open(self.as_fd(), file, OFlags::RDONLY)
     }
 
-    /// `flock(2)`: marks it as somebody's for as long as that process holds it open; false: it is somebody else's.
-    pub(crate) fn claim(&self) -> bool {
-        flock(&self.0, FlockOperation::NonBlockingLockExclusive) != Err(RawErrno::WOULDBLOCK)
+    /// `flock(2)`: marks it as this process's for as long as that holds the lock open. Returns `cgroup.kill`, which has the
+    /// lock; `None` if the directory itself has it.
+    ///
+    /// Anybody may open the directory, and a child could so keep its lock beyond frigate's end. `cgroup.kill` (Linux 5.14) can
+    /// be opened by the owner of the group alone.
+    ///
+    /// # Errors
+    ///
+    /// AGAIN: another process holds the lock. ACCESS: it is another user's. With `is_new` the group was made by the caller, and
+    /// does not depend on that file.
+    pub(crate) fn claim(&self, is_new: bool) -> Result<Option<Target>, Errno> {
+        let kill = match Target::below(self.as_fd(), "cgroup.kill") {
+            Err(errno) if !is_new && errno != Errno::NOT_FOUND => return Err(errno),
+            kill => kill.ok(),
+        };
+        match flock(kill.as_ref().map_or(&self.0, |kill| &kill.0), FlockOperation::NonBlockingLockExclusive) {
+            Err(RawErrno::WOULDBLOCK) => Err(Errno::AGAIN),
+            _ => Ok(kill),
+        }
     }
 
     /// Calls `each` with the name of every group in it.

@@ -137,6 +137,32 @@ fn earlier_runs(out: &mut Vec<Trial>) {
         assert!(!group.exists(), "{}", *site);
     });
 
+    scenario("cgroup::a_lock_that_a_user_can_take_saves_no_leftovers").in_guest().once().run(out, |_| {
+        // What a child did under --user: it opened the directory of its group, and kept it locked.
+        let site = Place::new().neighbors(1).make();
+        let old = site.processes();
+        let (leaf, group) = (site.child("init"), site.child("claims"));
+        for group in [&leaf, &group] {
+            fs::create_dir(group.path()).expect("root may");
+        }
+        group.write("cgroup.procs", &old[0].to_string()).expect("root may");
+        let directory = fs::File::open(group.path()).expect("anybody may");
+        let _lock =
+            nix::fcntl::Flock::lock(directory, nix::fcntl::FlockArg::LockExclusiveNonblock).expect("it is free");
+        let running =
+            from_leaf(&site, "--user=65534 --pids-max=8 --grace=200ms", "cgroup; say ready; wait TERM").spawn();
+        assert!(running.wait_line("cgroup").ends_with("/claims"));
+        running.wait_line("ready");
+        assert!(group.processes().len() == 1 && group.processes() != old, "{}", *site);
+        // What holds the lock, the user cannot open.
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(group.path().join("cgroup.kill")).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o200);
+        running.kill(libc::SIGTERM);
+        running.wait().expect_code(0);
+        assert!(!group.exists(), "{}", *site);
+    });
+
     scenario("cgroup::two_frigates_of_one_command_have_a_group_each").in_guest().run(out, |mode| {
         let site = Place::new().make();
         let script = "cgroup; wait TERM; exit 0";

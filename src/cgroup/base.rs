@@ -23,8 +23,8 @@ pub(super) struct Base {
     directory: Directory,
     /// What `/proc/self/cgroup` says, for the reason why a controller is missing.
     own: Vec<u8>,
-    /// `cgroup.procs` as it was read: those who have to be moved, frigate among them. None: nobody has to.
-    occupants: Option<Vec<u8>>,
+    /// Processes that are in it, frigate among them, have to be moved.
+    is_occupied: bool,
     ground: Ground,
 }
 
@@ -59,7 +59,7 @@ impl Base {
             Some(group) => Self::locate(group, process)?,
             None => None,
         };
-        let Some((path, directory, occupants)) = located else {
+        let Some((path, directory)) = located else {
             return Err(if place::is_held_by_version_1(&own, "memory") {
                 "this system uses cgroup v1; boot the host with systemd.unified_cgroup_hierarchy=1".to_owned()
             } else {
@@ -67,29 +67,28 @@ impl Base {
             });
         };
         // The root of the hierarchy may hold both processes and controllers. It alone has no type.
-        let occupants = Some(occupants).filter(|_| directory.has("cgroup.type"));
+        let is_occupied = directory.has("cgroup.type");
         let ground = Ground { path, has_own_leaf: false, disable: String::new() };
-        let base = Self { directory, own, occupants, ground };
+        let base = Self { directory, own, is_occupied, ground };
         Ok(base.above_a_leaf().unwrap_or_else(|base| base))
     }
 
     /// The usual place is right if frigate is seen in there, whatever is mounted where. Otherwise the mounts tell; none: it
     /// cannot be seen.
-    fn locate(group: &str, process: Pid) -> Result<Option<(String, Directory, Vec<u8>)>, String> {
+    fn locate(group: &str, process: Pid) -> Result<Option<(String, Directory)>, String> {
         let usual = ["/sys/fs/cgroup", group.trim_end_matches('/')].concat();
         if !group.starts_with("/..")
             && let Ok(directory) = Directory::open(&usual)
             && let Ok(procs) = directory.read("cgroup.procs")
             && files::pids(&procs).any(|pid| pid == process)
         {
-            return Ok(Some((usual, directory, procs)));
+            return Ok(Some((usual, directory)));
         }
         let mounts =
             files::read_proc("/proc/self/mountinfo").map_err(|errno| reason("/proc/self/mountinfo", errno, false))?;
         let Some(path) = place::directory(group, &mounts) else { return Ok(None) };
         let directory = Directory::open(&path).map_err(|errno| reason(&path, errno, false))?;
-        let procs = directory.read("cgroup.procs").map_err(|errno| reason(&path, errno, false))?;
-        Ok(Some((path, directory, procs)))
+        Ok(Some((path, directory)))
     }
 
     /// Where frigate sits in a leaf that an earlier run made, or one that runs beside it, the group above is the place; or
@@ -97,12 +96,14 @@ impl Base {
     fn above_a_leaf(self) -> Result<Self, Self> {
         let above = self.ground.path.strip_suffix(LEAF).and_then(|path| path.strip_suffix('/'));
         let Some(above) = above.map(str::to_owned) else { return Err(self) };
-        let is_limited =
-            BOUNDED.iter().any(|file| self.directory.read(file).is_ok_and(|text| !text.starts_with(b"max")));
+        let mut limits = BOUNDED.iter().chain(&["io.max", "cpuset.cpus", "cpuset.mems"]);
+        let is_limited = limits.any(|file| {
+            self.directory.read(file).is_ok_and(|text| !text.starts_with(b"max") && !text.trim_ascii().is_empty())
+        });
         match Directory::open(&above) {
             Ok(directory) if !is_limited && directory.read("cgroup.procs").is_ok_and(|procs| procs.is_empty()) => {
                 let ground = Ground { path: above, ..self.ground };
-                Ok(Self { directory, occupants: None, ground, ..self })
+                Ok(Self { directory, is_occupied: false, ground, ..self })
             }
             Ok(_) | Err(_) => Err(self),
         }
@@ -136,14 +137,13 @@ impl Base {
         }
         let enable = each_with('+', controllers.iter().copied());
         let disable = each_with('-', controllers.iter().copied());
-        let is_threadable =
-            self.occupants.is_some() && controllers.iter().all(|controller| THREADED.contains(controller));
+        let is_threadable = self.is_occupied && controllers.iter().all(|controller| THREADED.contains(controller));
         let file = [&self.ground.path, "/cgroup.subtree_control"].concat();
         let mut failure = Errno::BUSY;
         // Whoever enters between the move and the write makes it fail, and is moved in the next turn.
         for turn in 0..TRIES {
-            if let Some(occupants) = &self.occupants
-                && let Err((file, errno)) = self.ground.vacate(occupants)
+            if self.is_occupied
+                && let Err((file, errno)) = self.ground.vacate(&self.directory)
             {
                 self.ground.restore();
                 return Err(reason(&file, errno, false));
@@ -160,17 +160,31 @@ impl Base {
                 }
                 Err(errno) => errno,
             };
-            if failure != Errno::BUSY || self.occupants.is_none() {
+            if failure != Errno::BUSY || !self.is_occupied {
                 break;
             }
             if turn > TRIES / 2 {
                 clock::pause(PAUSE);
             }
-            self.occupants = self.directory.read("cgroup.procs").ok();
         }
         self.ground.restore();
         Err(reason(&file, failure, false))
     }
+}
+
+/// Moves every process of the group to the one whose `cgroup.procs` that is.
+///
+/// # Errors
+///
+/// The first that cannot be moved; the others are moved all the same.
+fn move_members(group: &Directory, target: &Target) -> Result<(), Errno> {
+    let mut moved = Ok(());
+    group.each_member(&mut |pid, _| match target.write(&pid.raw().to_string()) {
+        // Gone meanwhile.
+        Ok(()) | Err(Errno::NO_PROCESS) => {}
+        Err(errno) => moved = moved.and(Err(errno)),
+    })?;
+    moved
 }
 
 impl Ground {
@@ -178,8 +192,8 @@ impl Ground {
         [&self.path, "/", LEAF].concat()
     }
 
-    /// Moves these processes to the leaf.
-    fn vacate(&mut self, occupants: &[u8]) -> Result<(), (String, Errno)> {
+    /// Moves the processes of this group to the leaf.
+    fn vacate(&mut self, group: &Directory) -> Result<(), (String, Errno)> {
         let leaf = self.leaf();
         match files::make(&leaf) {
             Ok(()) => self.has_own_leaf = true,
@@ -187,13 +201,7 @@ impl Ground {
             Err(errno) => return Err((leaf, errno)),
         }
         let file = [&leaf, "/cgroup.procs"].concat();
-        let moved = Target::open(&file).and_then(|target| {
-            files::pids(occupants).try_for_each(|pid| match target.write(&pid.raw().to_string()) {
-                // Gone meanwhile.
-                Err(Errno::NO_PROCESS) => Ok(()),
-                result => result,
-            })
-        });
+        let moved = Target::open(&file).and_then(|target| move_members(group, &target));
         moved.map_err(|errno| (file, errno))
     }
 
@@ -230,10 +238,7 @@ impl Ground {
         let Ok(back) = Target::open(&[&self.path, "/cgroup.procs"].concat()) else { return };
         // Until it can be removed: one that forks while it is moved leaves a child behind.
         for _ in 0..TRIES {
-            let found = files::read_file(&[&leaf, "/cgroup.procs"].concat()).unwrap_or_default();
-            for pid in files::pids(&found) {
-                let _ = back.write(&pid.raw().to_string());
-            }
+            let _ = Directory::open(&leaf).and_then(|leaf| move_members(&leaf, &back));
             if files::remove(&leaf).is_ok() {
                 return;
             }

@@ -200,6 +200,17 @@ fn earlier_runs(out: &mut Vec<Trial>) {
 }
 
 fn neighbors(out: &mut Vec<Trial>) {
+    scenario("cgroup::a_leaf_with_processors_of_its_own_is_not_left").in_guest().once().run(out, |_| {
+        let site = Place::new().make();
+        let leaf = site.child("init");
+        fs::create_dir(leaf.path()).expect("root may");
+        site.write("cgroup.subtree_control", "+cpuset +pids").expect("nobody is in it");
+        leaf.write("cpuset.cpus", "0").expect("it is enabled");
+        let ended = from_leaf(&site, "--pids-max=8", "cgroup").run();
+        ended.expect_code(0);
+        assert_eq!(ended.out, format!("cgroup /{}/init/claims\n", site.name()), "{ended:#?}");
+    });
+
     // They are of frigate's own PID namespace, as those of `docker exec` are.
     let with_neighbors = |mode, neighbors: &str, options: &str| {
         let line = format!(

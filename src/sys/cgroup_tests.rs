@@ -1,5 +1,6 @@
 //! The walks through groups, on ordinary directories: a group is one to them, and there it can be as deep as it likes.
 #![allow(clippy::expect_used, reason = "a test may panic")]
+
 use std::ffi::CString;
 use std::thread;
 

@@ -1,6 +1,7 @@
 //! The group's life: made, emptied between two starts, adopted, shared out, removed.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use libtest_mimic::Trial;
 
@@ -155,7 +156,6 @@ fn earlier_runs(out: &mut Vec<Trial>) {
         running.wait_line("ready");
         assert!(group.processes().len() == 1 && group.processes() != old, "{}", *site);
         // What holds the lock, the user cannot open.
-        use std::os::unix::fs::PermissionsExt;
         let mode = fs::metadata(group.path().join("cgroup.kill")).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o200);
         running.kill(libc::SIGTERM);

@@ -141,9 +141,11 @@ fn run(
     };
     let speaker = Speaker::new(names, config.remap.clone());
     let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
+    let mut place = place(own);
     if own.raw() != 1
         && let Err(errno) = startup::become_subreaper(own)
     {
+        place.is_reaper = false;
         let then = "orphans of the child will not be reaped here";
         reporter.say(&Fact::Cannot { verb: "become", object: "subreaper", errno, then });
     }
@@ -170,7 +172,7 @@ fn run(
         bond: Bond::close(),
     };
     let name = process::last_component(command.to_bytes()).to_vec();
-    let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place(own));
+    let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place);
     if let Some(uid) = uid {
         // After all that may be refused, since nothing puts the owner back. A terminal belongs to the container of a PID 1;
         // elsewhere it is the one of a person's session, on which other processes of that user could then read and type.
@@ -225,7 +227,7 @@ fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> 
 fn place(own: Pid) -> Place {
     let terminal = terminal::foreground().is_some();
     let resumable = own.raw() != 1 && terminal::is_resumable();
-    Place { own, surroundings: Surroundings { terminal, resumable } }
+    Place { own, surroundings: Surroundings { terminal, resumable }, is_reaper: true }
 }
 
 /// A relative path means the directory that frigate was started in, which it leaves.

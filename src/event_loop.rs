@@ -12,6 +12,7 @@ use crate::config::{Config, Mistake, TerminationLog, Verbosity};
 use crate::errno::Errno;
 use crate::fact::Fact;
 use crate::leftovers::Leftovers;
+use crate::look::Look;
 use crate::pid::Pid;
 use crate::report::Reporter;
 use crate::rules::Rules;
@@ -34,6 +35,8 @@ const SWEEP: usize = 256;
 pub(crate) struct Place {
     pub(crate) own: Pid,
     pub(crate) surroundings: Surroundings,
+    /// Orphans come to frigate: it is PID 1, or a subreaper.
+    pub(crate) is_reaper: bool,
 }
 
 impl Place {
@@ -57,6 +60,10 @@ pub(crate) struct EventLoop {
     waiter: Waiter,
     child: Option<Spawned>,
     others: Others,
+    /// When to look whether anything is left that is not frigate's to reap, once that was asked to end.
+    look: Option<Look>,
+    /// A signal did not reach every descendant, and that was said.
+    has_missed: bool,
     /// The child's group was made the foreground group, and frigate's not again since.
     gave_terminal: bool,
     /// The signal that is being dealt with.
@@ -94,6 +101,8 @@ impl EventLoop {
             waiter: Waiter::default(),
             child: None,
             others: Others::default(),
+            look: None,
+            has_missed: false,
             gave_terminal: false,
             received: None,
             outcome: None,
@@ -119,10 +128,16 @@ impl EventLoop {
             if let Some(outcome) = self.outcome {
                 break outcome;
             }
-            let deadline = self.supervisor.deadline();
+            let mut deadline = self.supervisor.deadline();
+            if let Some(look) = self.look {
+                deadline = Some(deadline.map_or(look.at(), |deadline| deadline.min(look.at())));
+            }
             let left = deadline.map(|deadline| deadline.since(clock::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 self.tell(Event::Tick);
+                if self.look.is_some() {
+                    self.look_again();
+                }
                 // A deadline must not starve the signals, nor they it.
                 self.wait(Some(core::time::Duration::ZERO));
             } else {
@@ -166,8 +181,10 @@ impl EventLoop {
             }
             Wake::Readable => {
                 self.others.forget_ended();
-                if self.others.is_empty() {
-                    self.tell(Event::OthersGone);
+                if self.others.is_empty()
+                    && let Some(event) = self.others_gone()
+                {
+                    self.tell(event);
                 }
             }
             Wake::Time => {}
@@ -203,6 +220,8 @@ impl EventLoop {
 
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
+            // Neither is true of zombies that nobody reaps, or of what no signal has reached.
+            Action::Say(Fact::LeftoversKilled { .. } | Fact::LeftBehind { pid: None, .. }) if !self.is_any_left() => {}
             Action::Say(fact) => self.reporter.say(&fact),
             Action::CloseOthers => return self.close_others(),
             Action::KillOthers => self.signal_others(Signal::KILL),
@@ -329,6 +348,7 @@ impl EventLoop {
             // The rest has its turn after whatever else is pending: this SIGCHLD is queued behind it.
             let _ = signals::send(self.place.own, Signal::CHLD);
         } else {
+            let children = children || !self.place.is_reaper && self.leftovers.look();
             self.tell(Event::Swept { children });
         }
     }
@@ -338,24 +358,55 @@ impl EventLoop {
             for signal in list {
                 let _ = signals::send_to_everyone(*signal);
             }
-        } else if let Err(errno) = signal_descendants(self.place.own, list) {
-            self.leftovers.signal_former(list);
-            let then = "only processes of the child's own group are ended";
-            self.reporter.say(&Fact::Cannot { verb: "look for descendants in", object: "/proc", errno, then });
+            return;
         }
+        let result = signal_descendants(self.place.own, list);
+        if result.is_err() || !self.place.is_reaper {
+            self.leftovers.signal(list);
+        }
+        if let Err(errno) = result
+            && !core::mem::replace(&mut self.has_missed, true)
+        {
+            let then = "only the child's own group is sure to get it";
+            self.reporter.say(&Fact::Cannot { verb: "signal", object: "every descendant", errno, then });
+        }
+        if !self.place.is_reaper {
+            self.look.get_or_insert(Look::first(clock::now()));
+        }
+    }
+
+    /// The ends of orphans that do not come to frigate are not told: it looks for them, as between two starts.
+    #[inline(never)]
+    fn look_again(&mut self) {
+        let now = clock::now();
+        if let Some(look) = self.look.filter(|look| now >= look.at()) {
+            self.look = Some(look.next(now));
+            self.sweep();
+        }
+    }
+
+    /// Whether a process is left that is alive and that a signal can reach; as PID 1 one is unless `/proc` shows none.
+    fn is_any_left(&mut self) -> bool {
+        self.leftovers.look() || signal_descendants(self.place.own, &[]).unwrap_or(self.place.is_init())
     }
 
     #[inline(never)]
     fn close_others(&mut self) -> Option<Event> {
-        match Others::find(&self.name, self.place.own) {
+        self.others = Others::default();
+        match Others::find(&self.name, self.place.own, self.plan.confinement.user) {
             Ok(others) => self.others = others,
             Err(errno) => {
-                let then = "starting without --grace-close";
+                let then = "starting all the same; some may go on running";
                 self.reporter.say(&Fact::Cannot { verb: "look for other processes in", object: "/proc", errno, then });
             }
         }
         self.signal_others(Signal::TERM);
         self.others.is_empty().then_some(Event::OthersGone)
+    }
+
+    /// All that were held have ended: there may have been more than could be held at once.
+    fn others_gone(&mut self) -> Option<Event> {
+        if self.others.is_partial { self.close_others() } else { Some(Event::OthersGone) }
     }
 
     fn signal_others(&mut self, signal: Signal) {

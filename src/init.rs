@@ -59,8 +59,8 @@ pub fn init() {
         entrance: None,
         bond: Bond::default(),
     };
-    let place =
-        Place { own, surroundings: Surroundings { terminal: terminal::foreground().is_some(), resumable: false } };
+    let surroundings = Surroundings { terminal: terminal::foreground().is_some(), resumable: false };
+    let place = Place { own, surroundings, is_reaper: true };
     let name = last_component(command.to_bytes()).to_vec();
     let code = EventLoop::new(&config, reporter, plan, None, Capture::default(), name, place).run();
     std::process::exit(code.unwrap_or_else(|mistake| refuse(&mistake, &config.termination_log)).into());

@@ -3,7 +3,9 @@
 use std::os::fd::BorrowedFd;
 
 use crate::cgroup::Group;
+use crate::pid::Pid;
 use crate::signal::Signal;
+use crate::sys::process::is_group_alive;
 use crate::sys::signals::FormerGroup;
 use crate::sys::spawn::{Cgroup, Spawned};
 
@@ -11,6 +13,8 @@ pub(crate) struct Leftovers {
     pub(crate) cgroup: Option<Group>,
     /// The process group of the last child, once that has been reaped.
     former: Option<FormerGroup>,
+    /// A process of that group which lived when last looked at.
+    seen: Option<Pid>,
     /// Some were seen when last looked for.
     pub(crate) is_any: bool,
 }
@@ -18,7 +22,7 @@ pub(crate) struct Leftovers {
 impl Leftovers {
     /// `cgroup`: the one that every child is to be in, where there is one.
     pub(crate) const fn new(cgroup: Option<Group>) -> Self {
-        Self { cgroup, former: None, is_any: false }
+        Self { cgroup, former: None, seen: None, is_any: false }
     }
 
     /// The child has been reaped, and what it led is now what it left.
@@ -40,9 +44,10 @@ impl Leftovers {
         Some(cgroup.entered())
     }
 
-    /// Whether any process is left.
+    /// Whether any process is left that is alive: zombies hold nothing up, whose parents may never reap them.
     pub(crate) fn look(&mut self) -> bool {
-        let has_processes = self.former.as_ref().is_some_and(|group| group.send(None));
+        let former = self.former.as_ref().filter(|group| group.send(None));
+        let has_processes = former.is_some_and(|group| is_group_alive(group.leader, &mut self.seen));
         let is_populated = self.cgroup.as_mut().is_some_and(Group::is_populated);
         self.is_any = has_processes || is_populated;
         self.is_any
@@ -51,14 +56,18 @@ impl Leftovers {
     /// Sends TERM and CONT to all that are left; answers whether any were.
     pub(crate) fn end(&mut self) -> bool {
         if self.look() {
-            let list = [Signal::TERM, Signal::CONT];
-            self.signal_former(&list);
-            // Those, too, that have left the process group.
-            if let Some(cgroup) = &self.cgroup {
-                cgroup.signal(&list);
-            }
+            self.signal(&[Signal::TERM, Signal::CONT]);
         }
         self.is_any
+    }
+
+    /// Sends signals to all that are left.
+    pub(crate) fn signal(&self, list: &[Signal]) {
+        self.signal_former(list);
+        // Those, too, that have left the process group.
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.signal(list);
+        }
     }
 
     /// Sends KILL to all that are left.
@@ -71,7 +80,7 @@ impl Leftovers {
         self.cgroup.as_mut().map(Group::kill);
     }
 
-    pub(crate) fn signal_former(&self, list: &[Signal]) {
+    fn signal_former(&self, list: &[Signal]) {
         for signal in list {
             self.former.as_ref().map(|group| group.send(Some(*signal)));
         }

@@ -162,8 +162,10 @@ impl Ward {
         }
         if !self.others.is_empty() {
             self.others.forget_ended();
-            if self.others.is_empty() {
-                self.tell(Event::OthersGone);
+            if self.others.is_empty()
+                && let Some(event) = self.others_gone()
+            {
+                self.tell(event);
             }
         }
         if self.child.is_none() && self.leftovers.is_any && !self.leftovers.look() {
@@ -315,15 +317,22 @@ impl Ward {
     fn close_others(&mut self) -> Option<Event> {
         let spared: Vec<Pid> =
             link::pids().into_iter().filter_map(|pid| i32::try_from(pid).ok()).filter_map(Pid::new).collect();
-        match Others::find_beside(&self.name, self.task.as_deref(), self.last_steps.parent, &spared) {
+        let (task, user) = (self.task.as_deref(), self.plan.confinement.user);
+        self.others = Others::default();
+        match Others::find_beside(&self.name, task, self.last_steps.parent, user, &spared) {
             Ok(others) => self.others = others,
             Err(errno) => {
-                let then = "starting without an end of others";
+                let then = "starting all the same; some may go on running";
                 self.say(&Fact::Cannot { verb: "look for other processes in", object: "/proc", errno, then });
             }
         }
         self.signal_others(Signal::TERM);
         self.others.is_empty().then_some(Event::OthersGone)
+    }
+
+    /// All that were held have ended: there may have been more than could be held at once.
+    fn others_gone(&mut self) -> Option<Event> {
+        if self.others.is_partial { self.close_others() } else { Some(Event::OthersGone) }
     }
 
     fn signal_others(&self, signal: Signal) {

@@ -53,7 +53,7 @@ fn open(directory: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd,
     open_at(directory, path, flags, Mode::empty()).map_err(errno)
 }
 
-fn read_from(directory: BorrowedFd<'_>, path: &str, last: usize) -> Result<Vec<u8>, Errno> {
+pub(super) fn read_from(directory: BorrowedFd<'_>, path: &str, last: usize) -> Result<Vec<u8>, Errno> {
     read_all(open(directory, path, OFlags::RDONLY)?.as_fd(), last)
 }
 

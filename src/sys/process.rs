@@ -3,174 +3,271 @@
 //! A process seen in `/proc` may be gone, and its id given to another, before a signal is sent. So it is held by a pidfd
 //! first, looked at once more, and only then sent anything: if the look shows what was seen before, the pidfd is its.
 
+use core::cell::Cell;
 use core::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, RawDir, open, openat, readlinkat_raw};
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, open, readlinkat_raw, statat};
+use rustix::process::{PidfdFlags, geteuid, pidfd_open};
 
-use super::{c_path, errno, open_at, rustix_pid, signals};
+use super::cgroup::read_from;
+use super::{c_path, errno, rustix_pid, signals, startup};
 use crate::errno::Errno;
 use crate::number::number;
 use crate::pid::Pid;
 use crate::signal::Signal;
 
-/// One process, by what tells it from a later one of the same id.
+/// One process, as `/proc/pid/stat` shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Process {
-    pub(crate) pid: Pid,
+struct Process {
+    pid: Pid,
     parent: i32,
-    /// Clock ticks since boot.
+    /// Its process group; 0 if it has just been reaped.
+    group: i32,
+    /// Clock ticks since boot, which tell it from a later process of the same id.
     started: u64,
+    /// It has ended, with all its threads, and waits to be reaped.
+    is_zombie: bool,
 }
 
 /// `/proc`, held open; it shows the ids of frigate's own PID namespace, or it is of no use.
-struct Proc(OwnedFd);
+struct Proc {
+    root: OwnedFd,
+    /// Why a process that may well exist was left out, if one was.
+    shortage: Cell<Option<Errno>>,
+}
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// For `read_from`: read the file to its end, or as much of it as one read returns (up to 4,096 bytes).
+const TO_THE_END: usize = 1;
+const ONE_READ: usize = usize::MAX;
 
 impl Proc {
     fn open(own: Pid) -> Result<Self, Errno> {
-        let root = Self(open(c"/proc", DIRECTORY, Mode::empty()).map_err(errno)?);
+        let flags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+        let root = open(c"/proc", flags, Mode::empty()).map_err(errno)?;
         let mut buffer = [MaybeUninit::uninit(); 16];
-        let (link, _) = readlinkat_raw(&root.0, c"self", &mut buffer[..]).map_err(errno)?;
+        let (link, _) = readlinkat_raw(&root, c"self", &mut buffer[..]).map_err(errno)?;
         // A /proc of another PID namespace, mounted by mistake: its numbers are other processes here.
-        if number(link) == Some(own.raw()) { Ok(root) } else { Err(Errno::NOT_FOUND) }
+        if number(link) == Some(own.raw()) {
+            Ok(Self { root, shortage: Cell::new(None) })
+        } else {
+            Err(Errno::NOT_FOUND)
+        }
     }
 
-    fn processes(&self, each: &mut dyn FnMut(Process)) -> Result<(), Errno> {
-        let listing = openat(&self.0, c".", DIRECTORY, Mode::empty()).map_err(errno)?;
+    /// Looks at every process, in the order of their ids, until `is_enough` of one. It reads the directory where it is, and so
+    /// can be called once.
+    fn processes(&self, is_enough: &mut dyn FnMut(Process) -> bool) -> Result<(), Errno> {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-        let mut entries = RawDir::new(&listing, &mut buffer[..]);
+        let mut entries = RawDir::new(&self.root, &mut buffer[..]);
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(errno)?;
             let pid = number(entry.file_name().to_bytes()).and_then(Pid::new);
-            if let Some(process) = pid.and_then(|pid| self.look(pid)) {
-                each(process);
+            if let Some(process) = pid.and_then(|pid| self.look(pid))
+                && is_enough(process)
+            {
+                break;
             }
         }
         Ok(())
     }
 
-    /// A small file of the process's, as far as the buffer holds it.
-    fn read<'a>(&self, pid: Pid, file: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-        let file = open_at(self.0.as_fd(), &format!("{pid}/{file}"), OFlags::RDONLY, Mode::empty()).ok()?;
-        let length = rustix::io::read(&file, &mut *buffer).ok()?;
-        buffer.get(..length)
+    fn all(&self) -> Result<Vec<Process>, Errno> {
+        let mut all = Vec::new();
+        self.processes(&mut |process| {
+            all.push(process);
+            false
+        })?;
+        Ok(all)
+    }
+
+    /// A file of the process's; `None` if the process is gone or hidden (`hidepid`), or for a shortage.
+    fn read(&self, pid: Pid, file: &str, last: usize) -> Option<Vec<u8>> {
+        let content = read_from(self.root.as_fd(), &format!("{pid}/{file}"), last);
+        if let Err(errno) = content
+            && errno.is_for_now()
+        {
+            self.shortage.set(Some(errno));
+        }
+        content.ok()
     }
 
     fn look(&self, pid: Pid) -> Option<Process> {
-        let mut buffer = [0; 512];
-        let stat = self.read(pid, "stat", &mut buffer)?;
-        let (parent, started) = parse_stat(stat)?;
-        Some(Process { pid, parent, started })
+        parse_stat(pid, &self.read(pid, "stat", ONE_READ)?)
     }
 
+    /// A pidfd of that process. If the id still stands for what was seen before once the pidfd is open, the pidfd does too.
     fn hold(&self, process: &Process) -> Option<OwnedFd> {
-        let pidfd = pidfd_open(rustix_pid(process.pid)?, PidfdFlags::empty()).ok()?;
+        let pidfd = pidfd_open(rustix_pid(process.pid)?, PidfdFlags::empty()).map_err(errno);
+        self.note(pidfd.as_ref().err().copied());
         let now = self.look(process.pid)?;
-        (now.started == process.started).then_some(pidfd)
+        pidfd.ok().filter(|_| now.started == process.started)
     }
 
-    /// The path of its executable, as far as that may be seen.
+    /// Remembers a failure, unless it only says that the process has ended.
+    fn note(&self, errno: Option<Errno>) {
+        if errno.is_some_and(|errno| !matches!(errno, Errno::NO_PROCESS | Errno::INVALID)) {
+            self.shortage.set(errno);
+        }
+    }
+
+    /// An error if a process that may well exist was left out.
+    fn completeness(&self) -> Result<(), Errno> {
+        self.shortage.get().map_or(Ok(()), Err)
+    }
+
+    /// The path of its executable, as far as that may be seen. The kernel reads it without the lock of the process's memory.
     fn executable(&self, pid: Pid) -> Option<Vec<u8>> {
         let mut link = [MaybeUninit::uninit(); 4096];
         let path = c_path(&format!("{pid}/exe")).ok()?;
-        let (target, _) = readlinkat_raw(&self.0, path.as_c_str(), &mut link[..]).ok()?;
+        let (target, _) = readlinkat_raw(&self.root, path.as_c_str(), &mut link[..]).ok()?;
         Some(target.strip_suffix(b" (deleted)").unwrap_or(target).to_vec())
+    }
+
+    /// The beginning of a file that the kernel copies from the process's memory, up to the first null byte.
+    ///
+    /// That takes the lock of its memory, and waits for pages that may come from a file system of the process's own (FUSE): a
+    /// process that means harm makes the reader wait for ever, where no signal reaches it. So it is read only of frigate's own
+    /// user and of the child's. The directory's owner is the effective user, whether the process is dumpable or not (`proc(5)`).
+    fn first_word(&self, pid: Pid, file: &str, user: Option<u32>) -> Option<Vec<u8>> {
+        let directory = c_path(&format!("{pid}")).ok()?;
+        let owner = statat(&self.root, directory.as_c_str(), AtFlags::empty()).ok()?.st_uid;
+        if owner != geteuid().as_raw() && Some(owner) != user {
+            return None;
+        }
+        let mut words = self.read(pid, file, ONE_READ)?;
+        let length = words.iter().position(|byte| *byte == 0).unwrap_or(words.len());
+        words.truncate(length);
+        Some(words)
     }
 
     /// Whether its name is `name`: the last component of its executable's path, or of its first argument. A kernel thread
     /// has neither.
-    fn is_named(&self, pid: Pid, name: &[u8]) -> bool {
-        let by_executable = self.executable(pid).is_some_and(|path| last_component(&path) == name);
-        let mut buffer = [0; 4096];
-        by_executable
-            || self.read(pid, "cmdline", &mut buffer).is_some_and(|words| {
-                let first = words.split(|byte| *byte == 0).next().unwrap_or_default();
-                !first.is_empty() && last_component(first) == name
-            })
+    fn is_named(&self, pid: Pid, name: &[u8], user: Option<u32>) -> bool {
+        let is_it = |path: Vec<u8>| !path.is_empty() && last_component(&path) == name;
+        self.executable(pid).is_some_and(is_it) || self.first_word(pid, "cmdline", user).is_some_and(is_it)
     }
 
     /// Whether it is of the same executable as the process `own`, and its environment began with that variable.
-    fn is_task(&self, pid: Pid, variable: &[u8], own: Pid) -> bool {
-        let mut buffer = [0; 4096];
-        let first = self.read(pid, "environ", &mut buffer).and_then(|entries| entries.split(|byte| *byte == 0).next());
-        first == Some(variable) && self.executable(pid).is_some_and(|path| Some(path) == self.executable(own))
+    fn is_task(&self, pid: Pid, variable: &[u8], own: Pid, user: Option<u32>) -> bool {
+        self.executable(pid).is_some_and(|path| Some(path) == self.executable(own))
+            && self.first_word(pid, "environ", user).is_some_and(|first| first == variable)
     }
 
-    /// Whether it lives in the PID namespace that `/proc` shows, not in one below it: it then has one id only.
+    /// Whether it lives in the PID namespace that `/proc` shows, not in one below it: it then has one id only. The line is
+    /// behind that of the groups, of which there may be thousands.
     fn is_of_this_namespace(&self, pid: Pid) -> bool {
-        let mut buffer = [0; 4096];
-        let status = self.read(pid, "status", &mut buffer).unwrap_or_default();
+        let Some(status) = self.read(pid, "status", TO_THE_END) else { return false };
         let ids = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"NSpid:"));
         // Before Linux 4.1 there is no such line.
         ids.is_none_or(|ids| ids.split(u8::is_ascii_whitespace).filter(|id| !id.is_empty()).count() == 1)
     }
 }
 
-/// The parent's id and the start time: fields 4 and 22 of `/proc/pid/stat`, counted behind the name, which may itself hold
-/// blanks and parentheses.
-fn parse_stat(stat: &[u8]) -> Option<(i32, u64)> {
+/// Fields 3, 4, 5, 20 and 22 of `/proc/pid/stat`, counted behind the name, which may itself hold blanks and parentheses.
+fn parse_stat(pid: Pid, stat: &[u8]) -> Option<Process> {
     let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
     let mut fields = stat.get(behind_name..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
-    let parent = number(fields.nth(1)?)?;
-    let started = number(fields.nth(17)?)?;
-    Some((parent, started))
+    let state = fields.next()?;
+    let parent = number(fields.next()?)?;
+    let group = number(fields.next()?).unwrap_or(0);
+    // A first thread that has ended before the others shows as a zombie, too, while they live.
+    let threads: u32 = number(fields.nth(14)?)?;
+    let started = number(fields.nth(1)?)?;
+    Some(Process { pid, parent, group, started, is_zombie: matches!(state, b"Z" | b"X") && threads < 2 })
+}
+
+/// The descendants of the process `own`, however deep, in little more time than it takes to list all.
+fn descendants(mut all: Vec<Process>, own: Pid) -> Vec<Process> {
+    all.sort_unstable_by_key(|process| process.parent);
+    let mut found: Vec<Process> = Vec::new();
+    let mut parent = own.raw();
+    // A process has one parent, and so is found once; the bound is for a /proc that shows one twice.
+    for next in 0..=all.len() {
+        let first = all.partition_point(|process| process.parent < parent);
+        let children = all.iter().skip(first).take_while(|process| process.parent == parent);
+        found.extend(children.filter(|process| process.pid != own));
+        let Some(process) = found.get(next) else { break };
+        parent = process.pid.raw();
+    }
+    found
 }
 
 pub(crate) fn last_component(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
-/// Sends signals to every descendant of the process `own`, however deep.
+/// Sends signals to every living descendant of the process `own`, which is this one, however deep; true: there is one. A zombie
+/// is not alive. Without signals it only looks.
 ///
 /// # Errors
 ///
-/// `/proc` is not there, or not that of frigate's PID namespace.
-pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<(), Errno> {
+/// `/proc` is not there, or not that of frigate's PID namespace; or a signal may not have reached one of them.
+pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<bool, Errno> {
     let root = Proc::open(own)?;
-    let mut all = Vec::new();
-    root.processes(&mut |process| all.push(process))?;
-    let mut known = vec![own.raw()];
-    let mut descendants: Vec<Process> = Vec::new();
-    // Each round finds the children of those known before; it ends when a round finds none.
-    loop {
-        let before = descendants.len();
-        all.retain(|process| {
-            let is_descendant = known.contains(&process.parent) && process.pid != own;
-            if is_descendant {
-                known.push(process.pid.raw());
-                descendants.push(*process);
-            }
-            !is_descendant
-        });
-        if descendants.len() == before {
-            break;
+    let mut is_any = false;
+    for process in descendants(root.all()?, own) {
+        if process.is_zombie {
+            continue;
+        }
+        is_any = true;
+        // A child of frigate's own keeps its id until frigate reaps it, and so needs no descriptor.
+        let is_child = process.parent == own.raw();
+        let pidfd = if is_child || signals.is_empty() { None } else { root.hold(&process) };
+        for signal in signals {
+            let sent = match &pidfd {
+                Some(pidfd) => signals::send_by_pidfd(pidfd.as_fd(), *signal),
+                None if is_child => signals::send(process.pid, *signal),
+                None => Ok(()),
+            };
+            root.note(sent.err());
         }
     }
-    for process in &descendants {
-        if let Some(pidfd) = root.hold(process) {
-            for signal in signals {
-                let _ = signals::send_by_pidfd(pidfd.as_fd(), *signal);
-            }
-        }
+    root.completeness()?;
+    Ok(is_any)
+}
+
+/// Whether a process of that group, which the kernel says has members, is alive: false if all are zombies, whose parents do
+/// not reap them. If `/proc` does not tell, one may be.
+///
+/// `seen` is the member that was found last time. It is looked at first, so that as long as it lives no other process is.
+pub(crate) fn is_group_alive(group: Pid, seen: &mut Option<Pid>) -> bool {
+    let Some(root) = startup::own_pid().and_then(|own| Proc::open(own).ok()) else { return true };
+    let is_alive = |process: Process| process.group == group.raw() && !process.is_zombie;
+    if seen.and_then(|pid| root.look(pid)).is_some_and(is_alive) {
+        return true;
     }
-    Ok(())
+    *seen = None;
+    let mut has_zombie = false;
+    // In the order of ids, so that what a member forks meanwhile comes later in the list.
+    let listed = root.processes(&mut |process| {
+        if is_alive(process) {
+            *seen = Some(process.pid);
+        }
+        has_zombie |= process.group == group.raw();
+        seen.is_some()
+    });
+    // Without a single member in sight they are hidden from frigate (`hidepid`), and not zombies.
+    seen.is_some() || !has_zombie || listed.is_err() || root.completeness().is_err()
 }
 
 /// Other processes of one name, held by pidfds so that each can be sent a signal and its end be seen.
 #[derive(Default)]
-pub(crate) struct Others(Vec<(Pid, OwnedFd)>);
+pub(crate) struct Others {
+    held: Vec<(Pid, OwnedFd)>,
+    /// There may be more, for which descriptors or memory did not suffice: look again when these have ended.
+    pub(crate) is_partial: bool,
+}
 
 impl Others {
-    /// Finds every process of that name but `own`, its ancestors, PID 1 and those outside its PID namespace.
+    /// Finds every process of that name but `own`, its ancestors, PID 1 and those outside its PID namespace. By its first
+    /// argument it finds processes of frigate's user and of `user` alone, who is the child's.
     ///
     /// # Errors
     ///
-    /// `/proc` is not there, or not that of frigate's PID namespace.
-    pub(crate) fn find(name: &[u8], own: Pid) -> Result<Self, Errno> {
-        Self::find_where(own, |root, pid| root.is_named(pid, name))
+    /// `/proc` is not there, or not that of frigate's PID namespace; or none was found, and there may be some.
+    pub(crate) fn find(name: &[u8], own: Pid, user: Option<u32>) -> Result<Self, Errno> {
+        Self::find_where(own, |root, pid| root.is_named(pid, name, user))
     }
 
     /// The same for a host program, which may protect several of that name: none in `spared` is found. With `task`, which
@@ -179,20 +276,25 @@ impl Others {
     /// # Errors
     ///
     /// As above.
-    pub(crate) fn find_beside(name: &[u8], task: Option<&[u8]>, own: Pid, spared: &[Pid]) -> Result<Self, Errno> {
+    pub(crate) fn find_beside(
+        name: &[u8],
+        task: Option<&[u8]>,
+        own: Pid,
+        user: Option<u32>,
+        spared: &[Pid],
+    ) -> Result<Self, Errno> {
         Self::find_where(own, |root, pid| {
             !spared.contains(&pid)
                 && match task {
-                    None => root.is_named(pid, name),
-                    Some(task) => root.is_task(pid, task, own),
+                    None => root.is_named(pid, name, user),
+                    Some(task) => root.is_task(pid, task, own, user),
                 }
         })
     }
 
     fn find_where(own: Pid, is_wanted: impl Fn(&Proc, Pid) -> bool) -> Result<Self, Errno> {
         let root = Proc::open(own)?;
-        let mut all = Vec::new();
-        root.processes(&mut |process| all.push(process))?;
+        let all = root.all()?;
         let mut spared = vec![1, own.raw()];
         let mut at = own.raw();
         // Parents begin before their children, so that this ends; the bound is for a /proc that changes under us.
@@ -201,7 +303,7 @@ impl Others {
             at = process.parent;
             spared.push(at);
         }
-        let mut found = Vec::new();
+        let mut held = Vec::new();
         for process in all {
             if spared.contains(&process.pid.raw()) || !is_wanted(&root, process.pid) {
                 continue;
@@ -209,30 +311,34 @@ impl Others {
             if root.is_of_this_namespace(process.pid)
                 && let Some(pidfd) = root.hold(&process)
             {
-                found.push((process.pid, pidfd));
+                held.push((process.pid, pidfd));
             }
         }
-        Ok(Self(found))
+        let complete = root.completeness();
+        if held.is_empty() {
+            complete?;
+        }
+        Ok(Self { held, is_partial: complete.is_err() })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.held.is_empty()
     }
 
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.0.iter().map(|(_, pidfd)| pidfd.as_fd())
+        self.held.iter().map(|(_, pidfd)| pidfd.as_fd())
     }
 
     /// Sends a signal to each, and tells of each what came of it.
     pub(crate) fn send(&self, signal: Signal, mut each: impl FnMut(Pid, Result<(), Errno>)) {
-        for (pid, pidfd) in &self.0 {
+        for (pid, pidfd) in &self.held {
             each(*pid, signals::send_by_pidfd(pidfd.as_fd(), signal));
         }
     }
 
     /// Forgets those that have ended: their pidfds are readable (`pidfd_open(2)`).
     pub(crate) fn forget_ended(&mut self) {
-        self.0.retain(|(_, pidfd)| {
+        self.held.retain(|(_, pidfd)| {
             let mut fds = [rustix::event::PollFd::new(pidfd, rustix::event::PollFlags::IN)];
             let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
             rustix::event::poll(&mut fds, Some(&now)) == Ok(0)

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Others, Proc, last_component, parse_stat};
+use super::{Others, Proc, Process, descendants, last_component};
 use crate::pid::Pid;
 use crate::sys::startup::own_pid;
 
@@ -10,6 +10,62 @@ fn stat(name: &[u8], parent: &str, started: &str) -> Vec<u8> {
         " S {parent} 4242 4242 34816 4242 4194560 1 2 3 4 5 6 7 8 20 0 1 0 {started} 2375680 160 18446744073709551615\n"
     );
     [b"4242 (", name, b")", behind.as_bytes()].concat()
+}
+
+fn pid(number: i32) -> Pid {
+    Pid::new(number).unwrap_or_else(|| unreachable!("a pid is above 0"))
+}
+
+/// The parent's id and the start time.
+fn parse_stat(stat: &[u8]) -> Option<(i32, u64)> {
+    super::parse_stat(pid(4242), stat).map(|process| (process.parent, process.started))
+}
+
+fn child_of(parent: i32, number: i32) -> Process {
+    Process { pid: pid(number), parent, group: 1, started: 1, is_zombie: false }
+}
+
+fn numbers(found: &[Process]) -> Vec<i32> {
+    let mut numbers: Vec<_> = found.iter().map(|process| process.pid.raw()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn the_group_and_the_state_are_found_too() {
+    let whole = |state: &str, group: &str, threads: &str| {
+        format!("7 (a) b) {state} 1 {group} 7 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 {threads} 0 5 0\n")
+    };
+    let look =
+        |line: String| super::parse_stat(pid(7), line.as_bytes()).map(|process| (process.group, process.is_zombie));
+    assert_eq!(look(whole("S", "42", "1")), Some((42, false)));
+    assert_eq!(look(whole("T", "42", "1")), Some((42, false)));
+    assert_eq!(look(whole("Z", "42", "1")), Some((42, true)));
+    assert_eq!(look(whole("X", "-1", "0")), Some((0, true)));
+    // The first thread has ended, and another has not.
+    assert_eq!(look(whole("Z", "42", "2")), Some((42, false)));
+}
+
+#[test]
+fn descendants_are_found_through_every_generation() {
+    let all = [(1, 2), (2, 3), (9, 4), (4, 9), (3, 5), (1, 6), (0, 1), (2, 7), (7, 8), (5, 1)];
+    let all: Vec<_> = all.iter().map(|(parent, number)| child_of(*parent, *number)).collect();
+    assert_eq!(numbers(&descendants(all.clone(), pid(2))), [1, 3, 5, 6, 7, 8]);
+    assert_eq!(numbers(&descendants(all.clone(), pid(3))), [1, 2, 5, 6, 7, 8]);
+    assert!(descendants(all.clone(), pid(8)).is_empty());
+    // No /proc shows such a circle.
+    assert!(!descendants(all, pid(9)).is_empty());
+}
+
+/// Each is the child of the one with the next higher id: a generation a process, and none in the order of the list.
+#[test]
+fn a_long_line_of_descendants_is_found_in_little_time() {
+    const COUNT: i32 = 200_000;
+    let all = (2..COUNT).map(|number| child_of(number + 1, number)).collect();
+    let began = std::time::Instant::now();
+    assert_eq!(descendants(all, pid(COUNT)).len(), 199_998);
+    // What looks at every process for each generation would take minutes.
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
 }
 
 #[test]
@@ -113,9 +169,9 @@ fn this_process_is_never_one_of_the_others_of_its_name() {
     let name = std::env::current_exe().ok();
     let name = name.as_deref().and_then(std::path::Path::file_name).map(std::ffi::OsStr::as_encoded_bytes);
     let (Some(own), Some(name)) = (own, name) else { unreachable!("a process has an id and a name") };
-    assert!(Proc::open(own).is_ok_and(|root| root.is_named(own, name)), "it has that name");
-    let others = Others::find(name, own);
-    assert!(others.is_ok_and(|others| others.0.iter().all(|(pid, _)| *pid != own)));
+    assert!(Proc::open(own).is_ok_and(|root| root.is_named(own, name, None)), "it has that name");
+    let others = Others::find(name, own, None);
+    assert!(others.is_ok_and(|others| others.held.iter().all(|(pid, _)| *pid != own)));
 }
 
 proptest! {

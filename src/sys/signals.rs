@@ -355,7 +355,7 @@ pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
 
 /// What may be left of the group that a reaped child led.
 pub(crate) struct FormerGroup {
-    leader: Pid,
+    pub(crate) leader: Pid,
     pidfd: Option<OwnedFd>,
 }
 
@@ -368,7 +368,7 @@ impl FormerGroup {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Sends a signal to what is left of it; false: nothing is.
+    /// Sends a signal to what is left of it; false: nothing is, not even a zombie.
     ///
     /// The child is reaped, so that its id stays the group's only while members live. The pidfd names the group that was,
     /// whoever has the number now. Before Linux 6.9 the number has to do: a process of that id would mean that it was given
@@ -377,8 +377,9 @@ impl FormerGroup {
         let number = signal.map_or(0, Signal::raw);
         if let Some(pidfd) = &self.pidfd {
             match pidfd_send(pidfd.as_fd(), number, TO_GROUP) {
-                Ok(()) | Err(Errno::NOT_PERMITTED) => return true,
+                Ok(()) => return true,
                 Err(Errno::NO_PROCESS) => return false,
+                // Not known before Linux 6.9, or refused by a filter, or all members are another user's: the number tells.
                 Err(_) => {}
             }
         }

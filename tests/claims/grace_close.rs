@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
 
-use crate::support::capability::{Capability, PID_NAMESPACE, ROOT};
-use crate::support::{Ended, Frigate, Mode, own_program, scenario};
+use crate::support::capability::{Capability, PID_NAMESPACE, ROOT, STRACE};
+use crate::support::{Ended, Frigate, Mode, eventually, own_program, scenario};
 
 /// A program that makes a PID namespace.
 static UNSHARE: Capability = Capability::new("unshare", || {
@@ -56,6 +56,7 @@ fn one(mode: Mode, script: &str, options: &str) -> Ended {
 /// Lists the scenarios.
 pub fn trials(out: &mut Vec<Trial>) {
     closed(out);
+    careful(out);
     spared(out);
 }
 
@@ -167,6 +168,81 @@ fn closed(out: &mut Vec<Trial>) {
     });
 }
 
+/// Others, and users, that frigate has to be careful with.
+fn careful(out: &mut Vec<Trial>) {
+    // To read it takes the lock of that process's memory, which a process that means harm does not give back.
+    scenario("grace_close::the_command_line_of_another_users_process_is_never_read").needs(&[&ROOT, &STRACE]).run(
+        out,
+        |mode| {
+            let before = "fork {say ours $pid; touch DIR/ours; wait TERM; exit 0}; await DIR/ours; \
+                fork {become 65534; say stranger $pid; touch DIR/stranger; wait TERM; exit 0}; await DIR/stranger; ";
+            let frigate = after(mode, before, "--grace-close", CHILD).strace(["trace=openat"]).tracing_frigate_alone();
+            let log = frigate.path("strace");
+            let frigate = frigate.spawn();
+            let pid = |line: String| line.rsplit(' ').next().expect("a pid").to_owned();
+            let (ours, stranger) = (pid(frigate.wait_line("ours ")), pid(frigate.wait_line("stranger ")));
+            let mut log = eventually("the log", || fs::File::open(&log).ok());
+            frigate.wait().expect_code(3);
+            let log = std::io::read_to_string(&mut log).expect("text");
+            assert!(log.contains(&format!("\"{ours}/cmdline\"")), "{log}");
+            assert!(log.contains(&format!("\"{stranger}/stat\"")), "{log}");
+            assert!(!log.contains(&format!("\"{stranger}/cmdline\"")), "{log}");
+        },
+    );
+
+    for (name, uid, is_found) in [
+        ("grace_close::a_process_of_the_childs_user_is_found_by_its_argument_0", 65534, true),
+        ("grace_close::a_process_of_a_third_user_is_not_found_by_its_argument_0", 65533, false),
+    ] {
+        scenario(name).needs(&[&ROOT]).run(out, move |mode| {
+            let mut scripts = Vec::new();
+            let as_user = format!("session; become {uid}; exec DIR/elsewhere");
+            let before = other(&mut scripts, "other", POLITE).replace("session; exec DIR", &as_user);
+            let frigate = after(mode, &before, "--grace-close --user=65534:65534", CHILD);
+            fs::create_dir(frigate.path("elsewhere")).expect("the directory is ours");
+            std::os::unix::fs::symlink(own_program(), frigate.path("elsewhere/victim")).expect("the directory is ours");
+            let ended = with_scripts(frigate, scripts).run();
+            ended.expect_code(3);
+            let asked = ended.out.find("it was asked").expect("before the start, or as a leftover");
+            assert_eq!(asked < ended.out.find("child").expect("the child ran"), is_found, "{ended:#?}");
+        });
+    }
+
+    scenario("grace_close::a_process_of_a_namespace_below_with_many_groups_is_not_touched")
+        .needs(&[&ROOT, &UNSHARE])
+        .run(out, |mode| {
+            let mut scripts = Vec::new();
+            let before = other(&mut scripts, "other", POLITE).replace("exec DIR", "exec $UNSHARE --pid --fork DIR");
+            let frigate = after(mode, &before, "--grace-close", CHILD).env("UNSHARE", "/usr/bin/unshare");
+            // In `status` their line, more than 4,096 bytes, stands before that of the ids.
+            let groups: Vec<u32> = (1_000_000..1_000_600).collect();
+            let ended = with_scripts(frigate.groups(&groups), scripts).run();
+            ended.expect_code(3).expect_silence();
+            let asked = ended.out.find("it was asked").expect("at the end it is asked");
+            assert!(ended.out.find("child").expect("the child ran") < asked, "{ended:#?}");
+        });
+
+    scenario("grace_close::more_processes_than_descriptors_are_ended_in_rounds").run(out, |mode| {
+        const COUNT: usize = 25;
+        let mut scripts = Vec::new();
+        let before: String = (0..COUNT).map(|one| other(&mut scripts, &format!("other{one}"), POLITE)).collect();
+        let frigate = after(mode, &before, "--grace-close", CHILD).max_files(12);
+        let ended = with_scripts(frigate, scripts).run();
+        ended.expect_code(3);
+        let asked = ended.out.split("child").next().unwrap_or_default().matches("it was asked").count();
+        assert_eq!(asked, COUNT, "{ended:#?}");
+        assert_eq!(ended.messages().len(), COUNT, "{ended:#?}");
+    });
+
+    scenario("grace_close::without_descriptors_it_is_said_that_others_may_run").run(out, |mode| {
+        let mut scripts = Vec::new();
+        let before = other(&mut scripts, "other", POLITE);
+        let ended = with_scripts(after(mode, &before, "--grace-close", CHILD).max_files(5), scripts).run();
+        ended.expect_code(3);
+        assert!(ended.err.contains("cannot look for other processes in '/proc': too many open files"), "{ended:#?}");
+    });
+}
+
 fn spared(out: &mut Vec<Trial>) {
     scenario("grace_close::a_process_of_another_name_is_not_touched").run(out, |mode| {
         let mut scripts = Vec::new();
@@ -236,7 +312,7 @@ fn spared(out: &mut Vec<Trial>) {
             let ended = frigate.command([victim.as_str(), "--puppet", CHILD]).run();
             let pid = outside.id().cast_signed();
             // It blocks every signal from its first moment on, so this one cannot come too early once it has begun.
-            crate::support::eventually("it has begun", || {
+            eventually("it has begun", || {
                 let blocked = crate::support::procfs::status_field(pid, "SigCgt")?;
                 let called = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
                 (blocked.chars().all(|digit| digit == '0')

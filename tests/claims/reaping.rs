@@ -14,6 +14,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     orphans(out);
     idle(out);
     leftovers(out);
+    hard_ends(out);
     strangers(out);
     between_starts(out);
 }
@@ -269,6 +270,120 @@ fn leftovers(out: &mut Vec<Trial>) {
     });
 }
 
+/// What is left when descriptors are short, or when it cannot be reaped.
+fn hard_ends(out: &mut Vec<Trial>) {
+    scenario("reaping::with_two_descriptors_free_every_leftover_is_ended").only(Mode::Subreaper).run(out, |mode| {
+        let frigate = Frigate::new(mode).max_files(5);
+        let (one, two) = (frigate.path("one"), frigate.path("two"));
+        let script = format!(
+            "fork {{touch {one}; {SLOW}}}; orphan {{session; touch {two}; {SLOW}}}; await {one}; await {two}; exit 5"
+        );
+        let ended = frigate.puppet(script).run();
+        expect_clean(&ended, 5);
+        assert_eq!(ended.out.matches("clean").count(), 2, "{ended:#?}");
+    });
+
+    scenario("reaping::with_one_descriptor_free_the_group_is_ended_and_the_reason_said").only(Mode::Subreaper).run(
+        out,
+        |mode| {
+            let frigate = Frigate::new(mode).max_files(4);
+            let file = frigate.path("left");
+            let script = format!("fork {{touch {file}; {SLOW}}}; await {file}; exit 5");
+            let ended = frigate.puppet(script).run();
+            ended.expect_code(5).expect_nothing_left();
+            assert!(ended.out.contains("clean"), "{ended:#?}");
+            assert_eq!(ended.messages().len(), 1, "{ended:#?}");
+            assert!(ended.err.contains("cannot signal 'every descendant': too many open files"), "{ended:#?}");
+        },
+    );
+
+    scenario("reaping::what_no_signal_could_reach_is_not_said_to_be_sent_kill").only(Mode::Subreaper).run(
+        out,
+        |mode| {
+            let frigate = Frigate::new(mode).max_files(4).options("--grace=200ms");
+            let file = frigate.path("left");
+            let script = format!("orphan {{session; touch {file}; pause}}; await {file}; exit 5");
+            let ended = frigate.puppet(script).run();
+            ended.expect_code(5);
+            assert!(ended.err.contains("cannot signal 'every descendant': too many open files"), "{ended:#?}");
+            assert!(!ended.err.contains("KILL"), "{ended:#?}");
+        },
+    );
+
+    scenario("reaping::where_orphans_do_not_come_to_frigate_the_group_is_ended_all_the_same")
+        .only(Mode::Subreaper)
+        .needs(&[&STRACE])
+        .run(out, |mode| {
+            let frigate =
+                Frigate::new(mode).strace(["trace=prctl", "inject=prctl:error=EPERM"]).tracing_frigate_alone();
+            let file = frigate.path("left");
+            let script =
+                format!("fork {{touch {file}; wait TERM; nap 500; error clean; exit 0}}; await {file}; exit 5");
+            let ended = frigate.options("-v").puppet(script).run();
+            ended.expect_code(5);
+            assert!(ended.err.contains("cannot become 'subreaper'"), "{ended:#?}");
+            assert!(!ended.err.contains("KILL"), "{ended:#?}");
+            let clean = ended.err.find("clean\n").expect("it was asked");
+            assert!(clean < ended.err.rfind("frigate: ").expect("a last message"), "{ended:#?}");
+        });
+
+    scenario("reaping::where_orphans_do_not_come_to_frigate_the_group_is_killed_after_the_grace_period")
+        .only(Mode::Subreaper)
+        .needs(&[&STRACE])
+        .run(out, |mode| {
+            let frigate =
+                Frigate::new(mode).strace(["trace=prctl", "inject=prctl:error=EPERM"]).tracing_frigate_alone();
+            let file = frigate.path("left");
+            let script = format!("fork {{touch {file}; pause}}; await {file}; exit 5");
+            let ended = frigate.options("--grace=300ms").puppet(script).run();
+            ended.expect_code(5);
+            assert!(ended.err.contains("sent KILL") && !ended.err.contains("does not die"), "{ended:#?}");
+            assert!(ended.left.iter().all(|left| left.starts_with('Z')), "{ended:#?}");
+        });
+
+    scenario("reaping::a_zombie_that_nobody_reaps_is_not_said_to_survive_kill")
+        .only(Mode::Subreaper)
+        .needs(&[&ROOT])
+        .run(out, |mode| {
+            let frigate = Frigate::new(mode).options("-v --grace=200ms");
+            let script = "orphan {session; say left $pid; pause}; say ready; wait USR1; exit 5";
+            let frigate = frigate.puppet(script).spawn();
+            frigate.wait_line("ready");
+            let pids = eventually("two children", || Some(frigate.children()).filter(|children| children.len() == 2));
+            let left = pids.iter().map(|process| process.pid).max().expect("two");
+            // A tracer is told of the end first, and until it has collected that, frigate cannot reap.
+            let left = nix::unistd::Pid::from_raw(left);
+            nix::sys::ptrace::seize(left, nix::sys::ptrace::Options::empty()).expect("it may be traced");
+            frigate.kill(libc::SIGUSR1);
+            frigate.wait_message("complete, exit code 5");
+            nix::sys::wait::waitpid(left, None).expect("it has ended");
+            let ended = frigate.wait();
+            ended.expect_code(5);
+            assert!(ended.err.contains("sent KILL") && !ended.err.contains("does not die"), "{ended:#?}");
+        });
+
+    scenario("reaping::each_leftover_is_looked_at_once_a_round").only(Mode::Subreaper).needs(&[&STRACE]).run(
+        out,
+        |mode| {
+            const COUNT: usize = 50;
+            let frigate = Frigate::new(mode).strace(["trace=openat,pidfd_open"]).tracing_frigate_alone();
+            let script =
+                format!("repeat {COUNT} {{orphan {{say left; wait TERM; exit 0}}}}; say ready; wait USR1; exit 5");
+            let frigate = frigate.puppet(script).spawn();
+            frigate.wait_line("ready");
+            eventually("all orphans", || (frigate.out().text().matches("left\n").count() == COUNT).then_some(()));
+            let mut log = fs::File::open(frigate.path("strace")).expect("strace writes it");
+            frigate.kill(libc::SIGUSR1);
+            frigate.wait().expect_code(5).expect_nothing_left();
+            let log = std::io::read_to_string(&mut log).expect("text");
+            let looks = log.matches("/stat\"").count();
+            // What else is in the namespace is looked at, too.
+            assert!((COUNT..COUNT + 20).contains(&looks), "{looks}: {log}");
+            assert!(!log.contains("pidfd_open"), "{log}");
+        },
+    );
+}
+
 /// A program that runs another one inside a process's PID namespace, as `docker exec` does.
 static NSENTER: Capability = Capability::new("nsenter", || {
     let known = Command::new("nsenter").arg("--version").stdout(Stdio::null()).status();
@@ -356,5 +471,25 @@ fn between_starts(out: &mut Vec<Trial>) {
         ended.expect_code(0);
         assert!(ended.out.contains("second\nlocked\n"), "{ended:#?}");
         assert!(ended.err.contains("KILL"), "{ended:#?}");
+    });
+
+    // The zombie is of the former group, its parent is not.
+    scenario("reaping::a_zombie_that_its_parent_does_not_reap_delays_no_restart").run(out, |mode| {
+        let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=1ms --grace=20s");
+        let (starts, held) = (frigate.path("starts"), frigate.path("held"));
+        let script = format!(
+            "attempt {starts}; \
+             on 1 {{fork {{fork {{exit 0}}; session; touch {held}; wait TERM; exit 0}}; await {held}; exit 1}}; \
+             say second; wait TERM; exit 0"
+        );
+        let frigate = frigate.puppet(script).spawn();
+        let began = Instant::now();
+        frigate.wait_line("second");
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        frigate.kill(libc::SIGTERM);
+        let ended = frigate.wait();
+        ended.expect_code(0).expect_nothing_left();
+        assert!(!ended.err.contains("KILL"), "{ended:#?}");
     });
 }

@@ -72,8 +72,6 @@ pub(crate) struct EventLoop {
     /// What a filter of system calls refuses that nothing can be done without.
     failure: Option<Mistake>,
     close_wait: core::time::Duration,
-    /// What the child leaves when it ends by itself is left alone, in its cgroup too.
-    leaves: bool,
 }
 
 impl EventLoop {
@@ -108,7 +106,6 @@ impl EventLoop {
             outcome: None,
             failure: None,
             close_wait: rules.grace_close.unwrap_or_default(),
-            leaves: rules.leftovers.is_none(),
         }
     }
 
@@ -460,7 +457,7 @@ impl EventLoop {
         self.capture.drain(&mut |fact| self.reporter.say(fact));
         let mut cgroup = self.leftovers.cgroup.take();
         if let Some((path, errno)) =
-            cgroup.take_if(|group| !(self.leaves && group.is_populated())).and_then(Group::remove)
+            cgroup.take_if(|group| !(self.supervisor.leaves_alone() && group.is_populated())).and_then(Group::remove)
         {
             let then = "leaving it behind";
             self.reporter.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });

@@ -141,6 +141,11 @@ impl Supervisor {
         self.child.out_of_memory()
     }
 
+    /// What the child leaves when it ends by itself is left alone, in its cgroup too.
+    pub(crate) const fn leaves_alone(&self) -> bool {
+        self.rules.leftovers.is_none()
+    }
+
     /// When `Event::Tick` is due; none: sleep until a signal comes.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.phase {

@@ -6,7 +6,7 @@
 use std::os::fd::AsFd;
 
 use crate::action::{Action, Actions};
-use crate::capture::Capture;
+use crate::capture::{self, Capture};
 use crate::cgroup::Group;
 use crate::config::{Config, Mistake, TerminationLog, Verbosity};
 use crate::errno::Errno;
@@ -72,6 +72,8 @@ pub(crate) struct EventLoop {
     /// What a filter of system calls refuses that nothing can be done without.
     failure: Option<Mistake>,
     close_wait: core::time::Duration,
+    /// How often frigate was asked to stop.
+    stops: u32,
 }
 
 impl EventLoop {
@@ -106,6 +108,7 @@ impl EventLoop {
             outcome: None,
             failure: None,
             close_wait: rules.grace_close.unwrap_or_default(),
+            stops: 0,
         }
     }
 
@@ -198,6 +201,7 @@ impl EventLoop {
 
     fn take(&mut self, received: Received) {
         let Some(signal) = received.signal() else { return };
+        self.stops = self.stops.saturating_add(self.supervisor.is_stop(signal).into());
         let sender = received.sender(self.place.own);
         self.received = Some(received);
         self.tell(Event::Received { signal, sender });
@@ -454,7 +458,15 @@ impl EventLoop {
     fn finish(&mut self, outcome: Outcome) -> u8 {
         // A child that was left behind has never ended, and so the terminal has not come back by that.
         self.take_terminal();
-        self.capture.drain(&mut |fact| self.reporter.say(fact));
+        let patience = if self.stops > 1 { capture::HASTE } else { capture::PATIENCE };
+        let mut wait = |left, watched: &[Watch<'_>]| {
+            if let Wake::Signal(received) = self.waiter.wait(Some(left), watched) {
+                let is_stop = received.signal().is_some_and(|signal| self.supervisor.is_stop(signal));
+                self.stops = self.stops.saturating_add(is_stop.into());
+            }
+            self.stops > 1
+        };
+        self.capture.drain(patience, &mut wait, &mut |fact| self.reporter.say(fact));
         let mut cgroup = self.leftovers.cgroup.take();
         if let Some((path, errno)) =
             cgroup.take_if(|group| !(self.supervisor.leaves_alone() && group.is_populated())).and_then(Group::remove)

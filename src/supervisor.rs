@@ -146,6 +146,11 @@ impl Supervisor {
         self.rules.leftovers.is_none()
     }
 
+    /// Whether this signal asks frigate to stop.
+    pub(crate) fn is_stop(&self, signal: Signal) -> bool {
+        self.rewrite.apply(signal).is_some_and(|signal| self.stop_on.contains(signal))
+    }
+
     /// When `Event::Tick` is due; none: sleep until a signal comes.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.phase {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::action::{Action, Actions};
-use crate::capture::Capture;
+use crate::capture::{self, Capture};
 use crate::cgroup::{Group, Warning};
 use crate::custody::Custody;
 use crate::errno::Errno;
@@ -191,7 +191,13 @@ impl Ward {
     /// The end: its group is removed, and everybody told. Answers with a child that not even KILL has ended, which is still to
     /// be reaped some day.
     pub(crate) fn finish(mut self) -> Option<Spawned> {
-        self.with_capture(Capture::drain);
+        self.with_capture(|capture, say| {
+            let mut wait = |left, watched: &[Watch<'_>]| {
+                host::wait(watched, Some(left));
+                false
+            };
+            capture.drain(capture::PATIENCE, &mut wait, say);
+        });
         if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove) {
             let then = "leaving it behind";
             self.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });

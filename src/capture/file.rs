@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::errno::Errno;
-use crate::sys::capture::{Moved, Pipe, Place, Target};
+use crate::sys::capture::{Place, Target};
 
 /// What was to be done to the file, and why it could not be.
 pub(super) type Trouble = (&'static str, Errno);
@@ -13,7 +13,7 @@ pub(super) struct LogFile {
     place: Place,
     path: CString,
     target: Target,
-    /// Where the next byte goes.
+    /// Its length when it was last looked at, and what was written since.
     size: u64,
     /// It is rotated before a byte goes there.
     full_at: u64,
@@ -67,13 +67,13 @@ impl LogFile {
         Ok(is_changed)
     }
 
-    /// Moves what is in the pipe to its end: at most so many bytes, and none beyond its largest size.
-    pub(super) fn take(&mut self, pipe: &Pipe, stage: &Pipe, most: usize) -> Moved {
-        let room = self.full_at.checked_sub(self.size).filter(|room| *room > 0).unwrap_or(u64::MAX);
-        let room = if self.target.is_regular { usize::try_from(room).unwrap_or(usize::MAX) } else { usize::MAX };
-        let moved = self.target.take(pipe, stage, self.size, most.min(room));
-        self.size += moved.written as u64;
-        moved
+    /// Writes to its end, and no byte beyond its largest size. Returns how many bytes it took.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let room = self.full_at.checked_sub(self.size).filter(|room| *room > 0 && self.target.is_regular);
+        let room = room.and_then(|room| usize::try_from(room).ok()).unwrap_or(usize::MAX);
+        let written = self.target.write(bytes.get(..room).unwrap_or(bytes))?;
+        self.size += written as u64;
+        Ok(written)
     }
 
     fn reopen(&mut self) -> Result<(), Errno> {

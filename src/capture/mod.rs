@@ -7,14 +7,22 @@
 mod file;
 mod stream;
 
+use core::time::Duration;
 use std::os::fd::BorrowedFd;
 
 use crate::config::{LogPath, Logs};
 use crate::errno::Errno;
 use crate::fact::Fact;
-use crate::sys::capture::{CHUNK, standard_output};
+use crate::sys::capture::standard_output;
+use crate::sys::clock;
 use crate::sys::signals::Watch;
 use stream::Stream;
+
+/// How long the end waits for the readers of FIFOs and terminals, all streams together.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same for somebody who asks more than once.
+pub(crate) const HASTE: Duration = Duration::from_secs(1);
 
 /// Places among the child's streams.
 const OUT: usize = 0;
@@ -67,8 +75,8 @@ impl Capture {
     /// Everything that must stay open.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let mut all = Vec::new();
-        for Stream { pipe, stage, file, .. } in &self.streams {
-            all.extend([pipe.reader(), pipe.writer(), stage.reader(), stage.writer(), file.descriptor(), file.place()]);
+        for Stream { pipe, file, .. } in &self.streams {
+            all.extend([pipe.reader(), pipe.writer(), file.descriptor(), file.place()]);
         }
         all
     }
@@ -86,16 +94,55 @@ impl Capture {
     pub(crate) fn work(&mut self, mut ready: u32, say: &mut dyn FnMut(&Fact<'_>)) {
         for stream in &mut self.streams {
             if ready & 1 > 0 {
-                stream.work(CHUNK, say);
+                stream.work(say);
             }
             ready >>= 1;
         }
     }
 
-    /// Moves all that is there at the end, and says what could not be moved.
-    pub(crate) fn drain(&mut self, say: &mut dyn FnMut(&Fact<'_>)) {
+    /// Moves all that is there at the end. What nobody takes within `patience` is dropped, and said.
+    ///
+    /// `wait` sleeps until one of those watched is ready or the time is over; if it returns true, `HASTE` is left at most.
+    pub(crate) fn drain(
+        &mut self,
+        patience: Duration,
+        wait: &mut dyn FnMut(Duration, &[Watch<'_>]) -> bool,
+        say: &mut dyn FnMut(&Fact<'_>),
+    ) {
+        if !self.streams.is_empty() {
+            self.drain_streams(patience, wait, say);
+        }
+    }
+
+    #[inline(never)]
+    fn drain_streams(
+        &mut self,
+        patience: Duration,
+        wait: &mut dyn FnMut(Duration, &[Watch<'_>]) -> bool,
+        say: &mut dyn FnMut(&Fact<'_>),
+    ) {
+        let mut until = clock::now().after(patience);
         for stream in &mut self.streams {
-            stream.drain(say);
+            stream.begin_end();
+        }
+        loop {
+            let mut watches = Vec::new();
+            for stream in &mut self.streams {
+                if !stream.drain(say) {
+                    watches.push(stream.watch());
+                }
+            }
+            let now = clock::now();
+            let left = until.since(now);
+            if watches.is_empty() || left.is_zero() {
+                break;
+            }
+            if wait(left, &watches) {
+                until = until.min(now.after(HASTE));
+            }
+        }
+        for stream in &mut self.streams {
+            stream.give_up(say);
         }
     }
 }

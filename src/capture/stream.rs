@@ -8,7 +8,7 @@ use crate::config::{LogPath, Logs};
 use crate::errno::Errno;
 use crate::fact::Fact;
 use crate::moment::Moment;
-use crate::sys::capture::{CHUNK, Pipe, ROOM};
+use crate::sys::capture::{Buffer, Pipe, ROOM};
 use crate::sys::clock;
 use crate::sys::signals::Watch;
 
@@ -17,19 +17,20 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Stream {
     pub(super) pipe: Pipe,
-    /// On the way to the file.
-    pub(super) stage: Pipe,
+    /// Bytes that have left the pipe and are not in the file yet: it was full and is to be rotated first, or it is not a file
+    /// but a FIFO or a terminal whose reader is slow.
+    buffer: Buffer,
     pub(super) file: LogFile,
     /// Which of the child's streams it is.
     pub(super) place: usize,
-    /// Not a file, but a FIFO or a terminal whose reader is slow: bytes stay in the pipe until it takes more.
-    is_stuck: bool,
     /// The file could not be opened or rotated, which was said.
     is_troubled: bool,
     /// Bytes that could not be written and that nobody was told of yet, and why not.
     dropped: u64,
     reason: Errno,
     said_at: Option<Moment>,
+    /// How many bytes may still be read from the pipe at the end.
+    left: usize,
 }
 
 impl Stream {
@@ -38,25 +39,37 @@ impl Stream {
         let file = LogFile::open(path, logs.max_bytes, logs.backups)?;
         Ok(Self {
             pipe: Pipe::holding(ROOM)?,
-            stage: Pipe::holding(CHUNK)?,
+            buffer: Buffer::new(),
             file,
             place,
-            is_stuck: false,
             is_troubled: false,
             dropped: 0,
             reason: Errno::AGAIN,
             said_at: None,
+            left: 0,
         })
     }
 
+    /// Bytes that were read go first. A regular file is always writable: this only lets signals have their turn.
     pub(super) fn watch(&self) -> Watch<'_> {
-        if self.is_stuck { Watch::writable(self.file.descriptor()) } else { Watch::readable(self.pipe.reader()) }
+        if self.buffer.pending().is_empty() {
+            Watch::readable(self.pipe.reader())
+        } else {
+            Watch::writable(self.file.descriptor())
+        }
     }
 
-    /// Moves one chunk at most; answers how many bytes have left the pipe. What cannot be written is dropped, so that the
-    /// child never waits for a disk.
-    pub(super) fn work(&mut self, most: usize, say: &mut dyn FnMut(&Fact<'_>)) -> usize {
-        let most = most.min(CHUNK);
+    /// Reads a chunk, or takes what is left of the one before, and writes as much of it as the file takes in one call.
+    /// Returns how many bytes have left the pipe. What cannot be written is dropped, so that the child never waits for a
+    /// disk.
+    pub(super) fn work(&mut self, say: &mut dyn FnMut(&Fact<'_>)) -> usize {
+        let mut read = 0;
+        if self.buffer.pending().is_empty() {
+            read = self.buffer.fill(&self.pipe);
+            if read == 0 {
+                return 0;
+            }
+        }
         match self.file.ready() {
             Ok(is_changed) => self.is_troubled &= !is_changed,
             Err((verb, errno)) => {
@@ -66,26 +79,26 @@ impl Stream {
                 }
             }
         }
-        let moved = self.file.take(&self.pipe, &self.stage, most);
-        let mut gone = moved.written + moved.lost;
-        match moved.failure {
-            Some(Errno::AGAIN) if moved.lost == 0 => self.is_stuck = self.pipe.held() > 0,
-            Some(errno) => {
-                self.is_stuck = false;
-                if moved.lost == 0 {
-                    gone += self.pipe.discard(most - gone);
-                }
-                self.dropped += (gone - moved.written) as u64;
-                self.reason = errno;
-            }
-            None => {
-                self.is_stuck = false;
+        match self.file.write(self.buffer.pending()) {
+            Ok(written) => {
+                self.buffer.take(written);
                 if self.dropped > 0 && self.said_at.is_none_or(|at| clock::now().since(at) >= SILENCE) {
                     self.tell(say);
                 }
             }
+            Err(Errno::AGAIN) => {}
+            Err(errno) => self.drop_pending(errno),
         }
-        gone
+        read
+    }
+
+    fn drop_pending(&mut self, reason: Errno) {
+        let length = self.buffer.pending().len();
+        if length > 0 {
+            self.buffer.take(length);
+            self.dropped += length as u64;
+            self.reason = reason;
+        }
     }
 
     /// Says what was dropped since it was last said.
@@ -97,17 +110,35 @@ impl Stream {
         }
     }
 
-    /// Moves what is in the pipe now, and no more: whoever still holds it may write for ever.
-    pub(super) fn drain(&mut self, say: &mut dyn FnMut(&Fact<'_>)) {
-        let mut left = self.pipe.held();
-        while left > 0 {
-            let gone = self.work(left, say);
-            if gone == 0 && !(self.is_stuck && self.watch().briefly()) {
-                self.reason = Errno::TIMED_OUT;
-                self.dropped += self.pipe.discard(left) as u64;
-                break;
-            }
-            left = left.saturating_sub(gone);
+    /// From now on reads as much as the pipe can hold, and no more: whoever still holds it may write for ever.
+    pub(super) fn begin_end(&mut self) {
+        self.left = self.pipe.capacity();
+    }
+
+    /// Works until nothing is left, or the file has to be looked at again before it takes more. Returns whether nothing is
+    /// left.
+    pub(super) fn drain(&mut self, say: &mut dyn FnMut(&Fact<'_>)) -> bool {
+        if !self.buffer.pending().is_empty() {
+            self.work(say);
+        }
+        while self.left > 0 && self.buffer.pending().is_empty() {
+            let read = self.work(say);
+            self.count(read);
+        }
+        self.buffer.pending().is_empty()
+    }
+
+    fn count(&mut self, read: usize) {
+        self.left = if read == 0 { 0 } else { self.left.saturating_sub(read) };
+    }
+
+    /// Drops what is left, and says so.
+    pub(super) fn give_up(&mut self, say: &mut dyn FnMut(&Fact<'_>)) {
+        self.drop_pending(Errno::TIMED_OUT);
+        while self.left > 0 {
+            let read = self.buffer.fill(&self.pipe);
+            self.count(read);
+            self.drop_pending(Errno::TIMED_OUT);
         }
         self.tell(say);
     }

@@ -3,9 +3,10 @@
 use core::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno as RawErrno;
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 use rustix::{fs, io};
 
 use super::errno;
@@ -14,11 +15,9 @@ use crate::errno::Errno;
 /// What a child's pipe is made to hold: the most that needs no privilege by default (`/proc/sys/fs/pipe-max-size`).
 pub(crate) const ROOM: usize = 1 << 20;
 
-/// The most that is moved at once.
-pub(crate) const CHUNK: usize = 256 << 10;
-
-/// What is copied at once where the kernel moves nothing by itself.
-const BUFFER: usize = 16 << 10;
+/// The most that is read at once. The binary's allocator maps a block of this size by itself, so that only the pages that were
+/// ever filled take up memory.
+const CHUNK: usize = 128 << 10;
 
 /// A pipe of which this process holds both ends, so that it outlives every writer.
 pub(crate) struct Pipe {
@@ -29,7 +28,7 @@ pub(crate) struct Pipe {
 impl Pipe {
     pub(crate) fn holding(room: usize) -> Result<Self, Errno> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
-        // Of this end's description alone: the child's end is one that blocks, as programs expect of their streams.
+        // This flag belongs to the description of this end alone: the child's end blocks, as programs expect of their streams.
         fs::fcntl_setfl(&reader, OFlags::NONBLOCK).map_err(errno)?;
         // Refused where the user has too much in pipes already (pipe(7)); 64 KiB will do then.
         let _ = fcntl_setpipe_size(&writer, room);
@@ -44,37 +43,42 @@ impl Pipe {
         self.writer.as_fd()
     }
 
-    /// `FIONREAD`: how many bytes are in it.
-    pub(crate) fn held(&self) -> usize {
-        io::ioctl_fionread(&self.reader).ok().and_then(|held| usize::try_from(held).ok()).unwrap_or(0)
+    /// The most that can be in it: the child may have made it larger.
+    pub(crate) fn capacity(&self) -> usize {
+        fcntl_getpipe_size(&self.reader).unwrap_or(ROOM)
     }
 
     /// Gives it to the user, so that `/dev/stdout` can be opened by name; where that may not be, it stays as it is.
     pub(crate) fn give(&self, uid: u32) {
         let _ = fs::fchown(&self.writer, Some(Uid::from_raw(uid)), None);
     }
-
-    /// Reads bytes away, as long as there are any and at most so many; answers how many.
-    pub(crate) fn discard(&self, most: usize) -> usize {
-        let mut buffer = [0; BUFFER];
-        let mut gone = 0;
-        while gone < most
-            && let Some(space) = buffer.get_mut(..BUFFER.min(most - gone))
-            && let Ok(length @ 1..) = io::read(&self.reader, space)
-        {
-            gone += length;
-        }
-        gone
-    }
 }
 
-/// What became of the bytes of one move.
-pub(crate) struct Moved {
-    pub(crate) written: usize,
-    /// Had left the pipe when the write failed.
-    pub(crate) lost: usize,
-    /// `Errno::AGAIN`: the pipe is empty, or the target takes no more for now.
-    pub(crate) failure: Option<Errno>,
+/// Bytes that were read from a pipe and that the target has not taken yet.
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl Buffer {
+    pub(crate) fn new() -> Self {
+        Self { bytes: Vec::with_capacity(CHUNK), taken: 0 }
+    }
+
+    pub(crate) fn pending(&self) -> &[u8] {
+        self.bytes.get(self.taken..).unwrap_or_default()
+    }
+
+    pub(crate) fn take(&mut self, length: usize) {
+        self.taken += length;
+    }
+
+    /// Reads one chunk in place of what has been taken. Returns its length; 0 if nothing is there.
+    pub(crate) fn fill(&mut self, pipe: &Pipe) -> usize {
+        self.bytes.clear();
+        self.taken = 0;
+        io::read(&pipe.reader, spare_capacity(&mut self.bytes)).unwrap_or(0)
+    }
 }
 
 /// A file, or what stands in its place: a FIFO, a terminal, `/dev/null`.
@@ -82,7 +86,7 @@ pub(crate) struct Target {
     fd: OwnedFd,
     device: u64,
     inode: u64,
-    /// It has an offset, and can be rotated.
+    /// It can be rotated, and never asks to try again later.
     pub(crate) is_regular: bool,
 }
 
@@ -98,9 +102,10 @@ fn size(stat: &Stat) -> u64 {
 
 impl Target {
     /// Opens what is there, or makes a file; answers with its size too. Never waits for the reader of a FIFO, never makes a
-    /// terminal the controlling one. Without `O_APPEND`, which `splice(2)` refuses.
+    /// terminal the controlling one. With `O_APPEND`, so that of several writers none overwrites what another has written.
     pub(crate) fn open(place: &Place, path: &CStr) -> Result<(Self, u64), Errno> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let flags =
+            OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
         let fd = fs::openat(place.directory(), path, flags, Mode::from_raw_mode(0o644)).map_err(errno)?;
         let stat = fs::fstat(&fd).map_err(errno)?;
         let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
@@ -118,64 +123,19 @@ impl Target {
         fs::ftruncate(&self.fd, 0).map_err(errno)
     }
 
-    /// Moves what is in the pipe, at most so many bytes, to this offset of the file.
+    /// Writes to its end. Returns how many bytes it took.
     ///
-    /// By way of `stage`, which is empty before and after: as long as a file is written to, `splice(2)` keeps the pipe that it
-    /// reads from locked, and whoever writes to that would wait for the disk. From pipe to pipe only references move.
-    pub(crate) fn take(&self, pipe: &Pipe, stage: &Pipe, offset: u64, most: usize) -> Moved {
-        if !self.is_regular {
-            return self.take_from(pipe, offset, most);
-        }
-        let staged = match splice(&pipe.reader, None, &stage.writer, None, most, SpliceFlags::NONBLOCK) {
-            Ok(staged) => staged,
-            Err(failure) => return Moved { written: 0, lost: 0, failure: Some(errno(failure)) },
-        };
-        let mut all = Moved { written: 0, lost: 0, failure: None };
-        while all.failure.is_none() && all.written < staged {
-            let moved = self.take_from(stage, offset + all.written as u64, staged - all.written);
-            all = Moved { written: all.written + moved.written, ..moved };
-        }
-        all.lost += stage.discard(staged - all.written - all.lost);
-        all
-    }
-
-    /// `splice(2)`. Not every file takes that.
-    fn take_from(&self, pipe: &Pipe, offset: u64, most: usize) -> Moved {
-        let mut at = offset;
-        let at = self.is_regular.then_some(&mut at);
-        match splice(&pipe.reader, None, &self.fd, at, most, SpliceFlags::NONBLOCK) {
+    /// # Errors
+    ///
+    /// `Errno::AGAIN` means that a FIFO or a terminal takes no more for now; never that of a regular file, which would be
+    /// ready for another attempt at once, again and again.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        match io::write(&self.fd, bytes) {
             // A file that takes nothing and does not say why would be offered the same bytes for ever.
-            Ok(0) => Moved { written: 0, lost: 0, failure: Some(Errno::IO) },
-            Ok(written) => Moved { written, lost: 0, failure: None },
-            Err(RawErrno::INVAL) => self.copy(pipe, offset, most),
-            Err(failure) => Moved { written: 0, lost: 0, failure: Some(errno(failure)) },
+            Ok(0) => Err(Errno::IO),
+            Err(RawErrno::AGAIN) if self.is_regular => Err(Errno::IO),
+            result => result.map_err(errno),
         }
-    }
-
-    fn copy(&self, pipe: &Pipe, offset: u64, most: usize) -> Moved {
-        let mut buffer = [0; BUFFER];
-        let mut written = 0;
-        let mut failure = None;
-        let length = buffer.get_mut(..BUFFER.min(most)).map_or(Ok(0), |space| io::read(&pipe.reader, space));
-        let length = length.unwrap_or_else(|error| {
-            failure = Some(errno(error));
-            0
-        });
-        while let Some(rest @ [_, ..]) = buffer.get(written..length) {
-            let result = if self.is_regular {
-                io::pwrite(&self.fd, rest, offset + written as u64)
-            } else {
-                io::write(&self.fd, rest)
-            };
-            match result {
-                Ok(length) => written += length,
-                Err(error) => {
-                    failure = Some(errno(error));
-                    break;
-                }
-            }
-        }
-        Moved { written, lost: length - written, failure }
     }
 }
 

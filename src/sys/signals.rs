@@ -157,12 +157,6 @@ impl<'a> Watch<'a> {
     pub(crate) const fn changed(fd: BorrowedFd<'a>) -> Self {
         Self { fd, flags: PollFlags::PRI }
     }
-
-    /// Waits for it alone, and not longer than a second.
-    pub(crate) fn briefly(self) -> bool {
-        let second = timespec(Duration::from_secs(1));
-        poll(&mut [PollFd::from_borrowed_fd(self.fd, self.flags)], Some(&second)) == Ok(1)
-    }
 }
 
 /// The pause between two looks at what no wait reports.

@@ -16,7 +16,10 @@ pub fn trials(out: &mut Vec<Trial>) {
     bytes(out);
     rotation_by_others(out);
     full_disk(out);
+    writers(out);
+    refused_calls(out);
     the_end(out);
+    slow_readers(out);
     signals(out);
     refusals(out);
     costs(out);
@@ -353,6 +356,107 @@ fn full_disk(out: &mut Vec<Trial>) {
         let ended = frigate.wait();
         ended.expect_code(7);
         assert_eq!(dropped(&ended, "file too large") + size, 100_000);
+    });
+}
+
+fn writers(out: &mut Vec<Trial>) {
+    scenario("capture::two_frigates_that_write_to_one_file_lose_nothing").run(out, |mode| {
+        const LINES: usize = 3000;
+        let logs = Logs::new();
+        let script = format!("i=0; while [ $i -lt {LINES} ]; do echo line $i; i=$((i + 1)); done");
+        let both = [(); 2].map(|()| logs.frigate(mode).command(["sh", "-c", &script]).spawn());
+        for frigate in both {
+            frigate.wait().expect_code(0).expect_silence();
+        }
+        let expected: usize = (0..LINES).map(|number| format!("line {number}\n").len()).sum();
+        assert_eq!(logs.bytes("log").len(), 2 * expected);
+    });
+
+    scenario("capture::a_child_that_appends_to_its_log_by_itself_loses_nothing").run(out, |mode| {
+        const LINES: usize = 3000;
+        let logs = Logs::new();
+        let log = logs.path("log");
+        let line = |word: &str| format!("i=0; while [ $i -lt {LINES} ]; do echo {word}; i=$((i + 1)); done");
+        let script = format!("({}) & {}; wait", line(&format!("own >>{log}")), line("out"));
+        logs.frigate(mode).command(["sh", "-c", &script]).run().expect_code(0).expect_silence();
+        let text = logs.text("log");
+        let count = |word| text.lines().filter(|line| *line == word).count();
+        assert_eq!((count("out"), count("own"), text.lines().count()), (LINES, LINES, 2 * LINES));
+    });
+}
+
+fn refused_calls(out: &mut Vec<Trial>) {
+    scenario("capture::a_call_that_is_refused_loses_no_byte").once().needs(&[&STRACE]).run(out, |_| {
+        for (call, errno) in [("splice", "EPERM"), ("splice", "ENOSYS"), ("ioctl", "EPERM")] {
+            let logs = Logs::new();
+            let inject = format!("inject={call}:error={errno}");
+            let frigate = logs.frigate(Mode::Subreaper).strace([format!("trace={call}"), inject]);
+            let frigate = frigate.tracing_frigate_alone().puppet("pour 0 300000; exit 0");
+            frigate.run().expect_code(0).expect_silence();
+            expect_noise(&logs.bytes("log"), 300_000);
+        }
+    });
+}
+
+/// A FIFO that is read, but slowly: it would take half a minute and more to read everything.
+struct SlowReader {
+    is_over: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl SlowReader {
+    fn of(logs: &Logs, name: &str) -> Self {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        nix::unistd::mkfifo(logs.path(name).as_str(), nix::sys::stat::Mode::S_IRWXU).expect("the directory is ours");
+        let mut fifo = OpenOptions::new().read(true).write(true).open(logs.path(name)).expect("it is ours");
+        let is_over = std::sync::Arc::new(AtomicBool::new(false));
+        let seen = std::sync::Arc::clone(&is_over);
+        // Ends with the first bytes after that, or with the whole program.
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 4096];
+            while !seen.load(Ordering::Relaxed) {
+                std::io::Read::read(&mut fifo, &mut buffer).expect("it is read");
+                // What makes it slow.
+                std::thread::sleep(Duration::from_millis(300));
+            }
+        });
+        Self { is_over }
+    }
+}
+
+impl Drop for SlowReader {
+    fn drop(&mut self) {
+        self.is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+fn slow_readers(out: &mut Vec<Trial>) {
+    scenario("capture::a_slow_reader_delays_the_end_by_five_seconds_at_most").run(out, |mode| {
+        let logs = Logs::new();
+        // Two of them share that time.
+        let (_out, _err) = (SlowReader::of(&logs, "log"), SlowReader::of(&logs, "err"));
+        let frigate = logs.frigate(mode).option(format!("--stderr={}", logs.path("err")));
+        let script = "head -c 700000 /dev/zero; head -c 700000 /dev/zero >&2; exit 3";
+        let started = Instant::now();
+        let ended = frigate.command(["sh", "-c", script]).run();
+        ended.expect_code(3);
+        assert_eq!(ended.messages().len(), 2, "{ended:#?}");
+        assert!(ended.err.lines().all(|line| line.contains("timed out; dropped ")), "{ended:#?}");
+        assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+    });
+
+    scenario("capture::after_a_second_stop_signal_a_slow_reader_delays_the_end_by_a_second_at_most").run(out, |mode| {
+        let logs = Logs::new();
+        let _out = SlowReader::of(&logs, "log");
+        let frigate = logs.frigate(mode).puppet("pour 0 700000; error poured; wait TERM; exit 3").spawn();
+        frigate.wait_message("poured");
+        frigate.kill(libc::SIGTERM);
+        eventually("the child's end", || frigate.children().is_empty().then_some(()));
+        let asked = Instant::now();
+        frigate.kill(libc::SIGTERM);
+        let ended = frigate.wait();
+        ended.expect_code(3);
+        assert!(ended.err.contains("timed out; dropped "), "{ended:#?}");
+        assert!(asked.elapsed() < Duration::from_millis(3500), "{:?}", asked.elapsed());
     });
 }
 

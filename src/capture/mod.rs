@@ -65,7 +65,7 @@ impl Capture {
         let mut ends = [None; 2];
         for stream in &self.streams {
             if let Some(end) = ends.get_mut(stream.place) {
-                *end = Some(stream.pipe.writer());
+                *end = Some(stream.pipe.fresh_writer());
             }
         }
         let [out, err] = ends;

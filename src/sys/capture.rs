@@ -43,6 +43,13 @@ impl Pipe {
         self.writer.as_fd()
     }
 
+    /// The writer's end for a new child, without the flags that a child before it may have set: all of them share one
+    /// description, and a program that finds its output non-blocking loses what does not fit.
+    pub(crate) fn fresh_writer(&self) -> BorrowedFd<'_> {
+        let _ = fs::fcntl_setfl(&self.writer, OFlags::empty());
+        self.writer.as_fd()
+    }
+
     /// The most that can be in it: the child may have made it larger.
     pub(crate) fn capacity(&self) -> usize {
         fcntl_getpipe_size(&self.reader).unwrap_or(ROOM)

@@ -383,6 +383,22 @@ fn writers(out: &mut Vec<Trial>) {
         let count = |word| text.lines().filter(|line| *line == word).count();
         assert_eq!((count("out"), count("own"), text.lines().count()), (LINES, LINES, 2 * LINES));
     });
+
+    // `dd` sets the flag on the description that it shares with whoever has the same stream.
+    scenario("capture::a_stream_that_one_child_made_non_blocking_blocks_for_the_next").run(out, |mode| {
+        let logs = Logs::new();
+        let script = "test $FRIGATE_RESTARTS = 1 || dd if=/dev/null oflag=nonblock status=none; \
+                      grep flags: /proc/self/fdinfo/1; test $FRIGATE_RESTARTS = 1";
+        let frigate = logs.frigate(mode).options("-q --restart=unexpected --backoff=1ms");
+        frigate.command(["sh", "-c", script]).run().expect_code(0);
+        let text = logs.text("log");
+        let flags = text.lines().map(|line| {
+            let digits = line.split_whitespace().nth(1).expect("a number");
+            i32::from_str_radix(digits, 8).expect("in octal digits")
+        });
+        let is_blocking: Vec<_> = flags.map(|flags| flags & libc::O_NONBLOCK == 0).collect();
+        assert_eq!(is_blocking, [false, true], "{text}");
+    });
 }
 
 fn refused_calls(out: &mut Vec<Trial>) {

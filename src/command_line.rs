@@ -19,6 +19,7 @@ use crate::preparation::{become_user, candidates};
 use crate::report::Reporter;
 use crate::restart::Restart;
 use crate::supervisor::Surroundings;
+use crate::sys::place::ChildUser;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};
@@ -200,8 +201,8 @@ fn capture(config: &Config, confinement: &Confinement) -> Result<Capture, Mistak
     if logs.stdout.is_none() && logs.stderr.is_none() && !logs.redirect {
         return Ok(Capture::default());
     }
-    let capture =
-        Capture::open(logs).map_err(|(log, errno)| Mistake::new("open", &log.spelled).because(&errno.to_string()))?;
+    let capture = Capture::open(logs, ChildUser::of(confinement).as_ref())
+        .map_err(|(log, refusal)| Mistake::new("open", &log.spelled).because(&refusal.to_string()))?;
     if let Some(uid) = confinement.user {
         capture.give(uid);
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
+use crate::errno::Errno;
 use crate::message::{Format, Names, Remap, Speaker};
 use crate::sys::host;
 
@@ -65,7 +66,8 @@ impl Bench {
 
 fn open(path: &str, max_bytes: u64, backups: u32) -> Result<Capture, Errno> {
     let stdout = Some(LogPath { path: path.into(), spelled: String::new() });
-    Capture::open(&Logs { stdout, stderr: None, redirect: false, max_bytes, backups }).map_err(|(_, errno)| errno)
+    let logs = Logs { stdout, stderr: None, redirect: false, max_bytes, backups };
+    Capture::open(&logs, None).map_err(|(_, refusal)| refusal.errno)
 }
 
 /// Whether the first stream has something to do, within so many milliseconds.
@@ -250,22 +252,38 @@ fn a_file_that_cannot_be_made_again_goes_on_as_it_is_and_is_said_once() {
     let mut bench = Bench::prepared(4, 3, |directory| fs::create_dir(directory.join("sub")).unwrap());
     bench.capture = open(bench.path("sub/log").to_str().unwrap(), 4, 3).ok().unwrap();
     bench.feed(b"12");
-    fs::rename(bench.path("sub"), bench.path("moved")).unwrap();
+    let mut kept = File::open(bench.path("sub/log")).unwrap();
+    fs::remove_dir_all(bench.path("sub")).unwrap();
     bench.feed(b"3456");
     bench.feed(b"78");
-    assert_eq!(bench.read("moved/log"), "12345678");
+    let mut text = String::new();
+    kept.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "12345678");
     assert_eq!(bench.said.len(), 1, "{:?}", bench.said);
     assert!(bench.said[0].contains("cannot open") && bench.said[0].contains("no such file"), "{:?}", bench.said);
-    fs::rename(bench.path("moved"), bench.path("sub")).unwrap();
-    bench.feed(b"90");
-    assert_eq!((bench.read("sub/log").as_str(), bench.read("sub/log.1").as_str()), ("90", "12345678"));
 }
 
 #[test]
-fn what_a_full_disk_does_not_take_is_dropped_counted_and_said_once() {
-    let mut bench = Bench::prepared(0, 0, |directory| {
-        std::os::unix::fs::symlink("/dev/full", directory.join("log")).unwrap();
-    });
+fn a_directory_that_is_moved_takes_its_log_along() {
+    let mut bench = Bench::prepared(0, 0, |directory| fs::create_dir(directory.join("sub")).unwrap());
+    bench.capture = open(bench.path("sub/log").to_str().unwrap(), 4, 3).ok().unwrap();
+    bench.feed(b"12");
+    fs::rename(bench.path("sub"), bench.path("moved")).unwrap();
+    fs::create_dir(bench.path("sub")).unwrap();
+    bench.feed(b"345");
+    assert_eq!((bench.read("moved/log").as_str(), bench.read("moved/log.1").as_str()), ("5", "1234"));
+    assert!(bench.said.is_empty(), "{:?}", bench.said);
+}
+
+#[test]
+fn what_cannot_be_written_is_dropped_counted_and_said_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let capture = open(path.to_str().unwrap(), 0, 0).ok().unwrap();
+    drop(reader);
+    let mut bench = Bench { directory, capture, said: Vec::new() };
     for _ in 0..50 {
         bench.feed(&vec![b'x'; 20_000]);
     }
@@ -275,7 +293,7 @@ fn what_a_full_disk_does_not_take_is_dropped_counted_and_said_once() {
     bench.feed(b"after");
     assert_eq!(bench.read("log"), "after");
     assert_eq!(bench.said.len(), 1, "{:?}", bench.said);
-    assert!(bench.said[0].ends_with("no space left on the device; dropped 1000000 bytes"), "{:?}", bench.said);
+    assert!(bench.said[0].ends_with("broken pipe; dropped 1000000 bytes"), "{:?}", bench.said);
     bench.drain();
     assert_eq!(bench.said.len(), 1, "{:?}", bench.said);
 }
@@ -359,6 +377,44 @@ fn the_end_does_not_wait_for_others_that_hold_the_pipe() {
 }
 
 #[test]
+fn a_link_is_followed_once_and_never_later() {
+    use std::os::unix::fs::symlink;
+    let mut bench = Bench::prepared(4, 1, |directory| {
+        fs::create_dir(directory.join("sub")).unwrap();
+        symlink("sub/log", directory.join("log")).unwrap();
+    });
+    bench.feed(b"1234567");
+    assert_eq!((bench.read("sub/log").as_str(), bench.read("sub/log.1").as_str()), ("567", "1234"));
+    fs::write(bench.path("victim"), "victim").unwrap();
+    fs::remove_file(bench.path("sub/log")).unwrap();
+    symlink("../victim", bench.path("sub/log")).unwrap();
+    let mut kept = File::open(bench.path("sub/log.1")).unwrap();
+    bench.feed(b"8");
+    // The file at hand is full, and the rotation moves the link away.
+    bench.feed(b"90");
+    assert_eq!((bench.read("victim").as_str(), bench.said.len()), ("victim", 1), "{:?}", bench.said);
+    assert!(
+        bench.said[0].contains("'log' is a link that neither root nor frigate controls; going on"),
+        "{:?}",
+        bench.said
+    );
+    let mut text = String::new();
+    kept.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "1234");
+}
+
+#[test]
+fn a_backup_that_cannot_be_looked_at_is_not_overwritten() {
+    // A name of 255 bytes has no backups: their names are too long.
+    let name = "x".repeat(255);
+    let mut bench = Bench::new(0, 0);
+    bench.capture = open(bench.path(&name).to_str().unwrap(), 4, 2).ok().unwrap();
+    bench.feed(b"1234567");
+    assert_eq!(bench.read(&name), "1234567");
+    assert!(bench.said.len() == 1 && bench.said[0].contains("cannot rotate"), "{:?}", bench.said);
+}
+
+#[test]
 fn two_streams_have_two_files_or_one_in_the_order_of_writing() {
     let directory = tempfile::tempdir().unwrap();
     let log = |name: &str| {
@@ -367,7 +423,7 @@ fn two_streams_have_two_files_or_one_in_the_order_of_writing() {
     for (redirect, expected) in [(false, ["13", "2"]), (true, ["123", "2"])] {
         let logs = Logs { stdout: log("out"), stderr: log("err"), redirect, max_bytes: 0, backups: 0 };
         fs::write(directory.path().join("out"), "").unwrap();
-        let mut capture = Capture::open(&logs).ok().unwrap();
+        let mut capture = Capture::open(&logs, None).ok().unwrap();
         for (stream, byte) in [(0, b"1"), (1, b"2"), (0, b"3")] {
             writer(&capture, stream).write_all(byte).unwrap();
         }

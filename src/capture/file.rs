@@ -1,17 +1,18 @@
 //! A log file: appended to, rotated at its largest size, followed when somebody else renames, removes or empties it.
 
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::errno::Errno;
-use crate::sys::capture::{Place, Target};
+use crate::sys::capture::Target;
+use crate::sys::place::{self, ChildUser, Opened, Place, Refusal};
 
 /// What was to be done to the file, and why it could not be.
-pub(super) type Trouble = (&'static str, Errno);
+pub(super) type Trouble = (&'static str, Refusal);
 
 pub(super) struct LogFile {
-    place: Place,
-    path: CString,
+    path: String,
+    /// Where it is. A file without a name of its own is never rotated, and never another one.
+    place: Option<Place>,
     target: Target,
     /// Its length when it was last looked at, and what was written since.
     size: u64,
@@ -23,36 +24,37 @@ pub(super) struct LogFile {
 
 impl LogFile {
     /// Opens it to append to; 0 as its largest size: it has none.
-    pub(super) fn open(path: CString, max_bytes: u64, backups: u32) -> Result<Self, Errno> {
-        let max_bytes = if max_bytes == 0 { u64::MAX } else { max_bytes };
-        let place = Place::here();
-        let (target, size) = Target::open(&place, &path)?;
-        Ok(Self { place, path, target, size, full_at: max_bytes, max_bytes, backups })
+    pub(super) fn open(path: &str, max_bytes: u64, backups: u32, user: Option<&ChildUser>) -> Result<Self, Refusal> {
+        let Opened { file, stat, place } = place::open(path, user)?;
+        let (target, size) = Target::of(file, &stat);
+        let max_bytes = if max_bytes == 0 || place.is_none() { u64::MAX } else { max_bytes };
+        Ok(Self { path: path.to_owned(), place, target, size, full_at: max_bytes, max_bytes, backups })
     }
 
     pub(super) fn path(&self) -> &str {
-        self.path.to_str().unwrap_or_default()
+        &self.path
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         self.target.as_fd()
     }
 
-    /// Of the directory that the path begins in.
-    pub(super) fn place(&self) -> BorrowedFd<'_> {
-        self.place.directory()
+    /// Of the directory that it is in.
+    pub(super) fn directory(&self) -> Option<BorrowedFd<'_>> {
+        self.place.as_ref().map(Place::directory)
     }
 
-    /// Makes sure that it is the file that the path means, and has room; answers whether that took a change. Where it cannot
-    /// be had, the file at hand still takes all bytes: none is lost by that.
+    /// Makes sure that it is the file of that name, and has room; answers whether that took a change. Where it cannot be had,
+    /// the file at hand still takes all bytes: none is lost by that.
     pub(super) fn ready(&mut self) -> Result<bool, Trouble> {
+        let Some(place) = &self.place else { return Ok(false) };
         let mut is_changed = false;
-        // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied, as copytruncate does),
-        // whose end is where the next byte belongs.
-        if let Some(size) = self.target.size_at(&self.place, &self.path) {
+        // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied, as copytruncate does).
+        let found = place.look("").map_err(|errno| ("look at", errno.into()))?;
+        if let Some(size) = found.and_then(|stat| self.target.size_in(&stat)) {
             self.size = size;
         } else {
-            self.reopen().map_err(|errno| ("open", errno))?;
+            self.reopen().map_err(|refusal| ("open", refusal))?;
             is_changed = true;
         }
         if self.size < self.max_bytes {
@@ -61,7 +63,7 @@ impl LogFile {
         if self.size >= self.full_at && self.target.is_regular {
             // Should that fail, the next attempt comes after as many bytes again.
             self.full_at = self.size.saturating_add(self.max_bytes);
-            self.rotate().map_err(|errno| ("rotate", errno))?;
+            self.rotate().map_err(|refusal| ("rotate", refusal))?;
             is_changed = true;
         }
         Ok(is_changed)
@@ -76,35 +78,38 @@ impl LogFile {
         Ok(written)
     }
 
-    fn reopen(&mut self) -> Result<(), Errno> {
-        let (target, size) = Target::open(&self.place, &self.path)?;
-        self.target = target;
-        self.size = size;
-        self.full_at = self.max_bytes;
+    fn reopen(&mut self) -> Result<(), Refusal> {
+        if let Some(place) = &self.place {
+            let (file, stat) = place.open(true)?;
+            (self.target, self.size) = Target::of(file, &stat);
+            self.full_at = self.max_bytes;
+        }
         Ok(())
     }
 
-    fn backup(&self, number: u32) -> CString {
-        CString::new([self.path.as_bytes(), b".", number.to_string().as_bytes()].concat()).unwrap_or_default()
-    }
-
     /// Moves each backup one up, as far as they stand without a gap: what is beyond the gap is older anyway, and the last one
-    /// is written over.
-    fn rotate(&mut self) -> Result<(), Errno> {
+    /// is written over. Only a name that nothing has is a gap: a backup that cannot be looked at is not to be overwritten.
+    fn rotate(&mut self) -> Result<(), Refusal> {
         if self.backups == 0 {
             self.target.empty()?;
             self.size = 0;
             self.full_at = self.max_bytes;
             return Ok(());
         }
-        let mut gap = 1;
-        while gap < self.backups && self.place.has(&self.backup(gap)) {
-            gap += 1;
+        if let Some(place) = &self.place {
+            let mut gap = 1;
+            while gap < self.backups && place.look(&suffix(gap))?.is_some() {
+                gap += 1;
+            }
+            for number in (1..gap).rev() {
+                place.rename(&suffix(number), &suffix(number + 1))?;
+            }
+            place.rename("", &suffix(1))?;
         }
-        for number in (1..gap).rev() {
-            self.place.rename(&self.backup(number), &self.backup(number + 1))?;
-        }
-        self.place.rename(&self.path, &self.backup(1))?;
         self.reopen()
     }
+}
+
+fn suffix(number: u32) -> String {
+    [".", &number.to_string()].concat()
 }

@@ -11,10 +11,10 @@ use core::time::Duration;
 use std::os::fd::BorrowedFd;
 
 use crate::config::{LogPath, Logs};
-use crate::errno::Errno;
 use crate::fact::Fact;
 use crate::sys::capture::standard_output;
 use crate::sys::clock;
+use crate::sys::place::{ChildUser, Refusal};
 use crate::sys::signals::Watch;
 use stream::Stream;
 
@@ -37,17 +37,17 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// Opens the files and makes the pipes.
+    /// Opens the files and makes the pipes, for a child of that user.
     ///
     /// # Errors
     ///
     /// The first file that cannot be had.
     #[inline(never)]
-    pub(crate) fn open(logs: &Logs) -> Result<Self, (&LogPath, Errno)> {
+    pub(crate) fn open<'a>(logs: &'a Logs, user: Option<&ChildUser>) -> Result<Self, (&'a LogPath, Refusal)> {
         let mut streams = Vec::new();
         for (log, place) in [(&logs.stdout, OUT), (&logs.stderr, ERR)] {
             if let Some(log) = log.as_ref().filter(|_| place == OUT || !logs.redirect) {
-                streams.push(Stream::open(log, logs, place).map_err(|errno| (log, errno))?);
+                streams.push(Stream::open(log, logs, place, user).map_err(|refusal| (log, refusal))?);
             }
         }
         Ok(Self { streams, is_redirected: logs.redirect })
@@ -76,7 +76,8 @@ impl Capture {
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let mut all = Vec::new();
         for Stream { pipe, file, .. } in &self.streams {
-            all.extend([pipe.reader(), pipe.writer(), file.descriptor(), file.place()]);
+            all.extend([pipe.reader(), pipe.writer(), file.descriptor()]);
+            all.extend(file.directory());
         }
         all
     }

@@ -1,7 +1,6 @@
 //! One captured stream: a pipe, and the file that it ends in.
 
 use core::time::Duration;
-use std::ffi::CString;
 
 use super::file::LogFile;
 use crate::config::{LogPath, Logs};
@@ -10,6 +9,7 @@ use crate::fact::Fact;
 use crate::moment::Moment;
 use crate::sys::capture::{Buffer, Pipe, ROOM};
 use crate::sys::clock;
+use crate::sys::place::{ChildUser, Refusal};
 use crate::sys::signals::Watch;
 
 /// The shortest time from one line about dropped bytes to the next: a disk that is full by turns fills no terminal.
@@ -34,9 +34,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn open(log: &LogPath, logs: &Logs, place: usize) -> Result<Self, Errno> {
-        let path = CString::new(log.path.clone().into_bytes()).unwrap_or_default();
-        let file = LogFile::open(path, logs.max_bytes, logs.backups)?;
+    pub(super) fn open(log: &LogPath, logs: &Logs, place: usize, user: Option<&ChildUser>) -> Result<Self, Refusal> {
+        let file = LogFile::open(&log.path, logs.max_bytes, logs.backups, user)?;
         Ok(Self {
             pipe: Pipe::holding(ROOM)?,
             buffer: Buffer::new(),
@@ -72,10 +71,10 @@ impl Stream {
         }
         match self.file.ready() {
             Ok(is_changed) => self.is_troubled &= !is_changed,
-            Err((verb, errno)) => {
+            Err((verb, refusal)) => {
                 if !core::mem::replace(&mut self.is_troubled, true) {
-                    let then = "going on in the file at hand";
-                    say(&Fact::Cannot { verb, object: self.file.path(), errno, then });
+                    let then = refusal.then("going on in the file at hand");
+                    say(&Fact::Cannot { verb, object: self.file.path(), errno: refusal.errno, then: &then });
                 }
             }
         }

@@ -1,19 +1,22 @@
 //! Where a child's output goes.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::capture::Capture;
 use crate::config::{LogPath, Logs};
 use crate::face::error::Error;
 use crate::face::size::ByteSize;
+use crate::sys::place::ChildUser;
 
 /// The files that a child's standard output and standard error are written to; without one, the child has the host's.
 ///
-/// An existing file is appended to, a new one is readable by all. A relative path is taken from the directory that the host is
-/// in when the child is protected. frigate's thread moves the bytes, over all starts of the child, and loses none but those
-/// that a full disk does not take and those of a backup too many; the child never waits for a disk. A file that is renamed,
-/// removed or emptied by somebody else, as logrotate does, is noticed. What a process of the child's writes after the child's
-/// group has ended for good is lost.
+/// An existing file is appended to, a new one has mode 0640. What the child's user could have put in the place of a file or of
+/// a directory on the way, a link say, is refused, and not written to later. A relative path is taken from the directory that
+/// the host is in when the child is protected. frigate's thread moves the bytes, over all starts of the child, and loses none
+/// but those that a full disk does not take and those of a backup too many; the child never waits for a disk. A file that is
+/// renamed, removed or emptied by somebody else, as logrotate does, is noticed. What a process of the child's writes after the
+/// child's group has ended for good is lost.
 ///
 /// ```
 /// use frigate::{ByteSize, Logger};
@@ -100,7 +103,7 @@ impl Logger {
 }
 
 /// Opens the files, and makes the pipes to them.
-pub(crate) fn begin_capture(logger: Option<&Logger>) -> Result<Capture, Error> {
+pub(crate) fn begin_capture(logger: Option<&Logger>, user: Option<&ChildUser>) -> Result<Capture, Error> {
     let Some(Logger { stdout, stderr, backups, max_bytes, redirect }) = logger else { return Ok(Capture::default()) };
     let place = |path: &Option<PathBuf>| {
         let path = path.as_ref().map(|path| {
@@ -120,8 +123,12 @@ pub(crate) fn begin_capture(logger: Option<&Logger>) -> Result<Capture, Error> {
         max_bytes: if *max_bytes == ByteSize::MAX { 0 } else { max_bytes.bytes() },
         backups: *backups,
     };
-    Capture::open(&logs).map_err(|(log, errno)| Error::LogFile {
+    Capture::open(&logs, user).map_err(|(log, refusal)| Error::LogFile {
         path: PathBuf::from(&log.path),
-        source: std::io::Error::from_raw_os_error(errno.raw()),
+        source: if refusal.is_by_rule() {
+            io::Error::new(io::ErrorKind::PermissionDenied, refusal.to_string())
+        } else {
+            io::Error::from_raw_os_error(refusal.errno.raw())
+        },
     })
 }

@@ -26,6 +26,7 @@ use crate::identity::UserSpec;
 use crate::link::{self, Link, Running, Stand, lock};
 use crate::message::Names;
 use crate::preparation::{become_user, candidates};
+use crate::sys::place::ChildUser;
 use crate::sys::process::last_component;
 use crate::sys::spawn::Confinement;
 use crate::sys::{host, startup};
@@ -335,7 +336,8 @@ impl ProtectTask {
     fn begin(&self, link: &Arc<Link>) -> Result<(), Error> {
         let mut charge = self.charge(link)?;
         let guard = Guard::on_duty()?;
-        charge.capture = logger::begin_capture(self.settings.logger.as_ref())?;
+        let user = ChildUser::of(&charge.confinement);
+        charge.capture = logger::begin_capture(self.settings.logger.as_ref(), user.as_ref())?;
         if let Some(uid) = charge.confinement.user {
             charge.capture.give(uid);
         }

@@ -1,15 +1,14 @@
 //! Pipes that a child's streams are captured by, and the files that their bytes are moved to.
 
-use core::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, Uid};
+use rustix::fs::{OFlags, Stat, Uid};
 use rustix::io::Errno as RawErrno;
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 use rustix::{fs, io};
 
-use super::errno;
+use super::{errno, place};
 use crate::errno::Errno;
 
 /// What a child's pipe is made to hold: the most that needs no privilege by default (`/proc/sys/fs/pipe-max-size`).
@@ -108,21 +107,14 @@ fn size(stat: &Stat) -> u64 {
 }
 
 impl Target {
-    /// Opens what is there, or makes a file; answers with its size too. Never waits for the reader of a FIFO, never makes a
-    /// terminal the controlling one. With `O_APPEND`, so that of several writers none overwrites what another has written.
-    pub(crate) fn open(place: &Place, path: &CStr) -> Result<(Self, u64), Errno> {
-        let flags =
-            OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let fd = fs::openat(place.directory(), path, flags, Mode::from_raw_mode(0o644)).map_err(errno)?;
-        let stat = fs::fstat(&fd).map_err(errno)?;
-        let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        Ok((Self { fd, device: stat.st_dev, inode: stat.st_ino, is_regular }, size(&stat)))
+    /// A file that was opened, and its size.
+    pub(crate) fn of(fd: OwnedFd, stat: &Stat) -> (Self, u64) {
+        (Self { fd, device: stat.st_dev, inode: stat.st_ino, is_regular: place::is_regular(stat) }, size(stat))
     }
 
-    /// The file's size, if the path still leads to it.
-    pub(crate) fn size_at(&self, place: &Place, path: &CStr) -> Option<u64> {
-        let stat = place.look(path)?;
-        (stat.st_dev == self.device && stat.st_ino == self.inode).then(|| size(&stat))
+    /// The file's size, if it is the one that was looked at.
+    pub(crate) fn size_in(&self, stat: &Stat) -> Option<u64> {
+        (stat.st_dev == self.device && stat.st_ino == self.inode).then(|| size(stat))
     }
 
     /// Throws away what is in it.
@@ -143,32 +135,6 @@ impl Target {
             Err(RawErrno::AGAIN) if self.is_regular => Err(Errno::IO),
             result => result.map_err(errno),
         }
-    }
-}
-
-/// The directory that relative paths mean, which frigate leaves. Where it cannot be had only absolute ones lead anywhere.
-pub(crate) struct Place(Option<OwnedFd>);
-
-impl Place {
-    pub(crate) fn here() -> Self {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Self(fs::openat(CWD, c".", flags, Mode::empty()).ok())
-    }
-
-    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
-        self.0.as_ref().map_or(CWD, AsFd::as_fd)
-    }
-
-    fn look(&self, path: &CStr) -> Option<Stat> {
-        fs::statat(self.directory(), path, fs::AtFlags::empty()).ok()
-    }
-
-    pub(crate) fn has(&self, path: &CStr) -> bool {
-        self.look(path).is_some()
-    }
-
-    pub(crate) fn rename(&self, from: &CStr, to: &CStr) -> Result<(), Errno> {
-        fs::renameat(self.directory(), from, self.directory(), to).map_err(errno)
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod descriptors;
 mod heap;
 pub(crate) mod host;
 pub(crate) mod output;
+pub(crate) mod place;
 pub(crate) mod process;
 pub(crate) mod reap;
 pub(crate) mod signals;

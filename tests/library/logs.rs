@@ -16,6 +16,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("logs::a_grandchild_that_holds_the_pipe_does_not_hang_the_end", held),
     Scenario::new("logs::a_file_that_cannot_be_opened_is_a_refusal", refused),
     Scenario::new("logs::a_file_that_is_renamed_is_made_anew", renamed),
+    Scenario::new("logs::a_link_in_the_place_of_a_file_is_not_followed", linked),
     Scenario::new("logs::many_children_with_logs_cost_no_thread_and_leak_no_descriptor", leaks),
     Scenario::new("logs::a_task_writes_to_its_log_as_well", task),
 ];
@@ -109,6 +110,22 @@ fn renamed() {
     eventually("the second line in a new file", || (log.exists() && text_of(&log) == "two\n").then_some(()));
     assert_eq!(text_of(&old), "one\n");
     frigate.stop(GRACE).unwrap();
+}
+
+fn linked() {
+    let directory = directory();
+    let (log, old, victim) = (directory.join("log"), directory.join("old"), directory.join("victim"));
+    fs::write(&victim, "victim\n").unwrap();
+    let script = "echo one; while [ ! -e go ]; do sleep 0.01; done; echo two";
+    let task = ProtectTask::new("linked").program("sh").args(["-c", script]).current_dir(&directory);
+    let frigate = Frigate::from(task).strategy(once()).logger(Logger::new().stdout(&log));
+    frigate.protect().unwrap();
+    eventually("the first line", || (text_of(&log) == "one\n").then_some(()));
+    fs::rename(&log, &old).unwrap();
+    std::os::unix::fs::symlink(&victim, &log).unwrap();
+    fs::write(directory.join("go"), "").unwrap();
+    assert!(matches!(frigate.wait(), Ok(Outcome::Complete(status)) if status.success()));
+    assert_eq!((text_of(&victim).as_str(), text_of(&old).as_str()), ("victim\n", "one\ntwo\n"));
 }
 
 fn leaks() {

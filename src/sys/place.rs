@@ -1,0 +1,324 @@
+//! Files that frigate opens by name, in directories that others may write to.
+//!
+//! frigate keeps its identity while the child becomes `--user`. A file that frigate opens as root by its whole path would let
+//! whoever can write to a directory on the way choose which file that is. So the path is walked once, component by component,
+//! and the last directory is held open. From then on everything is done to a name in that directory, and no link is followed.
+
+use core::ffi::CStr;
+use core::fmt;
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat};
+use rustix::io::Errno as RawErrno;
+use rustix::process::{getegid, geteuid, getgroups};
+use rustix::{fs, io};
+
+use super::errno;
+use super::spawn::Confinement;
+use crate::errno::Errno;
+
+/// As many links as the kernel itself follows in one path (`path_resolution(7)`).
+const MOST_LINKS: usize = 40;
+
+const STICKY: u32 = 0o1000;
+
+/// The user that the child becomes, if that is another one than frigate's, and one whose rights have limits.
+pub(crate) struct ChildUser {
+    uid: u32,
+    groups: Vec<u32>,
+}
+
+impl ChildUser {
+    pub(crate) fn of(confinement: &Confinement) -> Option<Self> {
+        let uid = confinement.user.filter(|uid| *uid != 0)?;
+        let mut groups = Vec::new();
+        match &confinement.groups {
+            Some(all) => groups.extend_from_slice(all),
+            None => groups.extend(getgroups().unwrap_or_default().iter().map(|gid| gid.as_raw())),
+        }
+        groups.push(confinement.group.unwrap_or_else(|| getegid().as_raw()));
+        Some(Self { uid, groups })
+    }
+
+    /// Whether it can put something into the directory. An owner can take that right at any time.
+    fn may_write(&self, directory: &Stat) -> bool {
+        directory.st_uid == self.uid
+            || directory.st_mode & 0o002 > 0
+            || directory.st_mode & 0o020 > 0 && self.groups.contains(&directory.st_gid)
+    }
+}
+
+/// What is wrong with a file or a directory on the way: what is said of it, and how to mend it.
+type Rule = [&'static str; 2];
+
+const LINK: Rule = ["is a link that neither root nor frigate controls", "name the file that it leads to"];
+const REPLACEABLE: Rule =
+    ["can be replaced by the command's user", "make this user its owner, or name another directory"];
+const HARD_LINKS: Rule = ["has more than one hard link", "remove the others"];
+const FOREIGN: Rule = ["belongs to another user", "remove it, or change its owner"];
+const NOT_REGULAR: Rule = ["is not a regular file", "remove it"];
+
+/// Why a file was not opened.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) errno: Errno,
+    /// The component that is against a rule.
+    against: Option<(String, Rule)>,
+}
+
+impl Refusal {
+    /// What is said after the error number: the rule, if there is one, and what happens next.
+    pub(crate) fn then(&self, next: &str) -> String {
+        match &self.against {
+            Some((object, [what, _])) => ["'", object, "' ", what, "; ", next].concat(),
+            None => next.to_owned(),
+        }
+    }
+
+    pub(crate) const fn is_by_rule(&self) -> bool {
+        self.against.is_some()
+    }
+
+    fn rule(object: &[u8], rule: Rule) -> Self {
+        Self { errno: Errno::NOT_PERMITTED, against: Some((crate::line::text_of(object), rule)) }
+    }
+}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Self {
+        Self { errno, against: None }
+    }
+}
+
+impl From<RawErrno> for Refusal {
+    fn from(error: RawErrno) -> Self {
+        errno(error).into()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.against {
+            Some((object, [what, remedy])) => write!(out, "'{object}' {what}; {remedy}"),
+            None => write!(out, "{}", self.errno),
+        }
+    }
+}
+
+/// A name in a directory that is held open.
+pub(crate) struct Place {
+    directory: OwnedFd,
+    name: CString,
+    /// The child's user, if it can put files into the directory.
+    writer: Option<u32>,
+}
+
+/// An open file, and where it is; `None`: a link of procfs led to it, such as `/proc/self/fd/1`, and it has no name.
+pub(crate) struct Opened {
+    pub(crate) file: OwnedFd,
+    pub(crate) stat: Stat,
+    pub(crate) place: Option<Place>,
+}
+
+fn is(stat: &Stat, kind: FileType) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == kind
+}
+
+pub(crate) fn is_regular(stat: &Stat) -> bool {
+    is(stat, FileType::RegularFile)
+}
+
+/// Never waits for the reader of a FIFO, never makes a terminal the controlling one.
+const FLAGS: OFlags =
+    OFlags::WRONLY.union(OFlags::APPEND).union(OFlags::NOCTTY).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+/// A descriptor of a directory, or of a link, that gives no right to what is in it.
+const ON_THE_WAY: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+impl Place {
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    fn open_with(&self, flags: OFlags) -> io::Result<OwnedFd> {
+        // Not readable by everybody: nobody knows what the child prints.
+        fs::openat(&self.directory, &self.name, flags, Mode::from_raw_mode(0o640))
+    }
+
+    /// Opens the file of that name, or makes one. A link is not followed. With `regular_only` nothing else is opened.
+    ///
+    /// What the child's user may have put there has to be its own, root's or frigate's, and must have no other name: a hard
+    /// link, or a file that was moved here, would be a way to a file that this user cannot write to.
+    pub(crate) fn open(&self, regular_only: bool) -> Result<(OwnedFd, Stat), Refusal> {
+        let existing = FLAGS.union(OFlags::NOFOLLOW);
+        let mut result = self.open_with(existing);
+        let mut is_new = false;
+        if matches!(result, Err(RawErrno::NOENT)) {
+            result = self.open_with(existing.union(OFlags::CREATE).union(OFlags::EXCL));
+            is_new = result.is_ok();
+        }
+        if matches!(result, Err(RawErrno::EXIST)) {
+            // Another writer of the same log was quicker.
+            result = self.open_with(existing);
+        }
+        let against = |rule| Refusal::rule(self.name.as_bytes(), rule);
+        let file = match result {
+            Err(RawErrno::LOOP) => return Err(against(LINK)),
+            result => result?,
+        };
+        let stat = fs::fstat(&file)?;
+        if !is_regular(&stat) && regular_only {
+            return Err(against(NOT_REGULAR));
+        }
+        if !is_new && (is_regular(&stat) || self.writer.is_some()) && stat.st_nlink > 1 {
+            return Err(against(HARD_LINKS));
+        }
+        if let Some(writer) = self.writer
+            && !is_new
+            && ![0, geteuid().as_raw(), writer].contains(&stat.st_uid)
+        {
+            return Err(against(FOREIGN));
+        }
+        Ok((file, stat))
+    }
+
+    /// What has that name now, followed by a suffix; a link is a link.
+    pub(crate) fn look(&self, suffix: &str) -> Result<Option<Stat>, Errno> {
+        match fs::statat(&self.directory, self.with(suffix), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(RawErrno::NOENT) => Ok(None),
+            Err(error) => Err(errno(error)),
+        }
+    }
+
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), Errno> {
+        fs::renameat(&self.directory, self.with(from), &self.directory, self.with(to)).map_err(errno)
+    }
+
+    fn with(&self, suffix: &str) -> CString {
+        CString::new([self.name.as_bytes(), suffix.as_bytes()].concat()).unwrap_or_default()
+    }
+}
+
+/// Walks a path from `/` or the current directory, and opens what it leads to, or makes a file.
+///
+/// # Errors
+///
+/// The kernel's, or one of the rules of `Walk::step`.
+pub(crate) fn open(path: &str, user: Option<&ChildUser>) -> Result<Opened, Refusal> {
+    let root = enter(CWD, c"/")?;
+    let trusted = [0, geteuid().as_raw(), fs::fstat(&root)?.st_uid];
+    let directory = if path.starts_with('/') { root } else { enter(CWD, c".")? };
+    let mut walk = Walk { directory, rest: path.as_bytes().to_vec(), walked: Vec::new(), links: 0, trusted, user };
+    // Each step takes a component away, or follows one of a limited number of links.
+    loop {
+        if let Some(opened) = walk.step()? {
+            return Ok(opened);
+        }
+    }
+}
+
+fn enter(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    fs::openat(directory, name, ON_THE_WAY | OFlags::DIRECTORY, Mode::empty())
+}
+
+struct Walk<'a> {
+    directory: OwnedFd,
+    rest: Vec<u8>,
+    /// What lies behind it, for messages.
+    walked: Vec<u8>,
+    links: usize,
+    /// Whose links are followed: root's, frigate's, and those of the owner of `/`, who is root by another number in a user
+    /// namespace that does not know root.
+    trusted: [u32; 3],
+    user: Option<&'a ChildUser>,
+}
+
+impl Walk<'_> {
+    /// Takes one component. The last one is opened.
+    ///
+    /// In a directory that the child's user can write to, only a directory of this user's own is entered: it gives nothing that
+    /// the user does not have, while anything else could have been moved there. Elsewhere, and in a sticky directory for what
+    /// is not the user's, all directories are entered, and links are followed if their owner is trusted.
+    fn step(&mut self) -> Result<Option<Opened>, Refusal> {
+        let slashes = self.rest.iter().position(|byte| *byte != b'/').ok_or(RawErrno::ISDIR)?;
+        let rest = self.rest.split_off(slashes);
+        let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        let (word, tail) = rest.split_at_checked(end).unwrap_or_default();
+        let name = CString::new(word).unwrap_or_default();
+        let is_last = tail.is_empty();
+        self.rest = tail.to_vec();
+        if slashes > 0 {
+            self.walked.push(b'/');
+        }
+        self.walked.extend_from_slice(word);
+        if word == b"." || word == b".." {
+            // Nobody can put anything else in their place.
+            self.directory = enter(self.directory.as_fd(), &name)?;
+            return if is_last { Err(RawErrno::ISDIR.into()) } else { Ok(None) };
+        }
+        let around = fs::fstat(&self.directory)?;
+        let user = self.user.filter(|user| user.may_write(&around));
+        let found = match fs::openat(&self.directory, &name, ON_THE_WAY | OFlags::NOFOLLOW, Mode::empty()) {
+            Err(RawErrno::NOENT) if is_last => return self.finish(name, user),
+            found => found?,
+        };
+        let stat = fs::fstat(&found)?;
+        let is_sticky = around.st_mode & STICKY > 0;
+        let user = user.filter(|user| !is_sticky || [stat.st_uid, around.st_uid].contains(&user.uid));
+        if is(&stat, FileType::Symlink) {
+            // Those of procfs are the kernel's own, whoever has them.
+            let is_own = fs::fstatfs(&found)?.f_type == PROC_SUPER_MAGIC;
+            if !is_own && (user.is_some() || !self.trusted.contains(&stat.st_uid)) {
+                return Err(Refusal::rule(&self.walked, LINK));
+            }
+            return self.follow(&found, &name, is_own);
+        }
+        if is_last {
+            return self.finish(name, self.user.filter(|user| user.may_write(&around)));
+        }
+        if user.is_some_and(|user| stat.st_uid != user.uid) {
+            return Err(Refusal::rule(&self.walked, REPLACEABLE));
+        }
+        if !is(&stat, FileType::Directory) {
+            return Err(RawErrno::NOTDIR.into());
+        }
+        self.directory = found;
+        Ok(None)
+    }
+
+    /// Links of procfs, such as `/proc/self/fd/1`, have to be followed by the kernel: their text is no path.
+    fn follow(&mut self, link: &OwnedFd, name: &CStr, is_in_procfs: bool) -> Result<Option<Opened>, Refusal> {
+        self.links += 1;
+        if self.links > MOST_LINKS {
+            return Err(RawErrno::LOOP.into());
+        }
+        if is_in_procfs && self.rest.is_empty() {
+            let file = fs::openat(&self.directory, name, FLAGS, Mode::empty())?;
+            let stat = fs::fstat(&file)?;
+            return Ok(Some(Opened { file, stat, place: None }));
+        }
+        if is_in_procfs {
+            self.directory = enter(self.directory.as_fd(), name)?;
+            return Ok(None);
+        }
+        let mut path = fs::readlinkat(link, c"", Vec::new())?.into_bytes();
+        let parent = self.walked.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        self.walked.truncate(parent);
+        if path.starts_with(b"/") {
+            self.directory = enter(CWD, c"/")?;
+            self.walked.clear();
+        }
+        path.append(&mut self.rest);
+        self.rest = path;
+        Ok(None)
+    }
+
+    fn finish(&self, name: CString, user: Option<&ChildUser>) -> Result<Option<Opened>, Refusal> {
+        let directory = self.directory.try_clone().map_err(|_| RawErrno::MFILE)?;
+        let place = Place { directory, name, writer: user.map(|user| user.uid) };
+        let (file, stat) = place.open(false)?;
+        Ok(Some(Opened { file, stat, place: Some(place) }))
+    }
+}

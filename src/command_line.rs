@@ -62,8 +62,8 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let arguments: Vec<&'static CStr> = argv.iter().skip(1).map(Entry::whole).collect();
     let words: Vec<&[u8]> = arguments.iter().map(|word| word.to_bytes()).collect();
     // What is made here is not taken apart: the process ends with it.
-    let mut request = ManuallyDrop::new(cli::read(&words, environment.beginning_with(cli::INITIAL)));
-    let code = match &mut *request {
+    let request = ManuallyDrop::new(cli::read(&words, environment.beginning_with(cli::INITIAL)));
+    let code = match &*request {
         Ok(Request::Help) => print(&cli::help()),
         Ok(Request::Version) => print(&version()),
         Ok(Request::Run(config, first)) => run(config, &arguments, *first, environment, mask)
@@ -103,13 +103,14 @@ fn print(text: &str) -> u8 {
 #[inline(never)]
 pub(crate) fn refuse(mistake: &Mistake, log: &TerminationLog) -> u8 {
     output::to_stderr(message::refusal(&mistake.text, mistake.format, clock::wall()).as_bytes());
-    let _ = termination::write(log, &message::refusal_termination(&mistake.text));
+    // Nothing has been started; whose child it would have been may not even be known.
+    let _ = termination::Log::open(log, None).write(&|| message::refusal_termination(&mistake.text));
     REFUSED
 }
 
 /// Makes everything that has to be there before the first start, and runs the whole life of the child.
 fn run(
-    config: &mut Config,
+    config: &Config,
     arguments: &[&'static CStr],
     first: usize,
     environment: CStrings,
@@ -122,12 +123,11 @@ fn run(
         startup::set_parent_death_signal(signal)
             .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
     }
-    if config.termination_log != TerminationLog::Automatic {
-        make_absolute(&mut config.termination_log)?;
-    }
     let (confinement, replaced) = confinement(config)?;
     let uid = confinement.user;
-    let capture = capture(config, &confinement)?;
+    let user = ChildUser::of(&confinement);
+    let termination_log = termination::Log::open(&config.termination_log, user.as_ref());
+    let capture = capture(config, &confinement, user.as_ref())?;
     // Last of all that may be refused: it changes more than frigate itself.
     let Prepared { group, warnings } = match config.limits.as_slice() {
         [] => Prepared::default(),
@@ -174,6 +174,7 @@ fn run(
     };
     let name = process::last_component(command.to_bytes()).to_vec();
     let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place);
+    event_loop.termination_log = termination_log;
     if let Some(uid) = uid {
         // After all that may be refused, since nothing puts the owner back. A terminal belongs to the container of a PID 1;
         // elsewhere it is the one of a person's session, on which other processes of that user could then read and type.
@@ -196,12 +197,12 @@ fn warn_of_a_way_out(reporter: &mut Reporter) {
 }
 
 /// The streams that are captured, open.
-fn capture(config: &Config, confinement: &Confinement) -> Result<Capture, Mistake> {
+fn capture(config: &Config, confinement: &Confinement, user: Option<&ChildUser>) -> Result<Capture, Mistake> {
     let Config { logs, .. } = config;
     if logs.stdout.is_none() && logs.stderr.is_none() && !logs.redirect {
         return Ok(Capture::default());
     }
-    let capture = Capture::open(logs, ChildUser::of(confinement).as_ref())
+    let capture = Capture::open(logs, user)
         .map_err(|(log, refusal)| Mistake::new("open", &log.spelled).because(&refusal.to_string()))?;
     if let Some(uid) = confinement.user {
         capture.give(uid);
@@ -229,23 +230,6 @@ fn place(own: Pid) -> Place {
     let terminal = terminal::foreground().is_some();
     let resumable = own.raw() != 1 && terminal::is_resumable();
     Place { own, surroundings: Surroundings { terminal, resumable }, is_reaper: true }
-}
-
-/// A relative path means the directory that frigate was started in, which it leaves.
-#[inline(never)]
-fn make_absolute(log: &mut TerminationLog) -> Result<(), Mistake> {
-    if let TerminationLog::Path(path) = log
-        && !path.starts_with('/')
-    {
-        match startup::directory() {
-            Ok(here) => *path = [&here, "/", path].concat(),
-            Err(errno) => {
-                let object = ["--termination-log=", path].concat();
-                return Err(Mistake::new("use", &object).because(&errno.to_string()));
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

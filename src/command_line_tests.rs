@@ -1,7 +1,5 @@
 use proptest::prelude::*;
 
-use super::make_absolute;
-use crate::config::TerminationLog;
 use crate::preparation::{DEFAULT_PATH, candidates};
 
 fn strings(command: &str, path: Option<&str>) -> Vec<String> {
@@ -55,18 +53,6 @@ fn an_empty_command_is_nowhere() {
 fn dots_and_dashes_are_names_like_others() {
     for command in [".", "..", "-", "--", "a b", "*"] {
         assert_eq!(strings(command, Some("/bin")), [format!("/bin/{command}")]);
-    }
-}
-
-#[test]
-fn only_a_relative_termination_log_is_bound_to_the_directory_of_the_start() {
-    let absolute = |mut log: TerminationLog| make_absolute(&mut log).is_ok().then_some(log);
-    let bind = |path: &str| absolute(TerminationLog::Path(path.to_owned()));
-    assert_eq!(bind("/dev/null"), Some(TerminationLog::Path("/dev/null".to_owned())));
-    let bound = bind("a/b");
-    assert!(matches!(&bound, Some(TerminationLog::Path(path)) if path.starts_with('/') && path.ends_with("/a/b")));
-    for log in [TerminationLog::Automatic, TerminationLog::None] {
-        assert_eq!(absolute(log.clone()), Some(log));
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use crate::action::{Action, Actions};
 use crate::capture::{self, Capture};
 use crate::cgroup::Group;
-use crate::config::{Config, Mistake, TerminationLog, Verbosity};
+use crate::config::{Config, Mistake, Verbosity};
 use crate::errno::Errno;
 use crate::fact::Fact;
 use crate::leftovers::Leftovers;
@@ -53,7 +53,7 @@ pub(crate) struct EventLoop {
     capture: Capture,
     /// Whether everything is counted that the group used, because it will be said.
     counts_fully: bool,
-    termination_log: TerminationLog,
+    pub(crate) termination_log: termination::Log,
     /// The name that other processes are looked for by.
     name: Vec<u8>,
     place: Place,
@@ -95,7 +95,7 @@ impl EventLoop {
             leftovers: Leftovers::new(group),
             capture,
             counts_fully: config.verbosity >= Verbosity::Info,
-            termination_log: config.termination_log.clone(),
+            termination_log: termination::Log::Automatic,
             name,
             place,
             waiter: Waiter::default(),
@@ -231,9 +231,11 @@ impl EventLoop {
                 let pidfd = self.child.as_ref().and_then(|child| child.pidfd.as_ref()).map(AsFd::as_fd);
                 let [directory, kill, events, former] = self.leftovers.descriptors();
                 let (waiter, plan) = (self.waiter.descriptor(), self.plan.descriptor());
+                let log = self.termination_log.descriptor();
                 let mut keep = self.capture.descriptors();
                 let until_exec = self.child.as_ref().and_then(Spawned::until_exec);
-                for fd in [pidfd, until_exec, directory, kill, events, former, waiter, plan].into_iter().flatten() {
+                for fd in [pidfd, until_exec, directory, kill, events, former, waiter, plan, log].into_iter().flatten()
+                {
                     keep.push(fd);
                 }
                 for fd in self.others.descriptors() {
@@ -477,10 +479,10 @@ impl EventLoop {
         let code = self.reporter.speaker.exit_code(outcome);
         self.reporter.say(&Fact::Finished { outcome, code: outcome.code() });
         if code != 0 {
-            let line =
-                self.reporter.speaker.termination(outcome, self.supervisor.restarts(), self.supervisor.out_of_memory());
-            if let Err((object, errno)) = termination::write(&self.termination_log, &line) {
-                let fact = Fact::Cannot { verb: "write the termination message to", object, errno, then: "going on" };
+            let (speaker, supervisor) = (&self.reporter.speaker, &self.supervisor);
+            let compose = || speaker.termination(outcome, supervisor.restarts(), supervisor.out_of_memory());
+            if let Err((object, errno, then)) = self.termination_log.write(&compose) {
+                let fact = Fact::Cannot { verb: "write the termination message to", object, errno, then: &then };
                 self.reporter.say(&fact);
             }
         }

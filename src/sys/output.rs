@@ -1,13 +1,16 @@
 //! Standard output, standard error, and small files: whole messages, written in one call.
 
+use std::os::fd::{BorrowedFd, OwnedFd};
+
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, ftruncate};
 use rustix::io::{Errno, IoSlice, ReadWriteFlags, pwritev2, write};
 use rustix::net::SendFlags;
 use rustix::stdio::{stderr, stdout};
 use rustix::time::Timespec;
 
 use super::open_at;
+use super::place::is_regular;
 use crate::errno;
 
 /// Writes what was asked for to standard output, however long its reader takes; false: it cannot be written.
@@ -60,7 +63,7 @@ fn write_at_once(line: &[u8]) -> rustix::io::Result<usize> {
             return write(fd, line);
         }
     }
-    match open_at(CWD, "/proc/self/fd/2", FLAGS, Mode::empty()) {
+    match open_at(CWD, "/proc/self/fd/2", super::place::FLAGS, Mode::empty()) {
         Ok(own) => write(own, line),
         Err(_) if refused == Errno::AGAIN => Err(refused),
         // No /proc, or somebody else's terminal, which has a reader: there the look has to do.
@@ -68,22 +71,16 @@ fn write_at_once(line: &[u8]) -> rustix::io::Result<usize> {
     }
 }
 
-/// Never a terminal to be controlled by, never a FIFO to wait for.
-const FLAGS: OFlags = OFlags::WRONLY.union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
-
-/// Writes to a regular file that exists and is empty; does nothing to any other.
-pub(crate) fn fill_empty(path: &str, content: &[u8]) {
-    if let Ok(file) = open_at(CWD, path, FLAGS, Mode::empty())
-        && fstat(&file)
-            .is_ok_and(|stat| stat.st_size == 0 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
-    {
-        let _ = write(&file, content);
-    }
+/// Opens a regular file that exists, is empty and has no other name; nothing else, and never through a link.
+pub(crate) fn open_empty(path: &str) -> Option<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let file = open_at(CWD, path, flags, Mode::empty()).ok()?;
+    let stat = fstat(&file).ok()?;
+    (is_regular(&stat) && stat.st_size == 0 && stat.st_nlink <= 1).then_some(file)
 }
 
-/// Makes a file hold that and nothing else; a new one is readable by all.
-pub(crate) fn replace(path: &str, content: &[u8]) -> Result<(), errno::Errno> {
-    let flags = FLAGS.union(OFlags::CREATE).union(OFlags::TRUNC);
-    let written = open_at(CWD, path, flags, Mode::from_raw_mode(0o644)).and_then(|file| write(&file, content));
-    written.map(|_| ()).map_err(super::errno)
+/// Makes a file hold that and nothing else; whatever has no length to be set is written to all the same.
+pub(crate) fn replace(file: BorrowedFd<'_>, content: &[u8]) -> Result<(), errno::Errno> {
+    let _ = ftruncate(file, 0);
+    write(file, content).map(|_| ()).map_err(super::errno)
 }

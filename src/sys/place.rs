@@ -130,7 +130,7 @@ pub(crate) fn is_regular(stat: &Stat) -> bool {
 }
 
 /// Never waits for the reader of a FIFO, never makes a terminal the controlling one.
-const FLAGS: OFlags =
+pub(super) const FLAGS: OFlags =
     OFlags::WRONLY.union(OFlags::APPEND).union(OFlags::NOCTTY).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// A descriptor of a directory, or of a link, that gives no right to what is in it.

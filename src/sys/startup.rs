@@ -102,12 +102,6 @@ pub(crate) fn become_subreaper(own: Pid) -> Result<(), Errno> {
     rustix::process::set_child_subreaper(super::rustix_pid(own)).map_err(super::errno)
 }
 
-/// The current directory's path; EINVAL where it is not valid UTF-8, as nothing is that can be said in an option.
-pub(crate) fn directory() -> Result<String, Errno> {
-    let path = rustix::process::getcwd(Vec::new()).map_err(super::errno)?;
-    path.into_string().map_err(|_| Errno::INVALID)
-}
-
 /// The id of this process, asked for by its first thread. musl remembers what the kernel told it at the start, so that
 /// no system call is spent on it.
 pub(crate) fn first_pid() -> Option<Pid> {

@@ -33,6 +33,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     never_stalls(out);
     termination(out);
     automatic_termination_log(out);
+    planted_termination_log(out);
 }
 
 /// A run with restarts, a leftover that has to be killed, and a giving up.
@@ -430,6 +431,47 @@ fn termination(out: &mut Vec<Trial>) {
         let fifo = frigate.path("fifo");
         nix::unistd::mkfifo(fifo.as_str(), nix::sys::stat::Mode::S_IRWXU).expect("the directory is ours");
         frigate.option(format!("--termination-log={fifo}")).puppet("exit 3").run().expect_code(3);
+    });
+}
+
+/// A termination log of the child's user, in a directory of this user, with a file of root's beside it.
+fn planted_termination_log(out: &mut Vec<Trial>) {
+    scenario("messages::what_is_put_in_the_place_of_the_termination_log_is_not_written_to").needs(&[&ROOT]).run(
+        out,
+        |mode| {
+            for is_planted_before in [true, false] {
+                let frigate = Frigate::new(mode);
+                let (own, victim) = (frigate.path("own"), frigate.file("victim", "root's"));
+                let mut kept = fs::File::open(&victim).expect("it is there");
+                fs::create_dir(&own).expect("the directory is ours");
+                std::os::unix::fs::chown(&own, Some(4711), Some(3333)).expect("root may give it away");
+                let log = format!("{own}/log");
+                let plant = format!("rm -f {log}; ln -s {victim} {log}");
+                if is_planted_before {
+                    std::os::unix::fs::symlink(&victim, &log).expect("the directory is ours");
+                    std::os::unix::fs::lchown(&log, Some(4711), Some(3333)).expect("root may give it away");
+                }
+                let frigate = frigate.option(format!("--termination-log={log}")).options("--user=4711:3333");
+                let ended = frigate.command(["sh", "-c", &format!("{plant}; exit 3")]).run();
+                ended.expect_code(3);
+                let mut text = String::new();
+                kept.read_to_string(&mut text).expect("text");
+                assert_eq!(text, "root's");
+                assert_eq!(ended.messages().len(), usize::from(is_planted_before), "{ended:#?}");
+            }
+        },
+    );
+
+    scenario("messages::the_default_termination_log_is_never_a_link").needs(&[&ROOT]).run(out, |mode| {
+        let frigate = Frigate::new(mode);
+        let mut kept = fs::File::open(frigate.file("victim", "")).expect("it is there");
+        let victim = frigate.path("victim");
+        let (frigate, _log) = with_device(frigate, None);
+        std::os::unix::fs::symlink(&victim, frigate.path("dev/termination-log")).expect("nothing is there");
+        frigate.puppet("exit 3").run().expect_code(3).expect_silence();
+        let mut text = String::new();
+        kept.read_to_string(&mut text).expect("text");
+        assert_eq!(text, "");
     });
 }
 

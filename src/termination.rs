@@ -33,10 +33,14 @@ impl Log {
         match wanted {
             TerminationLog::None => Self::None,
             TerminationLog::Automatic => Self::Automatic,
-            TerminationLog::Path(path) => {
-                Self::At { path: path.clone(), file: place::open(path, user).map(|opened| opened.file) }
-            }
+            TerminationLog::Path(path) => Self::at(path, user),
         }
+    }
+
+    /// Not inlined, since a plain run has no such path.
+    #[inline(never)]
+    fn at(path: &str, user: Option<&ChildUser>) -> Self {
+        Self::At { path: path.to_owned(), file: place::open(path, user).map(|opened| opened.file) }
     }
 
     /// What must stay open.

@@ -77,7 +77,9 @@ impl Capture {
         let mut all = Vec::new();
         for Stream { pipe, file, .. } in &self.streams {
             all.extend([pipe.reader(), pipe.writer(), file.descriptor()]);
-            all.extend(file.directory());
+            if let Some(directory) = file.directory() {
+                all.push(directory);
+            }
         }
         all
     }

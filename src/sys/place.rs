@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat};
 use rustix::io::Errno as RawErrno;
-use rustix::process::{getegid, geteuid, getgroups};
+use rustix::process::geteuid;
 use rustix::{fs, io};
 
 use super::errno;
@@ -26,26 +26,30 @@ const STICKY: u32 = 0o1000;
 /// The user that the child becomes, if that is another one than frigate's, and one whose rights have limits.
 pub(crate) struct ChildUser {
     uid: u32,
-    groups: Vec<u32>,
+    /// `None`: those of frigate, so that it may be a member of any.
+    groups: Option<Vec<u32>>,
 }
 
 impl ChildUser {
     pub(crate) fn of(confinement: &Confinement) -> Option<Self> {
         let uid = confinement.user.filter(|uid| *uid != 0)?;
-        let mut groups = Vec::new();
-        match &confinement.groups {
-            Some(all) => groups.extend_from_slice(all),
-            None => groups.extend(getgroups().unwrap_or_default().iter().map(|gid| gid.as_raw())),
+        Some(Self::with(uid, confinement))
+    }
+
+    /// Not inlined, since a plain run has no such user.
+    #[inline(never)]
+    fn with(uid: u32, confinement: &Confinement) -> Self {
+        let mut groups = confinement.groups.clone();
+        if let (Some(groups), Some(group)) = (&mut groups, confinement.group) {
+            groups.push(group);
         }
-        groups.push(confinement.group.unwrap_or_else(|| getegid().as_raw()));
-        Some(Self { uid, groups })
+        Self { uid, groups }
     }
 
     /// Whether it can put something into the directory. An owner can take that right at any time.
     fn may_write(&self, directory: &Stat) -> bool {
-        directory.st_uid == self.uid
-            || directory.st_mode & 0o002 > 0
-            || directory.st_mode & 0o020 > 0 && self.groups.contains(&directory.st_gid)
+        let is_member = || self.groups.as_ref().is_none_or(|groups| groups.contains(&directory.st_gid));
+        directory.st_uid == self.uid || directory.st_mode & 0o002 > 0 || directory.st_mode & 0o020 > 0 && is_member()
     }
 }
 
@@ -142,8 +146,7 @@ impl Place {
     }
 
     fn open_with(&self, flags: OFlags) -> io::Result<OwnedFd> {
-        // Not readable by everybody: nobody knows what the child prints.
-        fs::openat(&self.directory, &self.name, flags, Mode::from_raw_mode(0o640))
+        open_at(self.directory.as_fd(), &self.name, flags)
     }
 
     /// Opens the file of that name, or makes one. A link is not followed. With `regular_only` nothing else is opened.
@@ -167,7 +170,7 @@ impl Place {
             Err(RawErrno::LOOP) => return Err(against(LINK)),
             result => result?,
         };
-        let stat = fs::fstat(&file)?;
+        let stat = stat_of(&file)?;
         if !is_regular(&stat) && regular_only {
             return Err(against(NOT_REGULAR));
         }
@@ -185,7 +188,7 @@ impl Place {
 
     /// What has that name now, followed by a suffix; a link is a link.
     pub(crate) fn look(&self, suffix: &str) -> Result<Option<Stat>, Errno> {
-        match fs::statat(&self.directory, self.with(suffix), AtFlags::SYMLINK_NOFOLLOW) {
+        match fs::statat(&self.directory, self.with(suffix).as_c_str(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(RawErrno::NOENT) => Ok(None),
             Err(error) => Err(errno(error)),
@@ -193,7 +196,8 @@ impl Place {
     }
 
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), Errno> {
-        fs::renameat(&self.directory, self.with(from), &self.directory, self.with(to)).map_err(errno)
+        fs::renameat(&self.directory, self.with(from).as_c_str(), &self.directory, self.with(to).as_c_str())
+            .map_err(errno)
     }
 
     fn with(&self, suffix: &str) -> CString {
@@ -208,19 +212,46 @@ impl Place {
 /// The kernel's, or one of the rules of `Walk::step`.
 pub(crate) fn open(path: &str, user: Option<&ChildUser>) -> Result<Opened, Refusal> {
     let root = enter(CWD, c"/")?;
-    let trusted = [0, geteuid().as_raw(), fs::fstat(&root)?.st_uid];
+    let trusted = [0, geteuid().as_raw(), stat_of(&root)?.st_uid];
     let directory = if path.starts_with('/') { root } else { enter(CWD, c".")? };
     let mut walk = Walk { directory, rest: path.as_bytes().to_vec(), walked: Vec::new(), links: 0, trusted, user };
     // Each step takes a component away, or follows one of a limited number of links.
     loop {
-        if let Some(opened) = walk.step()? {
-            return Ok(opened);
+        match walk.step()? {
+            Step::Further => {}
+            Step::Opened(file) => return Ok(Opened { stat: stat_of(&file)?, file, place: None }),
+            Step::Last { name, writer } => {
+                let place = Place { directory: walk.directory, name, writer };
+                let (file, stat) = place.open(false)?;
+                return Ok(Opened { file, stat, place: Some(place) });
+            }
         }
     }
 }
 
+enum Step {
+    Further,
+    /// A link of procfs led to it.
+    Opened(OwnedFd),
+    Last {
+        name: CString,
+        writer: Option<u32>,
+    },
+}
+
+/// `openat(2)`, once for all callers; a new file is not readable by everybody, since nobody knows what the child prints.
+#[inline(never)]
+fn open_at(directory: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
+    fs::openat(directory, name, flags, Mode::from_raw_mode(0o640))
+}
+
 fn enter(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
-    fs::openat(directory, name, ON_THE_WAY | OFlags::DIRECTORY, Mode::empty())
+    open_at(directory, name, ON_THE_WAY | OFlags::DIRECTORY)
+}
+
+#[inline(never)]
+fn stat_of(fd: &OwnedFd) -> io::Result<Stat> {
+    fs::fstat(fd)
 }
 
 struct Walk<'a> {
@@ -241,7 +272,7 @@ impl Walk<'_> {
     /// In a directory that the child's user can write to, only a directory of this user's own is entered: it gives nothing that
     /// the user does not have, while anything else could have been moved there. Elsewhere, and in a sticky directory for what
     /// is not the user's, all directories are entered, and links are followed if their owner is trusted.
-    fn step(&mut self) -> Result<Option<Opened>, Refusal> {
+    fn step(&mut self) -> Result<Step, Refusal> {
         let slashes = self.rest.iter().position(|byte| *byte != b'/').ok_or(RawErrno::ISDIR)?;
         let rest = self.rest.split_off(slashes);
         let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
@@ -256,15 +287,16 @@ impl Walk<'_> {
         if word == b"." || word == b".." {
             // Nobody can put anything else in their place.
             self.directory = enter(self.directory.as_fd(), &name)?;
-            return if is_last { Err(RawErrno::ISDIR.into()) } else { Ok(None) };
+            return if is_last { Err(RawErrno::ISDIR.into()) } else { Ok(Step::Further) };
         }
-        let around = fs::fstat(&self.directory)?;
+        let around = stat_of(&self.directory)?;
         let user = self.user.filter(|user| user.may_write(&around));
-        let found = match fs::openat(&self.directory, &name, ON_THE_WAY | OFlags::NOFOLLOW, Mode::empty()) {
-            Err(RawErrno::NOENT) if is_last => return self.finish(name, user),
+        let writer = user.map(|user| user.uid);
+        let found = match open_at(self.directory.as_fd(), &name, ON_THE_WAY | OFlags::NOFOLLOW) {
+            Err(RawErrno::NOENT) if is_last => return Ok(Step::Last { name, writer }),
             found => found?,
         };
-        let stat = fs::fstat(&found)?;
+        let stat = stat_of(&found)?;
         let is_sticky = around.st_mode & STICKY > 0;
         let user = user.filter(|user| !is_sticky || [stat.st_uid, around.st_uid].contains(&user.uid));
         if is(&stat, FileType::Symlink) {
@@ -276,7 +308,7 @@ impl Walk<'_> {
             return self.follow(&found, &name, is_own);
         }
         if is_last {
-            return self.finish(name, self.user.filter(|user| user.may_write(&around)));
+            return Ok(Step::Last { name, writer });
         }
         if user.is_some_and(|user| stat.st_uid != user.uid) {
             return Err(Refusal::rule(&self.walked, REPLACEABLE));
@@ -285,23 +317,21 @@ impl Walk<'_> {
             return Err(RawErrno::NOTDIR.into());
         }
         self.directory = found;
-        Ok(None)
+        Ok(Step::Further)
     }
 
     /// Links of procfs, such as `/proc/self/fd/1`, have to be followed by the kernel: their text is no path.
-    fn follow(&mut self, link: &OwnedFd, name: &CStr, is_in_procfs: bool) -> Result<Option<Opened>, Refusal> {
+    fn follow(&mut self, link: &OwnedFd, name: &CStr, is_in_procfs: bool) -> Result<Step, Refusal> {
         self.links += 1;
         if self.links > MOST_LINKS {
             return Err(RawErrno::LOOP.into());
         }
         if is_in_procfs && self.rest.is_empty() {
-            let file = fs::openat(&self.directory, name, FLAGS, Mode::empty())?;
-            let stat = fs::fstat(&file)?;
-            return Ok(Some(Opened { file, stat, place: None }));
+            return Ok(Step::Opened(open_at(self.directory.as_fd(), name, FLAGS)?));
         }
         if is_in_procfs {
             self.directory = enter(self.directory.as_fd(), name)?;
-            return Ok(None);
+            return Ok(Step::Further);
         }
         let mut path = fs::readlinkat(link, c"", Vec::new())?.into_bytes();
         let parent = self.walked.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
@@ -312,13 +342,6 @@ impl Walk<'_> {
         }
         path.append(&mut self.rest);
         self.rest = path;
-        Ok(None)
-    }
-
-    fn finish(&self, name: CString, user: Option<&ChildUser>) -> Result<Option<Opened>, Refusal> {
-        let directory = self.directory.try_clone().map_err(|_| RawErrno::MFILE)?;
-        let place = Place { directory, name, writer: user.map(|user| user.uid) };
-        let (file, stat) = place.open(false)?;
-        Ok(Some(Opened { file, stat, place: Some(place) }))
+        Ok(Step::Further)
     }
 }

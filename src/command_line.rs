@@ -128,6 +128,7 @@ fn run(
     let user = ChildUser::of(&confinement);
     let termination_log = termination::Log::open(&config.termination_log, user.as_ref());
     let capture = capture(config, &confinement, user.as_ref())?;
+    core::mem::forget(user);
     // Last of all that may be refused: it changes more than frigate itself.
     let Prepared { group, warnings } = match config.limits.as_slice() {
         [] => Prepared::default(),
@@ -174,7 +175,8 @@ fn run(
     };
     let name = process::last_component(command.to_bytes()).to_vec();
     let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place);
-    event_loop.termination_log = termination_log;
+    // Nothing to take apart in the one that it had.
+    core::mem::forget(core::mem::replace(&mut event_loop.termination_log, termination_log));
     if let Some(uid) = uid {
         // After all that may be refused, since nothing puts the owner back. A terminal belongs to the container of a PID 1;
         // elsewhere it is the one of a person's session, on which other processes of that user could then read and type.

@@ -75,11 +75,8 @@ impl Capture {
     /// Everything that must stay open.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let mut all = Vec::new();
-        for Stream { pipe, file, .. } in &self.streams {
-            all.extend([pipe.reader(), pipe.writer(), file.descriptor()]);
-            if let Some(directory) = file.directory() {
-                all.push(directory);
-            }
+        for stream in &self.streams {
+            stream.push_descriptors(&mut all);
         }
         all
     }

@@ -1,6 +1,7 @@
 //! One captured stream: a pipe, and the file that it ends in.
 
 use core::time::Duration;
+use std::os::fd::BorrowedFd;
 
 use super::file::LogFile;
 use crate::config::{LogPath, Logs};
@@ -47,6 +48,13 @@ impl Stream {
             said_at: None,
             left: 0,
         })
+    }
+
+    /// Adds everything that must stay open. Not inlined, since a plain run has no stream.
+    #[inline(never)]
+    pub(super) fn push_descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        all.extend([self.pipe.reader(), self.pipe.writer(), self.file.descriptor()]);
+        all.extend(self.file.directory());
     }
 
     /// Bytes that were read go first. A regular file is always writable: this only lets signals have their turn.

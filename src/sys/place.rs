@@ -53,15 +53,14 @@ impl ChildUser {
     }
 }
 
-/// What is wrong with a file or a directory on the way: what is said of it, and how to mend it.
-type Rule = [&'static str; 2];
+/// What is wrong with a file or a directory on the way, and behind a semicolon how to mend it.
+type Rule = &'static str;
 
-const LINK: Rule = ["is a link that neither root nor frigate controls", "name the file that it leads to"];
-const REPLACEABLE: Rule =
-    ["can be replaced by the command's user", "make this user its owner, or name another directory"];
-const HARD_LINKS: Rule = ["has more than one hard link", "remove the others"];
-const FOREIGN: Rule = ["belongs to another user", "remove it, or change its owner"];
-const NOT_REGULAR: Rule = ["is not a regular file", "remove it"];
+const LINK: Rule = "is a link that neither root nor frigate controls; name the file that it leads to";
+const REPLACEABLE: Rule = "can be replaced by the command's user; make this user its owner";
+const HARD_LINKS: Rule = "has more than one hard link; remove the others";
+const FOREIGN: Rule = "belongs to another user; remove it";
+const NOT_REGULAR: Rule = "is not a regular file";
 
 /// Why a file was not opened.
 #[derive(Debug)]
@@ -75,7 +74,10 @@ impl Refusal {
     /// What is said after the error number: the rule, if there is one, and what happens next.
     pub(crate) fn then(&self, next: &str) -> String {
         match &self.against {
-            Some((object, [what, _])) => ["'", object, "' ", what, "; ", next].concat(),
+            Some((object, rule)) => {
+                let what = rule.split_once(';').map_or(*rule, |(what, _)| what);
+                ["'", object, "' ", what, "; ", next].concat()
+            }
             None => next.to_owned(),
         }
     }
@@ -104,7 +106,7 @@ impl From<RawErrno> for Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.against {
-            Some((object, [what, remedy])) => write!(out, "'{object}' {what}; {remedy}"),
+            Some((object, rule)) => write!(out, "'{object}' {rule}"),
             None => write!(out, "{}", self.errno),
         }
     }

@@ -180,9 +180,12 @@ impl Waiter {
     /// for as long as it takes.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> Wake {
         self.ready = 0;
-        if watched.is_empty() {
-            return take_signal(timeout);
-        }
+        if watched.is_empty() { take_signal(timeout) } else { self.wait_and_watch(timeout, watched) }
+    }
+
+    /// Not inlined, since a plain run watches nothing.
+    #[inline(never)]
+    fn wait_and_watch(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> Wake {
         if self.pending.is_none() {
             self.pending = signal_descriptor();
         }

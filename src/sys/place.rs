@@ -216,14 +216,16 @@ pub(crate) fn open(path: &str, user: Option<&ChildUser>) -> Result<Opened, Refus
     let root = enter(CWD, c"/")?;
     let trusted = [0, geteuid().as_raw(), stat_of(&root)?.st_uid];
     let directory = if path.starts_with('/') { root } else { enter(CWD, c".")? };
-    let mut walk = Walk { directory, rest: path.as_bytes().to_vec(), walked: Vec::new(), links: 0, trusted, user };
+    let path = path.as_bytes().to_vec();
+    let mut walk =
+        Walk { directory, path, at: 0, name: CString::default(), walked: Vec::new(), links: 0, trusted, user };
     // Each step takes a component away, or follows one of a limited number of links.
     loop {
         match walk.step()? {
             Step::Further => {}
             Step::Opened(file) => return Ok(Opened { stat: stat_of(&file)?, file, place: None }),
-            Step::Last { name, writer } => {
-                let place = Place { directory: walk.directory, name, writer };
+            Step::Last { writer } => {
+                let place = Place { directory: walk.directory, name: walk.name, writer };
                 let (file, stat) = place.open(false)?;
                 return Ok(Opened { file, stat, place: Some(place) });
             }
@@ -236,9 +238,13 @@ enum Step {
     /// A link of procfs led to it.
     Opened(OwnedFd),
     Last {
-        name: CString,
         writer: Option<u32>,
     },
+}
+
+enum Found {
+    Link { is_in_procfs: bool },
+    Other,
 }
 
 /// `openat(2)`, once for all callers; a new file is not readable by everybody, since nobody knows what the child prints.
@@ -258,8 +264,12 @@ fn stat_of(fd: &OwnedFd) -> io::Result<Stat> {
 
 struct Walk<'a> {
     directory: OwnedFd,
-    rest: Vec<u8>,
-    /// What lies behind it, for messages.
+    path: Vec<u8>,
+    /// How much of it has been walked.
+    at: usize,
+    /// The component at hand.
+    name: CString,
+    /// The way so far, for messages.
     walked: Vec<u8>,
     links: usize,
     /// Whose links are followed: root's, frigate's, and those of the owner of `/`, who is root by another number in a user
@@ -275,75 +285,86 @@ impl Walk<'_> {
     /// the user does not have, while anything else could have been moved there. Elsewhere, and in a sticky directory for what
     /// is not the user's, all directories are entered, and links are followed if their owner is trusted.
     fn step(&mut self) -> Result<Step, Refusal> {
-        let slashes = self.rest.iter().position(|byte| *byte != b'/').ok_or(RawErrno::ISDIR)?;
-        let rest = self.rest.split_off(slashes);
+        let rest = self.path.get(self.at..).unwrap_or_default();
+        let slashes = rest.iter().position(|byte| *byte != b'/').ok_or(RawErrno::ISDIR)?;
+        let rest = rest.get(slashes..).unwrap_or_default();
         let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
-        let (word, tail) = rest.split_at_checked(end).unwrap_or_default();
-        let name = CString::new(word).unwrap_or_default();
-        let is_last = tail.is_empty();
-        self.rest = tail.to_vec();
+        let word = rest.get(..end).unwrap_or_default();
+        self.name = CString::new(word).unwrap_or_default();
+        self.at += slashes + end;
         if slashes > 0 {
             self.walked.push(b'/');
         }
         self.walked.extend_from_slice(word);
+        let is_last = self.at == self.path.len();
         if word == b"." || word == b".." {
             // Nobody can put anything else in their place.
-            self.directory = enter(self.directory.as_fd(), &name)?;
+            self.directory = enter(self.directory.as_fd(), &self.name)?;
             return if is_last { Err(RawErrno::ISDIR.into()) } else { Ok(Step::Further) };
         }
         let around = stat_of(&self.directory)?;
-        let user = self.user.filter(|user| user.may_write(&around));
-        let writer = user.map(|user| user.uid);
-        let found = match open_at(self.directory.as_fd(), &name, ON_THE_WAY | OFlags::NOFOLLOW) {
-            Err(RawErrno::NOENT) if is_last => return Ok(Step::Last { name, writer }),
+        let writer = self.user.filter(|user| user.may_write(&around)).map(|user| user.uid);
+        let found = match open_at(self.directory.as_fd(), &self.name, ON_THE_WAY | OFlags::NOFOLLOW) {
+            Err(RawErrno::NOENT) if is_last => return Ok(Step::Last { writer }),
             found => found?,
         };
-        let stat = stat_of(&found)?;
+        match self.judge(&found, &around, writer, is_last)? {
+            Found::Link { is_in_procfs } => self.follow(&found, is_in_procfs),
+            Found::Other if is_last => Ok(Step::Last { writer }),
+            Found::Other => {
+                self.directory = found;
+                Ok(Step::Further)
+            }
+        }
+    }
+
+    /// Whether what was found in a directory may be followed or entered. A file is judged when it is opened.
+    #[inline(never)]
+    fn judge(&self, found: &OwnedFd, around: &Stat, writer: Option<u32>, is_last: bool) -> Result<Found, Refusal> {
+        let stat = stat_of(found)?;
         let is_sticky = around.st_mode & STICKY > 0;
-        let user = user.filter(|user| !is_sticky || [stat.st_uid, around.st_uid].contains(&user.uid));
+        // Whoever can put something else there.
+        let user = writer.filter(|uid| !is_sticky || [stat.st_uid, around.st_uid].contains(uid));
         if is(&stat, FileType::Symlink) {
             // Those of procfs are the kernel's own, whoever has them.
-            let is_own = fs::fstatfs(&found)?.f_type == PROC_SUPER_MAGIC;
-            if !is_own && (user.is_some() || !self.trusted.contains(&stat.st_uid)) {
+            let is_in_procfs = fs::fstatfs(found)?.f_type == PROC_SUPER_MAGIC;
+            if !is_in_procfs && (user.is_some() || !self.trusted.contains(&stat.st_uid)) {
                 return Err(Refusal::rule(&self.walked, LINK));
             }
-            return self.follow(&found, &name, is_own);
+            return Ok(Found::Link { is_in_procfs });
         }
-        if is_last {
-            return Ok(Step::Last { name, writer });
-        }
-        if user.is_some_and(|user| stat.st_uid != user.uid) {
+        if !is_last && user.is_some_and(|uid| stat.st_uid != uid) {
             return Err(Refusal::rule(&self.walked, REPLACEABLE));
         }
-        if !is(&stat, FileType::Directory) {
+        if !is_last && !is(&stat, FileType::Directory) {
             return Err(RawErrno::NOTDIR.into());
         }
-        self.directory = found;
-        Ok(Step::Further)
+        Ok(Found::Other)
     }
 
     /// Links of procfs, such as `/proc/self/fd/1`, have to be followed by the kernel: their text is no path.
-    fn follow(&mut self, link: &OwnedFd, name: &CStr, is_in_procfs: bool) -> Result<Step, Refusal> {
+    fn follow(&mut self, link: &OwnedFd, is_in_procfs: bool) -> Result<Step, Refusal> {
         self.links += 1;
         if self.links > MOST_LINKS {
             return Err(RawErrno::LOOP.into());
         }
-        if is_in_procfs && self.rest.is_empty() {
-            return Ok(Step::Opened(open_at(self.directory.as_fd(), name, FLAGS)?));
+        if is_in_procfs && self.at == self.path.len() {
+            return Ok(Step::Opened(open_at(self.directory.as_fd(), &self.name, FLAGS)?));
         }
         if is_in_procfs {
-            self.directory = enter(self.directory.as_fd(), name)?;
+            self.directory = enter(self.directory.as_fd(), &self.name)?;
             return Ok(Step::Further);
         }
         let mut path = fs::readlinkat(link, c"", Vec::new())?.into_bytes();
         let parent = self.walked.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
         self.walked.truncate(parent);
         if path.starts_with(b"/") {
-            self.directory = enter(CWD, c"/")?;
             self.walked.clear();
+            self.directory = enter(CWD, c"/")?;
         }
-        path.append(&mut self.rest);
-        self.rest = path;
+        path.extend_from_slice(self.path.get(self.at..).unwrap_or_default());
+        self.path = path;
+        self.at = 0;
         Ok(Step::Further)
     }
 }

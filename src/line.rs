@@ -75,7 +75,12 @@ impl Write for Escaped<'_> {
             match c {
                 '"' => self.0.write_str("\\\"")?,
                 '\\' => self.0.write_str("\\\\")?,
-                c if c < ' ' => write!(self.0, "\\u{:04x}", u32::from(c))?,
+                c if c < ' ' => {
+                    self.0.write_str("\\u00")?;
+                    for nibble in [u32::from(c) >> 4, u32::from(c) & 15] {
+                        self.0.write_char(char::from_digit(nibble, 16).unwrap_or_default())?;
+                    }
+                }
                 c => self.0.write_char(c)?,
             }
         }

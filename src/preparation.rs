@@ -43,7 +43,6 @@ pub(crate) fn become_user(
 
 /// `NAME_MAX` and `PATH_MAX` (`limits.h`).
 const LONGEST_NAME: usize = 255;
-const LONGEST_PATH: usize = 4096;
 
 /// The files that COMMAND may mean, in the order of `execvp(3)`: itself if it has a slash, else one in each directory of
 /// `PATH`, an empty one being the current directory.
@@ -52,13 +51,10 @@ pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
     if command.is_empty() {
         return Vec::new();
     }
-    if command.contains(&b'/') {
+    // No file has so long a name, and to put it behind every directory of a long `PATH` could take gigabytes. By itself it makes
+    // the kernel fail as `execvp(3)` does: with ENAMETOOLONG.
+    if command.contains(&b'/') || command.len() > LONGEST_NAME {
         return string(command).into_iter().collect();
-    }
-    // No file has a name this long, and to put it behind every directory of a long `PATH` could take gigabytes. The child
-    // tries one path that is too long as well, so that the kernel fails as `execvp(3)` does: with ENAMETOOLONG.
-    if command.len() > LONGEST_NAME {
-        return overlong();
     }
     let directories = path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':');
     directories
@@ -67,11 +63,4 @@ pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
             string(&[directory, separator, command].concat())
         })
         .collect()
-}
-
-/// Not inlined, so that it is not part of what every run executes.
-#[cold]
-#[inline(never)]
-fn overlong() -> Vec<CString> {
-    CString::new(vec![b'/'; LONGEST_PATH]).into_iter().collect()
 }

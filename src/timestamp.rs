@@ -8,7 +8,27 @@ pub(crate) fn write((seconds, nanos): (i64, u32), out: &mut impl Write) -> fmt::
     let (year, month, day) = civil_date(seconds.div_euclid(86_400));
     let of_day = seconds.rem_euclid(86_400);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", nanos / 1_000_000)
+    let of_second = i64::from(nanos / 1_000_000);
+    // Each number with the place of its first digit, and what follows it. The formatter would take half a kilobyte.
+    let all = [
+        (year, 1000, '-'),
+        (month, 10, '-'),
+        (day, 10, 'T'),
+        (hour, 10, ':'),
+        (minute, 10, ':'),
+        (second, 10, '.'),
+        (of_second, 100, 'Z'),
+    ];
+    for (number, first, end) in all {
+        let mut place = first;
+        while place > 0 {
+            let digit = u8::try_from(number / place % 10).unwrap_or_default();
+            out.write_char(char::from(b'0' + digit))?;
+            place /= 10;
+        }
+        out.write_char(end)?;
+    }
+    Ok(())
 }
 
 /// The date of a day counted from 1970-01-01, in the Gregorian calendar. Years are counted from March, so that the leap

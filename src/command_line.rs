@@ -75,7 +75,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
 
 #[inline(never)]
 fn cannot_block(errno: Errno) -> u8 {
-    refuse(&Mistake::new("block", "signals").because(&errno.to_string()), &TerminationLog::Automatic)
+    refuse(&Mistake::refused_call("block", "signals", errno), &TerminationLog::Automatic)
 }
 
 /// The version in the form that container engines parse: they take what follows ` - git.` for the commit.
@@ -126,9 +126,8 @@ fn run(
     let (confinement, replaced) = confinement(config)?;
     let uid = confinement.user;
     let user = ChildUser::of(&confinement);
-    let termination_log = termination::Log::open(&config.termination_log, user.as_ref());
-    let capture = capture(config, &confinement, user.as_ref())?;
-    core::mem::forget(user);
+    let termination_log = termination::Log::open(&config.termination_log, user);
+    let capture = capture(config, &confinement, user)?;
     // Last of all that may be refused: it changes more than frigate itself.
     let Prepared { group, warnings } = match config.limits.as_slice() {
         [] => Prepared::default(),
@@ -199,13 +198,13 @@ fn warn_of_a_way_out(reporter: &mut Reporter) {
 }
 
 /// The streams that are captured, open.
-fn capture(config: &Config, confinement: &Confinement, user: Option<&ChildUser>) -> Result<Capture, Mistake> {
+fn capture(config: &Config, confinement: &Confinement, user: Option<ChildUser<'_>>) -> Result<Capture, Mistake> {
     let Config { logs, .. } = config;
     if logs.stdout.is_none() && logs.stderr.is_none() && !logs.redirect {
         return Ok(Capture::default());
     }
     let capture = Capture::open(logs, user)
-        .map_err(|(log, refusal)| Mistake::new("open", &log.spelled).because(&refusal.to_string()))?;
+        .map_err(|(log, refusal)| Mistake::new("open", &log.spelled).because(&refusal.reason()))?;
     if let Some(uid) = confinement.user {
         capture.give(uid);
     }

@@ -4,6 +4,7 @@
 use core::time::Duration;
 
 use crate::cli::{Source, Value, Values};
+use crate::errno::Errno;
 use crate::identity::UserSpec;
 use crate::limit::{self, Limit};
 use crate::line::push_printable;
@@ -29,6 +30,12 @@ impl Mistake {
         push_printable(&mut text, object, 120);
         text.push('\'');
         Self { text, format: Format::Text }
+    }
+
+    /// What frigate cannot go on without, and why it has to.
+    #[inline(never)]
+    pub(crate) fn refused_call(verb: &str, object: &str, errno: Errno) -> Self {
+        Self::new(verb, object).because(&[&errno.to_string(), "; ending"].concat())
     }
 
     pub(crate) fn because(mut self, reason: &str) -> Self {

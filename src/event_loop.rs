@@ -149,7 +149,7 @@ impl EventLoop {
 
     #[inline(never)]
     fn fail(&mut self, verb: &str, object: &str, errno: Errno) {
-        self.failure = Some(Mistake::new(verb, object).because(&[&errno.to_string(), "; ending"].concat()));
+        self.failure = Some(Mistake::refused_call(verb, object, errno));
     }
 
     fn wait(&mut self, timeout: Option<core::time::Duration>) {

@@ -29,7 +29,7 @@ pub(crate) type Failure<'a> = (&'a str, Errno, String);
 
 impl Log {
     /// Opens what was asked for, or makes it; nothing is written and nothing emptied before there is a message.
-    pub(crate) fn open(wanted: &TerminationLog, user: Option<&ChildUser>) -> Self {
+    pub(crate) fn open(wanted: &TerminationLog, user: Option<ChildUser<'_>>) -> Self {
         match wanted {
             TerminationLog::None => Self::None,
             TerminationLog::Automatic => Self::Automatic,
@@ -39,7 +39,7 @@ impl Log {
 
     /// Not inlined, since a plain run has no such path.
     #[inline(never)]
-    fn at(path: &str, user: Option<&ChildUser>) -> Self {
+    fn at(path: &str, user: Option<ChildUser<'_>>) -> Self {
         Self::At { path: path.to_owned(), file: place::open(path, user).map(|opened| opened.file) }
     }
 

@@ -24,7 +24,7 @@ pub(super) struct LogFile {
 
 impl LogFile {
     /// Opens it to append to; 0 as its largest size: it has none.
-    pub(super) fn open(path: &str, max_bytes: u64, backups: u32, user: Option<&ChildUser>) -> Result<Self, Refusal> {
+    pub(super) fn open(path: &str, max_bytes: u64, backups: u32, user: Option<ChildUser<'_>>) -> Result<Self, Refusal> {
         let Opened { file, stat, place } = place::open(path, user)?;
         let (target, size) = Target::of(file, &stat);
         let max_bytes = if max_bytes == 0 || place.is_none() { u64::MAX } else { max_bytes };
@@ -50,7 +50,7 @@ impl LogFile {
         let Some(place) = &self.place else { return Ok(false) };
         let mut is_changed = false;
         // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied, as copytruncate does).
-        let found = place.look("").map_err(|errno| ("look at", errno.into()))?;
+        let found = place.look(0).map_err(|errno| ("look at", errno.into()))?;
         if let Some(size) = found.and_then(|stat| self.target.size_in(&stat)) {
             self.size = size;
         } else {
@@ -98,18 +98,13 @@ impl LogFile {
         }
         if let Some(place) = &self.place {
             let mut gap = 1;
-            while gap < self.backups && place.look(&suffix(gap))?.is_some() {
+            while gap < self.backups && place.look(gap)?.is_some() {
                 gap += 1;
             }
-            for number in (1..gap).rev() {
-                place.rename(&suffix(number), &suffix(number + 1))?;
+            for number in (0..gap).rev() {
+                place.move_up(number)?;
             }
-            place.rename("", &suffix(1))?;
         }
         self.reopen()
     }
-}
-
-fn suffix(number: u32) -> String {
-    [".", &number.to_string()].concat()
 }

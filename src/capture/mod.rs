@@ -43,7 +43,7 @@ impl Capture {
     ///
     /// The first file that cannot be had.
     #[inline(never)]
-    pub(crate) fn open<'a>(logs: &'a Logs, user: Option<&ChildUser>) -> Result<Self, (&'a LogPath, Refusal)> {
+    pub(crate) fn open<'a>(logs: &'a Logs, user: Option<ChildUser<'_>>) -> Result<Self, (&'a LogPath, Refusal)> {
         let mut streams = Vec::new();
         for (log, place) in [(&logs.stdout, OUT), (&logs.stderr, ERR)] {
             if let Some(log) = log.as_ref().filter(|_| place == OUT || !logs.redirect) {

@@ -35,7 +35,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn open(log: &LogPath, logs: &Logs, place: usize, user: Option<&ChildUser>) -> Result<Self, Refusal> {
+    pub(super) fn open(log: &LogPath, logs: &Logs, place: usize, user: Option<ChildUser<'_>>) -> Result<Self, Refusal> {
         let file = LogFile::open(&log.path, logs.max_bytes, logs.backups, user)?;
         Ok(Self {
             pipe: Pipe::holding(ROOM)?,

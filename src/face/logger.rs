@@ -103,7 +103,7 @@ impl Logger {
 }
 
 /// Opens the files, and makes the pipes to them.
-pub(crate) fn begin_capture(logger: Option<&Logger>, user: Option<&ChildUser>) -> Result<Capture, Error> {
+pub(crate) fn begin_capture(logger: Option<&Logger>, user: Option<ChildUser<'_>>) -> Result<Capture, Error> {
     let Some(Logger { stdout, stderr, backups, max_bytes, redirect }) = logger else { return Ok(Capture::default()) };
     let place = |path: &Option<PathBuf>| {
         let path = path.as_ref().map(|path| {
@@ -126,7 +126,7 @@ pub(crate) fn begin_capture(logger: Option<&Logger>, user: Option<&ChildUser>) -
     Capture::open(&logs, user).map_err(|(log, refusal)| Error::LogFile {
         path: PathBuf::from(&log.path),
         source: if refusal.is_by_rule() {
-            io::Error::new(io::ErrorKind::PermissionDenied, refusal.to_string())
+            io::Error::new(io::ErrorKind::PermissionDenied, refusal.reason())
         } else {
             io::Error::from_raw_os_error(refusal.errno.raw())
         },

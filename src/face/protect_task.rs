@@ -337,7 +337,7 @@ impl ProtectTask {
         let mut charge = self.charge(link)?;
         let guard = Guard::on_duty()?;
         let user = ChildUser::of(&charge.confinement);
-        charge.capture = logger::begin_capture(self.settings.logger.as_ref(), user.as_ref())?;
+        charge.capture = logger::begin_capture(self.settings.logger.as_ref(), user)?;
         if let Some(uid) = charge.confinement.user {
             charge.capture.give(uid);
         }

@@ -297,7 +297,10 @@ impl EventLoop {
             Err(_) if signal == Signal::CONT => {}
             Err(errno) => self.reporter.say(&Fact::CannotSignal { signal, pid, errno }),
         }
-        (result == Err(Errno::NOT_PERMITTED)).then_some(Event::OutOfReach)
+        // It is among the descendants that are signalled at the end, and was reported.
+        let is_out_of_reach = result == Err(Errno::NOT_PERMITTED);
+        self.has_missed |= is_out_of_reach;
+        is_out_of_reach.then_some(Event::OutOfReach)
     }
 
     /// Reaps what has ended. The child's own end is told after the others', when all that can be left is what lives.
@@ -469,10 +472,8 @@ impl EventLoop {
             self.stops > 1
         };
         self.capture.drain(patience, &mut wait, &mut |fact| self.reporter.say(fact));
-        let mut cgroup = self.leftovers.cgroup.take();
-        if let Some((path, errno)) =
-            cgroup.take_if(|group| !(self.supervisor.leaves_alone() && group.is_populated())).and_then(Group::remove)
-        {
+        let is_left = self.supervisor.leaves_alone() && self.leftovers.cgroup.as_mut().is_some_and(Group::is_populated);
+        if !is_left && let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove) {
             let then = "leaving it behind";
             self.reporter.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });
         }

@@ -38,7 +38,7 @@ pub fn trials(out: &mut Vec<Trial>) {
 
 /// A run with restarts, a leftover that has to be killed, and a giving up.
 fn eventful(mode: Mode, options: &str) -> Ended {
-    let frigate = Frigate::new(mode).options("--restart=unexpected --start-retries=2 --backoff=5ms --grace=200ms");
+    let frigate = Frigate::new(mode).options("--restart=unexpected --start-retries=2 --backoff=5ms --leftovers=200ms");
     let frigate = frigate.options(options);
     let file = frigate.path("left");
     frigate.puppet(format!("orphan {{exit 1}}; fork {{touch {file}; pause}}; await {file}; exit 9")).run()
@@ -158,7 +158,7 @@ fn verbosity(out: &mut Vec<Trial>) {
     });
 
     scenario("messages::q_leaves_out_restarts_and_warnings").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("-q --restart=unexpected --backoff=5ms --grace=100ms");
+        let frigate = Frigate::new(mode).options("-q --restart=unexpected --backoff=5ms --leftovers=100ms");
         let (starts, left) = (frigate.path("starts"), frigate.path("left"));
         let script = format!("attempt {starts}; on 1 {{exit 1}}; fork {{touch {left}; pause}}; await {left}; exit 0");
         frigate.option("--termination-log=/no/such/directory/log").puppet(script).run().expect_code(0).expect_silence();

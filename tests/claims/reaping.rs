@@ -300,7 +300,7 @@ fn hard_ends(out: &mut Vec<Trial>) {
     scenario("reaping::what_no_signal_could_reach_is_not_said_to_be_sent_kill").only(Mode::Subreaper).run(
         out,
         |mode| {
-            let frigate = Frigate::new(mode).max_files(4).options("--grace=200ms");
+            let frigate = Frigate::new(mode).max_files(4).options("--leftovers=200ms");
             let file = frigate.path("left");
             let script = format!("orphan {{session; touch {file}; pause}}; await {file}; exit 5");
             let ended = frigate.puppet(script).run();
@@ -335,7 +335,7 @@ fn hard_ends(out: &mut Vec<Trial>) {
                 Frigate::new(mode).strace(["trace=prctl", "inject=prctl:error=EPERM"]).tracing_frigate_alone();
             let file = frigate.path("left");
             let script = format!("fork {{touch {file}; pause}}; await {file}; exit 5");
-            let ended = frigate.options("--grace=300ms").puppet(script).run();
+            let ended = frigate.options("--leftovers=300ms").puppet(script).run();
             ended.expect_code(5);
             assert!(ended.err.contains("sent KILL") && !ended.err.contains("does not die"), "{ended:#?}");
             assert!(ended.left.iter().all(|left| left.starts_with('Z')), "{ended:#?}");
@@ -345,7 +345,7 @@ fn hard_ends(out: &mut Vec<Trial>) {
         .only(Mode::Subreaper)
         .needs(&[&ROOT])
         .run(out, |mode| {
-            let frigate = Frigate::new(mode).options("-v --grace=200ms");
+            let frigate = Frigate::new(mode).options("-v --leftovers=200ms");
             let script = "orphan {session; say left $pid; pause}; say ready; wait USR1; exit 5";
             let frigate = frigate.puppet(script).spawn();
             frigate.wait_line("ready");
@@ -461,7 +461,7 @@ fn between_starts(out: &mut Vec<Trial>) {
     });
 
     scenario("reaping::leftovers_that_do_not_end_are_killed_before_the_next_start").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=1ms --grace=300ms");
+        let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=1ms --leftovers=300ms");
         let (starts, lock, held) = (frigate.path("starts"), frigate.path("lock"), frigate.path("held"));
         let script = format!(
             "attempt {starts}; on 1 {{fork {{lock {lock}; touch {held}; pause}}; await {held}; exit 1}}; \
@@ -475,7 +475,7 @@ fn between_starts(out: &mut Vec<Trial>) {
 
     // The zombie is of the former group, its parent is not.
     scenario("reaping::a_zombie_that_its_parent_does_not_reap_delays_no_restart").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=1ms --grace=20s");
+        let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=1ms --leftovers=20s");
         let (starts, held) = (frigate.path("starts"), frigate.path("held"));
         let script = format!(
             "attempt {starts}; \

@@ -130,7 +130,9 @@ fn out_of_memory_reports(out: &mut Vec<Trial>) {
             "attempt {lives}; on 1 {{fork {{session; wait TERM; spin 1500; hog 48M}}; exit 1}}; plain; die SEGV"
         );
         let ended = frigate
-            .options("-v --log-format=json --restart=unexpected --start-retries=1 --backoff=0 --grace=50s")
+            .options(
+                "-v --log-format=json --restart=unexpected --start-retries=1 --backoff=0 --grace=50s --leftovers=50s",
+            )
             .options("--memory-max=16M --memory-swap-max=0")
             .puppet(script)
             .run();
@@ -232,7 +234,7 @@ fn processes(out: &mut Vec<Trial>) {
         let frigate = Frigate::new(mode).in_cgroup(Place::new());
         let lives = frigate.path("lives");
         let running = frigate
-            .options("--pids-max=40 --restart=true --start-secs=0 --backoff=0 --grace=3s")
+            .options("--pids-max=40 --restart=true --start-secs=0 --backoff=0 --grace=3s --leftovers=3s")
             .puppet(format!("attempt {lives}; on 1 {{bomb}}; cgroup; say second; wait TERM; exit 0"))
             .spawn();
         let group = group_of(running.cgroup());
@@ -273,7 +275,7 @@ fn whole_group(out: &mut Vec<Trial>) {
     scenario("cgroup::a_tree_that_ignores_everything_and_forks_all_the_time_is_ended").in_guest().run(out, |mode| {
         let running = Frigate::new(mode)
             .in_cgroup(Place::new())
-            .options("--memory-max=256M --grace=300ms")
+            .options("--memory-max=256M --grace=300ms --leftovers=300ms")
             .puppet("stubborn; fork {session; stubborn}; wait USR1")
             .spawn();
         running.wait_line("stubborn");
@@ -302,7 +304,7 @@ fn whole_group(out: &mut Vec<Trial>) {
     scenario("cgroup::a_frozen_group_is_ended_all_the_same").in_guest().only(Mode::Pid1).run(out, |mode| {
         let running = Frigate::new(mode)
             .in_cgroup(Place::new())
-            .options("--memory-max=256M --grace=200ms")
+            .options("--memory-max=256M --grace=200ms --leftovers=200ms")
             .puppet("fork {session; pause}; say ready; pause")
             .spawn();
         running.wait_line("ready");

@@ -54,7 +54,7 @@ fn starts(out: &mut Vec<Trial>) {
              exec /bin/cat /sys/fs/cgroup/claims/cgroup.procs"
         );
         let ended =
-            frigate.options("--restart=unexpected --pids-max=20 --grace=200ms --backoff=10ms").puppet(script).run();
+            frigate.options("--restart=unexpected --pids-max=20 --grace=200ms --leftovers=200ms --backoff=10ms").puppet(script).run();
         ended.expect_code(0).expect_nothing_left();
         let said: Vec<_> = ended.out.lines().collect();
         assert!(said.len() == 2 && said[0].starts_with("left "), "{ended:#?}");
@@ -68,7 +68,7 @@ fn starts(out: &mut Vec<Trial>) {
             "attempt {lives}; on 1 {{fork {{session; touch {lives}.left; wait TERM; say asked; exit 0}}; await {lives}.left; exit 1}}; say next; exit 0"
         );
         let ended =
-            frigate.options("--restart=unexpected --pids-max=20 --grace=20s --backoff=10ms").puppet(script).run();
+            frigate.options("--restart=unexpected --pids-max=20 --grace=20s --leftovers=20s --backoff=10ms").puppet(script).run();
         ended.expect_code(0);
         let said: Vec<_> = ended.out.lines().collect();
         assert!(said.len() == 3 && said[0].starts_with("got TERM "), "{ended:#?}");
@@ -124,7 +124,9 @@ fn earlier_runs(out: &mut Vec<Trial>) {
         group.write("cgroup.procs", &old[0].to_string()).expect("root may");
         site.write("cgroup.subtree_control", "+pids +cpu").expect("nobody is in it");
         group.write("cpu.weight", "7").expect("it is enabled");
-        let running = from_leaf(&site, "--pids-max=8 --grace=200ms", "cgroup; say ready; wait TERM; exit 0").spawn();
+        let running =
+            from_leaf(&site, "--pids-max=8 --grace=200ms --leftovers=200ms", "cgroup; say ready; wait TERM; exit 0")
+                .spawn();
         assert!(running.wait_line("cgroup").ends_with("/claims"));
         running.wait_line("ready");
         assert!(group.processes().len() == 1 && group.processes() != old, "{}", *site);
@@ -150,8 +152,12 @@ fn earlier_runs(out: &mut Vec<Trial>) {
         let directory = fs::File::open(group.path()).expect("anybody may");
         let _lock =
             nix::fcntl::Flock::lock(directory, nix::fcntl::FlockArg::LockExclusiveNonblock).expect("it is free");
-        let running =
-            from_leaf(&site, "--user=65534 --pids-max=8 --grace=200ms", "cgroup; say ready; wait TERM").spawn();
+        let running = from_leaf(
+            &site,
+            "--user=65534 --pids-max=8 --grace=200ms --leftovers=200ms",
+            "cgroup; say ready; wait TERM",
+        )
+        .spawn();
         assert!(running.wait_line("cgroup").ends_with("/claims"));
         running.wait_line("ready");
         assert!(group.processes().len() == 1 && group.processes() != old, "{}", *site);
@@ -288,7 +294,7 @@ fn nesting(out: &mut Vec<Trial>) {
              pause}}; say alive; exit 0'"
         );
         let ended = frigate
-            .options("--restart=unexpected --backoff=10ms --grace=5s --pids-max=60")
+            .options("--restart=unexpected --backoff=10ms --grace=5s --leftovers=5s --pids-max=60")
             .command(["/bin/sh", "-c", &script])
             .run();
         ended.expect_code(0).expect_nothing_left();
@@ -345,7 +351,7 @@ fn deep_nesting(out: &mut Vec<Trial>) {
             ),
         );
         let line = format!(
-            "ulimit -s 1024; exec \"$UNDER_TEST\" --restart=unexpected --backoff=10ms --pids-max=20 --grace=20s -- {script}"
+            "ulimit -s 1024; exec \"$UNDER_TEST\" --restart=unexpected --backoff=10ms --pids-max=20 --grace=20s --leftovers=20s -- {script}"
         );
         let ended = frigate.in_cgroup(Place::new().view(View::Private)).bare_command(["-c", &line]).run();
         ended.expect_code(0).expect_nothing_left();
@@ -361,8 +367,10 @@ fn deep_nesting(out: &mut Vec<Trial>) {
         let script = format!(
             "attempt {lives}; on 1 {{repeat 40 {{fork {{session; wait TERM; exit 0}}}}; exit 1}}; say next; exit 0"
         );
-        let ended =
-            frigate.options("--restart=unexpected --pids-max=60 --grace=20s --backoff=10ms").puppet(script).run();
+        let ended = frigate
+            .options("--restart=unexpected --pids-max=60 --grace=20s --leftovers=20s --backoff=10ms")
+            .puppet(script)
+            .run();
         ended.expect_code(0).expect_nothing_left();
         assert_eq!(ended.out.lines().filter(|line| line.starts_with("got TERM ")).count(), 40, "{ended:#?}");
         assert!(!ended.err.contains("KILL"), "{ended:#?}");

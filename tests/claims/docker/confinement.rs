@@ -50,7 +50,7 @@ fn limited() {
 
 fn confined_stop() {
     let options = [&[BARE], &CONFINED[..]].concat();
-    let container = Container::start(&options, &["--grace=500ms", "./jobs"]);
+    let container = Container::start(&options, &["--grace=500ms", "--leftovers=500ms", "./jobs"]);
     assert_eq!(container.wait(), 3);
     let logs = container.logs();
     assert_eq!(logs.messages().len(), 1, "one was killed: {logs:#?}");
@@ -95,7 +95,7 @@ fn shared_namespace() {
     let owner = owner();
     let neighbor = owner.exec(&["sh", "-c", "sleep 2000 >/dev/null 2>&1 & echo $!"]);
     let join = format!("--pid=container:{}", owner.name);
-    let container = Container::start(&[BARE, &join], &["--grace=1s", "./jobs"]);
+    let container = Container::start(&[BARE, &join], &["--grace=1s", "--leftovers=1s", "./jobs"]);
     assert_eq!(container.wait(), 3);
     let logs = container.logs();
     assert!(logs.out.contains("tidied up"), "its own leftovers were asked to end and waited for: {logs:#?}");

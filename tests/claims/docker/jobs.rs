@@ -10,7 +10,7 @@ pub const CLAIMS: &[Claim] = &[
 ];
 
 fn jobs_are_tidied() {
-    let container = Container::start(&[BARE], &["--grace=3s", "./jobs", "3"]);
+    let container = Container::start(&[BARE], &["--grace=3s", "--leftovers=3s", "./jobs", "3"]);
     assert_eq!(container.wait(), 3);
     let logs = container.logs();
     assert!(logs.out.ends_with("tidied up\n"), "the one that needs half a second has it: {logs:#?}");

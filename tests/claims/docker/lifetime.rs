@@ -106,7 +106,7 @@ fn stop_with_handler() {
 
 fn stop_kills_after_grace() {
     let script = "trap '' TERM; echo ready; while :; do sleep 0.1; done";
-    let container = Container::start(&[BARE], &["--grace=500ms", "sh", "-c", script]);
+    let container = Container::start(&[BARE], &["--grace=500ms", "--leftovers=500ms", "sh", "-c", script]);
     container.wait_log("ready");
     assert_eq!(container.stop(), 137);
     let logs = container.logs();

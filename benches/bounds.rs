@@ -11,9 +11,9 @@ struct Bound {
 
 /// Every bound there is. Lower one when the figure is lower; raise none without a reason in the commit.
 const BOUNDS: &[Bound] = &[
-    // Four fifths of what it was before it was measured. The Makefile's `MAX_BYTES` is above that: another compiler may
-    // be a little worse.
-    Bound { key: "size", most: 121_536.0 },
+    // 128 KiB. What was mended after an attack cost 11.7 kB: log files that nobody else chooses, leftovers and others of
+    // one name without hanging, starts and stops that a filter refuses.
+    Bound { key: "size", most: 131_072.0 },
     // In kB, a page or two above what is mostly found: where the kernel puts the stack is left to chance.
     Bound { key: "resident", most: 112.0 },
     Bound { key: "anonymous", most: 32.0 },

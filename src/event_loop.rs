@@ -193,6 +193,12 @@ impl EventLoop {
         self.capture.work(ready & streams, &mut |fact| self.reporter.say(fact));
     }
 
+    fn say(&mut self, fact: Option<Fact<'_>>) {
+        if let Some(fact) = fact {
+            self.reporter.say(&fact);
+        }
+    }
+
     fn look_for_exec(&mut self) {
         if self.child.as_mut().is_some_and(Spawned::has_left_frigate) && self.plan.failure().is_none() {
             self.tell(Event::Executed);
@@ -246,11 +252,15 @@ impl EventLoop {
             Action::Send { signal, alone, queued } => return self.send(signal, alone, queued),
             Action::EndGroup => return (!self.leftovers.end()).then_some(Event::GroupGone),
             Action::ProbeGroup => return (!self.leftovers.look()).then_some(Event::GroupGone),
-            Action::KillGroup => self.leftovers.kill(),
+            Action::KillGroup => {
+                let refused = self.leftovers.kill();
+                self.say(refused);
+            }
             Action::Sweep => self.sweep(),
             Action::EndAll => self.signal_all(&[Signal::TERM, Signal::CONT]),
             Action::KillAll => {
-                self.leftovers.kill_cgroup();
+                let refused = self.leftovers.kill_cgroup();
+                self.say(refused);
                 if self.place.is_init() {
                     spawn::kill_everyone();
                 } else {
@@ -284,7 +294,8 @@ impl EventLoop {
     fn send(&mut self, signal: Signal, alone: bool, queued: bool) -> Option<Event> {
         let pid = self.child.as_ref()?.pid;
         if signal == Signal::KILL && !alone {
-            self.leftovers.kill_cgroup();
+            let refused = self.leftovers.kill_cgroup();
+            self.say(refused);
         }
         let result = match (&self.received, queued, alone) {
             (Some(received), true, _) => signals::requeue(pid, signal, received),

@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 
 use crate::cgroup::Group;
+use crate::fact::Fact;
 use crate::pid::Pid;
 use crate::signal::Signal;
 use crate::sys::process::is_group_alive;
@@ -70,14 +71,17 @@ impl Leftovers {
         }
     }
 
-    /// Sends KILL to all that are left.
-    pub(crate) fn kill(&mut self) {
+    /// Sends KILL to all that are left; see `kill_cgroup`.
+    pub(crate) fn kill(&mut self) -> Option<Fact<'static>> {
         self.signal_former(&[Signal::KILL]);
-        self.kill_cgroup();
+        self.kill_cgroup()
     }
 
-    pub(crate) fn kill_cgroup(&mut self) {
-        self.cgroup.as_mut().map(Group::kill);
+    /// Kills the cgroup as a whole. Returns what there is to say if the kernel does not.
+    pub(crate) fn kill_cgroup(&mut self) -> Option<Fact<'static>> {
+        let errno = self.cgroup.as_mut().and_then(Group::kill)?;
+        let then = "only processes of the child's process group are sure to get KILL";
+        Some(Fact::Cannot { verb: "write to", object: "cgroup.kill", errno, then })
     }
 
     fn signal_former(&self, list: &[Signal]) {

@@ -248,7 +248,11 @@ impl Ward {
             Action::Send { signal, alone, .. } => return self.send(signal, alone),
             Action::EndGroup => return (!self.leftovers.end()).then_some(Event::GroupGone),
             Action::ProbeGroup => return (!self.leftovers.look()).then_some(Event::GroupGone),
-            Action::KillGroup => self.leftovers.kill(),
+            Action::KillGroup => {
+                if let Some(fact) = self.leftovers.kill() {
+                    self.say(&fact);
+                }
+            }
             Action::Exit(outcome) => self.outcome = Some(outcome),
             // The directory and the descriptors are the host's, and so are the terminal and every other process.
             Action::Release
@@ -300,11 +304,14 @@ impl Ward {
     }
 
     fn send(&mut self, signal: Signal, alone: bool) -> Option<Event> {
+        if signal == Signal::KILL
+            && !alone
+            && let Some(fact) = self.leftovers.kill_cgroup()
+        {
+            self.say(&fact);
+        }
         let child = self.child.as_ref()?;
         let pidfd = child.pidfd.as_ref()?;
-        if signal == Signal::KILL && !alone {
-            self.leftovers.kill_cgroup();
-        }
         let result = if alone {
             signals::send_by_pidfd(pidfd.as_fd(), signal)
         } else {

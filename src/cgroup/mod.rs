@@ -300,12 +300,15 @@ impl Group {
         self.directory.signal_members(list);
     }
 
-    /// `cgroup.kill` (Linux 5.14): the whole tree at once, whatever it forks meanwhile.
-    pub(crate) fn kill(&mut self) {
+    /// `cgroup.kill` (Linux 5.14): the whole tree at once, whatever it forks meanwhile. Returns why that is not to be had, if it
+    /// is to be said: EOPNOTSUPP says that the child has made its group a threaded one.
+    pub(crate) fn kill(&mut self) -> Option<Errno> {
         self.was_killed = true;
-        if self.kill.as_ref().is_none_or(|kill| kill.write("1").is_err()) {
+        let refused = self.kill.as_ref().map_or(Some(Errno::NOT_FOUND), |kill| kill.write("1").err());
+        if refused.is_some() {
             self.signal(&[Signal::KILL]);
         }
+        refused.filter(|errno| *errno == Errno::NOT_SUPPORTED)
     }
 
     /// Makes it fit for another child: a former one may have made groups of its own in it, which hold nobody by now.
@@ -357,7 +360,7 @@ impl Group {
         self.directory.remove_subgroups();
         let mut removed = files::remove(&self.path);
         if removed == Err(Errno::BUSY) {
-            self.kill();
+            let _ = self.kill();
             if self.is_populated()
                 && let Some(events) = self.events()
             {

@@ -76,6 +76,23 @@ fn starts(out: &mut Vec<Trial>) {
         assert!(!ended.err.contains("KILL"), "{ended:#?}");
     });
 
+    scenario("cgroup::a_threaded_group_is_said_and_its_command_killed_all_the_same").in_guest().run(out, |mode| {
+        // Only an empty group below the root of the hierarchy, where this frigate is, can become a threaded one. So the child
+        // leaves its group for a moment.
+        let script = "own=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); echo $$ >/sys/fs/cgroup/cgroup.procs; \
+                      echo threaded >$own/cgroup.type && echo $$ >$own/cgroup.threads && trap '' TERM && echo ready; \
+                      while :; do sleep 1; done";
+        let frigate =
+            Frigate::new(mode).options("--pids-max=30 --grace=200ms").command(["/bin/sh", "-c", script]).spawn();
+        frigate.wait_line("ready");
+        frigate.kill(libc::SIGTERM);
+        let ended = frigate.wait();
+        ended.expect_code(137).expect_nothing_left();
+        let [killed, refused] = ended.messages()[..] else { panic!("two lines: {ended:#?}") };
+        assert!(killed.contains("did not end within 200 ms of the stop signal; sent KILL"), "{killed}");
+        assert!(refused.contains("cannot write to 'cgroup.kill': not supported there; only processes"), "{refused}");
+    });
+
     scenario("cgroup::a_thousand_restarts_leave_no_group_behind").in_guest().only(Mode::Pid1).run(out, |mode| {
         let site = Place::new().make();
         let begun = std::time::Instant::now();

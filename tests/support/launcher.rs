@@ -391,7 +391,9 @@ fn attach(pid: i32, log: &Path, expressions: &[String], alone: bool) -> io::Resu
     for expression in expressions {
         command.arg("-e").arg(expression);
     }
-    let mut tracer = command.arg("-p").arg(pid.to_string()).spawn()?;
+    // Apart from what frigate says: under load strace remarks on events that it sees in another order than it expects.
+    let remarks = fs::File::create(log.with_extension("remarks"))?;
+    let mut tracer = command.arg("-p").arg(pid.to_string()).stderr(remarks).spawn()?;
     let until = Instant::now() + Duration::from_secs(20);
     while status_field(pid, "TracerPid:").is_none_or(|tracer| tracer == "0") {
         if tracer.try_wait()?.is_some() || Instant::now() > until {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use libtest_mimic::Trial;
 
 use super::from_leaf;
-use crate::support::cgroup::{Place, Site, View};
+use crate::support::cgroup::{Group, Place, Site, View};
 use crate::support::{Frigate, Mode, note, scenario};
 
 pub fn trials(out: &mut Vec<Trial>) {
@@ -16,6 +16,16 @@ pub fn trials(out: &mut Vec<Trial>) {
     nesting(out);
     deep_nesting(out);
     users(out);
+}
+
+/// What a frigate that was killed leaves: the leaf that it moved to, and its group, which is returned, with a process in it.
+fn earlier_run(site: &Site, process: i32) -> Group {
+    let (leaf, group) = (site.child("init"), site.child("claims"));
+    for group in [&leaf, &group] {
+        fs::create_dir(group.path()).expect("root may");
+    }
+    group.write("cgroup.procs", &process.to_string()).expect("root may");
+    group
 }
 
 fn starts(out: &mut Vec<Trial>) {
@@ -131,14 +141,10 @@ fn earlier_runs(out: &mut Vec<Trial>) {
     });
 
     scenario("cgroup::a_group_of_an_earlier_run_is_adopted_and_emptied").in_guest().once().run(out, |_| {
-        // A frigate that was killed leaves this: the leaf, the controllers, its group, and in it a child that ignores TERM.
+        // A frigate that was killed leaves its controllers as well; what is in its group ignores TERM.
         let site = Place::new().neighbors(1).make();
         let old = site.processes();
-        let (leaf, group) = (site.child("init"), site.child("claims"));
-        for group in [&leaf, &group] {
-            fs::create_dir(group.path()).expect("root may");
-        }
-        group.write("cgroup.procs", &old[0].to_string()).expect("root may");
+        let group = earlier_run(&site, old[0]);
         site.write("cgroup.subtree_control", "+pids +cpu").expect("nobody is in it");
         group.write("cpu.weight", "7").expect("it is enabled");
         let running =
@@ -161,11 +167,7 @@ fn earlier_runs(out: &mut Vec<Trial>) {
         // What a child did under --user: it opened the directory of its group, and kept it locked.
         let site = Place::new().neighbors(1).make();
         let old = site.processes();
-        let (leaf, group) = (site.child("init"), site.child("claims"));
-        for group in [&leaf, &group] {
-            fs::create_dir(group.path()).expect("root may");
-        }
-        group.write("cgroup.procs", &old[0].to_string()).expect("root may");
+        let group = earlier_run(&site, old[0]);
         let directory = fs::File::open(group.path()).expect("anybody may");
         let _lock =
             nix::fcntl::Flock::lock(directory, nix::fcntl::FlockArg::LockExclusiveNonblock).expect("it is free");

@@ -8,7 +8,7 @@ use std::ffi::CString;
 use crate::capture::Capture;
 use crate::cgroup::{self, Prepared};
 use crate::cli::{self, Request};
-use crate::config::{Config, Mistake, TerminationLog, Verbosity};
+use crate::config::{Config, Mistake, Verbosity};
 use crate::errno::Errno;
 use crate::event_loop::{EventLoop, Place};
 use crate::fact::Fact;
@@ -66,16 +66,21 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let code = match &*request {
         Ok(Request::Help) => print(&cli::help()),
         Ok(Request::Version) => print(&version()),
-        Ok(Request::Run(config, first)) => run(config, &arguments, *first, environment, mask)
-            .unwrap_or_else(|mistake| refuse(&Mistake { format: config.format, ..mistake }, &config.termination_log)),
-        Err(mistake) => refuse(mistake, &TerminationLog::Automatic),
+        Ok(Request::Run(config, first)) => {
+            run(config, &arguments, *first, environment, mask).unwrap_or_else(|mistake| {
+                // Nothing has been started; whose child it would have been may not even be known.
+                let log = termination::Log::open(&config.termination_log, None);
+                refuse(&Mistake { format: config.format, ..mistake }, &log)
+            })
+        }
+        Err(mistake) => refuse(mistake, &termination::Log::Automatic),
     };
     code.into()
 }
 
 #[inline(never)]
 fn cannot_block(errno: Errno) -> u8 {
-    refuse(&Mistake::refused_call("block", "signals", errno), &TerminationLog::Automatic)
+    refuse(&Mistake::refused_call("block", "signals", errno), &termination::Log::Automatic)
 }
 
 /// The version in the form that container engines parse: they take what follows ` - git.` for the commit.
@@ -99,12 +104,11 @@ fn print(text: &str) -> u8 {
     if output::to_stdout(text) { 0 } else { REFUSED }
 }
 
-/// Says why nothing was started, on standard error and in the termination log.
+/// Says why frigate cannot run, or go on, on standard error and in the termination log.
 #[inline(never)]
-pub(crate) fn refuse(mistake: &Mistake, log: &TerminationLog) -> u8 {
+pub(crate) fn refuse(mistake: &Mistake, log: &termination::Log) -> u8 {
     output::to_stderr(message::refusal(&mistake.text, mistake.format, clock::wall()).as_bytes());
-    // Nothing has been started; whose child it would have been may not even be known.
-    let _ = termination::Log::open(log, None).write(&|| message::refusal_termination(&mistake.text));
+    let _ = log.write(&|| message::refusal_termination(&mistake.text));
     REFUSED
 }
 
@@ -181,10 +185,13 @@ fn run(
         // elsewhere it is the one of a person's session, on which other processes of that user could then read and type.
         user::give_streams(uid, own.raw() == 1);
     }
-    let result = event_loop.run();
+    // The log is the one that was opened before the start: the child has run, and may have put anything in its place.
+    let code = event_loop
+        .run()
+        .unwrap_or_else(|mistake| refuse(&Mistake { format: config.format, ..mistake }, &event_loop.termination_log));
     // Not taken apart: the process ends with it.
     core::mem::forget(event_loop);
-    result
+    Ok(code)
 }
 
 /// Says which inherited descriptor leads out of the child's root, if one does.

@@ -16,6 +16,7 @@ use crate::sys::process::last_component;
 use crate::sys::signals;
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, SpawnPlan};
 use crate::sys::{descriptors, host, startup, terminal};
+use crate::termination;
 
 /// Makes the process a well-behaved init where it is PID 1; to be called first of all in `main`, before
 /// [`register_task`](crate::register_task).
@@ -63,7 +64,7 @@ pub fn init() {
     let place = Place { own, surroundings, is_reaper: true };
     let name = last_component(command.to_bytes()).to_vec();
     let code = EventLoop::new(&config, reporter, plan, None, Capture::default(), name, place).run();
-    std::process::exit(code.unwrap_or_else(|mistake| refuse(&mistake, &config.termination_log)).into());
+    std::process::exit(code.unwrap_or_else(|mistake| refuse(&mistake, &termination::Log::Automatic)).into());
 }
 
 fn c_string(text: OsString) -> Option<CString> {

@@ -455,6 +455,19 @@ fn refusals(out: &mut Vec<Trial>) {
         });
     }
 
+    scenario("signals::a_refusal_after_the_start_is_written_to_the_log_opened_before_it").needs(&[&STRACE]).run(
+        out,
+        |mode| {
+            let program = [refusing("wait4", ""), binary()].concat();
+            let frigate = Frigate::of_program(mode, program);
+            let (log, victim) = (frigate.path("log"), frigate.file("victim", "mine"));
+            let kept = std::fs::File::open(&victim).expect("it is there");
+            let frigate = frigate.option(format!("--termination-log={log}"));
+            frigate.command(["ln", "-sf", &victim, &log]).run().expect_code(125);
+            assert_eq!(std::io::read_to_string(kept).expect("text"), "mine");
+        },
+    );
+
     scenario("signals::a_child_whose_mask_cannot_be_given_back_is_not_executed").needs(&[&STRACE, &BASH]).run(
         out,
         |mode| {

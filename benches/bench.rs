@@ -54,11 +54,15 @@ pub type Samples = Vec<Result<Vec<f64>, String>>;
 impl Bench {
     /// An arrangement for each init, or why it cannot have one.
     pub fn arrange(&self, purpose: Purpose) -> Vec<Result<Arrangement, String>> {
-        self.peers.iter().map(|peer| peer.arrange(purpose, &self.programs, &self.work)).collect()
+        self.peers
+            .iter()
+            .map(|peer| peer.arrange(purpose, &self.programs, &self.work))
+            .collect()
     }
 
-    /// Takes samples from all in turn, so that what else the machine does befalls all of them alike. Each trial answers with one
-    /// sample of every figure that it is good for; a trial that fails ends that program's part.
+    /// Takes samples from all in turn, so that what else the machine does befalls all of them
+    /// alike. Each trial answers with one sample of every figure that it is good for; a trial that
+    /// fails ends that program's part.
     pub fn interleave<Entry, const FIGURES: usize>(
         &self,
         rounds: usize,
@@ -72,7 +76,9 @@ impl Bench {
                 // Nobody always follows the same one.
                 let index = (turn + round) % entries.len();
                 let Ok(entry) = &entries[index] else { continue };
-                let enough = samples[index].iter().all(|samples: &Vec<f64>| samples.len() >= FEWEST_SAMPLES);
+                let enough = samples[index]
+                    .iter()
+                    .all(|samples: &Vec<f64>| samples.len() >= FEWEST_SAMPLES);
                 if enough && spent[index] > self.extent.patience {
                     continue;
                 }
@@ -106,7 +112,9 @@ impl Bench {
 pub fn work_directory(below: &Path) -> Result<PathBuf, String> {
     let work = below.join("work");
     let _former = std::fs::remove_dir_all(&work);
-    std::fs::create_dir_all(&work).map_err(|error| format!("cannot make '{}': {error}", work.display()))?;
+    std::fs::create_dir_all(&work)
+        .map_err(|error| format!("cannot make '{}': {error}", work.display()))?;
     // The paths are told to inits that run elsewhere.
-    std::fs::canonicalize(&work).map_err(|error| format!("cannot find '{}': {error}", work.display()))
+    std::fs::canonicalize(&work)
+        .map_err(|error| format!("cannot find '{}': {error}", work.display()))
 }

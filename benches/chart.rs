@@ -1,4 +1,5 @@
-//! The chart: how many times the floor's cost each init has, and cat's each logger, figure by figure.
+//! The chart: how many times the floor's cost each init has, and cat's each logger, figure by
+//! figure.
 
 use std::path::Path;
 
@@ -9,7 +10,8 @@ use crate::sheet::{Row, Sheet};
 use crate::table::{decimals, number};
 use crate::tool::Tool;
 
-/// The figures that are drawn, with a title that fits, and where a bar ends that is longer; its number tells by how much.
+/// The figures that are drawn, with a title that fits, and where a bar ends that is longer; its
+/// number tells by how much.
 const PANELS: [(&str, &str, f64); 10] = [
     ("start", "start: exec to the child's first instruction", 4.0),
     ("whole", "whole run of a trivial child", 4.0),
@@ -47,8 +49,14 @@ pub fn draw(to: &Path, sheets: &[Sheet]) -> Result<(), String> {
     let result = (|| {
         area.fill(&WHITE)?;
         for (index, (key, title, longest)) in PANELS.into_iter().enumerate() {
-            let at = (if index % COLUMNS == 0 { 0 } else { WIDTH }, HEIGHTS[..index / COLUMNS].iter().sum());
-            if let Some((sheet, row)) = sheets.iter().find_map(|sheet| Some((sheet, sheet.row(key)?))) {
+            let at = (
+                if index % COLUMNS == 0 { 0 } else { WIDTH },
+                HEIGHTS[..index / COLUMNS].iter().sum(),
+            );
+            if let Some((sheet, row)) = sheets
+                .iter()
+                .find_map(|sheet| Some((sheet, sheet.row(key)?)))
+            {
                 panel(&area, at, (title, longest), row, &sheet.tools)?;
             }
         }
@@ -63,18 +71,53 @@ pub fn draw(to: &Path, sheets: &[Sheet]) -> Result<(), String> {
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-fn write(area: &Area<'_>, text: &str, at: (i32, i32), size: i32, ink: RGBColor, anchor: HPos) -> Drawn {
-    let style = ("sans-serif", size).into_text_style(area).color(&ink).pos(Pos::new(anchor, VPos::Center));
+fn write(
+    area: &Area<'_>,
+    text: &str,
+    at: (i32, i32),
+    size: i32,
+    ink: RGBColor,
+    anchor: HPos,
+) -> Drawn {
+    let style = ("sans-serif", size)
+        .into_text_style(area)
+        .color(&ink)
+        .pos(Pos::new(anchor, VPos::Center));
     area.draw(&Text::new(text.to_owned(), at, style))
 }
 
-fn panel(area: &Area<'_>, (left, top): (i32, i32), (title, longest): (&str, f64), row: &Row, tools: &[Tool]) -> Drawn {
+fn panel(
+    area: &Area<'_>,
+    (left, top): (i32, i32),
+    (title, longest): (&str, f64),
+    row: &Row,
+    tools: &[Tool],
+) -> Drawn {
     write(area, title, (left + 12, top + 18), 14, INK, HPos::Left)?;
-    if let (Some(first), Some(floor)) = (tools.first(), row.cells.first().and_then(crate::sheet::Cell::value)) {
-        let floor = format!("{} {} {}", first.name, number(floor, decimals(&row.figure, floor)), row.figure.unit);
-        write(area, &floor, (left + WIDTH - 12, top + 18), 11, FAINT, HPos::Right)?;
+    if let (Some(first), Some(floor)) = (
+        tools.first(),
+        row.cells.first().and_then(crate::sheet::Cell::value),
+    ) {
+        let floor = format!(
+            "{} {} {}",
+            first.name,
+            number(floor, decimals(&row.figure, floor)),
+            row.figure.unit
+        );
+        write(
+            area,
+            &floor,
+            (left + WIDTH - 12, top + 18),
+            11,
+            FAINT,
+            HPos::Right,
+        )?;
     }
-    let with_ratio = tools.iter().enumerate().skip(1).filter_map(|(index, tool)| Some((tool, row.ratio(index)?)));
+    let with_ratio = tools
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter_map(|(index, tool)| Some((tool, row.ratio(index)?)));
     let mut bars: Vec<_> = with_ratio.collect();
     bars.sort_by(|(_, one), (_, other)| one.total_cmp(other));
     let start = left + 12 + NAMES;
@@ -83,15 +126,34 @@ fn panel(area: &Area<'_>, (left, top): (i32, i32), (title, longest): (&str, f64)
         let y = top + 42 + line * LINE;
         let color = if tool.is_frigate() { OURS } else { OTHERS };
         let ink = if tool.is_frigate() { OURS } else { INK };
-        #[expect(clippy::cast_possible_truncation, reason = "a length in pixels, of at most BARS")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a length in pixels, of at most BARS"
+        )]
         let length = (ratio.min(longest) / longest * f64::from(BARS)) as i32;
         write(area, tool.name, (start - 8, y), 12, ink, HPos::Right)?;
-        area.draw(&Rectangle::new([(start, y - 6), (start + length, y + 6)], color.filled()))?;
+        area.draw(&Rectangle::new(
+            [(start, y - 6), (start + length, y + 6)],
+            color.filled(),
+        ))?;
         let more = if ratio > longest { " …" } else { "" };
         let places = if ratio < 100.0 { 2 } else { 0 };
-        write(area, &format!("{}{more}", number(ratio, places)), (start + length + 6, y), 12, ink, HPos::Left)?;
+        write(
+            area,
+            &format!("{}{more}", number(ratio, places)),
+            (start + length + 6, y),
+            12,
+            ink,
+            HPos::Left,
+        )?;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "a length in pixels, of at most BARS")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a length in pixels, of at most BARS"
+    )]
     let floor = start + (f64::from(BARS) / longest) as i32;
-    area.draw(&PathElement::new([(floor, top + 32), (floor, top + 33 + drawn * LINE)], FAINT.stroke_width(1)))
+    area.draw(&PathElement::new(
+        [(floor, top + 32), (floor, top + 33 + drawn * LINE)],
+        FAINT.stroke_width(1),
+    ))
 }

@@ -1,4 +1,5 @@
-//! What can be counted: bytes, pages, wake-ups, system calls, instructions. The same on every machine, and so bounded in CI.
+//! What can be counted: bytes, pages, wake-ups, system calls, instructions. The same on every
+//! machine, and so bounded in CI.
 
 use std::fs;
 use std::thread::sleep;
@@ -21,38 +22,76 @@ const SETTLING: Duration = Duration::from_millis(500);
 pub fn size(bench: &Bench, sheet: &mut Sheet) {
     let size = |peer: &Peer| {
         let binary = peer.tool.binary.clone()?;
-        peer.size_is_beside_the_point().map_or(Ok(()), |reason| Err(reason.to_owned()))?;
-        let length = fs::metadata(&binary).map_err(|error| error.to_string())?.len();
+        peer.size_is_beside_the_point()
+            .map_or(Ok(()), |reason| Err(reason.to_owned()))?;
+        let length = fs::metadata(&binary)
+            .map_err(|error| error.to_string())?
+            .len();
         Ok(float(length))
     };
     let cells = bench.peers.iter().map(|peer| size(peer).into()).collect();
-    sheet.add(figure("size", "size of the binary", "bytes", Ratio::None), cells);
+    sheet.add(
+        figure("size", "size of the binary", "bytes", Ratio::None),
+        cells,
+    );
 }
 
-/// Memory and wake-ups of inits that have nothing to do. All wait side by side: they do not disturb each other.
+/// Memory and wake-ups of inits that have nothing to do. All wait side by side: they do not disturb
+/// each other.
 pub fn idle(bench: &Bench, sheet: &mut Sheet) {
     let start = |arrangement: Result<Arrangement, String>| {
         let mut trial = Trial::start(&arrangement?, &bench.programs, Reports::AtOnce)?;
         trial.expect(STARTED, PATIENCE)?;
         Ok::<_, String>(trial)
     };
-    let trials: Vec<_> = bench.arrange(Purpose::Sleep).into_iter().map(start).collect();
+    let trials: Vec<_> = bench
+        .arrange(Purpose::Sleep)
+        .into_iter()
+        .map(start)
+        .collect();
     sleep(SETTLING);
     let each = |what: &dyn Fn(i32) -> Result<f64, String>| -> Vec<Result<f64, String>> {
-        trials.iter().map(|trial| trial.as_ref().map_err(Clone::clone).and_then(|trial| what(trial.init))).collect()
+        trials
+            .iter()
+            .map(|trial| {
+                trial
+                    .as_ref()
+                    .map_err(Clone::clone)
+                    .and_then(|trial| what(trial.init))
+            })
+            .collect()
     };
     let before = each(&procfs::switches);
     sleep(bench.extent.idle);
     let after = each(&procfs::switches);
-    let woken = before.into_iter().zip(after).map(|(before, after)| difference(before, after).into()).collect();
+    let woken = before
+        .into_iter()
+        .zip(after)
+        .map(|(before, after)| difference(before, after).into())
+        .collect();
     let memory = |what: fn(&Memory) -> f64| -> Vec<Cell> {
-        each(&|pid| procfs::memory(pid).map(|memory| what(&memory))).into_iter().map(Cell::from).collect()
+        each(&|pid| procfs::memory(pid).map(|memory| what(&memory)))
+            .into_iter()
+            .map(Cell::from)
+            .collect()
     };
-    sheet.add(figure("resident", "resident memory, idle", "kB", Ratio::Plain), memory(|memory| memory.resident));
-    sheet.add(figure("private", "private memory, idle", "kB", Ratio::Plain), memory(|memory| memory.private));
-    sheet.add(figure("anonymous", "anonymous memory, idle", "kB", Ratio::Plain), memory(|memory| memory.anonymous));
-    let title =
-        if bench.extent.idle.as_secs() == 30 { "wake-ups in 30 idle seconds" } else { "wake-ups in 5 idle seconds" };
+    sheet.add(
+        figure("resident", "resident memory, idle", "kB", Ratio::Plain),
+        memory(|memory| memory.resident),
+    );
+    sheet.add(
+        figure("private", "private memory, idle", "kB", Ratio::Plain),
+        memory(|memory| memory.private),
+    );
+    sheet.add(
+        figure("anonymous", "anonymous memory, idle", "kB", Ratio::Plain),
+        memory(|memory| memory.anonymous),
+    );
+    let title = if bench.extent.idle.as_secs() == 30 {
+        "wake-ups in 30 idle seconds"
+    } else {
+        "wake-ups in 5 idle seconds"
+    };
     sheet.add(figure("wakeups", title, "count", Ratio::None), woken);
 }
 
@@ -60,7 +99,8 @@ fn difference(before: Result<f64, String>, after: Result<f64, String>) -> Result
     Ok(after? - before?)
 }
 
-/// How much more memory is resident after many orphans than after the first few, which bring in the code for them.
+/// How much more memory is resident after many orphans than after the first few, which bring in the
+/// code for them.
 pub fn growth(bench: &Bench, sheet: &mut Sheet) {
     let grow = |arrangement: Result<Arrangement, String>| {
         let mut trial = Trial::start(&arrangement?, &bench.programs, Reports::AtOnce)?;
@@ -73,17 +113,30 @@ pub fn growth(bench: &Bench, sheet: &mut Sheet) {
         }
         Ok(procfs::memory(trial.init)?.resident - before)
     };
-    let cells = bench.arrange(Purpose::Breed).into_iter().map(|arrangement| grow(arrangement).into()).collect();
-    let title =
-        if bench.extent.orphans == 200_000 { "growth after 200,000 orphans" } else { "growth after 40,000 orphans" };
+    let cells = bench
+        .arrange(Purpose::Breed)
+        .into_iter()
+        .map(|arrangement| grow(arrangement).into())
+        .collect();
+    let title = if bench.extent.orphans == 200_000 {
+        "growth after 200,000 orphans"
+    } else {
+        "growth after 40,000 orphans"
+    };
     sheet.add(figure("growth", title, "kB", Ratio::None), cells);
 }
 
 /// Makes orphans, waits until they are reaped, and answers with how many they were.
 fn breed(trial: &mut Trial, count: u64) -> Result<u64, String> {
     trial.order(count, true)?;
-    let [_, _, _, made] = trial.expect(DRAINED, PATIENCE).map_err(|_| "does not reap orphans".to_owned())?;
-    if made == 0 { Err("no orphan could be made".into()) } else { Ok(made) }
+    let [_, _, _, made] = trial
+        .expect(DRAINED, PATIENCE)
+        .map_err(|_| "does not reap orphans".to_owned())?;
+    if made == 0 {
+        Err("no orphan could be made".into())
+    } else {
+        Ok(made)
+    }
 }
 
 /// System calls.
@@ -94,29 +147,71 @@ pub fn calls(bench: &Bench, sheet: &mut Sheet) {
         .iter()
         .zip(&arrangements)
         .map(|(peer, arrangement)| {
-            trace::calls(&arrangement.clone()?, &bench.programs, peer.must_end_with_child().is_ok())
+            trace::calls(
+                &arrangement.clone()?,
+                &bench.programs,
+                peer.must_end_with_child().is_ok(),
+            )
         })
         .collect();
-    let to_exec = counted.iter().map(|calls| calls.clone().map(|calls| float(calls.to_exec)).into()).collect();
+    let to_exec = counted
+        .iter()
+        .map(|calls| calls.clone().map(|calls| float(calls.to_exec)).into())
+        .collect();
     let whole = bench.peers.iter().zip(&counted).map(|(peer, calls)| {
         let calls = calls.clone()?;
         peer.must_end_with_child()?;
-        calls.whole.map(float).ok_or_else(|| "does not end with its child".to_owned())
+        calls
+            .whole
+            .map(float)
+            .ok_or_else(|| "does not end with its child".to_owned())
     });
     let whole = whole.map(Cell::from).collect();
-    sheet.add(figure("calls_to_exec", "system calls to the child's first", "count", Ratio::Plain), to_exec);
-    sheet.add(figure("calls_whole", "system calls of a whole run", "count", Ratio::Plain), whole);
+    sheet.add(
+        figure(
+            "calls_to_exec",
+            "system calls to the child's first",
+            "count",
+            Ratio::Plain,
+        ),
+        to_exec,
+    );
+    sheet.add(
+        figure(
+            "calls_whole",
+            "system calls of a whole run",
+            "count",
+            Ratio::Plain,
+        ),
+        whole,
+    );
 }
 
 /// Instructions in user mode.
 pub fn instructions(bench: &Bench, sheet: &mut Sheet) {
-    let count =
-        |arrangement: Result<Arrangement, String>| trace::instructions(&arrangement?, &bench.programs).map(float);
-    let cells = bench.arrange(Purpose::Nothing).into_iter().map(|arrangement| count(arrangement).into()).collect();
-    sheet.add(figure("instructions", "user-mode instructions to the child's exec", "count", Ratio::Plain), cells);
+    let count = |arrangement: Result<Arrangement, String>| {
+        trace::instructions(&arrangement?, &bench.programs).map(float)
+    };
+    let cells = bench
+        .arrange(Purpose::Nothing)
+        .into_iter()
+        .map(|arrangement| count(arrangement).into())
+        .collect();
+    sheet.add(
+        figure(
+            "instructions",
+            "user-mode instructions to the child's exec",
+            "count",
+            Ratio::Plain,
+        ),
+        cells,
+    );
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nothing that is counted here comes near 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nothing that is counted here comes near 2^53"
+)]
 pub fn float(number: u64) -> f64 {
     number as f64
 }

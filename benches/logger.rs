@@ -1,4 +1,5 @@
-//! The loggers that are compared: each puts a stream into files, and frigate is one of them by `--stdout`.
+//! The loggers that are compared: each puts a stream into files, and frigate is one of them by
+//! `--stdout`.
 
 use std::fs::{self, File};
 use std::io;
@@ -41,18 +42,35 @@ pub struct Logger {
 /// All of them, cat first: it moves the bytes and does nothing else.
 pub fn all(frigate: &Path) -> Vec<Logger> {
     vec![
-        Logger { tool: Tool::installed("cat", "coreutils", "cat"), kind: Kind::Cat },
-        Logger { tool: Tool::frigate(frigate), kind: Kind::Frigate },
-        Logger { tool: Tool::installed("s6-log", "s6", "s6-log"), kind: Kind::S6 },
-        Logger { tool: Tool::installed("svlogd", "runit", "svlogd"), kind: Kind::Runit },
-        Logger { tool: Tool::installed("multilog", "daemontools", "multilog"), kind: Kind::Daemontools },
+        Logger {
+            tool: Tool::installed("cat", "coreutils", "cat"),
+            kind: Kind::Cat,
+        },
+        Logger {
+            tool: Tool::frigate(frigate),
+            kind: Kind::Frigate,
+        },
+        Logger {
+            tool: Tool::installed("s6-log", "s6", "s6-log"),
+            kind: Kind::S6,
+        },
+        Logger {
+            tool: Tool::installed("svlogd", "runit", "svlogd"),
+            kind: Kind::Runit,
+        },
+        Logger {
+            tool: Tool::installed("multilog", "daemontools", "multilog"),
+            kind: Kind::Daemontools,
+        },
     ]
 }
 
 impl Logger {
     /// The command that puts what it reads, or what its child writes, into files of this directory.
     pub fn command(&self, directory: &Path, rotation: Rotation) -> io::Result<Command> {
-        let Ok(binary) = &self.tool.binary else { return Err(io::ErrorKind::NotFound.into()) };
+        let Ok(binary) = &self.tool.binary else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         let mut command = Command::new(binary);
         let log = directory.join("log");
         match (self.kind, rotation) {
@@ -65,19 +83,25 @@ impl Logger {
             ]),
             // The largest file that it knows.
             (Kind::S6, Rotation::Off) => command.args(["n100", "s268435455"]).arg(directory),
-            (Kind::S6, Rotation::On) => command.args([format!("n{BACKUPS}"), format!("s{FILE_BYTES}")]).arg(directory),
+            (Kind::S6, Rotation::On) => command
+                .args([format!("n{BACKUPS}"), format!("s{FILE_BYTES}")])
+                .arg(directory),
             (Kind::Runit, _) => {
-                let (size, backups) = if rotation == Rotation::On { (FILE_BYTES, BACKUPS) } else { (0, 0) };
+                let (size, backups) = if rotation == Rotation::On {
+                    (FILE_BYTES, BACKUPS)
+                } else {
+                    (0, 0)
+                };
                 fs::write(directory.join("config"), format!("s{size}\nn{backups}\n"))?;
                 command.arg(directory)
             }
             // As above; and it counts the current file among those that it keeps.
-            (Kind::Daemontools, Rotation::Off) => {
-                command.args([format!("s{FILE_BYTES}"), "n100".into()]).arg(directory)
-            }
-            (Kind::Daemontools, Rotation::On) => {
-                command.args([format!("s{FILE_BYTES}"), format!("n{}", BACKUPS + 1)]).arg(directory)
-            }
+            (Kind::Daemontools, Rotation::Off) => command
+                .args([format!("s{FILE_BYTES}"), "n100".into()])
+                .arg(directory),
+            (Kind::Daemontools, Rotation::On) => command
+                .args([format!("s{FILE_BYTES}"), format!("n{}", BACKUPS + 1)])
+                .arg(directory),
         };
         Ok(command)
     }

@@ -1,8 +1,9 @@
 //! The benchmark: frigate's shipped binary, its peers, and the floor, in one run and in turn.
 //!
-//! `cargo bench -- --help` tells how. The floor is a program without a C library that does only what is asked; what an init
-//! costs is its figure through the floor's. What captures a log is compared in a table of its own, with cat as the floor: the
-//! peers there are loggers, not inits. Absolute times are context: they differ from machine to machine.
+//! `cargo bench -- --help` tells how. The floor is a program without a C library that does only
+//! what is asked; what an init costs is its figure through the floor's. What captures a log is
+//! compared in a table of its own, with cat as the floor: the peers there are loggers, not inits.
+//! Absolute times are context: they differ from machine to machine.
 #![allow(
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
@@ -51,10 +52,15 @@ use tool::Tool;
 type Group = (&'static str, fn(&Bench, &mut Sheet));
 
 /// What is to be known of the figures of inits.
-const NOTE: &str = "medians, if nothing else is said; in parentheses the ratio of costs to the floor";
+const NOTE: &str =
+    "medians, if nothing else is said; in parentheses the ratio of costs to the floor";
 
-const COUNTS: [Group; 4] =
-    [("size", counts::size), ("idle", counts::idle), ("growth", counts::growth), ("calls", counts::calls)];
+const COUNTS: [Group; 4] = [
+    ("size", counts::size),
+    ("idle", counts::idle),
+    ("growth", counts::growth),
+    ("calls", counts::calls),
+];
 
 const TIMES: [Group; 6] = [
     ("instructions", counts::instructions),
@@ -77,19 +83,28 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from).join("bench");
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), PathBuf::from)
+        .join("bench");
     let options = Options::parse(std::env::args_os().skip(1), root, &target)?;
     if options.help {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
     if !options.binary.is_file() {
-        return Err(format!("cannot find '{}': build it with make dist", options.binary.display()));
+        return Err(format!(
+            "cannot find '{}': build it with make dist",
+            options.binary.display()
+        ));
     }
     let machine = Machine::look();
     println!("{}\n", machine.describe());
     let work = bench::work_directory(&target)?;
-    let programs = Programs::build(&fs::canonicalize(&target).map_err(|error| error.to_string())?.join("programs"))?;
+    let programs = Programs::build(
+        &fs::canonicalize(&target)
+            .map_err(|error| error.to_string())?
+            .join("programs"),
+    )?;
     let mut bench = Bench {
         peers: peer::all(&programs, &options.binary),
         loggers: logger::all(&options.binary),
@@ -98,18 +113,35 @@ fn run() -> Result<ExitCode, String> {
         extent: Extent::FULL,
     };
     if options.short {
-        bench.peers.retain(|peer| peer.is_floor() || peer.tool.is_frigate());
+        bench
+            .peers
+            .retain(|peer| peer.is_floor() || peer.tool.is_frigate());
         bench.extent = Extent::SHORT;
     }
-    let mut inits = Sheet::new("inits", NOTE, bench.peers.iter().map(|peer| peer.tool.clone()).collect());
-    let mut loggers =
-        Sheet::new("loggers", stream::NOTE, bench.loggers.iter().map(|logger| logger.tool.clone()).collect());
+    let mut inits = Sheet::new(
+        "inits",
+        NOTE,
+        bench.peers.iter().map(|peer| peer.tool.clone()).collect(),
+    );
+    let mut loggers = Sheet::new(
+        "loggers",
+        stream::NOTE,
+        bench
+            .loggers
+            .iter()
+            .map(|logger| logger.tool.clone())
+            .collect(),
+    );
     if !options.short {
         name_missing(inits.tools.iter().chain(&loggers.tools));
     }
     let began = Instant::now();
     let announce = |name: &str| eprintln!("measuring: {name} ({} s)", began.elapsed().as_secs());
-    let groups = COUNTS.iter().chain(if options.short { [].iter() } else { TIMES.iter() });
+    let groups = COUNTS.iter().chain(if options.short {
+        [].iter()
+    } else {
+        TIMES.iter()
+    });
     for (name, measure) in groups.filter(|(name, _)| options.wants(name)) {
         announce(name);
         measure(&bench, &mut inits);
@@ -143,14 +175,18 @@ fn name_missing<'tools>(tools: impl Iterator<Item = &'tools Tool>) {
     }
     if !packages.is_empty() {
         let packages: Vec<_> = packages.into_iter().collect();
-        println!("to have them: apt-get install --no-install-recommends {}\n", packages.join(" "));
+        println!(
+            "to have them: apt-get install --no-install-recommends {}\n",
+            packages.join(" ")
+        );
     }
 }
 
 fn write(options: &Options, sheets: &[Sheet], machine: &Machine) -> Result<(), String> {
     let mut text = record::render(sheets, machine).to_string();
     text.push('\n');
-    fs::write(&options.json, text).map_err(|error| format!("cannot write '{}': {error}", options.json.display()))?;
+    fs::write(&options.json, text)
+        .map_err(|error| format!("cannot write '{}': {error}", options.json.display()))?;
     println!("figures: {}", options.json.display());
     if let Some(svg) = &options.svg {
         chart::draw(svg, sheets)?;

@@ -35,13 +35,29 @@ impl Options {
     /// # Errors
     ///
     /// What is not understood.
-    pub fn parse(words: impl IntoIterator<Item = OsString>, root: &Path, target: &Path) -> Result<Self, String> {
-        let binary = std::env::var_os("FRIGATE_BENCH_BINARY").map_or_else(|| root.join("dist/frigate"), PathBuf::from);
+    pub fn parse(
+        words: impl IntoIterator<Item = OsString>,
+        root: &Path,
+        target: &Path,
+    ) -> Result<Self, String> {
+        let binary = std::env::var_os("FRIGATE_BENCH_BINARY")
+            .map_or_else(|| root.join("dist/frigate"), PathBuf::from);
         let json = target.join("bench.json");
-        let mut options = Self { short: false, only: None, json, svg: None, help: false, binary };
+        let mut options = Self {
+            short: false,
+            only: None,
+            json,
+            svg: None,
+            help: false,
+            binary,
+        };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or_else(|| format!("'{}' needs a value", word.display()));
+            let mut value = || {
+                words
+                    .next()
+                    .ok_or_else(|| format!("'{}' needs a value", word.display()))
+            };
             match word.to_str() {
                 // cargo says so of itself.
                 Some("--bench") => {}
@@ -49,11 +65,22 @@ impl Options {
                 Some("--help" | "-h") => options.help = true,
                 Some("--only") => {
                     let value = value()?;
-                    options.only = Some(value.to_string_lossy().split(',').map(str::to_owned).collect());
+                    options.only = Some(
+                        value
+                            .to_string_lossy()
+                            .split(',')
+                            .map(str::to_owned)
+                            .collect(),
+                    );
                 }
                 Some("--json") => options.json = value()?.into(),
                 Some("--svg") => options.svg = Some(value()?.into()),
-                _ => return Err(format!("cannot use '{}': see cargo bench -- --help", word.display())),
+                _ => {
+                    return Err(format!(
+                        "cannot use '{}': see cargo bench -- --help",
+                        word.display()
+                    ));
+                }
             }
         }
         if options.svg.is_none() && !options.short && options.only.is_none() {
@@ -64,6 +91,8 @@ impl Options {
 
     /// Whether a group of figures is wanted.
     pub fn wants(&self, group: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| only.iter().any(|wanted| wanted == group))
+        self.only
+            .as_ref()
+            .is_none_or(|only| only.iter().any(|wanted| wanted == group))
     }
 }

@@ -1,4 +1,5 @@
-//! The inits that are compared: how each is found, what it offers, and how it is told to look after the child.
+//! The inits that are compared: how each is found, what it offers, and how it is told to look after
+//! the child.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -9,7 +10,8 @@ use std::process::{Command, Stdio};
 use crate::program::Programs;
 use crate::tool::{Tool, find};
 
-/// The pause between two starts that frigate is asked for, in milliseconds: the shortest that it takes.
+/// The pause between two starts that frigate is asked for, in milliseconds: the shortest that it
+/// takes.
 pub const BACKOFF_MS: u32 = 10;
 
 /// The grace period that is asked for, in milliseconds.
@@ -95,9 +97,21 @@ impl Arrangement {
 
 /// All of them, the floor and frigate first.
 pub fn all(programs: &Programs, frigate: &Path) -> Vec<Peer> {
-    let floor = Tool { name: "floor", package: None, binary: Ok(programs.floor.clone()) };
-    let mut peers =
-        vec![Peer { tool: floor, kind: Kind::Floor }, Peer { tool: Tool::frigate(frigate), kind: Kind::Frigate }];
+    let floor = Tool {
+        name: "floor",
+        package: None,
+        binary: Ok(programs.floor.clone()),
+    };
+    let mut peers = vec![
+        Peer {
+            tool: floor,
+            kind: Kind::Floor,
+        },
+        Peer {
+            tool: Tool::frigate(frigate),
+            kind: Kind::Frigate,
+        },
+    ];
     for (name, package, kind, program) in [
         ("tini", "tini", Kind::Command, "tini"),
         ("tini-static", "tini", Kind::Command, "tini-static"),
@@ -106,7 +120,12 @@ pub fn all(programs: &Programs, frigate: &Path) -> Vec<Peer> {
         ("s6-supervise", "s6", Kind::S6, "s6-supervise"),
         ("runsv", "runit", Kind::Runit, "runsv"),
         ("busybox runsv", "busybox", Kind::Busybox, "busybox"),
-        ("supervisord", "supervisor", Kind::Supervisord, "supervisord"),
+        (
+            "supervisord",
+            "supervisor",
+            Kind::Supervisord,
+            "supervisord",
+        ),
     ] {
         let mut tool = Tool::installed(name, package, program);
         if kind == Kind::Busybox {
@@ -115,15 +134,28 @@ pub fn all(programs: &Programs, frigate: &Path) -> Vec<Peer> {
         peers.push(Peer { tool, kind });
     }
     let reason = "no package of this Debian release has it".to_owned();
-    let dinit =
-        find("dinit").ok_or(reason).and(Err("its services need a control socket; not arranged here".to_owned()));
-    peers.push(Peer { tool: Tool { name: "dinit", package: None, binary: dinit }, kind: Kind::Command });
+    let dinit = find("dinit").ok_or(reason).and(Err(
+        "its services need a control socket; not arranged here".to_owned(),
+    ));
+    peers.push(Peer {
+        tool: Tool {
+            name: "dinit",
+            package: None,
+            binary: dinit,
+        },
+        kind: Kind::Command,
+    });
     peers
 }
 
 fn with_runsv(busybox: PathBuf) -> Result<PathBuf, String> {
-    let list = Command::new(&busybox).arg("--list").stdin(Stdio::null()).output();
-    let list = list.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let list = Command::new(&busybox)
+        .arg("--list")
+        .stdin(Stdio::null())
+        .output();
+    let list = list
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
     if list.lines().any(|line| line == "runsv") {
         Ok(busybox)
     } else {
@@ -156,14 +188,20 @@ impl Peer {
     ///
     /// The reason.
     pub fn must_end_with_child(&self) -> Result<(), String> {
-        if self.ends_with_child() { Ok(()) } else { Err("starts its child again for ever".into()) }
+        if self.ends_with_child() {
+            Ok(())
+        } else {
+            Err("starts its child again for ever".into())
+        }
     }
 
     fn offers(&self, purpose: Purpose) -> Result<(), &'static str> {
         let (offered, reason) = match purpose {
             Purpose::Once | Purpose::Nothing | Purpose::Sleep | Purpose::Breed => (true, ""),
             Purpose::Echo => (self.ends_with_child(), "forwards no signal"),
-            Purpose::Quick | Purpose::Healthy => (self.kind != Kind::Command, "starts nothing again"),
+            Purpose::Quick | Purpose::Healthy => {
+                (self.kind != Kind::Command, "starts nothing again")
+            }
             Purpose::Deaf => (
                 matches!(self.kind, Kind::Frigate | Kind::S6 | Kind::Supervisord),
                 "has no grace period: waits for the child for ever",
@@ -177,7 +215,12 @@ impl Peer {
     /// # Errors
     ///
     /// Why it cannot be had: not installed, not offered.
-    pub fn arrange(&self, purpose: Purpose, programs: &Programs, work: &Path) -> Result<Arrangement, String> {
+    pub fn arrange(
+        &self,
+        purpose: Purpose,
+        programs: &Programs,
+        work: &Path,
+    ) -> Result<Arrangement, String> {
         let binary = self.tool.binary.clone()?;
         self.offers(purpose)?;
         let directory = work.join(format!("{}-{purpose:?}", self.tool.name.replace(' ', "-")));
@@ -194,22 +237,35 @@ impl Peer {
                 Kind::Floor | Kind::Frigate | Kind::Command => {
                     words.extend([programs.child.clone().into(), told.into()]);
                 }
-                Kind::S6 | Kind::Runit | Kind::Busybox => write_service(&directory, &programs.child, &told)?,
+                Kind::S6 | Kind::Runit | Kind::Busybox => {
+                    write_service(&directory, &programs.child, &told)?;
+                }
                 Kind::Supervisord => write_configuration(&directory, &programs.child, &told)?,
             }
             Ok(words)
         };
-        let words = prepare().map_err(|error| format!("cannot prepare '{}': {error}", directory.display()))?;
+        let words = prepare()
+            .map_err(|error| format!("cannot prepare '{}': {error}", directory.display()))?;
         Ok(Arrangement { words, directory })
     }
 
     /// The init and its own words, up to the command.
-    fn words(&self, purpose: Purpose, binary: PathBuf, directory: &Path, programs: &Programs) -> Vec<OsString> {
+    fn words(
+        &self,
+        purpose: Purpose,
+        binary: PathBuf,
+        directory: &Path,
+        programs: &Programs,
+    ) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec![binary.into()];
         match self.kind {
             Kind::Floor => match purpose {
-                Purpose::Echo | Purpose::Sleep => words = vec![programs.floor_that_forwards.clone().into()],
-                Purpose::Quick | Purpose::Healthy => words = vec![programs.floor_that_restarts.clone().into()],
+                Purpose::Echo | Purpose::Sleep => {
+                    words = vec![programs.floor_that_forwards.clone().into()];
+                }
+                Purpose::Quick | Purpose::Healthy => {
+                    words = vec![programs.floor_that_restarts.clone().into()];
+                }
                 Purpose::Once | Purpose::Nothing | Purpose::Deaf | Purpose::Breed => {}
             },
             Kind::Frigate => {
@@ -223,16 +279,26 @@ impl Peer {
                         ]
                         .map(OsString::from),
                     ),
-                    Purpose::Healthy => words.extend(["--restart=true", "--start-secs=1s"].map(OsString::from)),
+                    Purpose::Healthy => {
+                        words.extend(["--restart=true", "--start-secs=1s"].map(OsString::from));
+                    }
                     Purpose::Deaf => words.push(format!("--grace={GRACE_MS}ms").into()),
-                    Purpose::Once | Purpose::Nothing | Purpose::Sleep | Purpose::Echo | Purpose::Breed => {}
+                    Purpose::Once
+                    | Purpose::Nothing
+                    | Purpose::Sleep
+                    | Purpose::Echo
+                    | Purpose::Breed => {}
                 }
                 words.push("--".into());
             }
             Kind::Command => words.push("--".into()),
             Kind::Busybox => words.extend(["runsv".into(), directory.into()]),
             Kind::S6 | Kind::Runit => words.push(directory.into()),
-            Kind::Supervisord => words.extend(["-n".into(), "-c".into(), directory.join("supervisord.conf").into()]),
+            Kind::Supervisord => words.extend([
+                "-n".into(),
+                "-c".into(),
+                directory.join("supervisord.conf").into(),
+            ]),
         }
         words
     }

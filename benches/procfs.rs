@@ -19,7 +19,9 @@ fn read(pid: i32, file: &str) -> Result<String, String> {
 
 fn field(text: &str, name: &str) -> Result<f64, String> {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|rest| rest.split_whitespace().next()).and_then(|word| word.parse().ok());
+    let number = line
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|word| word.parse().ok());
     number.ok_or_else(|| format!("the kernel tells no {name}"))
 }
 
@@ -47,14 +49,18 @@ pub fn switches(pid: i32) -> Result<f64, String> {
     Ok(field(&text, "voluntary_ctxt_switches:")? + field(&text, "nonvoluntary_ctxt_switches:")?)
 }
 
-/// The time that it has had a processor, in nanoseconds: `stat` would count in hundredths of a second.
+/// The time that it has had a processor, in nanoseconds: `stat` would count in hundredths of a
+/// second.
 ///
 /// # Errors
 ///
 /// As above.
 pub fn processor_time(pid: i32) -> Result<f64, String> {
     let text = read(pid, "schedstat")?;
-    let first = text.split_whitespace().next().and_then(|word| word.parse().ok());
+    let first = text
+        .split_whitespace()
+        .next()
+        .and_then(|word| word.parse().ok());
     first.ok_or_else(|| "the kernel keeps no schedstat".into())
 }
 
@@ -64,5 +70,7 @@ pub fn processor_time(pid: i32) -> Result<f64, String> {
 ///
 /// As above.
 pub fn children(pid: i32) -> Result<usize, String> {
-    Ok(read(pid, &format!("task/{pid}/children"))?.split_whitespace().count())
+    Ok(read(pid, &format!("task/{pid}/children"))?
+        .split_whitespace()
+        .count())
 }

@@ -1,4 +1,5 @@
-//! The programs without a C library that the benchmark builds for itself: the floor, the starter, the child, the writer.
+//! The programs without a C library that the benchmark builds for itself: the floor, the starter,
+//! the child, the writer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,8 +32,11 @@ impl Programs {
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             return Err("the floor and its helpers are written for x86_64 Linux".into());
         }
-        fs::create_dir_all(into).map_err(|error| format!("cannot make '{}': {error}", into.display()))?;
-        let build = |name: &str, source: &str, condition: Option<&str>| compile(&into.join(name), source, condition);
+        fs::create_dir_all(into)
+            .map_err(|error| format!("cannot make '{}': {error}", into.display()))?;
+        let build = |name: &str, source: &str, condition: Option<&str>| {
+            compile(&into.join(name), source, condition)
+        };
         Ok(Self {
             starter: build("starter", "starter.rs", None)?,
             child: build("child", "child.rs", None)?,
@@ -46,7 +50,9 @@ impl Programs {
 
 fn compile(to: &Path, source: &str, condition: Option<&str>) -> Result<PathBuf, String> {
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/programs").join(source);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("benches/programs")
+        .join(source);
     let mut command = Command::new(compiler);
     command.args(["--edition", "2024"]);
     for option in [
@@ -66,11 +72,19 @@ fn compile(to: &Path, source: &str, condition: Option<&str>) -> Result<PathBuf, 
     if let Some(condition) = condition {
         command.args(["--cfg", condition]);
     }
-    let output =
-        command.arg("-o").arg(to).arg(&source).output().map_err(|error| format!("cannot run rustc: {error}"))?;
+    let output = command
+        .arg("-o")
+        .arg(to)
+        .arg(&source)
+        .output()
+        .map_err(|error| format!("cannot run rustc: {error}"))?;
     if output.status.success() {
         Ok(to.to_path_buf())
     } else {
-        Err(format!("cannot build '{}':\n{}", source.display(), String::from_utf8_lossy(&output.stderr)))
+        Err(format!(
+            "cannot build '{}':\n{}",
+            source.display(),
+            String::from_utf8_lossy(&output.stderr)
+        ))
     }
 }

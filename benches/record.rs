@@ -19,17 +19,30 @@ impl Machine {
     pub fn look() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let processor = read("/proc/cpuinfo");
-        let processor = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let processor = processor
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         Self {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            processor: processor.map(|(_, name)| name.to_owned()).unwrap_or_default(),
+            processor: processor
+                .map(|(_, name)| name.to_owned())
+                .unwrap_or_default(),
             processors: std::thread::available_parallelism().map_or(1, Into::into),
-            load: read("/proc/loadavg").split_whitespace().next().unwrap_or_default().to_owned(),
+            load: read("/proc/loadavg")
+                .split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
         }
     }
 
     pub fn describe(&self) -> String {
-        let Self { kernel, processor, processors, load } = self;
+        let Self {
+            kernel,
+            processor,
+            processors,
+            load,
+        } = self;
         format!("Linux {kernel}, {processors} processors ({processor}), load {load} at the start")
     }
 }

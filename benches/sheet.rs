@@ -47,8 +47,19 @@ pub struct Figure {
 }
 
 /// A figure that is a whole number.
-pub const fn figure(key: &'static str, title: &'static str, unit: &'static str, ratio: Ratio) -> Figure {
-    Figure { key, title, unit, decimals: 0, ratio }
+pub const fn figure(
+    key: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    ratio: Ratio,
+) -> Figure {
+    Figure {
+        key,
+        title,
+        unit,
+        decimals: 0,
+        ratio,
+    }
 }
 
 /// A figure with the cells of all.
@@ -84,7 +95,12 @@ pub struct Sheet {
 
 impl Sheet {
     pub fn new(of: &'static str, note: &'static str, tools: Vec<Tool>) -> Self {
-        Self { of, note, tools, rows: Vec::new() }
+        Self {
+            of,
+            note,
+            tools,
+            rows: Vec::new(),
+        }
     }
 
     pub fn add(&mut self, figure: Figure, cells: Vec<Cell>) {

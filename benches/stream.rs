@@ -1,5 +1,5 @@
-//! A log stream: what a child writes into a pipe, and a logger from there into files, which are kept in memory so that no disk
-//! is measured.
+//! A log stream: what a child writes into a pipe, and a logger from there into files, which are
+//! kept in memory so that no disk is measured.
 
 use std::fs::{self, File};
 use std::io;
@@ -35,15 +35,34 @@ pub fn stream(bench: &Bench, sheet: &mut Sheet) {
         (
             Rotation::Off,
             figure("stream", "a log of 512 MiB", "MiB/s", Ratio::Inverse),
-            figure("stream_cpu", "  CPU time of a GiB, the writer's with it", "ms", Ratio::Plain),
+            figure(
+                "stream_cpu",
+                "  CPU time of a GiB, the writer's with it",
+                "ms",
+                Ratio::Plain,
+            ),
         ),
         (
             Rotation::On,
-            figure("stream_rotated", "the same in files of 16 MiB, 3 former ones kept", "MiB/s", Ratio::Inverse),
-            figure("stream_rotated_cpu", "  CPU time of a GiB, the writer's with it", "ms", Ratio::Plain),
+            figure(
+                "stream_rotated",
+                "the same in files of 16 MiB, 3 former ones kept",
+                "MiB/s",
+                Ratio::Inverse,
+            ),
+            figure(
+                "stream_rotated_cpu",
+                "  CPU time of a GiB, the writer's with it",
+                "ms",
+                Ratio::Plain,
+            ),
         ),
     ] {
-        let entries = bench.loggers.iter().map(|logger| logger.tool.binary.clone().map(|_| logger)).collect();
+        let entries = bench
+            .loggers
+            .iter()
+            .map(|logger| logger.tool.binary.clone().map(|_| logger))
+            .collect();
         let trial = |_, logger: &&Logger| log(logger, bench, rotation);
         let [rate, cost] = bench.interleave(9, entries, trial);
         sheet.add(rate_figure, quantiles(&rate, 0.5));
@@ -54,11 +73,16 @@ pub fn stream(bench: &Bench, sheet: &mut Sheet) {
 /// One log: MiB a second, and milliseconds of processor time for a GiB.
 fn log(logger: &Logger, bench: &Bench, rotation: Rotation) -> Result<[f64; 2], String> {
     let bytes = BLOCKS * BLOCK_BYTES;
-    let directory = tempfile::Builder::new().prefix("frigate-bench.").tempdir_in(MEMORY);
+    let directory = tempfile::Builder::new()
+        .prefix("frigate-bench.")
+        .tempdir_in(MEMORY);
     let directory = directory.map_err(|error| format!("no directory in {MEMORY}: {error}"))?;
     let room = statvfs(directory.path()).map_err(|error| format!("{MEMORY}: {error}"))?;
     if room.f_bavail * room.f_frsize < bytes + bytes / 8 {
-        return Err(format!("less than {} MiB free in {MEMORY}", (bytes + bytes / 8) >> 20));
+        return Err(format!(
+            "less than {} MiB free in {MEMORY}",
+            (bytes + bytes / 8) >> 20
+        ));
     }
     let before = processor_time()?;
     let began = Instant::now();
@@ -66,7 +90,8 @@ fn log(logger: &Logger, bench: &Bench, rotation: Rotation) -> Result<[f64; 2], S
     let seconds = began.elapsed().as_secs_f64();
     let spent = processor_time()? - before;
     let arrived = logged(directory.path()).map_err(|error| error.to_string())?;
-    // Rotation drops the oldest files; some loggers end a file with a line, and it is shorter by a part of one.
+    // Rotation drops the oldest files; some loggers end a file with a line, and it is shorter by a
+    // part of one.
     let expected = match rotation {
         Rotation::On if !logger.only_moves_bytes() => {
             FILE_BYTES * BACKUPS - 65_536..=FILE_BYTES * (BACKUPS + 1) + 65_536
@@ -74,9 +99,14 @@ fn log(logger: &Logger, bench: &Bench, rotation: Rotation) -> Result<[f64; 2], S
         Rotation::On | Rotation::Off => bytes..=bytes,
     };
     if !expected.contains(&arrived) {
-        return Err(format!("{arrived} bytes arrived, where {expected:?} were expected"));
+        return Err(format!(
+            "{arrived} bytes arrived, where {expected:?} were expected"
+        ));
     }
-    Ok([float(bytes) / MIB / seconds, spent * 1024.0 * MIB / float(bytes)])
+    Ok([
+        float(bytes) / MIB / seconds,
+        spent * 1024.0 * MIB / float(bytes),
+    ])
 }
 
 /// Runs writer and logger to their ends.
@@ -84,14 +114,22 @@ fn run(logger: &Logger, writer: &Path, directory: &Path, rotation: Rotation) -> 
     let say = |error: io::Error| format!("cannot start: {error}");
     let complaints = directory.join("complaints");
     let mut command = logger.command(directory, rotation).map_err(say)?;
-    command.stdin(Stdio::null()).stderr(File::create(&complaints).map_err(say)?);
-    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+        .stdin(Stdio::null())
+        .stderr(File::create(&complaints).map_err(say)?);
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     let mut children = Vec::new();
     if logger.runs_the_writer() {
         command.arg("--").arg(writer).arg(BLOCKS.to_string());
     } else {
         let mut writer = Command::new(writer);
-        let mut writer = writer.arg(BLOCKS.to_string()).stdout(Stdio::piped()).spawn().map_err(say)?;
+        let mut writer = writer
+            .arg(BLOCKS.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(say)?;
         command.stdin(writer.stdout.take().ok_or("no pipe")?);
         children.push(writer);
     }
@@ -119,7 +157,11 @@ fn await_success(child: &mut Child) -> Result<(), String> {
         return Err(format!("not done within {} s", PATIENCE.as_secs()));
     }
     let status = child.wait().map_err(|error| error.to_string())?;
-    if status.success() { Ok(()) } else { Err(status.to_string()) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(status.to_string())
+    }
 }
 
 /// Of a child that has been waited for, this asks nothing.
@@ -132,7 +174,10 @@ fn end(child: &mut Child) {
 fn processor_time() -> Result<f64, String> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|error| error.to_string())?;
     let spent = usage.user_time() + usage.system_time();
-    #[expect(clippy::cast_precision_loss, reason = "a benchmark does not run for three centuries")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a benchmark does not run for three centuries"
+    )]
     Ok(spent.num_microseconds() as f64 / 1000.0)
 }
 
@@ -142,7 +187,10 @@ fn logged(directory: &Path) -> io::Result<u64> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        if ["log", "current", "@"].iter().any(|start| name.as_encoded_bytes().starts_with(start.as_bytes())) {
+        if ["log", "current", "@"]
+            .iter()
+            .any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
+        {
             bytes += entry.metadata()?.len();
         }
     }

@@ -7,8 +7,12 @@ use crate::sheet::{Cell, Figure, Row, Sheet};
 /// A number with its thousands apart.
 pub fn number(value: f64, decimals: usize) -> String {
     let plain = format!("{value:.decimals$}");
-    let (sign, digits) = plain.strip_prefix('-').map_or(("", plain.as_str()), |digits| ("-", digits));
-    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
+    let (sign, digits) = plain
+        .strip_prefix('-')
+        .map_or(("", plain.as_str()), |digits| ("-", digits));
+    let (whole, fraction) = digits
+        .split_once('.')
+        .map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
     let mut grouped = String::new();
     for (index, digit) in whole.chars().enumerate() {
         if index > 0 && (whole.len() - index) % 3 == 0 {
@@ -16,19 +20,29 @@ pub fn number(value: f64, decimals: usize) -> String {
         }
         grouped.push(digit);
     }
-    fraction.map_or_else(|| format!("{sign}{grouped}"), |fraction| format!("{sign}{grouped}.{fraction}"))
+    fraction.map_or_else(
+        || format!("{sign}{grouped}"),
+        |fraction| format!("{sign}{grouped}.{fraction}"),
+    )
 }
 
 /// Large numbers need no decimals.
 pub fn decimals(figure: &Figure, value: f64) -> usize {
-    if value.abs() >= 1000.0 { 0 } else { figure.decimals }
+    if value.abs() >= 1000.0 {
+        0
+    } else {
+        figure.decimals
+    }
 }
 
 fn cell(row: &Row, index: usize, reasons: &mut Vec<String>) -> String {
     match row.cells.get(index) {
         Some(Cell::Value(value)) => {
             let value = number(*value, decimals(&row.figure, *value));
-            row.ratio(index).map_or_else(|| value.clone(), |ratio| format!("{value} ({})", number(ratio, 2)))
+            row.ratio(index).map_or_else(
+                || value.clone(),
+                |ratio| format!("{value} ({})", number(ratio, 2)),
+            )
         }
         Some(Cell::Missing(reason)) => {
             let known = reasons.iter().position(|known| known == reason);
@@ -54,14 +68,27 @@ pub fn render(sheet: &Sheet) -> String {
         lines.push(line);
     }
     let width = |column: usize| {
-        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        lines
+            .iter()
+            .filter_map(|line| line.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<_> = (0..tools.len() + 2).map(width).collect();
     let mut text = String::new();
     for line in &lines {
-        let padded = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            if column < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-        });
+        let padded = line
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, width))| {
+                if column < 2 {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            });
         text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }

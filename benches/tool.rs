@@ -20,13 +20,21 @@ impl Tool {
     pub fn frigate(binary: &Path) -> Self {
         let found = std::fs::canonicalize(binary);
         let found = found.map_err(|error| format!("cannot find '{}': {error}", binary.display()));
-        Self { name: FRIGATE, package: None, binary: found }
+        Self {
+            name: FRIGATE,
+            package: None,
+            binary: found,
+        }
     }
 
     /// A program of `PATH`.
     pub fn installed(name: &'static str, package: &'static str, program: &str) -> Self {
         let binary = find(program).ok_or_else(|| format!("not installed (package {package})"));
-        Self { name, package: Some(package), binary }
+        Self {
+            name,
+            package: Some(package),
+            binary,
+        }
     }
 
     pub fn is_frigate(&self) -> bool {
@@ -35,7 +43,11 @@ impl Tool {
 
     /// The package that would bring it. One that is installed and yet of no use is not missing.
     pub fn missing_package(&self) -> Option<&'static str> {
-        self.package.filter(|_| self.binary.as_ref().is_err_and(|reason| reason.starts_with("not installed")))
+        self.package.filter(|_| {
+            self.binary
+                .as_ref()
+                .is_err_and(|reason| reason.starts_with("not installed"))
+        })
     }
 
     pub fn version(&self) -> Option<String> {
@@ -43,14 +55,22 @@ impl Tool {
             return Some(env!("CARGO_PKG_VERSION").into());
         }
         self.binary.as_ref().ok()?;
-        let output = Command::new("dpkg-query").args(["-W", "-f", "${Version}", self.package?]).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        let output = Command::new("dpkg-query")
+            .args(["-W", "-f", "${Version}", self.package?])
+            .output()
+            .ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 
 /// Where a program of `PATH` is.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())?;
+    let found = std::env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .find(|file| file.is_file())?;
     std::fs::canonicalize(found).ok()
 }

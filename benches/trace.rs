@@ -1,7 +1,8 @@
-//! Counting what an init does up to its child's exec, and for a whole run: system calls, and instructions in user mode.
+//! Counting what an init does up to its child's exec, and for a whole run: system calls, and
+//! instructions in user mode.
 //!
-//! By ptrace and one step at a time. The processor's own counters would be faster, but a virtual machine mostly has none,
-//! and these counts are exact: the same on every machine and in every run.
+//! By ptrace and one step at a time. The processor's own counters would be faster, but a virtual
+//! machine mostly has none, and these counts are exact: the same on every machine and in every run.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +16,16 @@ use crate::peer::Arrangement;
 use crate::program::Programs;
 use crate::trial::{Reports, Trial};
 
-/// Steps after which one gives up; an interpreter needs hundreds of millions to get as far as its own code.
+/// Steps after which one gives up; an interpreter needs hundreds of millions to get as far as its
+/// own code.
 const MOST_INSTRUCTIONS: u64 = 1_000_000;
 
 /// System calls of one run. Those of the child's side are among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Calls {
-    /// The init's up to its fork, its own `execve` included, and those of the child's side to the first that the child itself
-    /// makes. What the init does beside the child after the fork delays nothing and comes in no fixed order.
+    /// The init's up to its fork, its own `execve` included, and those of the child's side to the
+    /// first that the child itself makes. What the init does beside the child after the fork delays
+    /// nothing and comes in no fixed order.
     pub to_exec: u64,
     /// All, until everybody has ended; none where the init does not end.
     pub whole: Option<u64>,
@@ -72,20 +75,31 @@ struct Tracer {
 pub fn calls(arrangement: &Arrangement, programs: &Programs, ends: bool) -> Result<Calls, String> {
     let tracer = run(arrangement, programs, Counted::Calls, ends)?;
     let to_exec = tracer.reached.ok_or("its child was not reached")?;
-    Ok(Calls { to_exec, whole: ends.then_some(tracer.total) })
+    Ok(Calls {
+        to_exec,
+        whole: ends.then_some(tracer.total),
+    })
 }
 
-/// Counts the instructions in user mode from the init's exec to the child's, on both sides of the fork.
+/// Counts the instructions in user mode from the init's exec to the child's, on both sides of the
+/// fork.
 ///
 /// # Errors
 ///
 /// As above, or there are too many.
 pub fn instructions(arrangement: &Arrangement, programs: &Programs) -> Result<u64, String> {
     let tracer = run(arrangement, programs, Counted::Instructions, false)?;
-    tracer.reached.ok_or_else(|| "more than 1,000,000, where counting ends".to_owned())
+    tracer
+        .reached
+        .ok_or_else(|| "more than 1,000,000, where counting ends".to_owned())
 }
 
-fn run(arrangement: &Arrangement, programs: &Programs, counted: Counted, to_end: bool) -> Result<Tracer, String> {
+fn run(
+    arrangement: &Arrangement,
+    programs: &Programs,
+    counted: Counted,
+    to_end: bool,
+) -> Result<Tracer, String> {
     let mut trial = Trial::start(arrangement, programs, Reports::Gated)?;
     let init = Pid::from_raw(trial.init);
     let options = Options::PTRACE_O_TRACESYSGOOD
@@ -95,7 +109,14 @@ fn run(arrangement: &Arrangement, programs: &Programs, counted: Counted, to_end:
         | Options::PTRACE_O_TRACECLONE
         | Options::PTRACE_O_EXITKILL;
     ptrace::seize(init, options).map_err(|error| format!("cannot be traced: {error}"))?;
-    let mut tracer = Tracer { init, counted, tasks: BTreeMap::new(), before_fork: 0, reached: None, total: 0 };
+    let mut tracer = Tracer {
+        init,
+        counted,
+        tasks: BTreeMap::new(),
+        before_fork: 0,
+        reached: None,
+        total: 0,
+    };
     tracer.tasks.insert(init, Task::default());
     trial.open_gate();
     let result = tracer.follow(to_end);
@@ -112,7 +133,9 @@ impl Tracer {
             if reached || too_many {
                 return Ok(());
             }
-            let Some((pid, status)) = self.next()? else { continue };
+            let Some((pid, status)) = self.next()? else {
+                continue;
+            };
             if let Next::GoOn(deliver) = self.take(pid, status) {
                 self.resume(pid, deliver);
             }
@@ -127,7 +150,9 @@ impl Tracer {
         }
         while !self.tasks.is_empty() {
             match self.next() {
-                Ok(Some((pid, WaitStatus::Exited(..) | WaitStatus::Signaled(..)))) => drop(self.tasks.remove(&pid)),
+                Ok(Some((pid, WaitStatus::Exited(..) | WaitStatus::Signaled(..)))) => {
+                    self.tasks.remove(&pid);
+                }
                 Ok(Some((pid, _))) => drop(ptrace::cont(pid, None)),
                 Ok(None) => {}
                 Err(_) => return,
@@ -135,7 +160,8 @@ impl Tracer {
         }
     }
 
-    /// The next stop of one of the traced. They are asked one by one: a wait for any child would take the starter's end too.
+    /// The next stop of one of the traced. They are asked one by one: a wait for any child would
+    /// take the starter's end too.
     fn next(&mut self) -> Result<Option<(Pid, WaitStatus)>, String> {
         let until = crate::trial::now() + 20_000_000_000;
         loop {
@@ -171,7 +197,9 @@ impl Tracer {
                 if task.inside && counting && self.counted == Counted::Calls {
                     self.count(pid);
                     // The first call that the child itself makes: it has been executed, and runs.
-                    if pid != self.init && self.tasks.get(&pid).is_some_and(|task| task.executed > 0) {
+                    if pid != self.init
+                        && self.tasks.get(&pid).is_some_and(|task| task.executed > 0)
+                    {
                         self.reach(pid);
                     }
                 }
@@ -198,7 +226,8 @@ impl Tracer {
                 let task = self.tasks.entry(pid).or_default();
                 task.executed += 1;
                 if pid == self.init {
-                    // The `execve` that made it is its first call, entered before it was traced by calls.
+                    // The `execve` that made it is its first call, entered before it was traced by
+                    // calls.
                     if task.executed == 1 && self.counted == Counted::Calls {
                         task.inside = true;
                         self.count(pid);
@@ -227,8 +256,8 @@ impl Tracer {
         pid != self.init || self.tasks.get(&pid).is_some_and(|task| task.executed > 0)
     }
 
-    /// A string instruction stops after each of its turns, and is one instruction all the same, as for the processor's own
-    /// counters.
+    /// A string instruction stops after each of its turns, and is one instruction all the same, as
+    /// for the processor's own counters.
     fn has_moved_on(&mut self, pid: Pid) -> bool {
         let at = ptrace::getregs(pid).map_or(0, |registers| registers.rip);
         let task = self.tasks.entry(pid).or_default();

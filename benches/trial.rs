@@ -24,7 +24,8 @@ pub const DRAINED: u64 = 4;
 const INIT_STARTED: u64 = 1;
 const INIT_ENDED: u64 = 2;
 
-/// Four words, as the programs write them: the kind, and what it says; times are nanoseconds of the monotonic clock.
+/// Four words, as the programs write them: the kind, and what it says; times are nanoseconds of the
+/// monotonic clock.
 pub type Record = [u64; 4];
 
 /// When the starter reports the init's process id.
@@ -45,7 +46,8 @@ pub struct Trial {
     starter_reports: ChildStdout,
     reports: File,
     orders: File,
-    /// The init's pid as the harness sees it, and the time of its exec; zero until they are reported.
+    /// The init's pid as the harness sees it, and the time of its exec; zero until they are
+    /// reported.
     pub init: i32,
     pub executed: u64,
 }
@@ -62,9 +64,19 @@ impl Trial {
     /// # Errors
     ///
     /// Why it cannot be started.
-    pub fn start(arrangement: &Arrangement, programs: &Programs, when: Reports) -> Result<Self, String> {
+    pub fn start(
+        arrangement: &Arrangement,
+        programs: &Programs,
+        when: Reports,
+    ) -> Result<Self, String> {
         let say = |error: std::io::Error| format!("cannot start: {error}");
-        let open = |path| OpenOptions::new().read(true).write(true).open(path).map_err(say);
+        let open = |path| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(path)
+                .map_err(say)
+        };
         let mut reports = open(arrangement.reports())?;
         let orders = open(arrangement.orders())?;
         // A former trial may have been killed in the middle of a report.
@@ -90,7 +102,15 @@ impl Trial {
             .map_err(say)?;
         let gate = starter.stdin.take();
         let starter_reports = starter.stdout.take().ok_or("no pipe")?;
-        let mut trial = Self { starter, gate, starter_reports, reports, orders, init: 0, executed: 0 };
+        let mut trial = Self {
+            starter,
+            gate,
+            starter_reports,
+            reports,
+            orders,
+            init: 0,
+            executed: 0,
+        };
         if when != Reports::AtTheEnd {
             trial.take_start()?;
         }
@@ -121,7 +141,11 @@ impl Trial {
     /// It did not come in time, or another one came.
     pub fn expect(&mut self, kind: u64, patience: Duration) -> Result<Record, String> {
         let record = read_record(&mut self.reports, patience)?;
-        if record[0] == kind { Ok(record) } else { Err(format!("the child told {} instead of {kind}", record[0])) }
+        if record[0] == kind {
+            Ok(record)
+        } else {
+            Err(format!("the child told {} instead of {kind}", record[0]))
+        }
     }
 
     /// Whether the child has something to tell within this time.
@@ -138,7 +162,9 @@ impl Trial {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&count.to_ne_bytes());
         bytes[8..].copy_from_slice(&u64::from(at_once).to_ne_bytes());
-        self.orders.write_all(&bytes).map_err(|error| error.to_string())
+        self.orders
+            .write_all(&bytes)
+            .map_err(|error| error.to_string())
     }
 
     /// Sends the init a signal.
@@ -147,7 +173,8 @@ impl Trial {
     ///
     /// It is gone.
     pub fn signal(&self, signal: Signal) -> Result<(), String> {
-        kill(Pid::from_raw(self.init), signal).map_err(|error| format!("cannot signal the init: {error}"))
+        kill(Pid::from_raw(self.init), signal)
+            .map_err(|error| format!("cannot signal the init: {error}"))
     }
 
     /// Waits for the init's end and answers with its time and its raw wait status.
@@ -161,14 +188,19 @@ impl Trial {
         }
         let [kind, ended, status, _] = read_record(&mut self.starter_reports, patience)?;
         self.init = 0;
-        if kind == INIT_ENDED { Ok((ended, status)) } else { Err("it could not be started".into()) }
+        if kind == INIT_ENDED {
+            Ok((ended, status))
+        } else {
+            Err("it could not be started".into())
+        }
     }
 }
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        // The starter has not reaped the init before it told its end, so that the number is nobody else's; and the end of
-        // PID 1 is that of all its namespace. Where the pid was never told, the starter's end kills the init.
+        // The starter has not reaped the init before it told its end, so that the number is nobody
+        // else's; and the end of PID 1 is that of all its namespace. Where the pid was never told,
+        // the starter's end kills the init.
         if self.init > 0 {
             let _gone = kill(Pid::from_raw(self.init), Signal::SIGKILL);
             let _ended = self.end(PATIENCE);
@@ -180,7 +212,10 @@ impl Drop for Trial {
 
 /// Whether there is something to read within this time; of a pidfd: whether the process ends.
 pub fn await_readable(file: &impl AsFd, within: Duration) -> bool {
-    let within = Timespec { tv_sec: within.as_secs().cast_signed(), tv_nsec: within.subsec_nanos().into() };
+    let within = Timespec {
+        tv_sec: within.as_secs().cast_signed(),
+        tv_nsec: within.subsec_nanos().into(),
+    };
     poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&within)).is_ok_and(|ready| ready > 0)
 }
 
@@ -190,7 +225,8 @@ fn read_record(from: &mut (impl Read + AsFd), patience: Duration) -> Result<Reco
         return Err(format!("nothing happened within {} s", patience.as_secs()));
     }
     let mut bytes = [0; size_of::<Record>()];
-    from.read_exact(&mut bytes).map_err(|error| format!("ended unexpectedly: {error}"))?;
+    from.read_exact(&mut bytes)
+        .map_err(|error| format!("ended unexpectedly: {error}"))?;
     let mut record = [0; 4];
     for (word, bytes) in record.iter_mut().zip(bytes.chunks_exact(8)) {
         *word = u64::from_ne_bytes(bytes.try_into().unwrap_or_default());

@@ -1,4 +1,5 @@
-//! Protects a program, holds it inside limits, as far as this machine lets it have them, and keeps what it says in a file.
+//! Protects a program, holds it inside limits, as far as this machine lets it have them, and keeps
+//! what it says in a file.
 //!
 //! `cargo run --example protect_program [PROGRAM [ARG...]]`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -16,10 +17,18 @@ fn main() -> Result<(), frigate::Error> {
         Some(program) => ProtectTask::new(program).args(words),
         None => ProtectTask::new("sleep").arg("1000"),
     };
-    let limits = ControlGroup::new().memory_max(ByteSize::mib(64)).cpu_max(0.5).pids_max(32).best_effort(true);
+    let limits = ControlGroup::new()
+        .memory_max(ByteSize::mib(64))
+        .cpu_max(0.5)
+        .pids_max(32)
+        .best_effort(true);
     // 1 MiB, and the three files before it.
     let file = std::env::temp_dir().join(format!("protect_program-{}.log", std::process::id()));
-    let logger = Logger::new().stdout(&file).redirect(true).max_bytes(ByteSize::mib(1)).backups(3);
+    let logger = Logger::new()
+        .stdout(&file)
+        .redirect(true)
+        .max_bytes(ByteSize::mib(1))
+        .backups(3);
     let frigate = Frigate::from(task).control_group(limits).logger(logger);
     let events = frigate.events();
     frigate.protect()?;
@@ -27,7 +36,10 @@ fn main() -> Result<(), frigate::Error> {
     // What a limit lacks comes as a warning; then the program is started.
     for event in &events {
         println!("{event}");
-        if matches!(event.kind, EventKind::Started { .. } | EventKind::Finished(_)) {
+        if matches!(
+            event.kind,
+            EventKind::Started { .. } | EventKind::Finished(_)
+        ) {
             break;
         }
     }

@@ -1,4 +1,5 @@
-//! A small supervisor: three programs, each with a strategy of its own, and one printer of what happens to them.
+//! A small supervisor: three programs, each with a strategy of its own, and one printer of what
+//! happens to them.
 //!
 //! `cargo run --example small_supervisor`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -10,12 +11,17 @@ use frigate::{AutoRestart, EventKind, Frigate, ProtectTask, Strategy};
 
 fn main() -> Result<(), frigate::Error> {
     let (sender, events) = channel();
-    let shell = |name: &str, script: &str| ProtectTask::new(name).program("sh").args(["-c", script]);
+    let shell =
+        |name: &str, script: &str| ProtectTask::new(name).program("sh").args(["-c", script]);
 
     // One that is to run for ever, one that cannot stay up, and one that has a single thing to do.
     let clock = Frigate::from(shell("clock", "exec sleep 1000")).event_channel(sender.clone());
     let flaky = Frigate::from(shell("flaky", "exit 1"))
-        .strategy(Strategy::new().auto_restart(AutoRestart::Unexpected).start_retries(2))
+        .strategy(
+            Strategy::new()
+                .auto_restart(AutoRestart::Unexpected)
+                .start_retries(2),
+        )
         .event_channel(sender.clone());
     let greeter = Frigate::from(shell("greeter", "echo hello"))
         .strategy(Strategy::new().auto_restart(AutoRestart::False))

@@ -1,4 +1,5 @@
-//! A tokio program that protects a child beside children and signals of its own: neither knows of the other.
+//! A tokio program that protects a child beside children and signals of its own: neither knows of
+//! the other.
 //!
 //! `cargo run --example tokio_host`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -16,7 +17,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let events = frigate.events();
     frigate.protect()?;
 
-    // frigate's channel is one of the standard library; a thread for blocking work hands it over to tokio's.
+    // frigate's channel is one of the standard library; a thread for blocking work hands it over to
+    // tokio's.
     let (sender, mut receiver) = mpsc::unbounded_channel();
     spawn_blocking(move || events.into_iter().try_for_each(|event| sender.send(event)));
     while let Some(event) = receiver.recv().await {

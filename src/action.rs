@@ -16,11 +16,16 @@ pub(crate) enum Action {
     KillOthers,
     /// Start the child; answers with its pid or the failure.
     Spawn { restarts: u32 },
-    /// Nothing will be started again: let go of the directory and the descriptors that only a child needs.
+    /// Nothing will be started again: let go of the directory and the descriptors that only a child
+    /// needs.
     Release,
-    /// Send a signal to the living child: to its group or to it alone, with the value of the signal just received or not;
-    /// answers if frigate is not allowed to.
-    Send { signal: Signal, alone: bool, queued: bool },
+    /// Send a signal to the living child: to its group or to it alone, with the value of the signal
+    /// just received or not; answers if frigate is not allowed to.
+    Send {
+        signal: Signal,
+        alone: bool,
+        queued: bool,
+    },
     /// Send TERM and CONT to what is left of the former child's group; answers if nothing is.
     EndGroup,
     /// Look whether anything is left of the former child's group; answers if nothing is.
@@ -33,7 +38,8 @@ pub(crate) enum Action {
     EndAll,
     /// Send KILL to every process that is left.
     KillAll,
-    /// Make the child's group the terminal's foreground group, if frigate's is; then send the child CONT, if so asked.
+    /// Make the child's group the terminal's foreground group, if frigate's is; then send the child
+    /// CONT, if so asked.
     GiveTerminal { and_continue: bool },
     /// Make frigate's group the terminal's foreground group, if the child's is.
     TakeTerminal,
@@ -43,8 +49,8 @@ pub(crate) enum Action {
     Exit(Outcome),
 }
 
-/// The actions of one step, in order. Fixed in size so that no step allocates; eight is more than any step has, which
-/// the tests hold against every state and event.
+/// The actions of one step, in order. Fixed in size so that no step allocates; eight is more than
+/// any step has, which the tests hold against every state and event.
 #[derive(Debug, Default)]
 pub(crate) struct Actions {
     items: [Option<Action>; 8],

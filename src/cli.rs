@@ -1,8 +1,9 @@
 //! Words typed, and variables set, to what they ask for.
 //!
-//! `argh` holds the options, once: their names, kinds and help come from the table that it makes of them. The words are cut
-//! by that table here, since argh knows neither `--name=value` nor words that are not UTF-8 nor the end of the options at
-//! the command, and its parser would be more than a tenth of the binary.
+//! `argh` holds the options, once: their names, kinds and help come from the table that it makes of
+//! them. The words are cut by that table here, since argh knows neither `--name=value` nor words
+//! that are not UTF-8 nor the end of the options at the command, and its parser would be more than
+//! a tenth of the binary.
 #![forbid(unsafe_code)]
 
 use core::mem::ManuallyDrop;
@@ -15,15 +16,21 @@ use crate::message::Format;
 use crate::number::number;
 use crate::signal::is_alike;
 
-/// frigate: starts one command, forwards signals to it, reaps orphans, restarts it, and exits as it did
+/// frigate: starts one command, forwards signals to it, reaps orphans, restarts it, and exits as it
+/// did
 #[derive(ArgsInfo)]
 #[expect(dead_code, reason = "the table is made of it, and nothing else")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, as it is typed")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own, as it is typed"
+)]
 struct Options {
-    /// when to start the command again: unexpected (on-failure), true (always), false (no, never); default: false
+    /// when to start the command again: unexpected (on-failure), true (always), false (no, never);
+    /// default: false
     #[argh(option, arg_name = "strategy")]
     restart: Option<String>,
-    /// what counts as expected: exit codes, which are numbers, and signals, which are names; default: 0
+    /// what counts as expected: exit codes, which are numbers, and signals, which are names;
+    /// default: 0
     #[argh(option, arg_name = "code,signal...")]
     expect: Option<String>,
     /// a command that stays up this long has started (0: no start ever fails); default: 10s
@@ -47,7 +54,8 @@ struct Options {
     /// from the stop signal to KILL; default: 30s with --restart, else none
     #[argh(option, arg_name = "duration|none")]
     grace: Option<String>,
-    /// what the command leaves running gets this long from TERM to KILL; leave: frigate exits at once; default: 5s
+    /// what the command leaves running gets this long from TERM to KILL; leave: frigate exits at
+    /// once; default: 5s
     #[argh(option, arg_name = "duration|leave")]
     leftovers: Option<String>,
     /// stop by KILL at once, without a grace period
@@ -92,7 +100,8 @@ struct Options {
     /// the most swap space they may hold
     #[argh(option, arg_name = "size")]
     memory_swap_max: Option<String>,
-    /// the most processor time: a number of CPUs, or microseconds of a period as the kernel takes them
+    /// the most processor time: a number of CPUs, or microseconds of a period as the kernel takes
+    /// them
     #[argh(option, arg_name = "cpus|\"quota period\"")]
     cpu_max: Option<String>,
     /// its share of processors that others want too, from 1 to 10000
@@ -122,7 +131,8 @@ struct Options {
     /// rotated files that are kept, FILE.1 the newest; default: 0
     #[argh(option, arg_name = "n")]
     log_backups: Option<String>,
-    /// where the last message goes if the exit code is not 0; default: /dev/termination-log where it is
+    /// where the last message goes if the exit code is not 0; default: /dev/termination-log where
+    /// it is
     #[argh(option, arg_name = "path|none")]
     termination_log: Option<String>,
     /// how messages are written: text or json; default: text
@@ -137,7 +147,10 @@ struct Options {
 }
 
 /// What the words ask for.
-#[expect(clippy::large_enum_variant, reason = "there is one in a process, and a box would be moved into once more")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one in a process, and a box would be moved into once more"
+)]
 pub(crate) enum Request {
     /// Run the command that begins at this word.
     Run(Config, usize),
@@ -165,10 +178,16 @@ pub(crate) struct Value<'a> {
 impl Value<'_> {
     /// The option as it is named where it came from: `--grace` or `FRIGATE_INIT_GRACE`.
     pub(crate) fn spelled_name(&self) -> String {
-        let mut name = String::from(if self.source == Source::CommandLine { "--" } else { PREFIX });
+        let mut name = String::from(if self.source == Source::CommandLine {
+            "--"
+        } else {
+            PREFIX
+        });
         match self.source {
             Source::CommandLine => name.push_str(self.name),
-            Source::Environment => name.extend(self.name.bytes().map(|byte| char::from(in_variable(byte)))),
+            Source::Environment => {
+                name.extend(self.name.bytes().map(|byte| char::from(in_variable(byte))));
+            }
         }
         name
     }
@@ -198,33 +217,49 @@ impl<'a> Values<'a> {
     }
 
     pub(crate) fn is_on(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| switch(value.text) == Some(true))
+        self.get(name)
+            .is_some_and(|value| switch(value.text) == Some(true))
     }
 
     fn add(&mut self, flag: &FlagInfo<'static>, text: &'a str, source: Source) {
-        self.0.push(Value { name: name_of(flag), text, source });
+        self.0.push(Value {
+            name: name_of(flag),
+            text,
+            source,
+        });
     }
 
-    /// Takes words until the command begins, at the word whose number it answers with; or answers what else is asked for.
+    /// Takes words until the command begins, at the word whose number it answers with; or answers
+    /// what else is asked for.
     fn read_words(&mut self, words: &[&'a [u8]]) -> Result<Result<usize, Request>, Mistake> {
         let flags = flags();
         let mut at = 0;
         while let Some(word) = words.get(at).filter(|word| word.first() == Some(&b'-')) {
             at += 1;
-            let Ok(option) = core::str::from_utf8(word) else { return Err(refused(word, NOT_UTF_8)) };
+            let Ok(option) = core::str::from_utf8(word) else {
+                return Err(refused(word, NOT_UTF_8));
+            };
             match option {
                 "--" => break,
                 HELP | "-h" => return Ok(Err(Request::Help)),
                 "--version" => return Ok(Err(Request::Version)),
                 _ => {}
             }
-            let (name, attached) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
+            let (name, attached) = option
+                .split_once('=')
+                .map_or((option, None), |(name, value)| (name, Some(value)));
             if !name.starts_with("--") {
-                self.read_cluster(option.get(1..).unwrap_or_default(), flags).map_err(|why| refused(word, why))?;
+                self.read_cluster(option.get(1..).unwrap_or_default(), flags)
+                    .map_err(|why| refused(word, why))?;
                 continue;
             }
-            let flag = flags.iter().find(|flag| flag.long == name && name != HELP).ok_or(NO_SUCH_OPTION);
-            let flag = flag.and_then(|flag| self.see(flag)).map_err(|why| refused(word, why))?;
+            let flag = flags
+                .iter()
+                .find(|flag| flag.long == name && name != HELP)
+                .ok_or(NO_SUCH_OPTION);
+            let flag = flag
+                .and_then(|flag| self.see(flag))
+                .map_err(|why| refused(word, why))?;
             let text = match (&flag.kind, attached) {
                 (FlagInfoKind::Switch, None) => "1",
                 (FlagInfoKind::Switch, Some(_)) if flag.short == Some('v') => {
@@ -238,10 +273,15 @@ impl<'a> Values<'a> {
                 }
                 (FlagInfoKind::Option { .. }, Some(value)) => value,
                 (FlagInfoKind::Option { .. }, None) => {
-                    let Some(value) = words.get(at) else { return Err(refused(word, "it needs a value")) };
+                    let Some(value) = words.get(at) else {
+                        return Err(refused(word, "it needs a value"));
+                    };
                     at += 1;
                     let Ok(text) = core::str::from_utf8(value) else {
-                        return Err(refused(&[word, b"=".as_slice(), value].concat(), NO_UTF_8_VALUE));
+                        return Err(refused(
+                            &[word, b"=".as_slice(), value].concat(),
+                            NO_UTF_8_VALUE,
+                        ));
                     };
                     text
                 }
@@ -252,13 +292,20 @@ impl<'a> Values<'a> {
     }
 
     /// Takes `vvq` apart.
-    fn read_cluster(&mut self, cluster: &str, flags: &'static [FlagInfo<'static>]) -> Result<(), &'static str> {
+    fn read_cluster(
+        &mut self,
+        cluster: &str,
+        flags: &'static [FlagInfo<'static>],
+    ) -> Result<(), &'static str> {
         if cluster.is_empty() {
             return Err(NO_SUCH_OPTION);
         }
         for byte in cluster.bytes() {
             // A piece of a longer character is no flag's either.
-            let flag = flags.iter().find(|flag| flag.short == Some(byte.into())).ok_or(NO_SUCH_OPTION)?;
+            let flag = flags
+                .iter()
+                .find(|flag| flag.short == Some(byte.into()))
+                .ok_or(NO_SUCH_OPTION)?;
             self.see(flag)?;
             self.add(flag, "1", Source::CommandLine);
         }
@@ -266,7 +313,10 @@ impl<'a> Values<'a> {
     }
 
     /// The option, unless something is wrong with its being there.
-    fn see(&self, flag: &'static FlagInfo<'static>) -> Result<&'static FlagInfo<'static>, &'static str> {
+    fn see(
+        &self,
+        flag: &'static FlagInfo<'static>,
+    ) -> Result<&'static FlagInfo<'static>, &'static str> {
         let is_repeatable = flag.optionality == Optionality::Repeating || flag.short == Some('v');
         if !is_repeatable && self.get(name_of(flag)).is_some() {
             return Err("it was given before, and counts only once");
@@ -274,10 +324,13 @@ impl<'a> Values<'a> {
         Ok(flag)
     }
 
-    /// Takes from the environment what was not typed. Of two variables of one name the first counts that is not empty.
+    /// Takes from the environment what was not typed. Of two variables of one name the first counts
+    /// that is not empty.
     fn read_variables(&mut self, entries: impl Iterator<Item = &'a [u8]>) -> Result<(), Mistake> {
         for entry in entries {
-            let Some((flag, text)) = option_of(entry) else { continue };
+            let Some((flag, text)) = option_of(entry) else {
+                continue;
+            };
             let name = name_of(flag);
             if text.is_empty() || self.get(name).is_some() {
                 continue;
@@ -288,9 +341,9 @@ impl<'a> Values<'a> {
                 return Err(Value { name, text, source }.refused(NOT_UTF_8));
             };
             let wrong = match flag.kind {
-                _ if flag.short == Some('v') => {
-                    number::<u8>(text).is_none_or(|times| times > 9).then_some("expected a number from 0 to 9")
-                }
+                _ if flag.short == Some('v') => number::<u8>(text)
+                    .is_none_or(|times| times > 9)
+                    .then_some("expected a number from 0 to 9"),
                 FlagInfoKind::Switch => switch(text).is_none().then_some(SWITCH),
                 FlagInfoKind::Option { .. } => None,
             };
@@ -317,7 +370,8 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Reads the words after the program's name, and those of the environment's entries, `NAME=value`, that can be an option's.
+/// Reads the words after the program's name, and those of the environment's entries, `NAME=value`,
+/// that can be an option's.
 ///
 /// # Errors
 ///
@@ -352,11 +406,20 @@ fn request<'a>(
     Ok(Request::Run(config, command))
 }
 
-/// How a mistake is to be written: what was asked for before it counts, so that a line among JSON lines is one.
+/// How a mistake is to be written: what was asked for before it counts, so that a line among JSON
+/// lines is one.
 fn format<'a>(values: &Values<'_>, mut environment: impl Iterator<Item = &'a [u8]>) -> Format {
     let typed = values.get("log-format").map(|value| value.text.as_bytes());
-    let of_format = |entry| option_of(entry).filter(|(flag, _)| flag.long == "--log-format").map(|(_, text)| text);
-    if typed.or_else(|| environment.find_map(of_format)) == Some(b"json") { Format::Json } else { Format::Text }
+    let of_format = |entry| {
+        option_of(entry)
+            .filter(|(flag, _)| flag.long == "--log-format")
+            .map(|(_, text)| text)
+    };
+    if typed.or_else(|| environment.find_map(of_format)) == Some(b"json") {
+        Format::Json
+    } else {
+        Format::Text
+    }
 }
 
 /// Among argh's options by itself.
@@ -380,9 +443,9 @@ fn name_of(flag: &FlagInfo<'static>) -> &'static str {
     flag.long.strip_prefix("--").unwrap_or_default()
 }
 
-/// What the variables of options begin with; the option's name follows in upper case, with `_` for `-`. Not `FRIGATE_`
-/// alone: a video recorder of that name has a `FRIGATE_USER`, and an engine that makes frigate the init of every container
-/// starts that one too.
+/// What the variables of options begin with; the option's name follows in upper case, with `_` for
+/// `-`. Not `FRIGATE_` alone: a video recorder of that name has a `FRIGATE_USER`, and an engine
+/// that makes frigate the init of every container starts that one too.
 const PREFIX: &str = "FRIGATE_INIT_";
 /// Its first letter.
 pub(crate) const INITIAL: u8 = match PREFIX.as_bytes() {
@@ -391,7 +454,11 @@ pub(crate) const INITIAL: u8 = match PREFIX.as_bytes() {
 };
 
 fn in_variable(byte: u8) -> u8 {
-    if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }
+    if byte == b'-' {
+        b'_'
+    } else {
+        byte.to_ascii_uppercase()
+    }
 }
 
 /// The option that an entry of the environment sets, and its value.
@@ -400,9 +467,19 @@ fn option_of(entry: &[u8]) -> Option<(&'static FlagInfo<'static>, &[u8])> {
     let (name, value) = entry.split_at_checked(entry.iter().position(|byte| *byte == b'=')?)?;
     let is_named = |flag: &&FlagInfo<'static>| {
         let option = name_of(flag);
-        option.len() == name.len() && option.bytes().zip(name).all(|(byte, set)| in_variable(byte) == *set)
+        option.len() == name.len()
+            && option
+                .bytes()
+                .zip(name)
+                .all(|(byte, set)| in_variable(byte) == *set)
     };
-    Some((flags().iter().find(is_named).filter(|flag| flag.long != HELP)?, value.get(1..)?))
+    Some((
+        flags()
+            .iter()
+            .find(is_named)
+            .filter(|flag| flag.long != HELP)?,
+        value.get(1..)?,
+    ))
 }
 
 fn switch(value: &str) -> Option<bool> {
@@ -432,7 +509,11 @@ pub(crate) fn help() -> String {
         }
         text.push_str(&left);
         text.push_str("\n        ");
-        text.push_str(if flag.long == HELP { "print this and exit (also -h)" } else { flag.description });
+        text.push_str(if flag.long == HELP {
+            "print this and exit (also -h)"
+        } else {
+            flag.description
+        });
         text.push('\n');
     }
     text.push_str(

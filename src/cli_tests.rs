@@ -1,4 +1,7 @@
-#![allow(clippy::panic, reason = "a test that meets the wrong answer has failed")]
+#![allow(
+    clippy::panic,
+    reason = "a test that meets the wrong answer has failed"
+)]
 
 use std::collections::BTreeSet;
 
@@ -10,7 +13,8 @@ use crate::config::{Config, Mistake};
 use crate::fact::Level;
 use crate::message::Format;
 
-/// Every option with a value: its name, and two values that mean something else than the default and than each other.
+/// Every option with a value: its name, and two values that mean something else than the default
+/// and than each other.
 const VALUED: [(&str, &str, &str); 30] = [
     ("restart", "unexpected", "always"),
     ("expect", "0,7", "TERM"),
@@ -35,7 +39,11 @@ const VALUED: [(&str, &str, &str); 30] = [
     ("cpu-max", "1.5", "max 50000"),
     ("cpu-weight", "200", "1"),
     ("pids-max", "64", "max"),
-    ("cgroup", "io.max=8:0 rbps=1048576,wbps=1", "cpuset.cpus=0-1,3"),
+    (
+        "cgroup",
+        "io.max=8:0 rbps=1048576,wbps=1",
+        "cpuset.cpus=0-1,3",
+    ),
     ("stdout", "/a log", "out"),
     ("stderr", "/a log", "err"),
     ("log-max-bytes", "10M", "1"),
@@ -43,26 +51,48 @@ const VALUED: [(&str, &str, &str); 30] = [
     ("termination-log", "/a path", "none"),
     ("log-format", "json", "json"),
 ];
-const SWITCHES: [&str; 7] =
-    ["kill", "single-child", "grace-close", "no-new-privs", "cgroup-best-effort", "redirect-stderr", "quiet"];
+const SWITCHES: [&str; 7] = [
+    "kill",
+    "single-child",
+    "grace-close",
+    "no-new-privs",
+    "cgroup-best-effort",
+    "redirect-stderr",
+    "quiet",
+];
 const REPEATABLE: [&str; 3] = ["rewrite", "remap-exit", "cgroup"];
 
 fn variable(name: &str) -> String {
-    let mut known = VALUED.iter().map(|(name, ..)| *name).chain(SWITCHES).chain(["verbose"]);
-    let name = known.find(|known| *known == name).unwrap_or_else(|| panic!("no such option: {name}"));
-    Value { name, text: "", source: Source::Environment }.spelled_name()
+    let mut known = VALUED
+        .iter()
+        .map(|(name, ..)| *name)
+        .chain(SWITCHES)
+        .chain(["verbose"]);
+    let name = known
+        .find(|known| *known == name)
+        .unwrap_or_else(|| panic!("no such option: {name}"));
+    Value {
+        name,
+        text: "",
+        source: Source::Environment,
+    }
+    .spelled_name()
 }
 
 fn read_all(words: &[&[u8]], variables: &[(String, Vec<u8>)]) -> Result<Request, Mistake> {
-    let entries: Vec<Vec<u8>> =
-        variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_slice()].concat()).collect();
+    let entries: Vec<Vec<u8>> = variables
+        .iter()
+        .map(|(name, value)| [name.as_bytes(), b"=", value.as_slice()].concat())
+        .collect();
     read(words, entries.iter().map(Vec::as_slice))
 }
 
 fn ask(words: &[&str], variables: &[(&str, &str)]) -> Result<Request, Mistake> {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-    let variables: Vec<_> =
-        variables.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+        .collect();
     read_all(&words, &variables)
 }
 
@@ -76,10 +106,16 @@ fn run(words: &[&str], variables: &[(&str, &str)]) -> (Config, usize) {
     }
 }
 
-/// Everything that the options mean, to be compared. `--grace-close` is there so that its wait means something.
+/// Everything that the options mean, to be compared. `--grace-close` is there so that its wait
+/// means something.
 #[track_caller]
 fn meaning(options: &[&str], variables: &[(&str, &str)]) -> String {
-    let words: Vec<&str> = ["--grace-close"].iter().chain(options).chain(&["command"]).copied().collect();
+    let words: Vec<&str> = ["--grace-close"]
+        .iter()
+        .chain(options)
+        .chain(&["command"])
+        .copied()
+        .collect();
     let mut meaning = format!("{:?}", run(&words, variables).0);
     // A user and a limit are kept with the way they were asked for, which is all that may differ.
     for (name, ..) in VALUED {
@@ -113,7 +149,10 @@ fn these_tests_know_every_option() {
         .chain(["verbose"])
         .map(|name| format!("--{name}"))
         .collect();
-    let offered = Options::get_args_info().flags.iter().map(|flag| flag.long.to_owned());
+    let offered = Options::get_args_info()
+        .flags
+        .iter()
+        .map(|flag| flag.long.to_owned());
     assert_eq!(known, offered.filter(|name| name != "--help").collect());
 }
 
@@ -134,8 +173,18 @@ fn both_spellings_and_the_variable_mean_the_same() {
 #[test]
 fn a_variable_is_named_after_its_option() {
     assert_eq!(variable("grace"), "FRIGATE_INIT_GRACE");
-    assert_eq!(variable("grace-close-wait"), "FRIGATE_INIT_GRACE_CLOSE_WAIT");
-    let spelled = |source| Value { name: "stop-on", text: "HUP", source }.spelled();
+    assert_eq!(
+        variable("grace-close-wait"),
+        "FRIGATE_INIT_GRACE_CLOSE_WAIT"
+    );
+    let spelled = |source| {
+        Value {
+            name: "stop-on",
+            text: "HUP",
+            source,
+        }
+        .spelled()
+    };
     assert_eq!(spelled(Source::CommandLine), "--stop-on=HUP");
     assert_eq!(spelled(Source::Environment), "FRIGATE_INIT_STOP_ON=HUP");
 }
@@ -149,7 +198,17 @@ fn a_value_is_all_that_follows_the_first_equals_sign() {
 
 #[test]
 fn a_value_that_looks_like_an_option_is_a_value() {
-    for value in ["--help", "-h", "help", "--kill", "--", "-", "-v", "--version", "--bogus"] {
+    for value in [
+        "--help",
+        "-h",
+        "help",
+        "--kill",
+        "--",
+        "-",
+        "-v",
+        "--version",
+        "--bogus",
+    ] {
         let path = format!("Path({value:?})");
         for meaning in [
             meaning(&["--termination-log", value], &[]),
@@ -167,7 +226,11 @@ fn a_value_that_looks_like_an_option_is_a_value() {
 fn the_command_line_wins() {
     for (name, typed, set) in VALUED {
         let option = format!("--{name}={typed}");
-        assert_eq!(meaning(&[&option], &[(&variable(name), set)]), meaning(&[&option], &[]), "--{name}");
+        assert_eq!(
+            meaning(&[&option], &[(&variable(name), set)]),
+            meaning(&[&option], &[]),
+            "--{name}"
+        );
     }
 }
 
@@ -175,20 +238,42 @@ fn the_command_line_wins() {
 fn the_command_line_wins_over_nonsense_too() {
     for (name, typed, _) in VALUED {
         let option = format!("--{name}={typed}");
-        assert_eq!(meaning(&[&option], &[(&variable(name), "non:sense")]), meaning(&[&option], &[]), "--{name}");
+        assert_eq!(
+            meaning(&[&option], &[(&variable(name), "non:sense")]),
+            meaning(&[&option], &[]),
+            "--{name}"
+        );
     }
-    for flag in SWITCHES.iter().filter(|name| **name != "grace-close").map(|name| format!("--{name}")) {
+    for flag in SWITCHES
+        .iter()
+        .filter(|name| **name != "grace-close")
+        .map(|name| format!("--{name}"))
+    {
         let nonsense = [(variable(&flag[2..]), "nonsense")];
-        let nonsense = nonsense.each_ref().map(|(name, value)| (name.as_str(), *value));
-        assert_eq!(meaning(&[&flag], &nonsense), meaning(&[&flag], &[]), "{flag}");
+        let nonsense = nonsense
+            .each_ref()
+            .map(|(name, value)| (name.as_str(), *value));
+        assert_eq!(
+            meaning(&[&flag], &nonsense),
+            meaning(&[&flag], &[]),
+            "{flag}"
+        );
     }
-    assert_eq!(meaning(&["-v"], &[("FRIGATE_INIT_VERBOSE", "nonsense")]), meaning(&["-v"], &[]));
+    assert_eq!(
+        meaning(&["-v"], &[("FRIGATE_INIT_VERBOSE", "nonsense")]),
+        meaning(&["-v"], &[])
+    );
 }
 
 #[test]
 fn an_empty_variable_counts_as_not_set() {
-    let names: Vec<String> =
-        VALUED.iter().map(|(name, ..)| *name).chain(SWITCHES).chain(["verbose"]).map(variable).collect();
+    let names: Vec<String> = VALUED
+        .iter()
+        .map(|(name, ..)| *name)
+        .chain(SWITCHES)
+        .chain(["verbose"])
+        .map(variable)
+        .collect();
     let empty: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
     assert_eq!(meaning(&[], &empty), meaning(&[], &[]));
 }
@@ -209,65 +294,136 @@ fn no_other_variable_means_anything() {
 fn a_flag_is_switched_by_words() {
     for name in SWITCHES {
         let flag = format!("--{name}");
-        let config = |words: &[&str], variables: &[(&str, &str)]| format!("{:?}", run(words, variables).0);
+        let config =
+            |words: &[&str], variables: &[(&str, &str)]| format!("{:?}", run(words, variables).0);
         let (on, off) = (config(&[&flag, "command"], &[]), config(&["command"], &[]));
         assert_ne!(on, off, "{flag} changes nothing");
         for word in ["1", "true", "yes", "on", "TRUE", "Yes", "oN"] {
-            assert_eq!(config(&["command"], &[(&variable(name), word)]), on, "{flag}: {word}");
-            assert_eq!(config(&[&format!("{flag}={word}"), "command"], &[]), on, "{flag}={word}");
+            assert_eq!(
+                config(&["command"], &[(&variable(name), word)]),
+                on,
+                "{flag}: {word}"
+            );
+            assert_eq!(
+                config(&[&format!("{flag}={word}"), "command"], &[]),
+                on,
+                "{flag}={word}"
+            );
         }
         for word in ["0", "false", "no", "off", "FALSE", "No", "oFF"] {
-            assert_eq!(config(&["command"], &[(&variable(name), word)]), off, "{flag}: {word}");
-            assert_eq!(config(&[&format!("{flag}={word}"), "command"], &[]), off, "{flag}={word}");
-            assert_eq!(config(&[&flag, "command"], &[(&variable(name), word)]), on, "{flag} wins over {word}");
+            assert_eq!(
+                config(&["command"], &[(&variable(name), word)]),
+                off,
+                "{flag}: {word}"
+            );
+            assert_eq!(
+                config(&[&format!("{flag}={word}"), "command"], &[]),
+                off,
+                "{flag}={word}"
+            );
+            assert_eq!(
+                config(&[&flag, "command"], &[(&variable(name), word)]),
+                on,
+                "{flag} wins over {word}"
+            );
         }
         let denied = format!("{flag}=false");
-        assert_eq!(config(&[&denied, "command"], &[(&variable(name), "1")]), off, "{denied} wins over 1");
+        assert_eq!(
+            config(&[&denied, "command"], &[(&variable(name), "1")]),
+            off,
+            "{denied} wins over 1"
+        );
         for word in ["2", "-1", "y", "enabled", " ", "true ", "1,0"] {
             let expected = "expected 1, true, yes, on, or 0, false, no, off";
             let text = refusal(&["command"], &[(&variable(name), word)]);
-            assert_eq!(text, format!("cannot use '{}={word}': {expected}", variable(name)));
+            assert_eq!(
+                text,
+                format!("cannot use '{}={word}': {expected}", variable(name))
+            );
             let typed = format!("{flag}={word}");
-            assert_eq!(refusal(&[&typed, "command"], &[]), format!("cannot use '{typed}': {expected}"));
+            assert_eq!(
+                refusal(&[&typed, "command"], &[]),
+                format!("cannot use '{typed}': {expected}")
+            );
         }
     }
 }
 
 #[test]
 fn cgroup_files_are_separated_by_newlines_in_the_environment() {
-    let typed = meaning(&["--cgroup=io.max=8:0 rbps=1,wbps=2", "--cgroup", "cpuset.cpus=0,2"], &[]);
+    let typed = meaning(
+        &[
+            "--cgroup=io.max=8:0 rbps=1,wbps=2",
+            "--cgroup",
+            "cpuset.cpus=0,2",
+        ],
+        &[],
+    );
     for set in [
         "io.max=8:0 rbps=1,wbps=2\ncpuset.cpus=0,2",
         // As a YAML block has it.
         "io.max=8:0 rbps=1,wbps=2\ncpuset.cpus=0,2\n",
     ] {
-        assert_eq!(meaning(&[], &[("FRIGATE_INIT_CGROUP", set)]), typed, "{set:?}");
+        assert_eq!(
+            meaning(&[], &[("FRIGATE_INIT_CGROUP", set)]),
+            typed,
+            "{set:?}"
+        );
     }
     // Elsewhere they separate nothing, and are part of the value.
     assert!(
         refusal(&["command"], &[("FRIGATE_INIT_REWRITE", "HUP:QUIT\n")])
             .starts_with("cannot use 'FRIGATE_INIT_REWRITE=")
     );
-    let text = refusal(&["command"], &[("FRIGATE_INIT_CGROUP", "io.max=1\n\ncpuset.cpus=0")]);
-    assert!(text.starts_with("cannot use 'FRIGATE_INIT_CGROUP=': expected FILE=VALUE"), "{text}");
+    let text = refusal(
+        &["command"],
+        &[("FRIGATE_INIT_CGROUP", "io.max=1\n\ncpuset.cpus=0")],
+    );
+    assert!(
+        text.starts_with("cannot use 'FRIGATE_INIT_CGROUP=': expected FILE=VALUE"),
+        "{text}"
+    );
 }
 
 #[test]
 fn repeatable_options_are_separated_by_commas_in_the_environment() {
     let table = [
-        ("rewrite", "HUP:QUIT,USR1:0", ["--rewrite=HUP:QUIT", "--rewrite=USR1:0"]),
-        ("remap-exit", "143,3:7", ["--remap-exit=143", "--remap-exit=3:7"]),
+        (
+            "rewrite",
+            "HUP:QUIT,USR1:0",
+            ["--rewrite=HUP:QUIT", "--rewrite=USR1:0"],
+        ),
+        (
+            "remap-exit",
+            "143,3:7",
+            ["--remap-exit=143", "--remap-exit=3:7"],
+        ),
     ];
     for (name, value, typed) in table {
-        assert_eq!(meaning(&[], &[(&variable(name), value)]), meaning(&typed, &[]), "{name}");
-        assert_ne!(meaning(&typed, &[]), meaning(&[typed[0]], &[]), "{name}: the second rule changes nothing");
-        assert_ne!(meaning(&typed, &[]), meaning(&[typed[1]], &[]), "{name}: the first rule changes nothing");
+        assert_eq!(
+            meaning(&[], &[(&variable(name), value)]),
+            meaning(&typed, &[]),
+            "{name}"
+        );
+        assert_ne!(
+            meaning(&typed, &[]),
+            meaning(&[typed[0]], &[]),
+            "{name}: the second rule changes nothing"
+        );
+        assert_ne!(
+            meaning(&typed, &[]),
+            meaning(&[typed[1]], &[]),
+            "{name}: the first rule changes nothing"
+        );
     }
 }
 
 #[test]
 fn typed_rules_replace_those_of_the_environment() {
-    let set = [("FRIGATE_INIT_REWRITE", "HUP:QUIT"), ("FRIGATE_INIT_REMAP_EXIT", "143")];
+    let set = [
+        ("FRIGATE_INIT_REWRITE", "HUP:QUIT"),
+        ("FRIGATE_INIT_REMAP_EXIT", "143"),
+    ];
     let typed = ["--rewrite=USR1:0", "--remap-exit=3"];
     assert_eq!(meaning(&typed, &set), meaning(&typed, &[]));
 }
@@ -294,8 +450,19 @@ fn verbosity_is_counted_however_it_is_typed_or_set() {
         let words: Vec<&str> = options.iter().chain(&["command"]).copied().collect();
         assert_eq!(run(&words, &[]).0.verbosity, level, "{options:?}");
     }
-    for (value, level) in [("0", Level::Warning), ("1", Level::Info), ("2", Level::Debug), ("9", Level::Debug)] {
-        assert_eq!(run(&["command"], &[("FRIGATE_INIT_VERBOSE", value)]).0.verbosity, level, "{value}");
+    for (value, level) in [
+        ("0", Level::Warning),
+        ("1", Level::Info),
+        ("2", Level::Debug),
+        ("9", Level::Debug),
+    ] {
+        assert_eq!(
+            run(&["command"], &[("FRIGATE_INIT_VERBOSE", value)])
+                .0
+                .verbosity,
+            level,
+            "{value}"
+        );
     }
 }
 
@@ -309,7 +476,10 @@ fn three_hundred_letters_are_as_good_as_two() {
 fn the_verbosity_variable_is_a_number() {
     for value in ["10", "-1", "+1", "true", "1.5", "v", "256", " 1"] {
         let text = refusal(&["command"], &[("FRIGATE_INIT_VERBOSE", value)]);
-        assert_eq!(text, format!("cannot use 'FRIGATE_INIT_VERBOSE={value}': expected a number from 0 to 9"));
+        assert_eq!(
+            text,
+            format!("cannot use 'FRIGATE_INIT_VERBOSE={value}': expected a number from 0 to 9")
+        );
     }
 }
 
@@ -318,31 +488,55 @@ fn typed_verbosity_wins_over_either_variable() {
     let quiet_set = [("FRIGATE_INIT_QUIET", "1")];
     let verbose_set = [("FRIGATE_INIT_VERBOSE", "2")];
     assert_eq!(run(&["-v", "command"], &quiet_set).0.verbosity, Level::Info);
-    assert_eq!(run(&["-q", "command"], &verbose_set).0.verbosity, Level::Error);
-    assert_eq!(run(&["-v", "command"], &verbose_set).0.verbosity, Level::Info);
+    assert_eq!(
+        run(&["-q", "command"], &verbose_set).0.verbosity,
+        Level::Error
+    );
+    assert_eq!(
+        run(&["-v", "command"], &verbose_set).0.verbosity,
+        Level::Info
+    );
 }
 
 #[test]
 fn quiet_and_verbose_together_are_a_mistake() {
-    for words in [["-q", "-v"], ["-v", "-q"], ["--quiet", "--verbose"], ["-vq", "--kill"]] {
+    for words in [
+        ["-q", "-v"],
+        ["-v", "-q"],
+        ["--quiet", "--verbose"],
+        ["-vq", "--kill"],
+    ] {
         let text = refusal(&[words[0], words[1], "command"], &[]);
-        assert!(text.contains("--quiet") && text.contains("--verbose"), "{text}");
+        assert!(
+            text.contains("--quiet") && text.contains("--verbose"),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn quiet_and_verbose_together_in_the_environment_are_a_mistake_of_the_environment() {
-    let text = refusal(&["command"], &[("FRIGATE_INIT_QUIET", "1"), ("FRIGATE_INIT_VERBOSE", "1")]);
-    assert!(text.contains("FRIGATE_INIT_QUIET") && text.contains("FRIGATE_INIT_VERBOSE"), "{text}");
+    let text = refusal(
+        &["command"],
+        &[("FRIGATE_INIT_QUIET", "1"), ("FRIGATE_INIT_VERBOSE", "1")],
+    );
+    assert!(
+        text.contains("FRIGATE_INIT_QUIET") && text.contains("FRIGATE_INIT_VERBOSE"),
+        "{text}"
+    );
 }
 
 // Where the options end.
 
 #[test]
 fn a_flag_given_twice_is_refused_in_every_spelling() {
-    for words in
-        [["-q", "-q"], ["-q", "--quiet"], ["--quiet", "-q"], ["--quiet", "--quiet"], ["--kill", "--kill=false"]]
-    {
+    for words in [
+        ["-q", "-q"],
+        ["-q", "--quiet"],
+        ["--quiet", "-q"],
+        ["--quiet", "--quiet"],
+        ["--kill", "--kill=false"],
+    ] {
         let text = refusal(&[words[0], words[1], "command"], &[]);
         assert!(text.contains("it was given before"), "{text}");
     }
@@ -374,16 +568,26 @@ fn options_end_at_two_dashes_or_at_the_first_word_without_a_dash() {
 
 #[test]
 fn what_follows_the_command_is_no_option() {
-    assert_eq!(meaning(&["command", "--kill", "--grace=bad"], &[]), meaning(&[], &[]));
+    assert_eq!(
+        meaning(&["command", "--kill", "--grace=bad"], &[]),
+        meaning(&[], &[])
+    );
     assert_eq!(meaning(&["--", "--kill", "--help"], &[]), meaning(&[], &[]));
 }
 
 #[test]
 fn a_command_and_arguments_that_are_not_utf_8_pass() {
-    let table: [&[&[u8]]; 4] =
-        [&[b"\xff\xfe"], &[b"--", b"-\xff"], &[b"command", b"\xff", b"--\xff"], &[b"--kill", b"--", b"--\xff=\xff"]];
+    let table: [&[&[u8]]; 4] = [
+        &[b"\xff\xfe"],
+        &[b"--", b"-\xff"],
+        &[b"command", b"\xff", b"--\xff"],
+        &[b"--kill", b"--", b"--\xff=\xff"],
+    ];
     for words in table {
-        assert!(matches!(read_all(words, &[]), Ok(Request::Run(..))), "{words:?}");
+        assert!(
+            matches!(read_all(words, &[]), Ok(Request::Run(..))),
+            "{words:?}"
+        );
     }
 }
 
@@ -401,19 +605,43 @@ fn help_and_version_win() {
         &["--quiet", "--verbose", "--help"],
     ];
     for words in help {
-        assert!(matches!(ask(words, &[("FRIGATE_INIT_GRACE", "nonsense")]), Ok(Request::Help)), "{words:?}");
+        assert!(
+            matches!(
+                ask(words, &[("FRIGATE_INIT_GRACE", "nonsense")]),
+                Ok(Request::Help)
+            ),
+            "{words:?}"
+        );
     }
-    let version: [&[&str]; 4] =
-        [&["--version"], &["--version", "--bogus"], &["--grace=nonsense", "--version"], &["--version", "--help"]];
+    let version: [&[&str]; 4] = [
+        &["--version"],
+        &["--version", "--bogus"],
+        &["--grace=nonsense", "--version"],
+        &["--version", "--help"],
+    ];
     for words in version {
-        assert!(matches!(ask(words, &[("FRIGATE_INIT_GRACE", "nonsense")]), Ok(Request::Version)), "{words:?}");
+        assert!(
+            matches!(
+                ask(words, &[("FRIGATE_INIT_GRACE", "nonsense")]),
+                Ok(Request::Version)
+            ),
+            "{words:?}"
+        );
     }
 }
 
 #[test]
 fn help_and_version_behind_the_command_are_the_commands() {
-    for words in [["command", "--help"], ["command", "-h"], ["--", "--version"], ["--", "--help"]] {
-        assert!(matches!(ask(&words, &[]), Ok(Request::Run(..))), "{words:?}");
+    for words in [
+        ["command", "--help"],
+        ["command", "-h"],
+        ["--", "--version"],
+        ["--", "--help"],
+    ] {
+        assert!(
+            matches!(ask(&words, &[]), Ok(Request::Run(..))),
+            "{words:?}"
+        );
     }
 }
 
@@ -421,18 +649,31 @@ fn help_and_version_behind_the_command_are_the_commands() {
 fn the_help_names_every_option_and_what_its_value_is() {
     let text = help();
     for (name, ..) in VALUED {
-        let line = text.lines().find(|line| line.trim_start().starts_with(&format!("--{name} ")));
+        let line = text
+            .lines()
+            .find(|line| line.trim_start().starts_with(&format!("--{name} ")));
         let value = line.and_then(|line| line.trim_start().split(' ').nth(1));
-        assert!(value.is_some_and(|value| value.chars().any(char::is_uppercase)), "--{name}: {line:?}");
+        assert!(
+            value.is_some_and(|value| value.chars().any(char::is_uppercase)),
+            "--{name}: {line:?}"
+        );
     }
     for name in SWITCHES.iter().chain(&["verbose", "help", "version"]) {
         assert!(
-            text.lines().any(|line| line.ends_with(&format!("--{name}")) || line.contains(&format!("--{name},"))),
+            text.lines()
+                .any(|line| line.ends_with(&format!("--{name}"))
+                    || line.contains(&format!("--{name},"))),
             "--{name}"
         );
     }
     assert!(text.starts_with("Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n"));
-    assert!(text.ends_with('\n') && text.lines().all(|line| line.len() <= 120 && line == line.trim_end()), "{text}");
+    assert!(
+        text.ends_with('\n')
+            && text
+                .lines()
+                .all(|line| line.len() <= 120 && line == line.trim_end()),
+        "{text}"
+    );
 }
 
 // Mistakes.
@@ -442,7 +683,10 @@ fn without_a_command_nothing_can_be_started() {
     let table: [&[&str]; 4] = [&[], &["--"], &["--kill"], &["--grace", "5s", "--"]];
     for words in table {
         let text = refusal(words, &[]);
-        assert!(text.starts_with("cannot start 'COMMAND': none was given"), "{text}");
+        assert!(
+            text.starts_with("cannot start 'COMMAND': none was given"),
+            "{text}"
+        );
     }
 }
 
@@ -466,7 +710,10 @@ fn what_is_no_option_is_refused_by_its_name() {
     ];
     for word in words.iter().filter(|word| **word != "--") {
         let text = refusal(&[word, "command"], &[]);
-        assert_eq!(text, format!("cannot use '{word}': there is no such option; see frigate --help"));
+        assert_eq!(
+            text,
+            format!("cannot use '{word}': there is no such option; see frigate --help")
+        );
     }
 }
 
@@ -474,7 +721,10 @@ fn what_is_no_option_is_refused_by_its_name() {
 fn an_option_at_the_end_needs_a_value() {
     for (name, ..) in VALUED {
         let option = format!("--{name}");
-        assert_eq!(refusal(&["-v", &option], &[]), format!("cannot use '{option}': it needs a value"));
+        assert_eq!(
+            refusal(&["-v", &option], &[]),
+            format!("cannot use '{option}': it needs a value")
+        );
     }
 }
 
@@ -493,19 +743,32 @@ fn an_option_that_is_given_twice_is_refused_unless_it_is_repeatable() {
         let (one, two) = (format!("--{name}={first}"), format!("--{name}={second}"));
         let separate = format!("--{name}");
         if REPEATABLE.contains(&name) {
-            assert_ne!(meaning(&[&one, &two], &[]), meaning(&[&one], &[]), "{one} {two}");
+            assert_ne!(
+                meaning(&[&one, &two], &[]),
+                meaning(&[&one], &[]),
+                "{one} {two}"
+            );
             continue;
         }
-        for (words, named) in [([one.as_str(), &two, "-v"], two.as_str()), ([&one, &separate, second], &separate)] {
+        for (words, named) in [
+            ([one.as_str(), &two, "-v"], two.as_str()),
+            ([&one, &separate, second], &separate),
+        ] {
             let words: Vec<&str> = words.into_iter().chain(["command"]).collect();
             let text = refusal(&words, &[]);
-            assert_eq!(text, format!("cannot use '{named}': it was given before, and counts only once"));
+            assert_eq!(
+                text,
+                format!("cannot use '{named}': it was given before, and counts only once")
+            );
         }
     }
     for name in SWITCHES {
         let flag = format!("--{name}");
         let text = refusal(&[&flag, &flag, "command"], &[]);
-        assert_eq!(text, format!("cannot use '{flag}': it was given before, and counts only once"));
+        assert_eq!(
+            text,
+            format!("cannot use '{flag}': it was given before, and counts only once")
+        );
     }
 }
 
@@ -516,16 +779,31 @@ fn what_is_not_utf_8_among_the_options_is_refused() {
         Err(Mistake { text, .. }) => text,
     };
     let table: [(&[&[u8]], &str); 4] = [
-        (&[b"--\xff", b"command"], "cannot use '--\u{fffd}': it is not valid UTF-8"),
-        (&[b"-\xff", b"command"], "cannot use '-\u{fffd}': it is not valid UTF-8"),
-        (&[b"--grace=\xff", b"command"], "cannot use '--grace=\u{fffd}': it is not valid UTF-8"),
-        (&[b"--grace", b"\xff", b"command"], "cannot use '--grace=\u{fffd}': its value is not valid UTF-8"),
+        (
+            &[b"--\xff", b"command"],
+            "cannot use '--\u{fffd}': it is not valid UTF-8",
+        ),
+        (
+            &[b"-\xff", b"command"],
+            "cannot use '-\u{fffd}': it is not valid UTF-8",
+        ),
+        (
+            &[b"--grace=\xff", b"command"],
+            "cannot use '--grace=\u{fffd}': it is not valid UTF-8",
+        ),
+        (
+            &[b"--grace", b"\xff", b"command"],
+            "cannot use '--grace=\u{fffd}': its value is not valid UTF-8",
+        ),
     ];
     for (words, expected) in table {
         assert_eq!(text(words, &[]), expected);
     }
     let set = [("FRIGATE_INIT_GRACE".to_owned(), b"5\xffs".to_vec())];
-    assert_eq!(text(&[b"command"], &set), "cannot use 'FRIGATE_INIT_GRACE=5\u{fffd}s': it is not valid UTF-8");
+    assert_eq!(
+        text(&[b"command"], &set),
+        "cannot use 'FRIGATE_INIT_GRACE=5\u{fffd}s': it is not valid UTF-8"
+    );
 }
 
 #[test]
@@ -535,13 +813,25 @@ fn a_mistake_is_told_in_the_format_that_was_asked_for() {
         Err(Mistake { format, .. }) => format,
     };
     let json = [("FRIGATE_INIT_LOG_FORMAT", "json")];
-    assert_eq!(format(&["--log-format=json", "--grace=bad", "command"], &[]), Format::Json);
-    assert_eq!(format(&["--grace=bad", "--log-format=json", "command"], &[]), Format::Json);
+    assert_eq!(
+        format(&["--log-format=json", "--grace=bad", "command"], &[]),
+        Format::Json
+    );
+    assert_eq!(
+        format(&["--grace=bad", "--log-format=json", "command"], &[]),
+        Format::Json
+    );
     assert_eq!(format(&["--grace=bad", "command"], &json), Format::Json);
     assert_eq!(format(&[], &json), Format::Json);
-    assert_eq!(format(&["--log-format=text", "--grace=bad", "command"], &json), Format::Text);
+    assert_eq!(
+        format(&["--log-format=text", "--grace=bad", "command"], &json),
+        Format::Text
+    );
     assert_eq!(format(&["--grace=bad", "command"], &[]), Format::Text);
-    assert_eq!(format(&["--log-format=xml", "command"], &json), Format::Text);
+    assert_eq!(
+        format(&["--log-format=xml", "command"], &json),
+        Format::Text
+    );
     assert_eq!(format(&["--log-format=json", "--bogus"], &[]), Format::Json);
     assert_eq!(format(&["--log-format=json", "--grace"], &[]), Format::Json);
     assert_eq!(format(&["--bogus"], &json), Format::Json);
@@ -549,7 +839,12 @@ fn a_mistake_is_told_in_the_format_that_was_asked_for() {
 
 #[test]
 fn a_huge_word_makes_a_short_line() {
-    for huge in ["x".repeat(1_000_000), "\u{1b}".repeat(100_000), "é".repeat(100_000), "\n".repeat(5000)] {
+    for huge in [
+        "x".repeat(1_000_000),
+        "\u{1b}".repeat(100_000),
+        "é".repeat(100_000),
+        "\n".repeat(5000),
+    ] {
         for words in [
             [format!("--{huge}"), "-v".into()],
             [format!("--grace={huge}"), "-v".into()],
@@ -575,7 +870,12 @@ fn any_word() -> impl Strategy<Value = Vec<u8>> {
             .collect::<Vec<_>>(),
     );
     let option = (name, any_value(), any::<bool>()).prop_map(|(name, value, attached)| {
-        if attached { format!("--{name}={value}") } else { format!("--{name}") }.into_bytes()
+        if attached {
+            format!("--{name}={value}")
+        } else {
+            format!("--{name}")
+        }
+        .into_bytes()
     });
     prop_oneof![
         4 => option,
@@ -588,7 +888,11 @@ fn any_word() -> impl Strategy<Value = Vec<u8>> {
 
 /// Near what is meant, and far from it.
 fn any_value() -> impl Strategy<Value = String> {
-    let good = VALUED.iter().flat_map(|(_, one, two)| [*one, *two]).map(str::to_owned).collect::<Vec<_>>();
+    let good = VALUED
+        .iter()
+        .flat_map(|(_, one, two)| [*one, *two])
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
     prop_oneof![
         3 => prop::sample::select(good),
         2 => "[0-9]{0,22}(\\.[0-9]{0,22})?(ms|s|m|h|d)?",
@@ -600,7 +904,13 @@ fn any_value() -> impl Strategy<Value = String> {
 
 fn any_environment() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
     let name = prop::sample::select(
-        VALUED.iter().map(|(name, ..)| *name).chain(SWITCHES).chain(["verbose"]).map(variable).collect::<Vec<_>>(),
+        VALUED
+            .iter()
+            .map(|(name, ..)| *name)
+            .chain(SWITCHES)
+            .chain(["verbose"])
+            .map(variable)
+            .collect::<Vec<_>>(),
     );
     let value = prop_oneof![
         3 => any_value().prop_map(String::into_bytes),
@@ -633,7 +943,8 @@ proptest! {
         prop_assert!(matches!(asked, Ok(Request::Run(config, 2)) if config.rules.kill));
     }
 
-    /// Any value, good or bad, means the same in all three places, but for the name of the place in the refusal.
+    /// Any value, good or bad, means the same in all three places, but for the name of the place in
+    /// the refusal.
     #[test]
     fn every_value_means_the_same_wherever_it_stands(
         (name, ..) in prop::sample::select(VALUED.to_vec()),

@@ -42,7 +42,8 @@ const WAY_OUT: &str = "; or give --cgroup-best-effort";
 ///
 /// # Safety
 ///
-/// `argv` and `envp` are the arrays that the C `main` is given, untouched, and no thread runs beside this one.
+/// `argv` and `envp` are the arrays that the C `main` is given, untouched, and no thread runs
+/// beside this one.
 #[must_use]
 pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_int {
     // Before anything else: from here on no signal is lost, and none does anything by itself.
@@ -70,7 +71,13 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
             run(config, &arguments, *first, environment, mask).unwrap_or_else(|mistake| {
                 // Nothing has been started; whose child it would have been may not even be known.
                 let log = termination::Log::open(&config.termination_log, None);
-                refuse(&Mistake { format: config.format, ..mistake }, &log)
+                refuse(
+                    &Mistake {
+                        format: config.format,
+                        ..mistake
+                    },
+                    &log,
+                )
             })
         }
         Err(mistake) => refuse(mistake, &termination::Log::Automatic),
@@ -80,13 +87,24 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
 
 #[inline(never)]
 fn cannot_block(errno: Errno) -> u8 {
-    refuse(&Mistake::refused_call("block", "signals", errno), &termination::Log::Automatic)
+    refuse(
+        &Mistake::refused_call("block", "signals", errno),
+        &termination::Log::Automatic,
+    )
 }
 
-/// The version in the form that container engines parse: they take what follows ` - git.` for the commit.
+/// The version in the form that container engines parse: they take what follows ` - git.` for the
+/// commit.
 #[inline(never)]
 fn version() -> String {
-    ["frigate ", env!("CARGO_PKG_VERSION"), " - git.", COMMIT, "\n"].concat()
+    [
+        "frigate ",
+        env!("CARGO_PKG_VERSION"),
+        " - git.",
+        COMMIT,
+        "\n",
+    ]
+    .concat()
 }
 
 /// Whether frigate has privileges that its caller lacks, which is said.
@@ -112,7 +130,9 @@ pub(crate) fn refuse(mistake: &Mistake, log: &termination::Log) -> u8 {
     REFUSED
 }
 
-/// Makes everything that has to be there before the first start, and runs the whole life of the child.
+/// Makes everything that has to be there before the first start, and runs the whole life of the
+/// child.
+#[expect(clippy::too_many_lines, reason = "to be split")]
 fn run(
     config: &Config,
     arguments: &[&'static CStr],
@@ -121,8 +141,8 @@ fn run(
     mask: Mask,
 ) -> Result<u8, Mistake> {
     let command = arguments.get(first).copied().unwrap_or_default();
-    let own =
-        startup::first_pid().ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
+    let own = startup::first_pid()
+        .ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
     if let Some(signal) = config.pdeathsig {
         startup::set_parent_death_signal(signal)
             .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
@@ -135,14 +155,27 @@ fn run(
     // Last of all that may be refused: it changes more than frigate itself.
     let Prepared { group, warnings } = match config.limits.as_slice() {
         [] => Prepared::default(),
-        limits => cgroup::prepare(limits, config.cgroup_best_effort, WAY_OUT, command.to_bytes(), own)?,
+        limits => cgroup::prepare(
+            limits,
+            config.cgroup_best_effort,
+            WAY_OUT,
+            command.to_bytes(),
+            own,
+        )?,
     };
     let names = Names {
         command: text_of(command.to_bytes()),
-        user: config.user.as_ref().map(|user| user.value.clone()).unwrap_or_default(),
+        user: config
+            .user
+            .as_ref()
+            .map(|user| user.value.clone())
+            .unwrap_or_default(),
         root: config.chroot.clone().unwrap_or_default(),
         directory: config.workdir.clone().unwrap_or_default(),
-        group: group.as_ref().map(|group| group.path().to_owned()).unwrap_or_default(),
+        group: group
+            .as_ref()
+            .map(|group| group.path().to_owned())
+            .unwrap_or_default(),
     };
     let speaker = Speaker::new(names, config.remap.clone());
     let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
@@ -152,14 +185,29 @@ fn run(
     {
         place.is_reaper = false;
         let then = "orphans of the child will not be reaped here";
-        reporter.say(&Fact::Cannot { verb: "become", object: "subreaper", errno, then });
+        reporter.say(&Fact::Cannot {
+            verb: "become",
+            object: "subreaper",
+            errno,
+            then,
+        });
     }
     if config.chroot.is_some() {
         warn_of_a_way_out(&mut reporter);
     }
     for warning in &warnings {
-        let cgroup::Warning { verb, object, reason, then } = warning;
-        reporter.say(&Fact::Limit { verb, object, reason, then });
+        let cgroup::Warning {
+            verb,
+            object,
+            reason,
+            then,
+        } = warning;
+        reporter.say(&Fact::Limit {
+            verb,
+            object,
+            reason,
+            then,
+        });
     }
     if group.as_ref().is_some_and(|group| group.is_adopted) {
         reporter.say(&Fact::GroupAdopted);
@@ -171,7 +219,11 @@ fn run(
         environment: Environment::new(environment, own, replaced),
         mask,
         ignores_sigchld: signals::restore_sigchld(),
-        pidfd: if config.rules.strategy.restart == Restart::False { Pidfd::No } else { Pidfd::IfPossible },
+        pidfd: if config.rules.strategy.restart == Restart::False {
+            Pidfd::No
+        } else {
+            Pidfd::IfPossible
+        },
         announces_exec: config.verbosity >= Verbosity::Info,
         entrance: None,
         bond: Bond::close(),
@@ -179,16 +231,27 @@ fn run(
     let name = process::last_component(command.to_bytes()).to_vec();
     let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place);
     // Nothing to take apart in the one that it had.
-    core::mem::forget(core::mem::replace(&mut event_loop.termination_log, termination_log));
+    core::mem::forget(core::mem::replace(
+        &mut event_loop.termination_log,
+        termination_log,
+    ));
     if let Some(uid) = uid {
-        // After all that may be refused, since nothing puts the owner back. A terminal belongs to the container of a PID 1;
-        // elsewhere it is the one of a person's session, on which other processes of that user could then read and type.
+        // After all that may be refused, since nothing puts the owner back. A terminal belongs to
+        // the container of a PID 1; elsewhere it is the one of a person's session, on which other
+        // processes of that user could then read and type.
         user::give_streams(uid, own.raw() == 1);
     }
-    // The log is the one that was opened before the start: the child has run, and may have put anything in its place.
-    let code = event_loop
-        .run()
-        .unwrap_or_else(|mistake| refuse(&Mistake { format: config.format, ..mistake }, &event_loop.termination_log));
+    // The log is the one that was opened before the start: the child has run, and may have put
+    // anything in its place.
+    let code = event_loop.run().unwrap_or_else(|mistake| {
+        refuse(
+            &Mistake {
+                format: config.format,
+                ..mistake
+            },
+            &event_loop.termination_log,
+        )
+    });
     // Not taken apart: the process ends with it.
     core::mem::forget(event_loop);
     Ok(code)
@@ -200,12 +263,21 @@ fn warn_of_a_way_out(reporter: &mut Reporter) {
     if let Some(number) = user::inherited_directory() {
         let object = ["descriptor ", number.to_string().as_str()].concat();
         let then = "it leads out of the root";
-        reporter.say(&Fact::Cannot { verb: "close", object: &object, errno: Errno::IS_A_DIRECTORY, then });
+        reporter.say(&Fact::Cannot {
+            verb: "close",
+            object: &object,
+            errno: Errno::IS_A_DIRECTORY,
+            then,
+        });
     }
 }
 
 /// The streams that are captured, open.
-fn capture(config: &Config, confinement: &Confinement, user: Option<ChildUser<'_>>) -> Result<Capture, Mistake> {
+fn capture(
+    config: &Config,
+    confinement: &Confinement,
+    user: Option<ChildUser<'_>>,
+) -> Result<Capture, Mistake> {
     let Config { logs, .. } = config;
     if logs.stdout.is_none() && logs.stderr.is_none() && !logs.redirect {
         return Ok(Capture::default());
@@ -220,7 +292,10 @@ fn capture(config: &Config, confinement: &Confinement, user: Option<ChildUser<'_
 
 /// What the child does to itself, and the variables that follow from it.
 fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> {
-    let path = |path: &Option<String>| path.clone().and_then(|path| CString::new(path.into_bytes()).ok());
+    let path = |path: &Option<String>| {
+        path.clone()
+            .and_then(|path| CString::new(path.into_bytes()).ok())
+    };
     let mut confinement = Confinement {
         root: path(&config.chroot),
         directory: path(&config.workdir),
@@ -237,7 +312,14 @@ fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> 
 fn place(own: Pid) -> Place {
     let terminal = terminal::foreground().is_some();
     let resumable = own.raw() != 1 && terminal::is_resumable();
-    Place { own, surroundings: Surroundings { terminal, resumable }, is_reaper: true }
+    Place {
+        own,
+        surroundings: Surroundings {
+            terminal,
+            resumable,
+        },
+        is_reaper: true,
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use crate::preparation::{DEFAULT_PATH, candidates};
 
 fn strings(command: &str, path: Option<&str>) -> Vec<String> {
     let found = candidates(command.as_bytes(), path.map(str::as_bytes));
-    found.iter().map(|candidate| candidate.to_string_lossy().into_owned()).collect()
+    found
+        .iter()
+        .map(|candidate| candidate.to_string_lossy().into_owned())
+        .collect()
 }
 
 #[test]
@@ -28,9 +31,22 @@ fn a_command_is_looked_for_in_each_directory_of_path_in_order() {
 
 #[test]
 fn without_a_path_the_usual_directories_are_searched() {
-    let expected = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-    assert_eq!(strings("sh", None), expected.map(|directory| format!("{directory}/sh")));
-    assert_eq!(candidates(b"sh", None), candidates(b"sh", Some(DEFAULT_PATH)));
+    let expected = [
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/sbin",
+        "/usr/bin",
+        "/sbin",
+        "/bin",
+    ];
+    assert_eq!(
+        strings("sh", None),
+        expected.map(|directory| format!("{directory}/sh"))
+    );
+    assert_eq!(
+        candidates(b"sh", None),
+        candidates(b"sh", Some(DEFAULT_PATH))
+    );
 }
 
 #[test]
@@ -59,7 +75,8 @@ fn dots_and_dashes_are_names_like_others() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Names and directories are bytes; none is lost, and none is added but the one slash between them.
+    /// Names and directories are bytes; none is lost, and none is added but the one slash between
+    /// them.
     #[test]
     fn bytes_that_are_no_text_are_kept(
         command in prop::collection::vec(1..=255_u8, 1..20),

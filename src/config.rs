@@ -15,7 +15,8 @@ use crate::rules::{LEAST_FOR_LEFTOVERS, Rules};
 use crate::signal::{Signal, SignalSet};
 use crate::supervisor::Rewrite;
 
-/// A mistake on the command line or in the environment: one line that says what, where, and how to mend it.
+/// A mistake on the command line or in the environment: one line that says what, where, and how to
+/// mend it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Mistake {
     pub(crate) text: String,
@@ -29,7 +30,10 @@ impl Mistake {
         let mut text = ["cannot ", verb, " '"].concat();
         push_printable(&mut text, object, 120);
         text.push('\'');
-        Self { text, format: Format::Text }
+        Self {
+            text,
+            format: Format::Text,
+        }
     }
 
     /// What frigate cannot go on without, and why it has to.
@@ -96,7 +100,8 @@ pub(crate) struct Config {
     pub(crate) verbosity: Verbosity,
 }
 
-/// Reads values, and remembers the first mistake among them: so there is one place to look for it, and not one for each option.
+/// Reads values, and remembers the first mistake among them: so there is one place to look for it,
+/// and not one for each option.
 struct Reader<'v> {
     values: &'v Values<'v>,
     mistake: Option<Mistake>,
@@ -141,7 +146,12 @@ impl<'v> Reader<'v> {
     }
 
     /// The same for an option that also takes a word, which means that there is no such duration.
-    fn duration_or(&mut self, name: &str, word: &str, default: Option<Duration>) -> Option<Duration> {
+    fn duration_or(
+        &mut self,
+        name: &str,
+        word: &str,
+        default: Option<Duration>,
+    ) -> Option<Duration> {
         match self.values.get(name) {
             None => default,
             Some(value) if value.text == word => None,
@@ -156,7 +166,12 @@ impl<'v> Reader<'v> {
     }
 
     fn number(&mut self, name: &str, default: u32) -> u32 {
-        self.read(name, |text| number(text), "expected a whole number from 0 to 4294967295").unwrap_or(default)
+        self.read(
+            name,
+            |text| number(text),
+            "expected a whole number from 0 to 4294967295",
+        )
+        .unwrap_or(default)
     }
 
     fn directory(&mut self, name: &str) -> Option<String> {
@@ -165,11 +180,17 @@ impl<'v> Reader<'v> {
 
     fn log_path(&mut self, name: &str) -> Option<LogPath> {
         let path = self.read(name, path, "expected a file, in at most 4095 bytes")?;
-        Some(LogPath { path, spelled: self.spelled(name) })
+        Some(LogPath {
+            path,
+            spelled: self.spelled(name),
+        })
     }
 
     fn spelled(&self, name: &str) -> String {
-        self.values.get(name).map(Value::spelled).unwrap_or_default()
+        self.values
+            .get(name)
+            .map(Value::spelled)
+            .unwrap_or_default()
     }
 
     fn user(&mut self) -> Option<WantedUser> {
@@ -181,15 +202,28 @@ impl<'v> Reader<'v> {
     #[inline(never)]
     fn wanted_user(&mut self, value: &Value<'_>) -> Option<WantedUser> {
         let Some(spec) = UserSpec::parse(value.text) else {
-            self.refuse(value, "expected USER, USER:GROUP or :GROUP, names or numbers");
+            self.refuse(
+                value,
+                "expected USER, USER:GROUP or :GROUP, names or numbers",
+            );
             return None;
         };
-        Some(WantedUser { spec, value: value.text.to_owned(), spelled: value.spelled() })
+        Some(WantedUser {
+            spec,
+            value: value.text.to_owned(),
+            spelled: value.spelled(),
+        })
     }
 
-    /// The limits, in the order in which they are written: those with an option of their own, then the others as given.
+    /// The limits, in the order in which they are written: those with an option of their own, then
+    /// the others as given.
     fn limits(&mut self) -> Vec<Limit> {
-        type Own = (&'static str, &'static str, fn(&str) -> Option<String>, &'static str);
+        type Own = (
+            &'static str,
+            &'static str,
+            fn(&str) -> Option<String>,
+            &'static str,
+        );
         const OWN: [Own; 6] = [
             ("memory-max", "memory.max", limit::size, SIZE),
             ("memory-high", "memory.high", limit::size, SIZE),
@@ -201,34 +235,61 @@ impl<'v> Reader<'v> {
                 "expected a number of CPUs from 0.01, such as 1.5, or QUOTA PERIOD in microseconds, such as \
                  '50000 100000', or max",
             ),
-            ("cpu-weight", "cpu.weight", limit::weight, "expected a number from 1 to 10000"),
-            ("pids-max", "pids.max", limit::count, "expected a number, or max"),
+            (
+                "cpu-weight",
+                "cpu.weight",
+                limit::weight,
+                "expected a number from 1 to 10000",
+            ),
+            (
+                "pids-max",
+                "pids.max",
+                limit::count,
+                "expected a number, or max",
+            ),
         ];
         let mut limits = Vec::new();
         for (name, file, read, accepted) in OWN {
             if let Some(value) = self.read(name, read, accepted) {
-                limits.push(Limit { file: file.to_owned(), value, spelled: self.spelled(name) });
+                limits.push(Limit {
+                    file: file.to_owned(),
+                    value,
+                    spelled: self.spelled(name),
+                });
             }
         }
         let accepted = "expected FILE=VALUE, a file of cgroup v2 such as io.max='8:0 rbps=1048576', none that frigate \
                         itself writes (cgroup.procs, cgroup.kill, cgroup.freeze, cgroup.type, cgroup.subtree_control)";
-        self.read_all("cgroup", limit::assignment, accepted, |(file, value), given| {
-            limits.push(Limit { file, value, spelled: given.spelled() });
-        });
+        self.read_all(
+            "cgroup",
+            limit::assignment,
+            accepted,
+            |(file, value), given| {
+                limits.push(Limit {
+                    file,
+                    value,
+                    spelled: given.spelled(),
+                });
+            },
+        );
         limits
     }
 
     fn logs(&mut self) -> Logs {
         let stdout = self.log_path("stdout");
         let stderr = self.log_path("stderr");
-        // By the same name both would be moved to one file, each in its own time; by one pipe they keep their order.
+        // By the same name both would be moved to one file, each in its own time; by one pipe they
+        // keep their order.
         let is_same = matches!((&stdout, &stderr), (Some(out), Some(err)) if out.path == err.path);
         Logs {
             stdout,
             stderr,
             redirect: self.values.is_on("redirect-stderr") || is_same,
             // `max` is as good as 0: the file is never rotated.
-            max_bytes: self.read("log-max-bytes", limit::size, SIZE).and_then(|size| number(&size)).unwrap_or(0),
+            max_bytes: self
+                .read("log-max-bytes", limit::size, SIZE)
+                .and_then(|size| number(&size))
+                .unwrap_or(0),
             backups: self.number("log-backups", 0),
         }
     }
@@ -239,13 +300,20 @@ impl<'v> Reader<'v> {
         for source in [Source::CommandLine, Source::Environment] {
             let values = self.values;
             let of_source = |name| values.all(name).filter(move |value| value.source == source);
-            let times = of_source("verbose").filter_map(|value| number(value.text)).fold(0, u32::saturating_add);
+            let times = of_source("verbose")
+                .filter_map(|value| number(value.text))
+                .fold(0, u32::saturating_add);
             match (of_source("quiet").find(|_| values.is_on("quiet")), times) {
                 (None, 0) => {}
                 (Some(_), 0) => return Verbosity::Error,
                 (Some(quiet), _) => {
-                    let verbose = Value { name: "verbose", text: "", source };
-                    let why = [&verbose.spelled_name(), " was given too; give one of them"].concat();
+                    let verbose = Value {
+                        name: "verbose",
+                        text: "",
+                        source,
+                    };
+                    let why =
+                        [&verbose.spelled_name(), " was given too; give one of them"].concat();
                     let mistake = Mistake::new("use", &quiet.spelled_name()).because(&why);
                     self.mistake.get_or_insert(mistake);
                 }
@@ -257,12 +325,13 @@ impl<'v> Reader<'v> {
     }
 }
 
-const DURATION: &str = "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
+const DURATION: &str =
+    "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
 const SIZE: &str = "expected a size such as 512, 64K, 512M, 2G, or max";
 const SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3";
-const STOP_SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP";
-const CATCHABLE: &str =
-    "expected signals such as TERM,SIGINT,15,RTMIN+3, or none; not KILL, STOP or CHLD, which cannot be used so";
+const STOP_SIGNAL: &str =
+    "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP";
+const CATCHABLE: &str = "expected signals such as TERM,SIGINT,15,RTMIN+3, or none; not KILL, STOP or CHLD, which cannot be used so";
 
 impl Config {
     /// Makes one of what was typed and what is set in the environment.
@@ -271,14 +340,21 @@ impl Config {
     ///
     /// The first value that has no meaning.
     pub(crate) fn new(values: &Values<'_>) -> Result<Self, Mistake> {
-        let mut reader = Reader { values, mistake: None };
+        let mut reader = Reader {
+            values,
+            mistake: None,
+        };
         let mut expected = Expected::NONE;
         expected.insert_code(0);
         let restarts = "expected unexpected (on-failure), true (always) or false (no, never)";
         let expectations = "expected exit codes from 0 to 255 and signal names, such as 0,143,INT";
         let strategy = Strategy {
-            restart: reader.read("restart", restart, restarts).unwrap_or(Restart::False),
-            expected: reader.read("expect", expectation, expectations).unwrap_or(expected),
+            restart: reader
+                .read("restart", restart, restarts)
+                .unwrap_or(Restart::False),
+            expected: reader
+                .read("expect", expectation, expectations)
+                .unwrap_or(expected),
             start_secs: reader.duration("start-secs", Duration::from_secs(10)),
             start_retries: reader.number("start-retries", 3),
             backoff: reader.duration("backoff", Duration::from_millis(100)),
@@ -298,12 +374,15 @@ impl Config {
             is_adopted: false,
         };
         let mut rewrite = Rewrite::identity();
-        let accepted =
-            "expected FROM:TO, two signals other than CHLD; FROM is not KILL or STOP, TO may be 0 to drop it";
-        reader.read_all("rewrite", rewriting, accepted, |(from, to), _| rewrite.set(from, to));
+        let accepted = "expected FROM:TO, two signals other than CHLD; FROM is not KILL or STOP, TO may be 0 to drop it";
+        reader.read_all("rewrite", rewriting, accepted, |(from, to), _| {
+            rewrite.set(from, to);
+        });
         let mut remap = Remap::identity();
         let accepted = "expected FROM or FROM:TO, exit codes from 0 to 255";
-        reader.read_all("remap-exit", remapping, accepted, |(from, to), _| remap.set(from, to));
+        reader.read_all("remap-exit", remapping, accepted, |(from, to), _| {
+            remap.set(from, to);
+        });
         let stop_on = reader.read("stop-on", signals, CATCHABLE);
         let config = Self {
             rules,
@@ -319,9 +398,15 @@ impl Config {
             cgroup_best_effort: values.is_on("cgroup-best-effort"),
             logs: reader.logs(),
             termination_log: reader
-                .read("termination-log", termination_log, "expected a path of at most 4095 bytes, or none")
+                .read(
+                    "termination-log",
+                    termination_log,
+                    "expected a path of at most 4095 bytes, or none",
+                )
                 .unwrap_or(TerminationLog::Automatic),
-            format: reader.read("log-format", format, "expected text or json").unwrap_or(Format::Text),
+            format: reader
+                .read("log-format", format, "expected text or json")
+                .unwrap_or(Format::Text),
             verbosity: reader.verbosity(),
         };
         match reader.mistake {
@@ -340,12 +425,17 @@ fn restart(text: &str) -> Option<Restart> {
     }
 }
 
-/// The longest duration: what is longer is a slip of the finger, and sums of durations stay far from the end of time.
+/// The longest duration: what is longer is a slip of the finger, and sums of durations stay far
+/// from the end of time.
 const LONGEST: u64 = 1_000_000 * 3600 * 1_000_000_000;
 
-/// Reads `500ms`, `10s`, `2m`, `1h`, `1.5`, without floating point; digits below a nanosecond count for nothing.
+/// Reads `500ms`, `10s`, `2m`, `1h`, `1.5`, without floating point; digits below a nanosecond count
+/// for nothing.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let unit_at = text.bytes().position(|b| !b.is_ascii_digit() && b != b'.').unwrap_or(text.len());
+    let unit_at = text
+        .bytes()
+        .position(|b| !b.is_ascii_digit() && b != b'.')
+        .unwrap_or(text.len());
     let (value, unit) = text.split_at_checked(unit_at)?;
     let unit: u64 = match unit {
         "ms" => 1_000_000,
@@ -354,7 +444,9 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         "h" => 3600 * 1_000_000_000,
         _ => return None,
     };
-    let (whole, fraction) = value.split_once('.').map_or((value, None), |(whole, fraction)| (whole, Some(fraction)));
+    let (whole, fraction) = value
+        .split_once('.')
+        .map_or((value, None), |(whole, fraction)| (whole, Some(fraction)));
     let mut nanos = number::<u64>(whole)?.checked_mul(unit)?;
     if let Some(fraction) = fraction {
         if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
@@ -403,7 +495,11 @@ fn signals(text: &str) -> Option<SignalSet> {
 
 fn rewriting(text: &str) -> Option<(Signal, Option<Signal>)> {
     let (from, to) = text.split_once(':')?;
-    let to = if to == "0" { None } else { Some(Signal::parse(to).filter(|signal| *signal != Signal::CHLD)?) };
+    let to = if to == "0" {
+        None
+    } else {
+        Some(Signal::parse(to).filter(|signal| *signal != Signal::CHLD)?)
+    };
     Some((catchable(from)?, to))
 }
 
@@ -423,7 +519,8 @@ pub(crate) struct WantedUser {
 
 /// What the kernel takes for a path: it counts the null byte at the end (`PATH_MAX`).
 fn path(text: &str) -> Option<String> {
-    ((1..4096).contains(&text.len()) && !text.bytes().any(|byte| byte == 0)).then(|| text.to_owned())
+    ((1..4096).contains(&text.len()) && !text.bytes().any(|byte| byte == 0))
+        .then(|| text.to_owned())
 }
 
 fn termination_log(text: &str) -> Option<TerminationLog> {

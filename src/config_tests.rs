@@ -1,4 +1,7 @@
-#![allow(clippy::panic, reason = "a test that meets the wrong answer has failed")]
+#![allow(
+    clippy::panic,
+    reason = "a test that meets the wrong answer has failed"
+)]
 
 use core::time::Duration;
 
@@ -15,8 +18,15 @@ use crate::supervisor::Rewrite;
 const HOUR: u64 = 3600;
 
 fn read(words: &[&str], variables: &[(&str, &str)]) -> Result<Config, Mistake> {
-    let words: Vec<&[u8]> = words.iter().chain(&["command"]).map(|word| word.as_bytes()).collect();
-    let entries: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let words: Vec<&[u8]> = words
+        .iter()
+        .chain(&["command"])
+        .map(|word| word.as_bytes())
+        .collect();
+    let entries: Vec<String> = variables
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     match cli::read(&words, entries.iter().map(String::as_bytes))? {
         Request::Run(config, _) => Ok(config),
         Request::Help | Request::Version => panic!("{words:?}: help or version"),
@@ -47,16 +57,34 @@ fn without_options_everything_is_as_the_table_says() {
     assert_eq!(strategy.backoff_max, Duration::from_secs(60));
     assert_eq!(Some(strategy.expected), expectation("0"));
     assert_eq!(config.rules.stop_signal, None);
-    assert_eq!((config.rules.grace, config.rules.leftovers), (None, Some(Duration::from_secs(5))));
+    assert_eq!(
+        (config.rules.grace, config.rules.leftovers),
+        (None, Some(Duration::from_secs(5)))
+    );
     assert!(!config.rules.kill && !config.rules.single_child);
     assert_eq!(config.rules.grace_close, None);
-    assert_eq!(config.stop_on, SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT]));
-    assert_eq!((config.rewrite, config.remap), (Rewrite::identity(), Remap::identity()));
+    assert_eq!(
+        config.stop_on,
+        SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT])
+    );
+    assert_eq!(
+        (config.rewrite, config.remap),
+        (Rewrite::identity(), Remap::identity())
+    );
     assert_eq!(config.pdeathsig, None);
-    let logs = Logs { stdout: None, stderr: None, redirect: false, max_bytes: 0, backups: 0 };
+    let logs = Logs {
+        stdout: None,
+        stderr: None,
+        redirect: false,
+        max_bytes: 0,
+        backups: 0,
+    };
     assert_eq!(config.logs, logs);
     assert_eq!(config.termination_log, TerminationLog::Automatic);
-    assert_eq!((config.format, config.verbosity), (Format::Text, Verbosity::Warning));
+    assert_eq!(
+        (config.format, config.verbosity),
+        (Format::Text, Verbosity::Warning)
+    );
 }
 
 #[test]
@@ -71,21 +99,37 @@ fn the_words_of_docker_and_kubernetes_name_the_same_strategies() {
         ("never", Restart::False),
     ];
     for (word, restart) in table {
-        assert_eq!(config(&format!("--restart={word}")).rules.strategy.restart, restart, "{word}");
+        assert_eq!(
+            config(&format!("--restart={word}")).rules.strategy.restart,
+            restart,
+            "{word}"
+        );
     }
 }
 
 #[test]
 fn grace_close_waits_thirty_seconds_unless_told_otherwise() {
-    assert_eq!(config("--grace-close").rules.grace_close, Some(Duration::from_secs(30)));
-    assert_eq!(config("--grace-close --grace-close-wait=2s").rules.grace_close, Some(Duration::from_secs(2)));
+    assert_eq!(
+        config("--grace-close").rules.grace_close,
+        Some(Duration::from_secs(30))
+    );
+    assert_eq!(
+        config("--grace-close --grace-close-wait=2s")
+            .rules
+            .grace_close,
+        Some(Duration::from_secs(2))
+    );
     assert_eq!(config("--grace-close-wait=2s").rules.grace_close, None);
 }
 
 #[test]
 fn what_was_typed_wins_over_what_is_set() {
     let typed = ["--grace=1s", "--remap-exit=3", "-q"];
-    let set = [("FRIGATE_INIT_GRACE", "2s"), ("FRIGATE_INIT_REMAP_EXIT", "4"), ("FRIGATE_INIT_VERBOSE", "2")];
+    let set = [
+        ("FRIGATE_INIT_GRACE", "2s"),
+        ("FRIGATE_INIT_REMAP_EXIT", "4"),
+        ("FRIGATE_INIT_VERBOSE", "2"),
+    ];
     let meaning = |words: &[&str], variables: &[(&str, &str)]| match read(words, variables) {
         Ok(config) => (
             config.rules.grace.map(|grace| grace.as_secs()),
@@ -183,7 +227,10 @@ fn what_is_no_duration_is_refused() {
         assert_eq!(duration(text), None, "{text:?}");
     }
     assert_eq!(duration(&"9".repeat(100_000)), None);
-    assert_eq!(duration(&format!("1.{}", "3".repeat(100_000))), Some(Duration::from_nanos(1_333_333_333)));
+    assert_eq!(
+        duration(&format!("1.{}", "3".repeat(100_000))),
+        Some(Duration::from_nanos(1_333_333_333))
+    );
 }
 
 proptest! {
@@ -222,20 +269,42 @@ proptest! {
 
 #[test]
 fn numbers_are_digits_alone_and_have_bounds() {
-    let retries = |text: &str| read(&["--start-retries", text], &[]).ok().map(|c| c.rules.strategy.start_retries);
+    let retries = |text: &str| {
+        read(&["--start-retries", text], &[])
+            .ok()
+            .map(|c| c.rules.strategy.start_retries)
+    };
     assert_eq!(retries("0"), Some(0));
     assert_eq!(retries("0003"), Some(3));
     assert_eq!(retries("4294967295"), Some(u32::MAX));
-    for text in ["4294967296", "99999999999999999999", "-1", "+1", "", " ", "1 ", " 1", "1.0", "0x1", "1e3", "ten", "٣"]
-    {
+    for text in [
+        "4294967296",
+        "99999999999999999999",
+        "-1",
+        "+1",
+        "",
+        " ",
+        "1 ",
+        " 1",
+        "1.0",
+        "0x1",
+        "1e3",
+        "ten",
+        "٣",
+    ] {
         assert_eq!(retries(text), None, "{text:?}");
     }
 }
 
 #[test]
 fn expectations_are_codes_by_number_and_signals_by_name() {
-    let covers = |text: &str, status: ExitStatus| expectation(text).is_some_and(|expected| expected.covers(status));
-    let by = |signal| ExitStatus::Signaled { signal, core: false };
+    let covers = |text: &str, status: ExitStatus| {
+        expectation(text).is_some_and(|expected| expected.covers(status))
+    };
+    let by = |signal| ExitStatus::Signaled {
+        signal,
+        core: false,
+    };
     assert!(covers("0,3", ExitStatus::Exited(3)) && covers("0,3", ExitStatus::Exited(0)));
     assert!(!covers("0,3", ExitStatus::Exited(1)));
     assert!(covers("255", ExitStatus::Exited(255)));
@@ -253,18 +322,29 @@ fn expectations_are_codes_by_number_and_signals_by_name() {
         assert_eq!(covers(text, ExitStatus::Exited(143)), by_code, "{text}");
     }
     assert!(covers("RTMIN+3", by(signal("37"))));
-    for text in ["", ",", "0,", ",0", "0,,1", "256", "-1", "0 1", "0, 1", "NOSUCH", "TERM;INT", "0x1", "1-3"] {
+    for text in [
+        "", ",", "0,", ",0", "0,,1", "256", "-1", "0 1", "0, 1", "NOSUCH", "TERM;INT", "0x1", "1-3",
+    ] {
         assert_eq!(expectation(text), None, "{text:?}");
     }
 }
 
 #[test]
 fn stop_signals_are_a_list_of_what_a_process_can_receive() {
-    let stop_on = |text: &str| read(&["--stop-on", text], &[]).ok().map(|config| config.stop_on);
+    let stop_on = |text: &str| {
+        read(&["--stop-on", text], &[])
+            .ok()
+            .map(|config| config.stop_on)
+    };
     assert_eq!(stop_on("HUP"), Some(SignalSet::of([signal("HUP")])));
-    assert_eq!(stop_on("15,SIGINT,rtmax-1"), Some(SignalSet::of([Signal::TERM, Signal::INT, signal("63")])));
+    assert_eq!(
+        stop_on("15,SIGINT,rtmax-1"),
+        Some(SignalSet::of([Signal::TERM, Signal::INT, signal("63")]))
+    );
     assert_eq!(stop_on("TERM,TERM"), Some(SignalSet::of([Signal::TERM])));
-    for text in ["", ",", "TERM,", "KILL", "STOP", "9", "CHLD", "TERM,CLD", "TERM INT", "0", "65", "NOSUCH"] {
+    for text in [
+        "", ",", "TERM,", "KILL", "STOP", "9", "CHLD", "TERM,CLD", "TERM INT", "0", "65", "NOSUCH",
+    ] {
         assert_eq!(stop_on(text), None, "{text:?}");
     }
 }
@@ -274,19 +354,32 @@ fn one_signal_is_one_signal() {
     for option in ["--stop-signal", "--pdeathsig"] {
         for text in ["TERM", "sigterm", "15"] {
             let config = config(&format!("{option} {text}"));
-            let read = if option == "--pdeathsig" { config.pdeathsig } else { config.rules.stop_signal };
+            let read = if option == "--pdeathsig" {
+                config.pdeathsig
+            } else {
+                config.rules.stop_signal
+            };
             assert_eq!(read, Some(Signal::TERM), "{option} {text}");
         }
-        for text in ["", "0", "65", "TERM,INT", "TERM ", "NOSUCH", "-15", "RTMIN+31"] {
+        for text in [
+            "", "0", "65", "TERM,INT", "TERM ", "NOSUCH", "-15", "RTMIN+31",
+        ] {
             assert!(read(&[option, text], &[]).is_err(), "{option} {text:?}");
         }
     }
-    assert_eq!(config("--stop-signal=KILL").rules.stop_signal, Some(Signal::KILL));
+    assert_eq!(
+        config("--stop-signal=KILL").rules.stop_signal,
+        Some(Signal::KILL)
+    );
 }
 
 #[test]
 fn rewriting_rules_name_two_signals_or_drop_one() {
-    let rewrite = |text: &str| read(&["--rewrite", text], &[]).ok().map(|config| config.rewrite);
+    let rewrite = |text: &str| {
+        read(&["--rewrite", text], &[])
+            .ok()
+            .map(|config| config.rewrite)
+    };
     let rule = |from: &str, to: Option<&str>| {
         let mut rewrite = Rewrite::identity();
         rewrite.set(signal(from), to.map(signal));
@@ -337,24 +430,50 @@ fn every_signal_is_itself_until_a_rule_says_otherwise() {
 fn exit_codes_are_remapped_one_by_one_and_the_last_rule_counts() {
     let remap = |options: &str| config(options).remap;
     let changed = |options: &str| -> Vec<(u8, u8)> {
-        (0..=255).map(|code| (code, remap(options).apply(code))).filter(|(from, to)| from != to).collect()
+        (0..=255)
+            .map(|code| (code, remap(options).apply(code)))
+            .filter(|(from, to)| from != to)
+            .collect()
     };
     assert_eq!(changed(""), []);
     assert_eq!(changed("--remap-exit 143"), [(143, 0)]);
-    assert_eq!(changed("--remap-exit 143:0 --remap-exit 3:7"), [(3, 7), (143, 0)]);
-    assert_eq!(changed("--remap-exit 0:255 --remap-exit 255:1"), [(0, 255), (255, 1)]);
+    assert_eq!(
+        changed("--remap-exit 143:0 --remap-exit 3:7"),
+        [(3, 7), (143, 0)]
+    );
+    assert_eq!(
+        changed("--remap-exit 0:255 --remap-exit 255:1"),
+        [(0, 255), (255, 1)]
+    );
     assert_eq!(changed("--remap-exit 3:7 --remap-exit 3:9"), [(3, 9)]);
-    for text in ["", ":", "3:", ":3", "256", "3:256", "-1", "3:-1", "3:4:5", "TERM", "3,4", "3 ", "+3"] {
+    for text in [
+        "", ":", "3:", ":3", "256", "3:256", "-1", "3:-1", "3:4:5", "TERM", "3,4", "3 ", "+3",
+    ] {
         assert!(read(&["--remap-exit", text], &[]).is_err(), "{text:?}");
     }
 }
 
 #[test]
 fn the_termination_log_is_a_path_or_none() {
-    let log = |text: &str| read(&["--termination-log", text], &[]).ok().map(|config| config.termination_log);
+    let log = |text: &str| {
+        read(&["--termination-log", text], &[])
+            .ok()
+            .map(|config| config.termination_log)
+    };
     assert_eq!(log("none"), Some(TerminationLog::None));
-    for path in ["/dev/termination-log", "./none", "None", "relative", "-", " "] {
-        assert_eq!(log(path), Some(TerminationLog::Path(path.to_owned())), "{path:?}");
+    for path in [
+        "/dev/termination-log",
+        "./none",
+        "None",
+        "relative",
+        "-",
+        " ",
+    ] {
+        assert_eq!(
+            log(path),
+            Some(TerminationLog::Path(path.to_owned())),
+            "{path:?}"
+        );
     }
     assert_eq!(log(""), None);
     assert_eq!(log("a\0b"), None);
@@ -367,7 +486,11 @@ fn the_termination_log_is_a_path_or_none() {
 fn ways(options: &str, variables: &[(&str, &str)]) -> (Option<String>, Option<String>, bool) {
     let words: Vec<&str> = options.split_whitespace().collect();
     match read(&words, variables) {
-        Ok(Config { logs, .. }) => (logs.stdout.map(|log| log.path), logs.stderr.map(|log| log.path), logs.redirect),
+        Ok(Config { logs, .. }) => (
+            logs.stdout.map(|log| log.path),
+            logs.stderr.map(|log| log.path),
+            logs.redirect,
+        ),
         Err(Mistake { text, .. }) => panic!("{options}: {text}"),
     }
 }
@@ -375,33 +498,94 @@ fn ways(options: &str, variables: &[(&str, &str)]) -> (Option<String>, Option<St
 #[test]
 fn standard_error_goes_its_own_way_or_that_of_standard_output() {
     let (a, b) = (Some(String::from("/a")), Some(String::from("/b")));
-    assert_eq!(ways("--stdout=/a --stderr=/b", &[]), (a.clone(), b.clone(), false));
-    assert_eq!(ways("--stdout=/a --redirect-stderr", &[]), (a.clone(), None, true));
+    assert_eq!(
+        ways("--stdout=/a --stderr=/b", &[]),
+        (a.clone(), b.clone(), false)
+    );
+    assert_eq!(
+        ways("--stdout=/a --redirect-stderr", &[]),
+        (a.clone(), None, true)
+    );
     assert_eq!(ways("--redirect-stderr", &[]), (None, None, true));
     // One name, one pipe: the order of what is written to both is kept.
-    assert_eq!(ways("--stdout=/a --stderr=/a", &[]), (a.clone(), a.clone(), true));
-    assert_eq!(ways("--stderr=/a", &[("FRIGATE_INIT_STDOUT", "/a")]), (a.clone(), a.clone(), true));
+    assert_eq!(
+        ways("--stdout=/a --stderr=/a", &[]),
+        (a.clone(), a.clone(), true)
+    );
+    assert_eq!(
+        ways("--stderr=/a", &[("FRIGATE_INIT_STDOUT", "/a")]),
+        (a.clone(), a.clone(), true)
+    );
     // Both go to the first, whatever the second is.
-    assert_eq!(ways("--stdout=/a --stderr=/b --redirect-stderr", &[]), (a.clone(), b.clone(), true));
-    assert_eq!(ways("--stdout=/a --stderr=/b", &[("FRIGATE_INIT_REDIRECT_STDERR", "1")]), (a.clone(), b.clone(), true));
-    assert_eq!(ways("--stderr=/b --redirect-stderr=no", &[("FRIGATE_INIT_REDIRECT_STDERR", "1")]), (None, b, false));
+    assert_eq!(
+        ways("--stdout=/a --stderr=/b --redirect-stderr", &[]),
+        (a.clone(), b.clone(), true)
+    );
+    assert_eq!(
+        ways(
+            "--stdout=/a --stderr=/b",
+            &[("FRIGATE_INIT_REDIRECT_STDERR", "1")]
+        ),
+        (a.clone(), b.clone(), true)
+    );
+    assert_eq!(
+        ways(
+            "--stderr=/b --redirect-stderr=no",
+            &[("FRIGATE_INIT_REDIRECT_STDERR", "1")]
+        ),
+        (None, b, false)
+    );
 }
 
 #[test]
 fn log_files_have_sizes_in_units_and_max_is_none() {
-    for (text, bytes) in [("0", 0), ("1", 1), ("64K", 65536), ("10MiB", 10 << 20), ("max", 0)] {
-        assert_eq!(config(&format!("--log-max-bytes={text}")).logs.max_bytes, bytes, "{text}");
+    for (text, bytes) in [
+        ("0", 0),
+        ("1", 1),
+        ("64K", 65536),
+        ("10MiB", 10 << 20),
+        ("max", 0),
+    ] {
+        assert_eq!(
+            config(&format!("--log-max-bytes={text}")).logs.max_bytes,
+            bytes,
+            "{text}"
+        );
     }
 }
 
 /// Each option, what is wrong for it, and how the line that refuses it tells what is accepted.
 const WRONG: [(&str, &[&str], &str); 30] = [
-    ("restart", &["maybe", "TRUE", "1", "unexpected,true"], "expected unexpected (on-failure), true (always) or false"),
-    ("expect", &["256", "-1", "0,,1", "NOSUCH"], "expected exit codes from 0 to 255 and signal names"),
-    ("start-secs", &["ten", "-1", "1d", "1000001h"], "expected a duration of at most 1000000h, such as 500ms"),
-    ("start-retries", &["-1", "1.5", "many", "4294967296"], "expected a whole number from 0 to 4294967295"),
-    ("backoff", &["fast", "-1s", "1..5"], "expected a duration of at most 1000000h, such as 500ms"),
-    ("backoff-max", &["slow", "-1s", "99999999999999999999"], "expected a duration of at most 1000000h, such as 500ms"),
+    (
+        "restart",
+        &["maybe", "TRUE", "1", "unexpected,true"],
+        "expected unexpected (on-failure), true (always) or false",
+    ),
+    (
+        "expect",
+        &["256", "-1", "0,,1", "NOSUCH"],
+        "expected exit codes from 0 to 255 and signal names",
+    ),
+    (
+        "start-secs",
+        &["ten", "-1", "1d", "1000001h"],
+        "expected a duration of at most 1000000h, such as 500ms",
+    ),
+    (
+        "start-retries",
+        &["-1", "1.5", "many", "4294967296"],
+        "expected a whole number from 0 to 4294967295",
+    ),
+    (
+        "backoff",
+        &["fast", "-1s", "1..5"],
+        "expected a duration of at most 1000000h, such as 500ms",
+    ),
+    (
+        "backoff-max",
+        &["slow", "-1s", "99999999999999999999"],
+        "expected a duration of at most 1000000h, such as 500ms",
+    ),
     (
         "stop-signal",
         &["NOSUCH", "0", "65", "TERM,INT", "CHLD", "STOP"],
@@ -412,32 +596,117 @@ const WRONG: [(&str, &[&str], &str); 30] = [
         &["NOSUCH", "KILL", "CHLD", "TERM,,INT"],
         "expected signals such as TERM,SIGINT,15,RTMIN+3, or none; not KILL",
     ),
-    ("grace", &["long", "-5s", "1h30m"], "expected a duration of at most 1000000h, such as 500ms"),
-    ("leftovers", &["long", "none", "Leave"], "expected a duration of at most 1000000h, such as 500ms"),
-    ("rewrite", &["TERM", "TERM:", "KILL:TERM"], "expected FROM:TO, two signals other than CHLD"),
-    ("pdeathsig", &["NOSUCH", "0", "RTMAX+1"], "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3"),
-    ("remap-exit", &["256", "1:", "TERM:0"], "expected FROM or FROM:TO, exit codes from 0 to 255"),
-    ("grace-close-wait", &["long", "-5s"], "expected a duration of at most 1000000h, such as 500ms"),
-    ("user", &["a:b:c", "4294967295", "1:4294967295", ":"], "expected USER, USER:GROUP or :GROUP"),
+    (
+        "grace",
+        &["long", "-5s", "1h30m"],
+        "expected a duration of at most 1000000h, such as 500ms",
+    ),
+    (
+        "leftovers",
+        &["long", "none", "Leave"],
+        "expected a duration of at most 1000000h, such as 500ms",
+    ),
+    (
+        "rewrite",
+        &["TERM", "TERM:", "KILL:TERM"],
+        "expected FROM:TO, two signals other than CHLD",
+    ),
+    (
+        "pdeathsig",
+        &["NOSUCH", "0", "RTMAX+1"],
+        "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3",
+    ),
+    (
+        "remap-exit",
+        &["256", "1:", "TERM:0"],
+        "expected FROM or FROM:TO, exit codes from 0 to 255",
+    ),
+    (
+        "grace-close-wait",
+        &["long", "-5s"],
+        "expected a duration of at most 1000000h, such as 500ms",
+    ),
+    (
+        "user",
+        &["a:b:c", "4294967295", "1:4294967295", ":"],
+        "expected USER, USER:GROUP or :GROUP",
+    ),
     ("chroot", &["a\0b"], "expected a directory"),
     ("workdir", &["a\0b"], "expected a directory"),
-    ("memory-max", &["much", "-1", "1.5G", "64KB", "MAX"], "expected a size such as 512, 64K, 512M, 2G, or max"),
-    ("memory-high", &["1 G"], "expected a size such as 512, 64K, 512M, 2G, or max"),
-    ("memory-swap-max", &["none"], "expected a size such as 512, 64K, 512M, 2G, or max"),
-    ("cpu-max", &["0", "0.001", "50000", "1 2", "half"], "expected a number of CPUs from 0.01, such as 1.5"),
-    ("cpu-weight", &["0", "10001", "max"], "expected a number from 1 to 10000"),
+    (
+        "memory-max",
+        &["much", "-1", "1.5G", "64KB", "MAX"],
+        "expected a size such as 512, 64K, 512M, 2G, or max",
+    ),
+    (
+        "memory-high",
+        &["1 G"],
+        "expected a size such as 512, 64K, 512M, 2G, or max",
+    ),
+    (
+        "memory-swap-max",
+        &["none"],
+        "expected a size such as 512, 64K, 512M, 2G, or max",
+    ),
+    (
+        "cpu-max",
+        &["0", "0.001", "50000", "1 2", "half"],
+        "expected a number of CPUs from 0.01, such as 1.5",
+    ),
+    (
+        "cpu-weight",
+        &["0", "10001", "max"],
+        "expected a number from 1 to 10000",
+    ),
     ("pids-max", &["-1", "few"], "expected a number, or max"),
-    ("cgroup", &["memory.max", "x=1", "../a.b=1", "cgroup.procs=0", "cgroup.kill=1"], "expected FILE=VALUE, a file of"),
-    ("stdout", &["a\0b"], "expected a file, in at most 4095 bytes"),
-    ("stderr", &["a\0b"], "expected a file, in at most 4095 bytes"),
-    ("log-max-bytes", &["big", "-1", "1.5G", "64KB"], "expected a size such as 512, 64K, 512M, 2G, or max"),
-    ("log-backups", &["-1", "few", "max"], "expected a whole number from 0 to 4294967295"),
-    ("termination-log", &["a\0b"], "expected a path of at most 4095 bytes, or none"),
-    ("log-format", &["xml", "JSON", "text,json"], "expected text or json"),
+    (
+        "cgroup",
+        &[
+            "memory.max",
+            "x=1",
+            "../a.b=1",
+            "cgroup.procs=0",
+            "cgroup.kill=1",
+        ],
+        "expected FILE=VALUE, a file of",
+    ),
+    (
+        "stdout",
+        &["a\0b"],
+        "expected a file, in at most 4095 bytes",
+    ),
+    (
+        "stderr",
+        &["a\0b"],
+        "expected a file, in at most 4095 bytes",
+    ),
+    (
+        "log-max-bytes",
+        &["big", "-1", "1.5G", "64KB"],
+        "expected a size such as 512, 64K, 512M, 2G, or max",
+    ),
+    (
+        "log-backups",
+        &["-1", "few", "max"],
+        "expected a whole number from 0 to 4294967295",
+    ),
+    (
+        "termination-log",
+        &["a\0b"],
+        "expected a path of at most 4095 bytes, or none",
+    ),
+    (
+        "log-format",
+        &["xml", "JSON", "text,json"],
+        "expected text or json",
+    ),
 ];
 
 fn variable(name: &str) -> String {
-    format!("FRIGATE_INIT_{}", name.to_ascii_uppercase().replace('-', "_"))
+    format!(
+        "FRIGATE_INIT_{}",
+        name.to_ascii_uppercase().replace('-', "_")
+    )
 }
 
 fn text_of(read: Result<Config, Mistake>) -> String {
@@ -454,35 +723,69 @@ fn a_wrong_value_is_refused_by_its_source_with_what_is_accepted() {
             let typed = text_of(read(&[&format!("--{name}"), value], &[]));
             let set = text_of(read(&[], &[(&variable(name), value)]));
             let value = value.replace('\0', "\\u{0}");
-            assert!(typed.starts_with(&format!("cannot use '--{name}={value}': {accepted}")), "{typed}");
-            assert!(set.starts_with(&format!("cannot use '{}={value}': {accepted}", variable(name))), "{set}");
+            assert!(
+                typed.starts_with(&format!("cannot use '--{name}={value}': {accepted}")),
+                "{typed}"
+            );
+            assert!(
+                set.starts_with(&format!(
+                    "cannot use '{}={value}': {accepted}",
+                    variable(name)
+                )),
+                "{set}"
+            );
         }
         let empty = text_of(read(&[&format!("--{name}="), "-v"], &[]));
-        assert!(empty.starts_with(&format!("cannot use '--{name}=': {accepted}")), "{empty}");
+        assert!(
+            empty.starts_with(&format!("cannot use '--{name}=': {accepted}")),
+            "{empty}"
+        );
     }
 }
 
 #[test]
 fn one_wrong_value_among_several_is_the_one_that_is_named() {
     let text = text_of(read(&["--rewrite=HUP:INT", "--rewrite=bad"], &[]));
-    assert!(text.starts_with("cannot use '--rewrite=bad': expected FROM:TO"), "{text}");
+    assert!(
+        text.starts_with("cannot use '--rewrite=bad': expected FROM:TO"),
+        "{text}"
+    );
     let text = text_of(read(&[], &[("FRIGATE_INIT_REMAP_EXIT", "3:4,x")]));
-    assert!(text.starts_with("cannot use 'FRIGATE_INIT_REMAP_EXIT=x': expected FROM"), "{text}");
+    assert!(
+        text.starts_with("cannot use 'FRIGATE_INIT_REMAP_EXIT=x': expected FROM"),
+        "{text}"
+    );
     for value in ["HUP:INT,", ",HUP:INT", "HUP:INT,,USR1:0"] {
         let text = text_of(read(&[], &[("FRIGATE_INIT_REWRITE", value)]));
-        assert!(text.starts_with("cannot use 'FRIGATE_INIT_REWRITE=': expected FROM:TO"), "{text}");
+        assert!(
+            text.starts_with("cannot use 'FRIGATE_INIT_REWRITE=': expected FROM:TO"),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn a_mistake_is_one_printable_line_however_hostile_the_value() {
-    for value in ["a\nb", "a\r\nb", "\u{1b}[2Jred", "tab\tbell\u{7}", "\u{85}\u{9b}31m", "'quoted' \"twice\" \\n"] {
+    for value in [
+        "a\nb",
+        "a\r\nb",
+        "\u{1b}[2Jred",
+        "tab\tbell\u{7}",
+        "\u{85}\u{9b}31m",
+        "'quoted' \"twice\" \\n",
+    ] {
         let text = text_of(read(&["--grace", value], &[]));
         assert!(!text.contains(char::is_control), "{text:?}");
-        assert!(text.starts_with("cannot use '--grace=") && text.contains("': expected a duration"), "{text:?}");
+        assert!(
+            text.starts_with("cannot use '--grace=") && text.contains("': expected a duration"),
+            "{text:?}"
+        );
     }
     let text = text_of(read(&["--grace", "a\nb\u{1b}c"], &[]));
-    assert!(text.starts_with("cannot use '--grace=a\\nb\\u{1b}c': expected"), "{text}");
+    assert!(
+        text.starts_with("cannot use '--grace=a\\nb\\u{1b}c': expected"),
+        "{text}"
+    );
 }
 
 #[test]

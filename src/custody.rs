@@ -1,7 +1,9 @@
-//! One protected child of a host program, to the end of what it leaves: `lifecycle`, and after it the rest of its group.
+//! One protected child of a host program, to the end of what it leaves: `lifecycle`, and after it
+//! the rest of its group.
 //!
-//! In the binary `supervisor` stands at this place, which has every process around it to look after. Here only the child's
-//! own group is frigate's; nobody reports the ends in it, so that it is looked at now and then until it is empty.
+//! In the binary `supervisor` stands at this place, which has every process around it to look
+//! after. Here only the child's own group is frigate's; nobody reports the ends in it, so that it
+//! is looked at now and then until it is empty.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -40,27 +42,40 @@ pub(crate) struct Custody {
 
 impl Custody {
     pub(crate) const fn new(rules: Rules) -> Self {
-        Self { child: Lifecycle::new(rules), rules, phase: Phase::Serving }
+        Self {
+            child: Lifecycle::new(rules),
+            rules,
+            phase: Phase::Serving,
+        }
     }
 
     /// When `Event::Tick` is due; none: only an event from outside changes anything.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.phase {
             Phase::Serving => self.child.deadline(),
-            Phase::Draining { finish, look } => {
-                Some(finish.kill_at.map_or(look.at(), |kill_at| kill_at.min(look.at())))
-            }
+            Phase::Draining { finish, look } => Some(
+                finish
+                    .kill_at
+                    .map_or(look.at(), |kill_at| kill_at.min(look.at())),
+            ),
             Phase::Killing { until, look, .. } => Some(until.min(look.at())),
             Phase::Done => None,
         }
     }
 
-    /// The host asks for the end, by TERM and then, after `grace`, by KILL. Asked again it never takes longer than the
-    /// shortest of the times given.
+    /// The host asks for the end, by TERM and then, after `grace`, by KILL. Asked again it never
+    /// takes longer than the shortest of the times given.
     pub(crate) fn stop(&mut self, grace: Duration, now: Moment, out: &mut Actions) {
         self.child.allow(grace, now);
         self.rules.grace = Some(grace);
-        self.step(Event::Stop { signal: Signal::TERM, queued: false }, now, out);
+        self.step(
+            Event::Stop {
+                signal: Signal::TERM,
+                queued: false,
+            },
+            now,
+            out,
+        );
         if let Phase::Draining { finish, .. } = &mut self.phase {
             let kill_at = now.after(self.rules.after_stop());
             finish.kill_at = Some(finish.kill_at.map_or(kill_at, |before| before.min(kill_at)));
@@ -82,7 +97,10 @@ impl Custody {
                     self.kill(finish, now, out);
                 }
                 Event::Tick if now >= look.at() => {
-                    self.phase = Phase::Draining { finish, look: look.next(now) };
+                    self.phase = Phase::Draining {
+                        finish,
+                        look: look.next(now),
+                    };
                     out.push(Action::ProbeGroup);
                 }
                 Event::Tick | Event::Stop { .. } | Event::Swept => {}
@@ -94,17 +112,28 @@ impl Custody {
                 | Event::OutOfReach
                 | Event::Ended { .. } => Self::impossible("draining", event, out),
             },
-            Phase::Killing { finish, until, look } => match event {
+            Phase::Killing {
+                finish,
+                until,
+                look,
+            } => match event {
                 Event::GroupGone => self.exit(finish, out),
                 Event::Tick if now >= until => {
                     if !finish.left_behind {
-                        out.push(Action::Say(Fact::LeftBehind { pid: None, reason: DEATHLESS }));
+                        out.push(Action::Say(Fact::LeftBehind {
+                            pid: None,
+                            reason: DEATHLESS,
+                        }));
                     }
                     self.exit(finish, out);
                 }
                 // Once more: what forked just then was not seen the time before.
                 Event::Tick if now >= look.at() => {
-                    self.phase = Phase::Killing { finish, until, look: look.next(now) };
+                    self.phase = Phase::Killing {
+                        finish,
+                        until,
+                        look: look.next(now),
+                    };
                     out.push(Action::KillGroup);
                     out.push(Action::ProbeGroup);
                 }
@@ -122,24 +151,41 @@ impl Custody {
     }
 
     fn impossible(state: &'static str, event: Event, out: &mut Actions) {
-        out.push(Action::Say(Fact::Impossible { state, event: event.name() }));
+        out.push(Action::Say(Fact::Impossible {
+            state,
+            event: event.name(),
+        }));
     }
 
     /// TERM to what the child left, if that is not over already.
     fn drain(&mut self, finish: Finish, now: Moment, out: &mut Actions) {
-        let Some(kill_at) = finish.kill_at else { return self.exit(finish, out) };
+        let Some(kill_at) = finish.kill_at else {
+            return self.exit(finish, out);
+        };
         if finish.killed || now >= kill_at {
             self.kill(finish, now, out);
         } else {
-            self.phase = Phase::Draining { finish, look: Look::first(now) };
+            self.phase = Phase::Draining {
+                finish,
+                look: Look::first(now),
+            };
             out.push(Action::EndGroup);
         }
     }
 
     fn kill(&mut self, finish: Finish, now: Moment, out: &mut Actions) {
-        // A child that did not die of KILL has had its five seconds, and is one of those that are looked for.
-        let until = if finish.left_behind { now } else { now.after(KILL_PATIENCE) };
-        self.phase = Phase::Killing { finish, until, look: Look::first(now) };
+        // A child that did not die of KILL has had its five seconds, and is one of those that are
+        // looked for.
+        let until = if finish.left_behind {
+            now
+        } else {
+            now.after(KILL_PATIENCE)
+        };
+        self.phase = Phase::Killing {
+            finish,
+            until,
+            look: Look::first(now),
+        };
         out.push(Action::KillGroup);
         out.push(Action::ProbeGroup);
     }

@@ -21,7 +21,11 @@ fn spawned() -> Event {
 }
 
 fn exited(code: u8) -> Event {
-    Event::Ended { status: ExitStatus::Exited(code), held_terminal: false, usage: Usage::NONE }
+    Event::Ended {
+        status: ExitStatus::Exited(code),
+        held_terminal: false,
+        usage: Usage::NONE,
+    }
 }
 
 fn step(custody: &mut Custody, event: Event, millis: u64) -> Vec<Action> {
@@ -40,25 +44,42 @@ fn stop(custody: &mut Custody, grace: Duration, millis: u64) -> Vec<Action> {
 
 fn running(restart: AutoRestart) -> Custody {
     let mut custody = Custody::new(rules(restart));
-    assert_eq!(step(&mut custody, Event::Begin, 0), [Action::Spawn { restarts: 0 }]);
+    assert_eq!(
+        step(&mut custody, Event::Begin, 0),
+        [Action::Spawn { restarts: 0 }]
+    );
     step(&mut custody, spawned(), 0);
     custody
 }
 
 fn sends(actions: &[Action], wanted: Signal) -> bool {
-    actions.iter().any(|action| matches!(action, Action::Send { signal, .. } if *signal == wanted))
+    actions
+        .iter()
+        .any(|action| matches!(action, Action::Send { signal, .. } if *signal == wanted))
 }
 
 fn exits(actions: &[Action]) -> Option<Outcome> {
-    actions.iter().find_map(|action| if let Action::Exit(outcome) = action { Some(*outcome) } else { None })
+    actions.iter().find_map(|action| {
+        if let Action::Exit(outcome) = action {
+            Some(*outcome)
+        } else {
+            None
+        }
+    })
 }
 
 #[test]
 fn a_child_that_leaves_nothing_ends_at_once() {
     let mut custody = running(AutoRestart::False);
-    assert_eq!(step(&mut custody, exited(3), 5000).last(), Some(&Action::EndGroup));
+    assert_eq!(
+        step(&mut custody, exited(3), 5000).last(),
+        Some(&Action::EndGroup)
+    );
     let actions = step(&mut custody, Event::GroupGone, 5000);
-    assert_eq!(exits(&actions), Some(Outcome::Complete(ExitStatus::Exited(3))));
+    assert_eq!(
+        exits(&actions),
+        Some(Outcome::Complete(ExitStatus::Exited(3)))
+    );
     assert_eq!(custody.deadline(), None);
     assert_eq!(step(&mut custody, Event::Tick, 9_000_000), []);
 }
@@ -72,9 +93,16 @@ fn what_a_child_leaves_is_looked_at_now_and_then_and_killed_when_its_grace_is_ov
     assert_eq!(custody.deadline(), Some(at(1030)));
     assert_eq!(step(&mut custody, Event::Tick, 5999), [Action::ProbeGroup]);
     let actions = step(&mut custody, Event::Tick, 6000);
-    assert_eq!(actions.get(1..), Some(&[Action::KillGroup, Action::ProbeGroup][..]));
+    assert_eq!(
+        actions.get(1..),
+        Some(&[Action::KillGroup, Action::ProbeGroup][..])
+    );
     let actions = step(&mut custody, Event::Tick, 11_000);
-    assert_eq!(exits(&actions), Some(Outcome::Complete(ExitStatus::Exited(0))), "left behind after five seconds");
+    assert_eq!(
+        exits(&actions),
+        Some(Outcome::Complete(ExitStatus::Exited(0))),
+        "left behind after five seconds"
+    );
 }
 
 #[test]
@@ -84,11 +112,27 @@ fn a_stop_has_the_time_that_it_was_given() {
     assert!(sends(&actions, Signal::TERM) && sends(&actions, Signal::CONT));
     assert_eq!(custody.deadline(), Some(at(2500)));
     assert!(sends(&step(&mut custody, Event::Tick, 2500), Signal::KILL));
-    let status = ExitStatus::Signaled { signal: Signal::KILL, core: false };
-    let ended = Event::Ended { status, held_terminal: false, usage: Usage::NONE };
-    assert_eq!(step(&mut custody, ended, 2501).last_chunk(), Some(&[Action::KillGroup, Action::ProbeGroup]));
+    let status = ExitStatus::Signaled {
+        signal: Signal::KILL,
+        core: false,
+    };
+    let ended = Event::Ended {
+        status,
+        held_terminal: false,
+        usage: Usage::NONE,
+    };
+    assert_eq!(
+        step(&mut custody, ended, 2501).last_chunk(),
+        Some(&[Action::KillGroup, Action::ProbeGroup])
+    );
     let outcome = exits(&step(&mut custody, Event::GroupGone, 2501));
-    assert_eq!(outcome, Some(Outcome::Cancel { last: Some(status), stop: Signal::TERM }));
+    assert_eq!(
+        outcome,
+        Some(Outcome::Cancel {
+            last: Some(status),
+            stop: Signal::TERM
+        })
+    );
 }
 
 #[test]
@@ -109,15 +153,24 @@ fn a_stop_cuts_the_time_of_what_an_end_left_too() {
     assert_eq!(custody.deadline(), Some(at(5)));
     assert!(step(&mut custody, Event::Tick, 5).contains(&Action::KillGroup));
     // The outcome stays that of the end.
-    assert_eq!(exits(&step(&mut custody, Event::GroupGone, 6)), Some(Outcome::Complete(ExitStatus::Exited(0))));
+    assert_eq!(
+        exits(&step(&mut custody, Event::GroupGone, 6)),
+        Some(Outcome::Complete(ExitStatus::Exited(0)))
+    );
 }
 
 #[test]
 fn under_kill_there_is_no_grace_for_anything() {
-    let mut custody = Custody::new(Rules { kill: true, ..rules(AutoRestart::False) });
+    let mut custody = Custody::new(Rules {
+        kill: true,
+        ..rules(AutoRestart::False)
+    });
     step(&mut custody, Event::Begin, 0);
     step(&mut custody, spawned(), 0);
-    assert_eq!(step(&mut custody, exited(0), 1).last_chunk(), Some(&[Action::KillGroup, Action::ProbeGroup]));
+    assert_eq!(
+        step(&mut custody, exited(0), 1).last_chunk(),
+        Some(&[Action::KillGroup, Action::ProbeGroup])
+    );
 }
 
 #[test]
@@ -125,19 +178,35 @@ fn a_stop_before_the_start_is_a_cancel_without_a_child() {
     let mut custody = Custody::new(rules(AutoRestart::True));
     stop(&mut custody, SECOND, 0);
     let outcome = exits(&step(&mut custody, Event::GroupGone, 0));
-    assert_eq!(outcome, Some(Outcome::Cancel { last: None, stop: Signal::TERM }));
+    assert_eq!(
+        outcome,
+        Some(Outcome::Cancel {
+            last: None,
+            stop: Signal::TERM
+        })
+    );
 }
 
 #[test]
 fn an_impossible_event_is_reported_and_changes_nothing() {
     let mut custody = running(AutoRestart::False);
     step(&mut custody, exited(0), 0);
-    for (event, name) in [(Event::Begin, "begin"), (exited(1), "ended"), (spawned(), "spawned")] {
-        let reported = Action::Say(Fact::Impossible { state: "draining", event: name });
+    for (event, name) in [
+        (Event::Begin, "begin"),
+        (exited(1), "ended"),
+        (spawned(), "spawned"),
+    ] {
+        let reported = Action::Say(Fact::Impossible {
+            state: "draining",
+            event: name,
+        });
         assert_eq!(step(&mut custody, event, 1), [reported]);
     }
     step(&mut custody, Event::Tick, 5000);
-    let reported = Action::Say(Fact::Impossible { state: "killing", event: "begin" });
+    let reported = Action::Say(Fact::Impossible {
+        state: "killing",
+        event: "begin",
+    });
     assert_eq!(step(&mut custody, Event::Begin, 5001), [reported]);
 }
 
@@ -152,7 +221,10 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::OutOfReach),
         Just(Event::Swept),
         Just(Event::GroupGone),
-        Just(Event::Stop { signal: Signal::TERM, queued: false }),
+        Just(Event::Stop {
+            signal: Signal::TERM,
+            queued: false
+        }),
         Just(Event::Tick),
     ]
 }

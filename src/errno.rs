@@ -11,8 +11,8 @@ use crate::number::number;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Errno(i32);
 
-/// What frigate can meet, in its own words: a line each, which begins with the number. An array of pairs would take 24 bytes
-/// more for each of them.
+/// What frigate can meet, in its own words: a line each, which begins with the number. An array of
+/// pairs would take 24 bytes more for each of them.
 const TEXTS: &str = "\
 1 operation not permitted\n\
 2 no such file or directory\n\
@@ -78,10 +78,14 @@ impl Errno {
         self.0
     }
 
-    /// Whether the same start may succeed a moment later: the machine was short of something (EINTR, EIO, EAGAIN, ENOMEM,
-    /// EBUSY, ENFILE, EMFILE, ETXTBSY, ENOSPC, ENOBUFS, ETIMEDOUT, ESTALE, EDQUOT).
+    /// Whether the same start may succeed a moment later: the machine was short of something
+    /// (EINTR, EIO, EAGAIN, ENOMEM, EBUSY, ENFILE, EMFILE, ETXTBSY, ENOSPC, ENOBUFS, ETIMEDOUT,
+    /// ESTALE, EDQUOT).
     pub(crate) const fn is_for_now(self) -> bool {
-        matches!(self.0, 4 | 5 | 11 | 12 | 16 | 23 | 24 | 26 | 28 | 105 | 110 | 116 | 122)
+        matches!(
+            self.0,
+            4 | 5 | 11 | 12 | 16 | 23 | 24 | 26 | 28 | 105 | 110 | 116 | 122
+        )
     }
 }
 

@@ -1,7 +1,8 @@
-//! The loop of the binary: sleeps in one call until a signal or a deadline, tells the supervisor, does what it asks.
+//! The loop of the binary: sleeps in one call until a signal or a deadline, tells the supervisor,
+//! does what it asks.
 //!
-//! *Invariant:* one thread, no handler, no timer. With nothing to do it sleeps in one call, `rt_sigtimedwait(2)` or, where it
-//! captures streams, `poll(2)`, without a timeout.
+//! *Invariant:* one thread, no handler, no timer. With nothing to do it sleeps in one call,
+//! `rt_sigtimedwait(2)` or, where it captures streams, `poll(2)`, without a timeout.
 
 use std::os::fd::AsFd;
 
@@ -27,7 +28,8 @@ use crate::sys::{clock, descriptors, terminal};
 use crate::termination;
 use crate::usage::Usage;
 
-/// How many ends are collected before other signals get their turn: a flood of orphans delays none of them for long.
+/// How many ends are collected before other signals get their turn: a flood of orphans delays none
+/// of them for long.
 const SWEEP: usize = 256;
 
 /// Where frigate runs.
@@ -60,7 +62,8 @@ pub(crate) struct EventLoop {
     waiter: Waiter,
     child: Option<Spawned>,
     others: Others,
-    /// When to look whether anything is left that is not frigate's to reap, once that was asked to end.
+    /// When to look whether anything is left that is not frigate's to reap, once that was asked to
+    /// end.
     look: Option<Look>,
     /// A signal did not reach every descendant, and that was said.
     has_missed: bool,
@@ -87,7 +90,10 @@ impl EventLoop {
         place: Place,
     ) -> Self {
         let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
-        let rules = Rules { is_adopted, ..config.rules };
+        let rules = Rules {
+            is_adopted,
+            ..config.rules
+        };
         Self {
             supervisor: Supervisor::new(rules, config.stop_on, config.rewrite, place.surroundings),
             reporter,
@@ -121,7 +127,8 @@ impl EventLoop {
         self.tell(Event::Begin);
         let outcome = loop {
             if let Some(mistake) = self.failure.take() {
-                // Nothing is left running that nobody looks after; as PID 1 the kernel ends the rest.
+                // Nothing is left running that nobody looks after; as PID 1 the kernel ends the
+                // rest.
                 let _ = self.send(Signal::KILL, false, false);
                 return Err(mistake);
             }
@@ -158,7 +165,12 @@ impl EventLoop {
         }
         let mut watched = self.capture.watches();
         let streams = (1 << watched.len()) - 1;
-        watched.extend(self.child.iter().filter_map(Spawned::until_exec).map(Watch::readable));
+        watched.extend(
+            self.child
+                .iter()
+                .filter_map(Spawned::until_exec)
+                .map(Watch::readable),
+        );
         let told = (1 << watched.len()) - 1;
         for fd in self.others.descriptors() {
             watched.push(Watch::readable(fd));
@@ -190,7 +202,8 @@ impl EventLoop {
             Wake::Time => {}
         }
         // After the signal, but with every wait: neither delays the other by more than one turn.
-        self.capture.work(ready & streams, &mut |fact| self.reporter.say(fact));
+        self.capture
+            .work(ready & streams, &mut |fact| self.reporter.say(fact));
     }
 
     fn say(&mut self, fact: Option<Fact<'_>>) {
@@ -200,14 +213,20 @@ impl EventLoop {
     }
 
     fn look_for_exec(&mut self) {
-        if self.child.as_mut().is_some_and(Spawned::has_left_frigate) && self.plan.failure().is_none() {
+        if self.child.as_mut().is_some_and(Spawned::has_left_frigate)
+            && self.plan.failure().is_none()
+        {
             self.tell(Event::Executed);
         }
     }
 
     fn take(&mut self, received: Received) {
-        let Some(signal) = received.signal() else { return };
-        self.stops = self.stops.saturating_add(self.supervisor.is_stop(signal).into());
+        let Some(signal) = received.signal() else {
+            return;
+        };
+        self.stops = self
+            .stops
+            .saturating_add(self.supervisor.is_stop(signal).into());
         let sender = received.sender(self.place.own);
         self.received = Some(received);
         self.tell(Event::Received { signal, sender });
@@ -228,19 +247,28 @@ impl EventLoop {
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
             // Neither is true of zombies that nobody reaps, or of what no signal has reached.
-            Action::Say(Fact::LeftoversKilled { .. } | Fact::LeftBehind { pid: None, .. }) if !self.is_any_left() => {}
+            Action::Say(Fact::LeftoversKilled { .. } | Fact::LeftBehind { pid: None, .. })
+                if !self.is_any_left() => {}
             Action::Say(fact) => self.reporter.say(&fact),
             Action::CloseOthers => return self.close_others(),
             Action::KillOthers => self.signal_others(Signal::KILL),
             Action::Spawn { restarts } => return Some(self.spawn(restarts)),
             Action::Release => {
-                let pidfd = self.child.as_ref().and_then(|child| child.pidfd.as_ref()).map(AsFd::as_fd);
+                let pidfd = self
+                    .child
+                    .as_ref()
+                    .and_then(|child| child.pidfd.as_ref())
+                    .map(AsFd::as_fd);
                 let [directory, kill, events, former] = self.leftovers.descriptors();
                 let (waiter, plan) = (self.waiter.descriptor(), self.plan.descriptor());
                 let log = self.termination_log.descriptor();
                 let mut keep = self.capture.descriptors();
                 let until_exec = self.child.as_ref().and_then(Spawned::until_exec);
-                for fd in [pidfd, until_exec, directory, kill, events, former, waiter, plan, log].into_iter().flatten()
+                for fd in [
+                    pidfd, until_exec, directory, kill, events, former, waiter, plan, log,
+                ]
+                .into_iter()
+                .flatten()
                 {
                     keep.push(fd);
                 }
@@ -249,7 +277,11 @@ impl EventLoop {
                 }
                 descriptors::let_go(&keep);
             }
-            Action::Send { signal, alone, queued } => return self.send(signal, alone, queued),
+            Action::Send {
+                signal,
+                alone,
+                queued,
+            } => return self.send(signal, alone, queued),
             Action::EndGroup => return (!self.leftovers.end()).then_some(Event::GroupGone),
             Action::ProbeGroup => return (!self.leftovers.look()).then_some(Event::GroupGone),
             Action::KillGroup => {
@@ -278,9 +310,17 @@ impl EventLoop {
     fn spawn(&mut self, restarts: u32) -> Event {
         // One that survived KILL and ends later is of no concern any more.
         self.others = Others::default();
-        let foreground = self.place.surroundings.terminal && self.foreground() == Foreground::Frigate;
+        let foreground =
+            self.place.surroundings.terminal && self.foreground() == Foreground::Frigate;
         let cgroup = self.leftovers.make_way(restarts);
-        match spawn::spawn(&mut self.plan, restarts, foreground, cgroup, self.capture.ends(), &()) {
+        match spawn::spawn(
+            &mut self.plan,
+            restarts,
+            foreground,
+            cgroup,
+            self.capture.ends(),
+            &(),
+        ) {
             Ok(child) => {
                 let pid = child.pid;
                 self.child = Some(child);
@@ -306,7 +346,9 @@ impl EventLoop {
             Ok(()) => return None,
             // It follows the stop signal, whose failure was reported.
             Err(_) if signal == Signal::CONT => {}
-            Err(errno) => self.reporter.say(&Fact::CannotSignal { signal, pid, errno }),
+            Err(errno) => self
+                .reporter
+                .say(&Fact::CannotSignal { signal, pid, errno }),
         }
         // It is among the descendants that are signalled at the end, and was reported.
         let is_out_of_reach = result == Err(Errno::NOT_PERMITTED);
@@ -314,7 +356,8 @@ impl EventLoop {
         is_out_of_reach.then_some(Event::OutOfReach)
     }
 
-    /// Reaps what has ended. The child's own end is told after the others', when all that can be left is what lives.
+    /// Reaps what has ended. The child's own end is told after the others', when all that can be
+    /// left is what lives.
     fn sweep(&mut self) {
         let mut end = None;
         let mut more = true;
@@ -348,21 +391,31 @@ impl EventLoop {
             }
         }
         if let Some(status) = end {
-            let held_terminal = self.place.surroundings.terminal && self.foreground() == Foreground::Child;
+            let held_terminal =
+                self.place.surroundings.terminal && self.foreground() == Foreground::Child;
             // Its end hangs up too, and may be seen first.
             self.look_for_exec();
             let failure = self.plan.failure();
             if let Some(child) = self.child.take() {
                 self.leftovers.follow(child);
             }
-            let usage = self.leftovers.cgroup.as_mut().map_or(Usage::NONE, |group| group.count(self.counts_fully));
+            let usage = self
+                .leftovers
+                .cgroup
+                .as_mut()
+                .map_or(Usage::NONE, |group| group.count(self.counts_fully));
             self.tell(match failure {
                 Some(failure) => Event::SpawnFailed(failure),
-                None => Event::Ended { status, held_terminal, usage },
+                None => Event::Ended {
+                    status,
+                    held_terminal,
+                    usage,
+                },
             });
         }
         if more {
-            // The rest has its turn after whatever else is pending: this SIGCHLD is queued behind it.
+            // The rest has its turn after whatever else is pending: this SIGCHLD is queued behind
+            // it.
             let _ = signals::send(self.place.own, Signal::CHLD);
         } else {
             let children = children || !self.place.is_reaper && self.leftovers.look();
@@ -385,14 +438,20 @@ impl EventLoop {
             && !core::mem::replace(&mut self.has_missed, true)
         {
             let then = "only the child's own group is sure to get it";
-            self.reporter.say(&Fact::Cannot { verb: "signal", object: "every descendant", errno, then });
+            self.reporter.say(&Fact::Cannot {
+                verb: "signal",
+                object: "every descendant",
+                errno,
+                then,
+            });
         }
         if !self.place.is_reaper {
             self.look.get_or_insert(Look::first(clock::now()));
         }
     }
 
-    /// The ends of orphans that do not come to frigate are not told: it looks for them, as between two starts.
+    /// The ends of orphans that do not come to frigate are not told: it looks for them, as between
+    /// two starts.
     #[inline(never)]
     fn look_again(&mut self) {
         let now = clock::now();
@@ -402,9 +461,11 @@ impl EventLoop {
         }
     }
 
-    /// Whether a process is left that is alive and that a signal can reach; as PID 1 one is unless `/proc` shows none.
+    /// Whether a process is left that is alive and that a signal can reach; as PID 1 one is unless
+    /// `/proc` shows none.
     fn is_any_left(&mut self) -> bool {
-        self.leftovers.look() || signal_descendants(self.place.own, &[]).unwrap_or(self.place.is_init())
+        self.leftovers.look()
+            || signal_descendants(self.place.own, &[]).unwrap_or(self.place.is_init())
     }
 
     #[inline(never)]
@@ -414,7 +475,12 @@ impl EventLoop {
             Ok(others) => self.others = others,
             Err(errno) => {
                 let then = "starting all the same; some may go on running";
-                self.reporter.say(&Fact::Cannot { verb: "look for other processes in", object: "/proc", errno, then });
+                self.reporter.say(&Fact::Cannot {
+                    verb: "look for other processes in",
+                    object: "/proc",
+                    errno,
+                    then,
+                });
             }
         }
         self.signal_others(Signal::TERM);
@@ -423,11 +489,19 @@ impl EventLoop {
 
     /// All that were held have ended: there may have been more than could be held at once.
     fn others_gone(&mut self) -> Option<Event> {
-        if self.others.is_partial { self.close_others() } else { Some(Event::OthersGone) }
+        if self.others.is_partial {
+            self.close_others()
+        } else {
+            Some(Event::OthersGone)
+        }
     }
 
     fn signal_others(&mut self, signal: Signal) {
-        let wait = if signal == Signal::TERM { self.close_wait } else { core::time::Duration::ZERO };
+        let wait = if signal == Signal::TERM {
+            self.close_wait
+        } else {
+            core::time::Duration::ZERO
+        };
         let reporter = &mut self.reporter;
         self.others.send(signal, |pid, result| match result {
             Ok(()) => reporter.say(&Fact::OtherSignaled { signal, pid, wait }),
@@ -451,7 +525,9 @@ impl EventLoop {
 
     #[inline(never)]
     fn give_terminal(&mut self, and_continue: bool) {
-        let Some(pid) = self.child.as_ref().map(|child| child.pid) else { return };
+        let Some(pid) = self.child.as_ref().map(|child| child.pid) else {
+            return;
+        };
         let given = self.foreground() == Foreground::Frigate && terminal::set_foreground_child(pid);
         self.gave_terminal |= given;
         // Without the terminal the child would stop at once for the want of it, again and again.
@@ -472,29 +548,58 @@ impl EventLoop {
     /// On a stack of its own use: while the loop sleeps, none of this takes up memory.
     #[inline(never)]
     fn finish(&mut self, outcome: Outcome) -> u8 {
-        // A child that was left behind has never ended, and so the terminal has not come back by that.
+        // A child that was left behind has never ended, and so the terminal has not come back by
+        // that.
         self.take_terminal();
-        let patience = if self.stops > 1 { capture::HASTE } else { capture::PATIENCE };
+        let patience = if self.stops > 1 {
+            capture::HASTE
+        } else {
+            capture::PATIENCE
+        };
         let mut wait = |left, watched: &[Watch<'_>]| {
             if let Wake::Signal(received) = self.waiter.wait(Some(left), watched) {
-                let is_stop = received.signal().is_some_and(|signal| self.supervisor.is_stop(signal));
+                let is_stop = received
+                    .signal()
+                    .is_some_and(|signal| self.supervisor.is_stop(signal));
                 self.stops = self.stops.saturating_add(is_stop.into());
             }
             self.stops > 1
         };
-        self.capture.drain(patience, &mut wait, &mut |fact| self.reporter.say(fact));
-        let is_left = self.supervisor.leaves_alone() && self.leftovers.cgroup.as_mut().is_some_and(Group::is_populated);
-        if !is_left && let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove) {
+        self.capture
+            .drain(patience, &mut wait, &mut |fact| self.reporter.say(fact));
+        let is_left = self.supervisor.leaves_alone()
+            && self
+                .leftovers
+                .cgroup
+                .as_mut()
+                .is_some_and(Group::is_populated);
+        if !is_left
+            && let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove)
+        {
             let then = "leaving it behind";
-            self.reporter.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });
+            self.reporter.say(&Fact::Cannot {
+                verb: "remove",
+                object: &path,
+                errno,
+                then,
+            });
         }
         let code = self.reporter.speaker.exit_code(outcome);
-        self.reporter.say(&Fact::Finished { outcome, code: outcome.code() });
+        self.reporter.say(&Fact::Finished {
+            outcome,
+            code: outcome.code(),
+        });
         if code != 0 {
             let (speaker, supervisor) = (&self.reporter.speaker, &self.supervisor);
-            let compose = || speaker.termination(outcome, supervisor.restarts(), supervisor.out_of_memory());
+            let compose =
+                || speaker.termination(outcome, supervisor.restarts(), supervisor.out_of_memory());
             if let Err((object, errno, then)) = self.termination_log.write(&compose) {
-                let fact = Fact::Cannot { verb: "write the termination message to", object, errno, then: &then };
+                let fact = Fact::Cannot {
+                    verb: "write the termination message to",
+                    object,
+                    errno,
+                    then: &then,
+                };
                 self.reporter.say(&fact);
             }
         }

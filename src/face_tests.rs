@@ -31,7 +31,10 @@ fn the_defaults_are_those_of_the_original() {
     let strategy = Public::default();
     assert!(strategy.auto_start && !strategy.grace_close && !strategy.kill);
     assert_eq!(strategy.auto_restart, AutoRestart::True);
-    assert_eq!((strategy.start_secs, strategy.start_retries), (Duration::from_secs(10), 3));
+    assert_eq!(
+        (strategy.start_secs, strategy.start_retries),
+        (Duration::from_secs(10), 3)
+    );
     assert_eq!(strategy.grace_close_wait, Duration::from_secs(30));
     assert_eq!((strategy.user, strategy.chroot), (None, None));
 }
@@ -40,18 +43,34 @@ fn the_defaults_are_those_of_the_original() {
 fn each_field_of_a_strategy_means_what_the_core_knows_by_it() {
     let rules = |strategy: Public| strategy.rules();
     let base = rules(Public::new());
-    assert_eq!(rules(Public::new().kill(true)), Rules { kill: true, ..base });
+    assert_eq!(
+        rules(Public::new().kill(true)),
+        Rules { kill: true, ..base }
+    );
     let wait = Duration::from_secs(7);
     let closing = Public::new().grace_close(true).grace_close_wait(wait);
-    assert_eq!(rules(closing), Rules { grace_close: Some(wait), ..base });
-    assert_eq!(rules(Public::new().grace_close_wait(wait)), base, "nothing is closed unless asked for");
+    assert_eq!(
+        rules(closing),
+        Rules {
+            grace_close: Some(wait),
+            ..base
+        }
+    );
+    assert_eq!(
+        rules(Public::new().grace_close_wait(wait)),
+        base,
+        "nothing is closed unless asked for"
+    );
     let words = [
         (AutoRestart::True, Restart::True),
         (AutoRestart::False, Restart::False),
         (AutoRestart::Unexpected, Restart::Unexpected),
     ];
     for (word, restart) in words {
-        assert_eq!(rules(Public::new().auto_restart(word)).strategy.restart, restart);
+        assert_eq!(
+            rules(Public::new().auto_restart(word)).strategy.restart,
+            restart
+        );
         assert_eq!(word.to_string().parse::<AutoRestart>().ok(), Some(word));
     }
     let other = rules(Public::new().start_secs(wait).start_retries(9)).strategy;
@@ -63,22 +82,42 @@ fn each_field_of_a_strategy_means_what_the_core_knows_by_it() {
 #[test]
 fn an_exit_status_is_that_of_the_standard_library() {
     let exited = exit_status(status::ExitStatus::Exited(3));
-    assert_eq!((exited.code(), exited.signal(), exited.core_dumped()), (Some(3), None, false));
+    assert_eq!(
+        (exited.code(), exited.signal(), exited.core_dumped()),
+        (Some(3), None, false)
+    );
     for number in 1..=64 {
-        let Some(signal) = Signal::new(number) else { unreachable!("1 to 64 are signals") };
+        let Some(signal) = Signal::new(number) else {
+            unreachable!("1 to 64 are signals")
+        };
         for core in [false, true] {
             let ended = exit_status(status::ExitStatus::Signaled { signal, core });
-            assert_eq!((ended.code(), ended.signal(), ended.core_dumped()), (None, Some(number), core));
+            assert_eq!(
+                (ended.code(), ended.signal(), ended.core_dumped()),
+                (None, Some(number), core)
+            );
         }
     }
 }
 
 #[test]
 fn an_outcome_prints_its_word() {
-    let failure = SpawnFailure { stage: Stage::Exec, errno: Errno::NOT_FOUND };
+    let failure = SpawnFailure {
+        stage: Stage::Exec,
+        errno: Errno::NOT_FOUND,
+    };
     let table = [
-        (status::Outcome::Complete(status::ExitStatus::Exited(0)), "complete"),
-        (status::Outcome::Cancel { last: None, stop: Signal::TERM }, "cancel"),
+        (
+            status::Outcome::Complete(status::ExitStatus::Exited(0)),
+            "complete",
+        ),
+        (
+            status::Outcome::Cancel {
+                last: None,
+                stop: Signal::TERM,
+            },
+            "cancel",
+        ),
         (status::Outcome::GaveUp { last: None }, "gave-up"),
         (status::Outcome::NotStarted(failure), "not-started"),
     ];
@@ -90,9 +129,14 @@ fn an_outcome_prints_its_word() {
 #[test]
 fn every_step_that_can_fail_has_its_name() {
     let steps = Stage::ALL.map(|stage| {
-        let failure = SpawnFailure { stage, errno: Errno::ACCESS };
+        let failure = SpawnFailure {
+            stage,
+            errno: Errno::ACCESS,
+        };
         let outcome = Outcome::of(status::Outcome::NotStarted(failure), |_| "why".to_owned());
-        let Outcome::NotStarted(error) = outcome else { unreachable!("{outcome}") };
+        let Outcome::NotStarted(error) = outcome else {
+            unreachable!("{outcome}")
+        };
         (error.step(), error.to_string())
     });
     let expected = [
@@ -121,7 +165,10 @@ fn limits_are_written_as_the_files_take_them() {
         .pids_max(32)
         .file("io.max", "8:0 rbps=1048576");
     let limits = all.limits().unwrap_or_default();
-    let written: Vec<_> = limits.iter().map(|limit| (limit.file.as_str(), limit.value.as_str())).collect();
+    let written: Vec<_> = limits
+        .iter()
+        .map(|limit| (limit.file.as_str(), limit.value.as_str()))
+        .collect();
     let expected = [
         ("memory.max", "67108864"),
         ("memory.high", "max"),
@@ -133,13 +180,19 @@ fn limits_are_written_as_the_files_take_them() {
     ];
     assert_eq!(written, expected);
     for file in ["cgroup.procs", "cgroup.kill", "memory/max", "../x.y", ""] {
-        assert!(ControlGroup::new().file(file, "1").limits().is_err(), "{file}");
+        assert!(
+            ControlGroup::new().file(file, "1").limits().is_err(),
+            "{file}"
+        );
     }
 }
 
 #[test]
 fn an_error_of_the_kernels_has_a_source() {
-    let error = Error::System { attempt: "start a thread", source: std::io::Error::from_raw_os_error(11) };
+    let error = Error::System {
+        attempt: "start a thread",
+        source: std::io::Error::from_raw_os_error(11),
+    };
     assert!(error.source().is_some() && error.to_string().starts_with("cannot start a thread: "));
     assert!(Error::Unsupported.source().is_none());
 }

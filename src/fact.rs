@@ -25,7 +25,12 @@ pub(crate) enum Level {
 /// What became of a start or of an end that is followed by another start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Trouble {
-    Ended { pid: Option<Pid>, status: ExitStatus, uptime: Duration, usage: Usage },
+    Ended {
+        pid: Option<Pid>,
+        status: ExitStatus,
+        uptime: Duration,
+        usage: Usage,
+    },
     NotStarted(SpawnFailure),
 }
 
@@ -147,7 +152,14 @@ impl Fact<'_> {
         match self {
             Self::GaveUp { .. } | Self::NotStarted { .. } => Level::Error,
             // Nobody asked for that end, and nothing else would tell of it.
-            Self::Ended { usage: Usage { out_of_memory: true, .. }, .. }
+            Self::Ended {
+                usage:
+                    Usage {
+                        out_of_memory: true,
+                        ..
+                    },
+                ..
+            }
             | Self::Restarting { .. }
             | Self::Continued { .. }
             | Self::Killed { .. }

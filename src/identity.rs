@@ -1,6 +1,8 @@
-//! Who the child is to be: `--user`, read and looked up in the user database's own words (`passwd(5)`, `group(5)`).
+//! Who the child is to be: `--user`, read and looked up in the user database's own words
+//! (`passwd(5)`, `group(5)`).
 //!
-//! No name service is asked: in a container the two files are all there is, and a static program has no other.
+//! No name service is asked: in a container the two files are all there is, and a static program
+//! has no other.
 #![forbid(unsafe_code)]
 
 /// `LOGIN_NAME_MAX`, less the null byte that it counts (`limits.h`).
@@ -44,11 +46,17 @@ pub(crate) struct Account {
 impl UserSpec {
     /// Reads `name`, `uid`, `name:group`, `uid:gid`, `:group`.
     ///
-    /// `name:` is the same as `name`. People write `--user="$U:$G"` with an empty `G`: to keep frigate's groups there would
-    /// leave the child in root's.
+    /// `name:` is the same as `name`. People write `--user="$U:$G"` with an empty `G`: to keep
+    /// frigate's groups there would leave the child in root's.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (user, group) = text.split_once(':').unwrap_or((text, ""));
-        let half = |text: &str| if text.is_empty() { Some(None) } else { Half::parse(text).map(Some) };
+        let half = |text: &str| {
+            if text.is_empty() {
+                Some(None)
+            } else {
+                Half::parse(text).map(Some)
+            }
+        };
         let (user, group) = (half(user)?, half(group)?);
         // Two empty halves are most likely variables that were never set.
         (user.is_some() || group.is_some()).then_some(Self { user, group })
@@ -76,7 +84,10 @@ impl UserSpec {
                 });
                 let home = entry.as_ref().map_or(&b"/"[..], |entry| entry.home);
                 let home = if home.is_empty() { b"/" } else { home }.to_vec();
-                identity.account = Some(Account { name: entry.as_ref().map(|entry| entry.name.to_vec()), home });
+                identity.account = Some(Account {
+                    name: entry.as_ref().map(|entry| entry.name.to_vec()),
+                    home,
+                });
                 entry
             }
         };
@@ -84,14 +95,17 @@ impl UserSpec {
             (Some(Half::Number(gid)), _) => identity.take_group(*gid),
             (Some(Half::Name(name)), _) => {
                 let found = records(groups).find_map(|fields| group_id(fields, name.as_bytes()));
-                let missing = || format!("there is no group '{name}' in /etc/group; a number needs no entry");
+                let missing =
+                    || format!("there is no group '{name}' in /etc/group; a number needs no entry");
                 identity.take_group(found.ok_or_else(missing)?);
             }
             (None, Some(entry)) => {
                 identity.gid = Some(entry.gid);
                 let mut all = vec![entry.gid];
                 all.extend(
-                    records(groups).filter_map(|fields| membership(fields, entry.name)).filter(|g| *g != entry.gid),
+                    records(groups)
+                        .filter_map(|fields| membership(fields, entry.name))
+                        .filter(|g| *g != entry.gid),
                 );
                 identity.groups = Some(all);
             }
@@ -114,7 +128,8 @@ impl Identity {
 }
 
 impl Half {
-    /// `0day` is a name. A number is at most 4294967294: the one above means "no change" to the kernel (`setresuid(2)`).
+    /// `0day` is a name. A number is at most 4294967294: the one above means "no change" to the
+    /// kernel (`setresuid(2)`).
     fn parse(text: &str) -> Option<Self> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             return number(text.as_bytes()).map(Self::Number);
@@ -126,7 +141,9 @@ impl Half {
 
 /// The lines of a database, each as its fields.
 fn records(database: &[u8]) -> impl Iterator<Item = impl Iterator<Item = &[u8]>> {
-    database.split(|byte| *byte == b'\n').map(|line| line.split(|byte| *byte == b':'))
+    database
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.split(|byte| *byte == b':'))
 }
 
 struct PasswdEntry<'a> {
@@ -147,7 +164,12 @@ impl<'a> PasswdEntry<'a> {
             Half::Name(wanted) => name == wanted.as_bytes(),
             Half::Number(wanted) => uid == *wanted,
         };
-        is_wanted.then_some(Self { name, uid, gid, home })
+        is_wanted.then_some(Self {
+            name,
+            uid,
+            gid,
+            home,
+        })
     }
 }
 
@@ -161,7 +183,11 @@ fn group_id<'a>(mut fields: impl Iterator<Item = &'a [u8]>, wanted: &[u8]) -> Op
 /// The number of the group if `user` is among its members.
 fn membership<'a>(mut fields: impl Iterator<Item = &'a [u8]>, user: &[u8]) -> Option<u32> {
     let gid = number(fields.nth(2)?)?;
-    fields.next()?.split(|byte| *byte == b',').any(|member| member == user).then_some(gid)
+    fields
+        .next()?
+        .split(|byte| *byte == b',')
+        .any(|member| member == user)
+        .then_some(gid)
 }
 
 fn number(digits: &[u8]) -> Option<u32> {

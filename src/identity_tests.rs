@@ -1,4 +1,7 @@
-#![expect(clippy::unwrap_used, reason = "a test says that it failed by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says that it failed by panicking"
+)]
 
 use proptest::prelude::*;
 
@@ -22,7 +25,10 @@ fn resolve(text: &str) -> Result<Identity, String> {
 
 fn account(name: &str, home: &str) -> Account {
     let name = (!name.is_empty()).then(|| name.as_bytes().to_vec());
-    Account { name, home: home.as_bytes().to_vec() }
+    Account {
+        name,
+        home: home.as_bytes().to_vec(),
+    }
 }
 
 #[test]
@@ -33,12 +39,36 @@ fn every_form_of_gosu_is_resolved() {
         // A name brings its primary group and all that list it as a member.
         ("app", Some(1000), Some(100), all.clone(), app.clone()),
         ("1000", Some(1000), Some(100), all.clone(), app.clone()),
-        ("root", Some(0), Some(0), Some(vec![0, 50]), Some(account("root", "/root"))),
+        (
+            "root",
+            Some(0),
+            Some(0),
+            Some(vec![0, 50]),
+            Some(account("root", "/root")),
+        ),
         // With a group, that group alone.
-        ("app:staff", Some(1000), Some(50), Some(vec![50]), app.clone()),
+        (
+            "app:staff",
+            Some(1000),
+            Some(50),
+            Some(vec![50]),
+            app.clone(),
+        ),
         ("app:7", Some(1000), Some(7), Some(vec![7]), app.clone()),
-        ("1000:staff", Some(1000), Some(50), Some(vec![50]), app.clone()),
-        ("4242:4343", Some(4242), Some(4343), Some(vec![4343]), Some(account("", "/"))),
+        (
+            "1000:staff",
+            Some(1000),
+            Some(50),
+            Some(vec![50]),
+            app.clone(),
+        ),
+        (
+            "4242:4343",
+            Some(4242),
+            Some(4343),
+            Some(vec![4343]),
+            Some(account("", "/")),
+        ),
         // Without a group behind it the colon says nothing: a variable may have been empty.
         ("app:", Some(1000), Some(100), all.clone(), app.clone()),
         ("1000:", Some(1000), Some(100), all, app),
@@ -46,11 +76,32 @@ fn every_form_of_gosu_is_resolved() {
         (":staff", None, Some(50), Some(vec![50]), None),
         (":7", None, Some(7), Some(vec![7]), None),
         // Digits make a number only where there is nothing else.
-        ("0day", Some(1001), Some(1001), Some(vec![1001]), Some(account("0day", "/home/0day"))),
-        ("homeless", Some(1002), Some(1002), Some(vec![1002]), Some(account("homeless", "/"))),
+        (
+            "0day",
+            Some(1001),
+            Some(1001),
+            Some(vec![1001]),
+            Some(account("0day", "/home/0day")),
+        ),
+        (
+            "homeless",
+            Some(1002),
+            Some(1002),
+            Some(vec![1002]),
+            Some(account("homeless", "/")),
+        ),
     ];
     for (text, uid, gid, groups, account) in table {
-        assert_eq!(resolve(text), Ok(Identity { uid, gid, groups, account }), "{text}");
+        assert_eq!(
+            resolve(text),
+            Ok(Identity {
+                uid,
+                gid,
+                groups,
+                account
+            }),
+            "{text}"
+        );
     }
 }
 
@@ -75,15 +126,28 @@ fn what_is_not_in_the_files_is_refused_with_a_remedy() {
 #[test]
 fn without_the_files_numbers_do() {
     let resolve = |text| UserSpec::parse(text).unwrap().resolve(b"", b"");
-    assert_eq!(resolve("12:34").map(|identity| (identity.uid, identity.gid)), Ok((Some(12), Some(34))));
+    assert_eq!(
+        resolve("12:34").map(|identity| (identity.uid, identity.gid)),
+        Ok((Some(12), Some(34)))
+    );
     assert!(resolve("12").is_err() && resolve("12:").is_err() && resolve("app").is_err());
 }
 
 #[test]
 fn what_is_no_user_is_not_read() {
-    for text in
-        ["", ":", "::", "4294967295", "4294967295:", "1:4294967295", "99999999999", "a:b:c", "a\nb", "app:a\nb", "a\0b"]
-    {
+    for text in [
+        "",
+        ":",
+        "::",
+        "4294967295",
+        "4294967295:",
+        "1:4294967295",
+        "99999999999",
+        "a:b:c",
+        "a\nb",
+        "app:a\nb",
+        "a\0b",
+    ] {
         assert_eq!(UserSpec::parse(text), None, "{text:?}");
     }
     assert!(UserSpec::parse("4294967294:4294967294").is_some());
@@ -101,7 +165,8 @@ proptest! {
         if let Some(spec) = UserSpec::parse(&text)
             && let Ok(identity) = spec.resolve(&passwd, &groups)
         {
-            // Whoever changes the group changes all of them: no membership of frigate's is left by mistake.
+            // Whoever changes the group changes all of them: no membership of frigate's is left by
+            // mistake.
             prop_assert_eq!(identity.gid.is_some(), identity.groups.is_some());
             prop_assert!(identity.gid.is_none_or(|gid| identity.groups.is_some_and(|all| all.contains(&gid))));
         }

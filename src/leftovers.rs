@@ -1,4 +1,5 @@
-//! What a child leaves behind: processes of its process group, and of its cgroup. Binary and library end them alike.
+//! What a child leaves behind: processes of its process group, and of its cgroup. Binary and
+//! library end them alike.
 
 use std::os::fd::BorrowedFd;
 
@@ -23,7 +24,12 @@ pub(crate) struct Leftovers {
 impl Leftovers {
     /// `cgroup`: the one that every child is to be in, where there is one.
     pub(crate) const fn new(cgroup: Option<Group>) -> Self {
-        Self { cgroup, former: None, seen: None, is_any: false }
+        Self {
+            cgroup,
+            former: None,
+            seen: None,
+            is_any: false,
+        }
     }
 
     /// The child has been reaped, and what it led is now what it left.
@@ -38,17 +44,20 @@ impl Leftovers {
         let cgroup = self.cgroup.as_mut()?;
         if restarts > 0 || cgroup.is_adopted {
             cgroup.clear();
-            // What was counted since the last child was reaped is not the next one's: another process may have been killed
-            // for want of memory, or the kernel have counted the end of a whole group bit by bit.
+            // What was counted since the last child was reaped is not the next one's: another
+            // process may have been killed for want of memory, or the kernel have counted the end
+            // of a whole group bit by bit.
             cgroup.count(true);
         }
         Some(cgroup.entered())
     }
 
-    /// Whether any process is left that is alive: zombies hold nothing up, whose parents may never reap them.
+    /// Whether any process is left that is alive: zombies hold nothing up, whose parents may never
+    /// reap them.
     pub(crate) fn look(&mut self) -> bool {
         let former = self.former.as_ref().filter(|group| group.send(None));
-        let has_processes = former.is_some_and(|group| is_group_alive(group.leader, &mut self.seen));
+        let has_processes =
+            former.is_some_and(|group| is_group_alive(group.leader, &mut self.seen));
         let is_populated = self.cgroup.as_mut().is_some_and(Group::is_populated);
         self.is_any = has_processes || is_populated;
         self.is_any
@@ -81,7 +90,12 @@ impl Leftovers {
     pub(crate) fn kill_cgroup(&mut self) -> Option<Fact<'static>> {
         let errno = self.cgroup.as_mut().and_then(Group::kill)?;
         let then = "only processes of the child's process group are sure to get KILL";
-        Some(Fact::Cannot { verb: "write to", object: "cgroup.kill", errno, then })
+        Some(Fact::Cannot {
+            verb: "write to",
+            object: "cgroup.kill",
+            errno,
+            then,
+        })
     }
 
     fn signal_former(&self, list: &[Signal]) {
@@ -92,12 +106,20 @@ impl Leftovers {
 
     /// What tells of the end of the last in the cgroup, as long as there are any.
     pub(crate) fn events(&self) -> Option<BorrowedFd<'_>> {
-        self.cgroup.as_ref().filter(|_| self.is_any).and_then(Group::events)
+        self.cgroup
+            .as_ref()
+            .filter(|_| self.is_any)
+            .and_then(Group::events)
     }
 
     /// What must stay open.
     pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 4] {
         let [directory, kill, events] = self.cgroup.as_ref().map_or([None; 3], Group::descriptors);
-        [directory, kill, events, self.former.as_ref().and_then(FormerGroup::descriptor)]
+        [
+            directory,
+            kill,
+            events,
+            self.former.as_ref().and_then(FormerGroup::descriptor),
+        ]
     }
 }

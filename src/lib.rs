@@ -1,10 +1,12 @@
-//! frigate protects programs, and functions of the host program itself, as child processes: it starts them, watches over
-//! them, starts them again by a strategy, holds them inside limits, stops them gracefully, and tells how they ended.
+//! frigate protects programs, and functions of the host program itself, as child processes: it
+//! starts them, watches over them, starts them again by a strategy, holds them inside limits, stops
+//! them gracefully, and tells how they ended.
 //!
-//! The same machine is the `frigate` program, the init of a container. Here it runs on one thread of its own, which sleeps until
-//! something happens; it installs no signal handler, changes no mask and no disposition of the host's, and waits for its own
-//! children alone, by their pidfds (Linux 5.4). So it gets along with `std::process::Command`, with tokio, and with whatever
-//! else the host does with signals and children.
+//! The same machine is the `frigate` program, the init of a container. Here it runs on one thread
+//! of its own, which sleeps until something happens; it installs no signal handler, changes no mask
+//! and no disposition of the host's, and waits for its own children alone, by their pidfds (Linux
+//! 5.4). So it gets along with `std::process::Command`, with tokio, and with whatever else the host
+//! does with signals and children.
 //!
 //! ```standalone_crate
 //! use std::time::Duration;
@@ -34,18 +36,21 @@
 //!
 //! # What happens to a child
 //!
-//! It gets a process group of its own, the mask of the thread that called [`Frigate::protect`], default dispositions where the
-//! host has handlers (and of SIGPIPE, which Rust ignores), the host's streams, and every descriptor that is not close-on-exec.
-//! It is not given a terminal's foreground. When it has ended by itself, what it left in its group gets TERM and, after 5 s,
-//! KILL: between two starts, so that a new child never meets leftovers of the old one, and at the end. After a stop, leftovers
-//! have what remains of its time. Orphans that have left the group are nobody's, unless a [`ControlGroup`] holds them; where
-//! the host is PID 1, [`init()`] collects them.
+//! It gets a process group of its own, the mask of the thread that called [`Frigate::protect`],
+//! default dispositions where the host has handlers (and of SIGPIPE, which Rust ignores), the
+//! host's streams, and every descriptor that is not close-on-exec. It is not given a terminal's
+//! foreground. When it has ended by itself, what it left in its group gets TERM and, after 5 s,
+//! KILL: between two starts, so that a new child never meets leftovers of the old one, and at the
+//! end. After a stop, leftovers have what remains of its time. Orphans that have left the group are
+//! nobody's, unless a [`ControlGroup`] holds them; where the host is PID 1, [`init()`] collects
+//! them.
 //!
-//! A host that waits for *any* child, by `waitpid(-1)`, takes the news of frigate's children from it: such an end counts as exit
-//! code 255, and is an [`EventKind::Warning`].
+//! A host that waits for *any* child, by `waitpid(-1)`, takes the news of frigate's children from
+//! it: such an end counts as exit code 255, and is an [`EventKind::Warning`].
 //!
-//! The process that first calls [`Frigate::protect`] or [`Frigate::start`] is the host. A process that is forked from it, without
-//! an exec, has its memory but not its thread: there each call returns [`Error::Forked`], and [`done`] nothing.
+//! The process that first calls [`Frigate::protect`] or [`Frigate::start`] is the host. A process
+//! that is forked from it, without an exec, has its memory but not its thread: there each call
+//! returns [`Error::Forked`], and [`done`] nothing.
 //!
 //! # Coming from the Go package
 //!

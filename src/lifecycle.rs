@@ -1,7 +1,8 @@
-//! One protected child, from its first start to its last end: state × event -> state and actions, in virtual time.
+//! One protected child, from its first start to its last end: state × event -> state and actions,
+//! in virtual time.
 //!
-//! *Invariant:* every state and event meet in `Lifecycle::step`, by name. A pair that cannot happen changes nothing and is
-//! reported; nothing here panics, waits or asks the kernel.
+//! *Invariant:* every state and event meet in `Lifecycle::step`, by name. A pair that cannot happen
+//! changes nothing and is reported; nothing here panics, waits or asks the kernel.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -17,7 +18,8 @@ use crate::signal::Signal;
 use crate::status::{ExitStatus, Outcome, SpawnFailure};
 use crate::usage::Usage;
 
-/// How long a process may take to die of KILL before it is left behind (it sleeps where no signal reaches it).
+/// How long a process may take to die of KILL before it is left behind (it sleeps where no signal
+/// reaches it).
 pub(crate) const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is left of a former child's group.
@@ -50,7 +52,8 @@ enum State {
     },
     /// Asked to stop; the child lives.
     Stopping(Stopping),
-    /// The pause between two starts, while what is left of the former child's group comes to its end.
+    /// The pause between two starts, while what is left of the former child's group comes to its
+    /// end.
     Between {
         start_at: Moment,
         remains: Remains,
@@ -65,7 +68,8 @@ struct Stopping {
     since: Moment,
     /// The signal that asked for it.
     asked: Signal,
-    /// When the child is killed or, if it was or is out of reach, left behind; `None`: it has all the time it takes.
+    /// When the child is killed or, if it was or is out of reach, left behind; `None`: it has all
+    /// the time it takes.
     until: Option<Moment>,
     killed: bool,
     /// The kernel does not let frigate signal the child.
@@ -92,7 +96,8 @@ pub(crate) enum Event {
         pid: Pid,
     },
     SpawnFailed(SpawnFailure),
-    /// The child runs its program. Told only where somebody wants to know, and always before its end.
+    /// The child runs its program. Told only where somebody wants to know, and always before its
+    /// end.
     Executed,
     /// The kernel does not let frigate signal the child (EPERM).
     OutOfReach,
@@ -147,7 +152,11 @@ impl Lifecycle {
     pub(crate) fn alive(&self) -> Option<Pid> {
         match self.state {
             State::Running { .. } | State::Stopping(_) => self.pid,
-            State::Ready | State::Closing { .. } | State::Spawning | State::Between { .. } | State::Ended(_) => None,
+            State::Ready
+            | State::Closing { .. }
+            | State::Spawning
+            | State::Between { .. }
+            | State::Ended(_) => None,
         }
     }
 
@@ -171,7 +180,8 @@ impl Lifecycle {
         self.out_of_memory
     }
 
-    /// Sets the grace period of the stop that is about to come. One that is under way is cut to it, never extended.
+    /// Sets the grace period of the stop that is about to come. One that is under way is cut to it,
+    /// never extended.
     pub(crate) fn allow(&mut self, grace: Duration, now: Moment) {
         self.rules.grace = Some(grace);
         if let State::Stopping(stopping) = &mut self.state
@@ -189,7 +199,9 @@ impl Lifecycle {
             State::Stopping(Stopping { until, .. }) => until,
             State::Between { start_at, remains } => Some(match remains {
                 Remains::Gone => start_at,
-                Remains::Ending { until, look } | Remains::Killed { until, look } => until.min(look.at()),
+                Remains::Ending { until, look } | Remains::Killed { until, look } => {
+                    until.min(look.at())
+                }
             }),
         }
     }
@@ -201,7 +213,9 @@ impl Lifecycle {
             State::Spawning => self.when_spawning(event, now, out),
             State::Running { since } => self.when_running(since, event, now, out),
             State::Stopping(stopping) => self.when_stopping(stopping, event, now, out),
-            State::Between { start_at, remains } => self.when_between(start_at, remains, event, now, out),
+            State::Between { start_at, remains } => {
+                self.when_between(start_at, remains, event, now, out);
+            }
             State::Ended(_) => {}
         }
     }
@@ -223,7 +237,14 @@ impl Lifecycle {
     }
 
     #[inline(never)]
-    fn when_closing(&mut self, until: Moment, killed: bool, event: Event, now: Moment, out: &mut Actions) {
+    fn when_closing(
+        &mut self,
+        until: Moment,
+        killed: bool,
+        event: Event,
+        now: Moment,
+        out: &mut Actions,
+    ) {
         match event {
             Event::OthersGone => self.spawn(out),
             Event::Stop { signal, .. } => self.cancel(signal, now, out),
@@ -233,7 +254,10 @@ impl Lifecycle {
                 self.spawn(out);
             }
             Event::Tick => {
-                self.state = State::Closing { until: now.after(KILL_PATIENCE), killed: true };
+                self.state = State::Closing {
+                    until: now.after(KILL_PATIENCE),
+                    killed: true,
+                };
                 out.push(Action::KillOthers);
             }
             Event::Swept => {}
@@ -271,37 +295,69 @@ impl Lifecycle {
 
     fn when_running(&mut self, since: Moment, event: Event, now: Moment, out: &mut Actions) {
         match event {
-            Event::Ended { status, held_terminal, usage } => {
+            Event::Ended {
+                status,
+                held_terminal,
+                usage,
+            } => {
                 self.last = Some(status);
                 self.out_of_memory = usage.out_of_memory;
                 if held_terminal && status.looks_interrupted() {
                     self.say_ended(status, since, usage, now, out);
-                    let stop = if status.code() == 128 + Signal::INT.number() { Signal::INT } else { Signal::QUIT };
+                    let stop = if status.code() == 128 + Signal::INT.number() {
+                        Signal::INT
+                    } else {
+                        Signal::QUIT
+                    };
                     self.cancel(stop, now, out);
                 } else {
                     self.decide(status, since, usage, now, out);
                 }
             }
-            // A failure between fork and exec is known only when the child that reported it is reaped.
+            // A failure between fork and exec is known only when the child that reported it is
+            // reaped.
             Event::SpawnFailed(failure) => self.not_started(failure, now, out),
             Event::Stop { signal, queued } => {
                 let killed = self.rules.kill;
-                let patience = if killed { Some(KILL_PATIENCE) } else { self.rules.grace };
+                let patience = if killed {
+                    Some(KILL_PATIENCE)
+                } else {
+                    self.rules.grace
+                };
                 let until = patience.map(|patience| now.after(patience));
-                self.state = State::Stopping(Stopping { since, asked: signal, until, killed, out_of_reach: false });
+                self.state = State::Stopping(Stopping {
+                    since,
+                    asked: signal,
+                    until,
+                    killed,
+                    out_of_reach: false,
+                });
                 self.release(out);
                 self.send_stop(signal, queued, out);
             }
             Event::Executed => self.say_started(out),
             // A signal that is no stop did not reach it, which the rim has said.
             Event::OutOfReach | Event::Swept | Event::Tick => {}
-            Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::GroupGone => self.impossible(event, out),
+            Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::GroupGone => {
+                self.impossible(event, out);
+            }
         }
     }
 
     #[inline(never)]
-    fn when_stopping(&mut self, mut stopping: Stopping, event: Event, now: Moment, out: &mut Actions) {
-        let Stopping { since, until, killed, .. } = stopping;
+    fn when_stopping(
+        &mut self,
+        mut stopping: Stopping,
+        event: Event,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        let Stopping {
+            since,
+            until,
+            killed,
+            ..
+        } = stopping;
         match event {
             Event::Executed => self.say_started(out),
             // It may still end by itself, but nothing that frigate does will make it.
@@ -316,7 +372,9 @@ impl Lifecycle {
                 self.say_ended(status, since, usage, now, out);
                 self.end_stop(stopping, now, out);
             }
-            Event::SpawnFailed(failure) if failure.is_for_now() => self.end_stop(stopping, now, out),
+            Event::SpawnFailed(failure) if failure.is_for_now() => {
+                self.end_stop(stopping, now, out);
+            }
             Event::SpawnFailed(failure) => {
                 let kill_at = self.kill_after_stop(stopping, now);
                 self.end(Outcome::NotStarted(failure), Some(kill_at), killed, out);
@@ -324,32 +382,71 @@ impl Lifecycle {
             Event::Stop { signal, queued } if !killed => self.send_stop(signal, queued, out),
             Event::Tick if until.is_none_or(|until| now < until) => {}
             Event::Tick if killed || stopping.out_of_reach => {
-                let reason = if stopping.out_of_reach { NOT_ALLOWED } else { DEATHLESS };
-                out.push(Action::Say(Fact::LeftBehind { pid: self.pid, reason }));
-                self.last = Some(ExitStatus::Signaled { signal: Signal::KILL, core: false });
+                let reason = if stopping.out_of_reach {
+                    NOT_ALLOWED
+                } else {
+                    DEATHLESS
+                };
+                out.push(Action::Say(Fact::LeftBehind {
+                    pid: self.pid,
+                    reason,
+                }));
+                self.last = Some(ExitStatus::Signaled {
+                    signal: Signal::KILL,
+                    core: false,
+                });
                 // What else is left had as long as the child.
-                self.end_stop(Stopping { killed: true, ..stopping }, now, out);
+                self.end_stop(
+                    Stopping {
+                        killed: true,
+                        ..stopping
+                    },
+                    now,
+                    out,
+                );
                 if let State::Ended(finish) = &mut self.state {
                     finish.left_behind = true;
                 }
             }
             Event::Tick => {
                 let until = Some(now.after(KILL_PATIENCE));
-                self.state = State::Stopping(Stopping { until, killed: true, ..stopping });
+                self.state = State::Stopping(Stopping {
+                    until,
+                    killed: true,
+                    ..stopping
+                });
                 let grace = self.rules.grace.unwrap_or_default();
-                out.extend(said_unless_zero(grace, Fact::Killed { pid: self.pid, grace }));
+                out.extend(said_unless_zero(
+                    grace,
+                    Fact::Killed {
+                        pid: self.pid,
+                        grace,
+                    },
+                ));
                 out.push(self.send(Signal::KILL));
             }
             Event::Stop { .. } | Event::Swept => {}
-            Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::GroupGone => self.impossible(event, out),
+            Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::GroupGone => {
+                self.impossible(event, out);
+            }
         }
     }
 
     #[inline(never)]
-    fn when_between(&mut self, start_at: Moment, remains: Remains, event: Event, now: Moment, out: &mut Actions) {
+    fn when_between(
+        &mut self,
+        start_at: Moment,
+        remains: Remains,
+        event: Event,
+        now: Moment,
+        out: &mut Actions,
+    ) {
         match event {
             Event::GroupGone => {
-                self.state = State::Between { start_at, remains: Remains::Gone };
+                self.state = State::Between {
+                    start_at,
+                    remains: Remains::Gone,
+                };
                 self.start_if_due(now, out);
             }
             Event::Swept if remains != Remains::Gone => out.push(Action::ProbeGroup),
@@ -361,7 +458,15 @@ impl Lifecycle {
                     Remains::Ending { until, .. } => (until, self.rules.kill),
                     Remains::Killed { .. } => (now, true),
                 };
-                self.end(Outcome::Cancel { last: self.last, stop: signal }, Some(kill_at), killed, out);
+                self.end(
+                    Outcome::Cancel {
+                        last: self.last,
+                        stop: signal,
+                    },
+                    Some(kill_at),
+                    killed,
+                    out,
+                );
             }
             Event::Swept => {}
             Event::Begin
@@ -375,20 +480,43 @@ impl Lifecycle {
     }
 
     fn impossible(&self, event: Event, out: &mut Actions) {
-        out.push(Action::Say(Fact::Impossible { state: self.state.name(), event: event.name() }));
+        out.push(Action::Say(Fact::Impossible {
+            state: self.state.name(),
+            event: event.name(),
+        }));
     }
 
     fn say_started(&self, out: &mut Actions) {
-        out.extend(self.pid.map(|pid| Action::Say(Fact::Started { pid, restarts: self.restarts })));
+        out.extend(self.pid.map(|pid| {
+            Action::Say(Fact::Started {
+                pid,
+                restarts: self.restarts,
+            })
+        }));
     }
 
-    fn say_ended(&self, status: ExitStatus, since: Moment, usage: Usage, now: Moment, out: &mut Actions) {
-        out.push(Action::Say(Fact::Ended { pid: self.pid, status, uptime: now.since(since), usage }));
+    fn say_ended(
+        &self,
+        status: ExitStatus,
+        since: Moment,
+        usage: Usage,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        out.push(Action::Say(Fact::Ended {
+            pid: self.pid,
+            status,
+            uptime: now.since(since),
+            usage,
+        }));
     }
 
     fn start(&mut self, now: Moment, out: &mut Actions) {
         if let Some(wait) = self.rules.grace_close {
-            self.state = State::Closing { until: now.after(wait), killed: false };
+            self.state = State::Closing {
+                until: now.after(wait),
+                killed: false,
+            };
             out.push(Action::CloseOthers);
         } else {
             self.spawn(out);
@@ -398,11 +526,16 @@ impl Lifecycle {
     fn spawn(&mut self, out: &mut Actions) {
         self.state = State::Spawning;
         self.begun = true;
-        out.push(Action::Spawn { restarts: self.restarts });
+        out.push(Action::Spawn {
+            restarts: self.restarts,
+        });
     }
 
     fn start_if_due(&mut self, now: Moment, out: &mut Actions) {
-        if let State::Between { start_at, remains: Remains::Gone } = self.state
+        if let State::Between {
+            start_at,
+            remains: Remains::Gone,
+        } = self.state
             && now >= start_at
         {
             self.restarts = self.restarts.saturating_add(self.begun.into());
@@ -418,19 +551,31 @@ impl Lifecycle {
                 out.extend(said_unless_zero(grace, Fact::LeftoversKilled { grace }));
                 out.push(Action::KillGroup);
                 out.push(Action::ProbeGroup);
-                Remains::Killed { until: now.after(KILL_PATIENCE), look: Look::first(now) }
+                Remains::Killed {
+                    until: now.after(KILL_PATIENCE),
+                    look: Look::first(now),
+                }
             }
             Remains::Killed { until, .. } if now >= until => {
-                out.push(Action::Say(Fact::LeftBehind { pid: None, reason: DEATHLESS }));
+                out.push(Action::Say(Fact::LeftBehind {
+                    pid: None,
+                    reason: DEATHLESS,
+                }));
                 Remains::Gone
             }
             Remains::Ending { until, look } if now >= look.at() => {
                 out.push(Action::ProbeGroup);
-                Remains::Ending { until, look: look.next(now) }
+                Remains::Ending {
+                    until,
+                    look: look.next(now),
+                }
             }
             Remains::Killed { until, look } if now >= look.at() => {
                 out.push(Action::ProbeGroup);
-                Remains::Killed { until, look: look.next(now) }
+                Remains::Killed {
+                    until,
+                    look: look.next(now),
+                }
             }
             Remains::Ending { .. } | Remains::Killed { .. } => remains,
         };
@@ -439,10 +584,24 @@ impl Lifecycle {
     }
 
     /// The child ended by itself: the strategy decides.
-    fn decide(&mut self, status: ExitStatus, since: Moment, usage: Usage, now: Moment, out: &mut Actions) {
+    fn decide(
+        &mut self,
+        status: ExitStatus,
+        since: Moment,
+        usage: Usage,
+        now: Moment,
+        out: &mut Actions,
+    ) {
         let uptime = now.since(since);
-        let verdict = self.history.after_end(&self.rules.strategy, status, uptime, self.scatter(now));
-        let trouble = Trouble::Ended { pid: self.pid, status, uptime, usage };
+        let verdict =
+            self.history
+                .after_end(&self.rules.strategy, status, uptime, self.scatter(now));
+        let trouble = Trouble::Ended {
+            pid: self.pid,
+            status,
+            uptime,
+            usage,
+        };
         // A restart has a line of its own, which says the same.
         if !matches!(verdict, Verdict::Again { .. }) {
             self.say_ended(status, since, usage, now, out);
@@ -451,50 +610,92 @@ impl Lifecycle {
     }
 
     fn not_started(&mut self, failure: SpawnFailure, now: Moment, out: &mut Actions) {
-        let verdict = self.history.after_failure(&self.rules.strategy, failure, self.scatter(now));
-        self.obey(verdict, Trouble::NotStarted(failure), Outcome::NotStarted(failure), now, out);
+        let verdict = self
+            .history
+            .after_failure(&self.rules.strategy, failure, self.scatter(now));
+        self.obey(
+            verdict,
+            Trouble::NotStarted(failure),
+            Outcome::NotStarted(failure),
+            now,
+            out,
+        );
     }
 
-    fn obey(&mut self, verdict: Verdict, trouble: Trouble, outcome: Outcome, now: Moment, out: &mut Actions) {
+    fn obey(
+        &mut self,
+        verdict: Verdict,
+        trouble: Trouble,
+        outcome: Outcome,
+        now: Moment,
+        out: &mut Actions,
+    ) {
         let kill_at = self.rules.after_own_end().map(|span| now.after(span));
         match verdict {
             Verdict::Finish => self.end(outcome, kill_at, self.rules.kill, out),
             Verdict::GiveUp { failures } => {
                 let outcome = Outcome::GaveUp { last: self.last };
-                out.push(Action::Say(Fact::GaveUp { failures, last: self.last, code: outcome.code() }));
+                out.push(Action::Say(Fact::GaveUp {
+                    failures,
+                    last: self.last,
+                    code: outcome.code(),
+                }));
                 self.end(outcome, kill_at, self.rules.kill, out);
             }
             Verdict::Again { pause, failures } => {
                 let limit = self.rules.strategy.limit();
-                out.push(Action::Say(Fact::Restarting { trouble, pause, failures, limit }));
+                out.push(Action::Say(Fact::Restarting {
+                    trouble,
+                    pause,
+                    failures,
+                    limit,
+                }));
                 self.clear(now.after(pause), now, out);
             }
         }
     }
 
-    /// Ends what a former child left, so that the next one, not before `start_at`, meets none of it.
+    /// Ends what a former child left, so that the next one, not before `start_at`, meets none of
+    /// it.
     fn clear(&mut self, start_at: Moment, now: Moment, out: &mut Actions) {
         let look = Look::first(now);
         let remains = if self.rules.kill {
             out.push(Action::KillGroup);
             out.push(Action::ProbeGroup);
-            Remains::Killed { until: now.after(KILL_PATIENCE), look }
+            Remains::Killed {
+                until: now.after(KILL_PATIENCE),
+                look,
+            }
         } else {
             out.push(Action::EndGroup);
-            Remains::Ending { until: now.after(self.rules.between_starts()), look }
+            Remains::Ending {
+                until: now.after(self.rules.between_starts()),
+                look,
+            }
         };
         self.state = State::Between { start_at, remains };
     }
 
     /// The end by a stop while no child had to be killed for it.
     fn cancel(&mut self, stop: Signal, now: Moment, out: &mut Actions) {
-        let outcome = Outcome::Cancel { last: self.last, stop };
-        self.end(outcome, Some(now.after(self.rules.after_stop())), self.rules.kill, out);
+        let outcome = Outcome::Cancel {
+            last: self.last,
+            stop,
+        };
+        self.end(
+            outcome,
+            Some(now.after(self.rules.after_stop())),
+            self.rules.kill,
+            out,
+        );
     }
 
     /// The end of a child that was asked to stop.
     fn end_stop(&mut self, stopping: Stopping, now: Moment, out: &mut Actions) {
-        let outcome = Outcome::Cancel { last: self.last, stop: stopping.asked };
+        let outcome = Outcome::Cancel {
+            last: self.last,
+            stop: stopping.asked,
+        };
         let kill_at = self.kill_after_stop(stopping, now);
         self.end(outcome, Some(kill_at), stopping.killed, out);
     }
@@ -510,10 +711,18 @@ impl Lifecycle {
 
     fn end(&mut self, outcome: Outcome, kill_at: Option<Moment>, killed: bool, out: &mut Actions) {
         if let Outcome::NotStarted(failure) = outcome {
-            out.push(Action::Say(Fact::NotStarted { failure, code: outcome.code() }));
+            out.push(Action::Say(Fact::NotStarted {
+                failure,
+                code: outcome.code(),
+            }));
         }
         self.release(out);
-        self.state = State::Ended(Finish { outcome, kill_at, killed, left_behind: false });
+        self.state = State::Ended(Finish {
+            outcome,
+            kill_at,
+            killed,
+            left_behind: false,
+        });
     }
 
     fn release(&mut self, out: &mut Actions) {
@@ -530,16 +739,25 @@ impl Lifecycle {
             return;
         }
         let signal = self.rules.stop_signal.unwrap_or(asked);
-        out.push(Action::Send { signal, alone: self.rules.single_child, queued });
+        out.push(Action::Send {
+            signal,
+            alone: self.rules.single_child,
+            queued,
+        });
         out.push(self.send(Signal::CONT));
     }
 
     fn send(&self, signal: Signal) -> Action {
-        Action::Send { signal, alone: self.rules.single_child, queued: false }
+        Action::Send {
+            signal,
+            alone: self.rules.single_child,
+            queued: false,
+        }
     }
 
-    /// A number that two frigates do not share: the nanoseconds of the moment, well stirred (the finalizer of
-    /// `SplitMix64`). Pure, so that virtual time replays it; a pause needs no better chance than that.
+    /// A number that two frigates do not share: the nanoseconds of the moment, well stirred (the
+    /// finalizer of `SplitMix64`). Pure, so that virtual time replays it; a pause needs no better
+    /// chance than that.
     fn scatter(&self, now: Moment) -> u32 {
         let mut bits = now.nanos() ^ u64::from(self.restarts);
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,5 +1,8 @@
 #![allow(clippy::panic, reason = "a test whose own script is wrong has failed")]
-#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at the few kinds that it is about")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks at the few kinds that it is about"
+)]
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -8,7 +11,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::{DEATHLESS, Event, Finish, KILL_PATIENCE, Lifecycle, NOT_ALLOWED, Remains, State, Stopping};
+use super::{
+    DEATHLESS, Event, Finish, KILL_PATIENCE, Lifecycle, NOT_ALLOWED, Remains, State, Stopping,
+};
 use crate::action::{Action, Actions};
 use crate::cli::{self, Request};
 use crate::errno::Errno;
@@ -29,15 +34,25 @@ const FOR_NOW: Event = failed(Stage::Fork, 11);
 const FOR_GOOD: Event = failed(Stage::Exec, 2);
 
 const fn failed(stage: Stage, errno: i32) -> Event {
-    Event::SpawnFailed(SpawnFailure { stage, errno: Errno::new(errno) })
+    Event::SpawnFailed(SpawnFailure {
+        stage,
+        errno: Errno::new(errno),
+    })
 }
 
 const fn by(signal: Signal) -> ExitStatus {
-    ExitStatus::Signaled { signal, core: false }
+    ExitStatus::Signaled {
+        signal,
+        core: false,
+    }
 }
 
 const fn ended(status: ExitStatus) -> Event {
-    Event::Ended { status, held_terminal: false, usage: Usage::NONE }
+    Event::Ended {
+        status,
+        held_terminal: false,
+        usage: Usage::NONE,
+    }
 }
 
 const fn exited(code: u8) -> Event {
@@ -45,7 +60,10 @@ const fn exited(code: u8) -> Event {
 }
 
 const fn stop(signal: Signal) -> Event {
-    Event::Stop { signal, queued: false }
+    Event::Stop {
+        signal,
+        queued: false,
+    }
 }
 
 fn spawned(pid: i32) -> Event {
@@ -58,21 +76,34 @@ fn at_millis(millis: u64) -> Moment {
 
 /// The rules as a person would ask for them, so that the defaults are the real ones.
 fn rules(options: &str) -> Rules {
-    let words: Vec<&[u8]> = options.split_whitespace().chain(["command"]).map(str::as_bytes).collect();
+    let words: Vec<&[u8]> = options
+        .split_whitespace()
+        .chain(["command"])
+        .map(str::as_bytes)
+        .collect();
     match cli::read(&words, core::iter::empty()) {
         Ok(Request::Run(config, _)) => config.rules,
         Ok(Request::Help | Request::Version) | Err(_) => panic!("bad options: {options}"),
     }
 }
 
-/// An action in a few words: facts by the name of their event, the others as they are written in the code.
+/// An action in a few words: facts by the name of their event, the others as they are written in
+/// the code.
 fn brief(action: Action) -> String {
     if let Action::Say(fact) = action {
         return format!("say {}", fact.event());
     }
-    if let Action::Send { signal, alone, queued } = action {
+    if let Action::Send {
+        signal,
+        alone,
+        queued,
+    } = action
+    {
         let alone = if alone { " alone" } else { "" };
-        return format!("send {signal}{alone}{}", if queued { " queued" } else { "" });
+        return format!(
+            "send {signal}{alone}{}",
+            if queued { " queued" } else { "" }
+        );
     }
     format!("{action:?}")
 }
@@ -90,7 +121,10 @@ impl Child {
     }
 
     fn with(rules: Rules) -> Self {
-        Self { lifecycle: Lifecycle::new(rules), now: at_millis(0) }
+        Self {
+            lifecycle: Lifecycle::new(rules),
+            now: at_millis(0),
+        }
     }
 
     /// A child that was started at 0.
@@ -108,12 +142,19 @@ impl Child {
         self.lifecycle.step(event, self.now, &mut out);
         assert!(!out.is_full(), "{event:?} may have lost an action");
         let after = self.lifecycle.deadline();
-        assert!(after == before || after.is_none_or(|at| at >= self.now), "{event:?} set a deadline in the past");
+        assert!(
+            after == before || after.is_none_or(|at| at >= self.now),
+            "{event:?} set a deadline in the past"
+        );
         out.iter().collect()
     }
 
     fn told(&mut self, event: Event) -> String {
-        self.step(event).into_iter().map(brief).collect::<Vec<_>>().join("; ")
+        self.step(event)
+            .into_iter()
+            .map(brief)
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     /// Lets time pass up to the deadline, and says that it has come.
@@ -122,16 +163,24 @@ impl Child {
         self.told(Event::Tick)
     }
 
-    /// Plays a script: when (in milliseconds), what happens, what frigate does. A tick comes exactly at the deadline, and
-    /// no deadline is overslept, so that a script also claims when each deadline is.
+    /// Plays a script: when (in milliseconds), what happens, what frigate does. A tick comes
+    /// exactly at the deadline, and no deadline is overslept, so that a script also claims when
+    /// each deadline is.
     fn play(mut self, script: &[(u64, Event, &str)]) -> Self {
         for (line, (when, event, expected)) in script.iter().enumerate() {
             let deadline = self.lifecycle.deadline();
-            self.now = if *when == DUE { deadline.unwrap_or(self.now) } else { at_millis(*when) };
+            self.now = if *when == DUE {
+                deadline.unwrap_or(self.now)
+            } else {
+                at_millis(*when)
+            };
             if *event == Event::Tick {
                 assert_eq!(deadline, Some(self.now), "deadline of line {line}");
             } else {
-                assert!(deadline.is_none_or(|at| at >= self.now), "line {line} oversleeps {deadline:?}");
+                assert!(
+                    deadline.is_none_or(|at| at >= self.now),
+                    "line {line} oversleeps {deadline:?}"
+                );
             }
             assert_eq!(self.told(*event), *expected, "line {line}: {event:?}");
         }
@@ -140,9 +189,17 @@ impl Child {
 
     #[track_caller]
     fn ends_with(&self, outcome: Outcome, kill_at: u64) -> &Self {
-        let Some(finish) = self.lifecycle.finish() else { panic!("not ended, but {}", self.situation()) };
-        assert_eq!((finish.outcome, finish.kill_at), (outcome, Some(at_millis(kill_at))));
-        assert_eq!((self.lifecycle.alive(), self.lifecycle.deadline()), (None, None));
+        let Some(finish) = self.lifecycle.finish() else {
+            panic!("not ended, but {}", self.situation())
+        };
+        assert_eq!(
+            (finish.outcome, finish.kill_at),
+            (outcome, Some(at_millis(kill_at)))
+        );
+        assert_eq!(
+            (self.lifecycle.alive(), self.lifecycle.deadline()),
+            (None, None)
+        );
         self
     }
 
@@ -151,9 +208,18 @@ impl Child {
         match self.lifecycle.state {
             State::Closing { killed: true, .. } => "closing, killed",
             State::Stopping(Stopping { killed: true, .. }) => "stopping, killed",
-            State::Between { remains: Remains::Ending { .. }, .. } => "between, ending",
-            State::Between { remains: Remains::Killed { .. }, .. } => "between, killed",
-            State::Between { remains: Remains::Gone, .. } => "between, gone",
+            State::Between {
+                remains: Remains::Ending { .. },
+                ..
+            } => "between, ending",
+            State::Between {
+                remains: Remains::Killed { .. },
+                ..
+            } => "between, killed",
+            State::Between {
+                remains: Remains::Gone,
+                ..
+            } => "between, gone",
             state @ (State::Ready
             | State::Closing { .. }
             | State::Spawning
@@ -167,7 +233,11 @@ impl Child {
     fn in_situation(situation: &str) -> Self {
         const RESTARTED: &str = "--restart=unexpected --backoff=1s --stop-signal=USR1";
         let close = format!("{RESTARTED} --grace-close");
-        let mut child = Self::new(if situation.starts_with("closing") { &close } else { RESTARTED });
+        let mut child = Self::new(if situation.starts_with("closing") {
+            &close
+        } else {
+            RESTARTED
+        });
         let way: &[Event] = match situation {
             "ready" => &[],
             "closing" | "closing, killed" | "spawning" => &[Event::Begin],
@@ -203,9 +273,14 @@ const SITUATIONS: [&str; 11] = [
     "ended",
 ];
 
-/// Every event, in every kind that makes a difference anywhere. A "due" tick comes at the deadline, an "early" one before.
+/// Every event, in every kind that makes a difference anywhere. A "due" tick comes at the deadline,
+/// an "early" one before.
 fn events() -> [(&'static str, Event); 15] {
-    let interrupted = Event::Ended { status: by(Signal::INT), held_terminal: true, usage: Usage::NONE };
+    let interrupted = Event::Ended {
+        status: by(Signal::INT),
+        held_terminal: true,
+        usage: Usage::NONE,
+    };
     [
         ("begin", Event::Begin),
         ("others-gone", Event::OthersGone),
@@ -225,27 +300,77 @@ fn events() -> [(&'static str, Event); 15] {
     ]
 }
 
-/// The whole machine: where, what happens, where that leads, what is done. What is in neither this table nor the next
-/// cannot happen.
+/// The whole machine: where, what happens, where that leads, what is done. What is in neither this
+/// table nor the next cannot happen.
 const MOVES: &[(&str, &str, &str, &str)] = &[
     ("ready", "begin", "spawning", "Spawn { restarts: 0 }"),
     ("ready", "stop", "ended", "Release"),
-    ("closing", "others-gone", "spawning", "Spawn { restarts: 0 }"),
+    (
+        "closing",
+        "others-gone",
+        "spawning",
+        "Spawn { restarts: 0 }",
+    ),
     ("closing", "stop", "ended", "Release"),
     ("closing", "due", "closing, killed", "KillOthers"),
-    ("closing, killed", "others-gone", "spawning", "Spawn { restarts: 0 }"),
+    (
+        "closing, killed",
+        "others-gone",
+        "spawning",
+        "Spawn { restarts: 0 }",
+    ),
     ("closing, killed", "stop", "ended", "Release"),
-    ("closing, killed", "due", "spawning", "say others-left; Spawn { restarts: 0 }"),
+    (
+        "closing, killed",
+        "due",
+        "spawning",
+        "say others-left; Spawn { restarts: 0 }",
+    ),
     ("spawning", "spawned", "running", ""),
-    ("spawning", "failed for now", "between, ending", "say restarting; EndGroup"),
-    ("spawning", "failed for good", "ended", "say not-started; Release"),
+    (
+        "spawning",
+        "failed for now",
+        "between, ending",
+        "say restarting; EndGroup",
+    ),
+    (
+        "spawning",
+        "failed for good",
+        "ended",
+        "say not-started; Release",
+    ),
     ("running", "executed", "running", "say started"),
-    ("running", "failed for now", "between, ending", "say restarting; EndGroup"),
-    ("running", "failed for good", "ended", "say not-started; Release"),
-    ("running", "ended as expected", "ended", "say ended; Release"),
-    ("running", "ended otherwise", "between, ending", "say restarting; EndGroup"),
+    (
+        "running",
+        "failed for now",
+        "between, ending",
+        "say restarting; EndGroup",
+    ),
+    (
+        "running",
+        "failed for good",
+        "ended",
+        "say not-started; Release",
+    ),
+    (
+        "running",
+        "ended as expected",
+        "ended",
+        "say ended; Release",
+    ),
+    (
+        "running",
+        "ended otherwise",
+        "between, ending",
+        "say restarting; EndGroup",
+    ),
     ("running", "interrupted", "ended", "say ended; Release"),
-    ("running", "stop", "stopping", "Release; send USR1; send CONT"),
+    (
+        "running",
+        "stop",
+        "stopping",
+        "Release; send USR1; send CONT",
+    ),
     ("stopping", "executed", "stopping", "say started"),
     ("stopping", "out of reach", "stopping", ""),
     ("stopping", "failed for now", "ended", ""),
@@ -254,12 +379,32 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
     ("stopping", "ended otherwise", "ended", "say ended"),
     ("stopping", "interrupted", "ended", "say ended"),
     ("stopping", "stop", "stopping", "send USR1; send CONT"),
-    ("stopping", "due", "stopping, killed", "say killed; send KILL"),
-    ("stopping, killed", "executed", "stopping, killed", "say started"),
+    (
+        "stopping",
+        "due",
+        "stopping, killed",
+        "say killed; send KILL",
+    ),
+    (
+        "stopping, killed",
+        "executed",
+        "stopping, killed",
+        "say started",
+    ),
     ("stopping, killed", "out of reach", "stopping, killed", ""),
     ("stopping, killed", "failed for now", "ended", ""),
-    ("stopping, killed", "failed for good", "ended", "say not-started"),
-    ("stopping, killed", "ended as expected", "ended", "say ended"),
+    (
+        "stopping, killed",
+        "failed for good",
+        "ended",
+        "say not-started",
+    ),
+    (
+        "stopping, killed",
+        "ended as expected",
+        "ended",
+        "say ended",
+    ),
     ("stopping, killed", "ended otherwise", "ended", "say ended"),
     ("stopping, killed", "interrupted", "ended", "say ended"),
     ("stopping, killed", "due", "ended", "say left-behind"),
@@ -268,14 +413,20 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
     ("between, ending", "stop", "ended", "Release"),
     ("between, ending", "due", "between, ending", "ProbeGroup"),
     ("between, killed", "swept", "between, killed", "ProbeGroup"),
-    ("between, killed", "group-gone", "spawning", "Spawn { restarts: 1 }"),
+    (
+        "between, killed",
+        "group-gone",
+        "spawning",
+        "Spawn { restarts: 1 }",
+    ),
     ("between, killed", "stop", "ended", "Release"),
     ("between, killed", "due", "between, killed", "ProbeGroup"),
     ("between, gone", "stop", "ended", "Release"),
     ("between, gone", "due", "spawning", "Spawn { restarts: 1 }"),
 ];
 
-/// What may well happen there, and changes nothing: no deadline has come, it is too late, or it is of no concern.
+/// What may well happen there, and changes nothing: no deadline has come, it is too late, or it is
+/// of no concern.
 const QUIET: &[(&str, &[&str])] = &[
     ("ready", &["swept", "early", "due"]),
     ("closing", &["swept", "early"]),
@@ -295,15 +446,36 @@ fn every_state_and_event_do_what_the_table_says() {
         for (name, event) in events() {
             let mut child = Child::in_situation(situation);
             let before = format!("{:?}", child.lifecycle);
-            let actions = if name == "due" { child.due() } else { child.told(event) };
-            let found = MOVES.iter().find(|(from, what, ..)| (*from, *what) == (situation, name));
+            let actions = if name == "due" {
+                child.due()
+            } else {
+                child.told(event)
+            };
+            let found = MOVES
+                .iter()
+                .find(|(from, what, ..)| (*from, *what) == (situation, name));
             if let Some((.., to, expected)) = found {
-                assert_eq!((child.situation(), actions.as_str()), (*to, *expected), "{situation}: {name}");
+                assert_eq!(
+                    (child.situation(), actions.as_str()),
+                    (*to, *expected),
+                    "{situation}: {name}"
+                );
                 continue;
             }
-            let quiet = situation == "ended" || QUIET.iter().any(|(at, what)| *at == situation && what.contains(&name));
-            assert_eq!(actions, if quiet { "" } else { "say impossible" }, "{situation}: {name}");
-            assert_eq!(format!("{:?}", child.lifecycle), before, "{situation}: {name}");
+            let quiet = situation == "ended"
+                || QUIET
+                    .iter()
+                    .any(|(at, what)| *at == situation && what.contains(&name));
+            assert_eq!(
+                actions,
+                if quiet { "" } else { "say impossible" },
+                "{situation}: {name}"
+            );
+            assert_eq!(
+                format!("{:?}", child.lifecycle),
+                before,
+                "{situation}: {name}"
+            );
         }
     }
 }
@@ -312,10 +484,16 @@ fn every_state_and_event_do_what_the_table_says() {
 fn the_table_names_only_what_exists() {
     let names: Vec<&str> = events().iter().map(|(name, _)| *name).collect();
     for (from, event, to, _) in MOVES {
-        assert!(SITUATIONS.contains(from) && SITUATIONS.contains(to) && names.contains(event), "{from}, {event}, {to}");
+        assert!(
+            SITUATIONS.contains(from) && SITUATIONS.contains(to) && names.contains(event),
+            "{from}, {event}, {to}"
+        );
     }
     for (at, quiet) in QUIET {
-        assert!(SITUATIONS.contains(at) && quiet.iter().all(|event| names.contains(event)), "{at}");
+        assert!(
+            SITUATIONS.contains(at) && quiet.iter().all(|event| names.contains(event)),
+            "{at}"
+        );
     }
 }
 
@@ -323,14 +501,24 @@ fn the_table_names_only_what_exists() {
 fn an_impossible_event_is_reported_by_the_names_of_state_and_event() {
     let mut child = Child::new("");
     let said = child.step(Event::GroupGone);
-    assert_eq!(said, [Action::Say(Fact::Impossible { state: "ready", event: "group-gone" })]);
+    assert_eq!(
+        said,
+        [Action::Say(Fact::Impossible {
+            state: "ready",
+            event: "group-gone"
+        })]
+    );
 }
 
 // Ends and restarts (chapters 5 and 6).
 
 #[test]
 fn a_child_that_ends_by_itself_completes_with_its_status() {
-    for status in [ExitStatus::Exited(0), ExitStatus::Exited(3), by(Signal::KILL)] {
+    for status in [
+        ExitStatus::Exited(0),
+        ExitStatus::Exited(3),
+        by(Signal::KILL),
+    ] {
         let child = Child::running("--grace=5s").play(&[(2000, ended(status), "say ended")]);
         child.ends_with(Outcome::Complete(status), 7000);
     }
@@ -349,10 +537,19 @@ fn a_child_that_had_started_is_started_again_at_once() {
 
 #[test]
 fn a_failed_start_is_tried_again_after_a_pause() {
-    let child = Child::running("--restart=unexpected --backoff=8s")
-        .play(&[(9_999, exited(1), "say restarting; EndGroup"), (9_999, Event::GroupGone, "")]);
-    let pause = child.lifecycle.deadline().map(|at| at.since(at_millis(9_999)));
-    assert!(pause.is_some_and(|pause| pause > Duration::from_secs(6) && pause <= Duration::from_secs(8)), "{pause:?}");
+    let child = Child::running("--restart=unexpected --backoff=8s").play(&[
+        (9_999, exited(1), "say restarting; EndGroup"),
+        (9_999, Event::GroupGone, ""),
+    ]);
+    let pause = child
+        .lifecycle
+        .deadline()
+        .map(|at| at.since(at_millis(9_999)));
+    assert!(
+        pause
+            .is_some_and(|pause| pause > Duration::from_secs(6) && pause <= Duration::from_secs(8)),
+        "{pause:?}"
+    );
     child.play(&[(DUE, Event::Tick, "Spawn { restarts: 1 }")]);
 }
 
@@ -374,21 +571,30 @@ fn three_retries_are_four_attempts_and_then_it_gives_up_with_the_last_code() {
         (220, spawned(9), ""),
         (300, exited(4), "say ended; say gave-up; Release"),
     ]);
-    child.ends_with(Outcome::GaveUp { last: Some(ExitStatus::Exited(4)) }, 5300);
+    child.ends_with(
+        Outcome::GaveUp {
+            last: Some(ExitStatus::Exited(4)),
+        },
+        5300,
+    );
     assert_eq!(child.lifecycle.restarts(), 3);
 }
 
 #[test]
 fn giving_up_before_any_child_ran_has_no_last_status() {
-    let child = Child::new("--restart=true --start-retries=1 --backoff-max=10ms --grace=5s").play(&[
-        (0, Event::Begin, "Spawn { restarts: 0 }"),
-        (0, FOR_NOW, "say restarting; EndGroup"),
-        (0, Event::GroupGone, ""),
-        (10, Event::Tick, "Spawn { restarts: 1 }"),
-        (10, FOR_NOW, "say gave-up; Release"),
-    ]);
+    let child =
+        Child::new("--restart=true --start-retries=1 --backoff-max=10ms --grace=5s").play(&[
+            (0, Event::Begin, "Spawn { restarts: 0 }"),
+            (0, FOR_NOW, "say restarting; EndGroup"),
+            (0, Event::GroupGone, ""),
+            (10, Event::Tick, "Spawn { restarts: 1 }"),
+            (10, FOR_NOW, "say gave-up; Release"),
+        ]);
     child.ends_with(Outcome::GaveUp { last: None }, 5010);
-    assert_eq!(child.lifecycle.finish().map(|finish| finish.outcome.code()), Some(126));
+    assert_eq!(
+        child.lifecycle.finish().map(|finish| finish.outcome.code()),
+        Some(126)
+    );
 }
 
 #[test]
@@ -398,18 +604,33 @@ fn giving_up_where_a_restart_cannot_fork_has_the_status_of_the_last_child() {
         (60_000, Event::GroupGone, "Spawn { restarts: 1 }"),
         (60_000, FOR_NOW, "say gave-up; Release"),
     ]);
-    child.ends_with(Outcome::GaveUp { last: Some(ExitStatus::Exited(9)) }, 65_000);
+    child.ends_with(
+        Outcome::GaveUp {
+            last: Some(ExitStatus::Exited(9)),
+        },
+        65_000,
+    );
 }
 
 #[test]
 fn what_cannot_be_executed_for_good_is_not_tried_again_whatever_the_strategy() {
-    let Event::SpawnFailed(failure) = FOR_GOOD else { panic!("it is a failure") };
+    let Event::SpawnFailed(failure) = FOR_GOOD else {
+        panic!("it is a failure")
+    };
     for restart in ["false", "unexpected", "true"] {
         let options = format!("--restart={restart} --grace=5s");
-        let known_at_once = Child::new(&options).play(&[(0, Event::Begin, "Spawn { restarts: 0 }")]);
+        let known_at_once =
+            Child::new(&options).play(&[(0, Event::Begin, "Spawn { restarts: 0 }")]);
         let known_when_reaped = Child::running(&options);
-        for (mut child, released) in [(known_at_once, false), (known_when_reaped, restart == "false")] {
-            let expected = if released { "say not-started" } else { "say not-started; Release" };
+        for (mut child, released) in [
+            (known_at_once, false),
+            (known_when_reaped, restart == "false"),
+        ] {
+            let expected = if released {
+                "say not-started"
+            } else {
+                "say not-started; Release"
+            };
             assert_eq!(child.told(FOR_GOOD), expected, "{restart}");
             child.ends_with(Outcome::NotStarted(failure), 5000);
         }
@@ -418,7 +639,9 @@ fn what_cannot_be_executed_for_good_is_not_tried_again_whatever_the_strategy() {
 
 #[test]
 fn what_cannot_be_started_for_now_is_not_tried_again_without_a_strategy() {
-    let Event::SpawnFailed(failure) = FOR_NOW else { panic!("it is a failure") };
+    let Event::SpawnFailed(failure) = FOR_NOW else {
+        panic!("it is a failure")
+    };
     let mut child = Child::new("--grace=5s").play(&[(0, Event::Begin, "Spawn { restarts: 0 }")]);
     assert_eq!(child.told(FOR_NOW), "say not-started; Release");
     child.ends_with(Outcome::NotStarted(failure), 5000);
@@ -451,7 +674,12 @@ fn a_restart_is_said_with_all_that_led_to_it() {
         usage: Usage::NONE,
     };
     let pause = Duration::from_millis(10);
-    let fact = Fact::Restarting { trouble, pause, failures: 1, limit: Some(6) };
+    let fact = Fact::Restarting {
+        trouble,
+        pause,
+        failures: 1,
+        limit: Some(6),
+    };
     assert_eq!(said, [Action::Say(fact), Action::EndGroup]);
 }
 
@@ -459,7 +687,17 @@ fn a_restart_is_said_with_all_that_led_to_it() {
 fn a_restart_has_no_limit_to_tell_of_where_nothing_ever_gives_up() {
     let mut child = Child::running("--restart=unexpected --start-secs=0");
     let said = child.step(exited(3));
-    assert!(matches!(said.first(), Some(Action::Say(Fact::Restarting { failures: 0, limit: None, .. }))), "{said:?}");
+    assert!(
+        matches!(
+            said.first(),
+            Some(Action::Say(Fact::Restarting {
+                failures: 0,
+                limit: None,
+                ..
+            }))
+        ),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -472,17 +710,30 @@ fn two_moments_do_not_give_the_same_pause() {
         child.lifecycle.deadline().map(|at| at.since(child.now))
     };
     let pauses: BTreeSet<_> = (1..=100).map(pause).collect();
-    assert!(pauses.len() > 90, "only {} different pauses of 100", pauses.len());
+    assert!(
+        pauses.len() > 90,
+        "only {} different pauses of 100",
+        pauses.len()
+    );
 }
 
 #[test]
 fn with_nothing_to_do_there_is_no_deadline() {
-    for options in ["", "--restart=true", "--restart=unexpected --start-secs=0", "--grace-close"] {
+    for options in [
+        "",
+        "--restart=true",
+        "--restart=unexpected --start-secs=0",
+        "--grace-close",
+    ] {
         let mut child = Child::new(options);
         child.told(Event::Begin);
         child.told(Event::OthersGone);
         child.told(spawned(7));
-        assert_eq!((child.situation(), child.lifecycle.deadline()), ("running", None), "{options}");
+        assert_eq!(
+            (child.situation(), child.lifecycle.deadline()),
+            ("running", None),
+            "{options}"
+        );
     }
 }
 
@@ -515,16 +766,31 @@ fn a_child_that_may_be_restarted_is_released_only_when_that_is_over() {
 fn a_stop_sends_the_signal_as_received_and_lets_a_stopped_child_continue() {
     for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
         let sent = format!("send {signal}; send CONT");
-        let child = Child::running("--grace=5s").play(&[(100, stop(signal), &sent), (300, exited(3), "say ended")]);
-        child.ends_with(Outcome::Cancel { last: Some(ExitStatus::Exited(3)), stop: signal }, 5100);
+        let child = Child::running("--grace=5s")
+            .play(&[(100, stop(signal), &sent), (300, exited(3), "say ended")]);
+        child.ends_with(
+            Outcome::Cancel {
+                last: Some(ExitStatus::Exited(3)),
+                stop: signal,
+            },
+            5100,
+        );
     }
 }
 
 #[test]
 fn a_stop_sends_the_stop_signal_where_there_is_one() {
-    let child = Child::running("--stop-signal=QUIT --grace=5s")
-        .play(&[(100, stop(Signal::TERM), "send QUIT; send CONT"), (200, ended(by(Signal::QUIT)), "say ended")]);
-    child.ends_with(Outcome::Cancel { last: Some(by(Signal::QUIT)), stop: Signal::TERM }, 5100);
+    let child = Child::running("--stop-signal=QUIT --grace=5s").play(&[
+        (100, stop(Signal::TERM), "send QUIT; send CONT"),
+        (200, ended(by(Signal::QUIT)), "say ended"),
+    ]);
+    child.ends_with(
+        Outcome::Cancel {
+            last: Some(by(Signal::QUIT)),
+            stop: Signal::TERM,
+        },
+        5100,
+    );
 }
 
 #[test]
@@ -537,7 +803,10 @@ fn a_stop_goes_to_the_child_alone_where_that_was_asked_for() {
 
 #[test]
 fn a_queued_stop_is_passed_on_with_its_value() {
-    let queued = Event::Stop { signal: Signal::TERM, queued: true };
+    let queued = Event::Stop {
+        signal: Signal::TERM,
+        queued: true,
+    };
     Child::running("--grace=5s").play(&[
         (0, queued, "send TERM queued; send CONT"),
         (1, queued, "send TERM queued; send CONT"),
@@ -547,20 +816,34 @@ fn a_queued_stop_is_passed_on_with_its_value() {
 
 #[test]
 fn kill_follows_when_the_grace_period_is_over_and_no_earlier() {
-    let mut child = Child::running("--grace=5s").play(&[(1000, stop(Signal::TERM), "send TERM; send CONT")]);
+    let mut child =
+        Child::running("--grace=5s").play(&[(1000, stop(Signal::TERM), "send TERM; send CONT")]);
     child.now = Moment::from_nanos(at_millis(6000).nanos() - 1);
     assert_eq!(child.told(Event::Tick), "");
-    let child =
-        child.play(&[(6000, Event::Tick, "say killed; send KILL"), (6001, ended(by(Signal::KILL)), "say ended")]);
+    let child = child.play(&[
+        (6000, Event::Tick, "say killed; send KILL"),
+        (6001, ended(by(Signal::KILL)), "say ended"),
+    ]);
     // What is left was sent KILL with the group: nobody waits for it any more.
-    child.ends_with(Outcome::Cancel { last: Some(by(Signal::KILL)), stop: Signal::TERM }, 6001);
-    assert_eq!(child.lifecycle.finish().map(|finish| finish.outcome.code()), Some(137));
+    child.ends_with(
+        Outcome::Cancel {
+            last: Some(by(Signal::KILL)),
+            stop: Signal::TERM,
+        },
+        6001,
+    );
+    assert_eq!(
+        child.lifecycle.finish().map(|finish| finish.outcome.code()),
+        Some(137)
+    );
 }
 
 #[test]
 fn a_grace_of_nothing_kills_at_once_but_after_the_signal() {
-    Child::running("--grace=0")
-        .play(&[(1000, stop(Signal::TERM), "send TERM; send CONT"), (1000, Event::Tick, "send KILL")]);
+    Child::running("--grace=0").play(&[
+        (1000, stop(Signal::TERM), "send TERM; send CONT"),
+        (1000, Event::Tick, "send KILL"),
+    ]);
 }
 
 #[test]
@@ -582,18 +865,37 @@ fn the_first_of_several_stops_is_the_one_that_is_reported() {
         (1, stop(Signal::TERM), "send TERM; send CONT"),
         (2, exited(0), "say ended"),
     ]);
-    child.ends_with(Outcome::Cancel { last: Some(ExitStatus::Exited(0)), stop: Signal::INT }, 5000);
+    child.ends_with(
+        Outcome::Cancel {
+            last: Some(ExitStatus::Exited(0)),
+            stop: Signal::INT,
+        },
+        5000,
+    );
 }
 
 #[test]
 fn under_kill_a_stop_is_sigkill_at_once_without_grace() {
     let options = "--kill --grace=5s --stop-signal=QUIT";
     let child = Child::running(options).play(&[
-        (1000, Event::Stop { signal: Signal::TERM, queued: true }, "send KILL"),
+        (
+            1000,
+            Event::Stop {
+                signal: Signal::TERM,
+                queued: true,
+            },
+            "send KILL",
+        ),
         (1001, stop(Signal::TERM), ""),
         (1002, ended(by(Signal::KILL)), "say ended"),
     ]);
-    child.ends_with(Outcome::Cancel { last: Some(by(Signal::KILL)), stop: Signal::TERM }, 1002);
+    child.ends_with(
+        Outcome::Cancel {
+            last: Some(by(Signal::KILL)),
+            stop: Signal::TERM,
+        },
+        1002,
+    );
 }
 
 #[test]
@@ -604,24 +906,45 @@ fn a_child_that_not_even_kill_ends_is_left_behind_after_five_seconds() {
         (6000, Event::Tick, "say left-behind"),
         (6001, ended(by(Signal::KILL)), ""),
     ]);
-    child.ends_with(Outcome::Cancel { last: Some(by(Signal::KILL)), stop: Signal::TERM }, 6000);
-    let child =
-        Child::running("--kill").play(&[(0, stop(Signal::TERM), "send KILL"), (5000, Event::Tick, "say left-behind")]);
-    assert_eq!(child.lifecycle.finish().map(|finish| finish.outcome.code()), Some(137));
+    child.ends_with(
+        Outcome::Cancel {
+            last: Some(by(Signal::KILL)),
+            stop: Signal::TERM,
+        },
+        6000,
+    );
+    let child = Child::running("--kill").play(&[
+        (0, stop(Signal::TERM), "send KILL"),
+        (5000, Event::Tick, "say left-behind"),
+    ]);
+    assert_eq!(
+        child.lifecycle.finish().map(|finish| finish.outcome.code()),
+        Some(137)
+    );
 }
 
 #[test]
 fn killing_is_said_with_pid_and_grace() {
-    let mut child = Child::running("--grace=5s").play(&[(0, stop(Signal::TERM), "send TERM; send CONT")]);
+    let mut child =
+        Child::running("--grace=5s").play(&[(0, stop(Signal::TERM), "send TERM; send CONT")]);
     child.now = at_millis(5000);
-    let said = Fact::Killed { pid: Pid::new(7), grace: Duration::from_secs(5) };
+    let said = Fact::Killed {
+        pid: Pid::new(7),
+        grace: Duration::from_secs(5),
+    };
     assert_eq!(child.step(Event::Tick).first(), Some(&Action::Say(said)));
     child.now = at_millis(10_000);
-    assert_eq!(child.step(Event::Tick).first(), Some(&Action::Say(left_behind(DEATHLESS))));
+    assert_eq!(
+        child.step(Event::Tick).first(),
+        Some(&Action::Say(left_behind(DEATHLESS)))
+    );
 }
 
 fn left_behind(reason: &'static str) -> Fact<'static> {
-    Fact::LeftBehind { pid: Pid::new(7), reason }
+    Fact::LeftBehind {
+        pid: Pid::new(7),
+        reason,
+    }
 }
 
 #[test]
@@ -630,9 +953,17 @@ fn without_a_grace_period_a_stop_waits_for_the_child_as_long_as_it_takes() {
         let mut child = Child::running(options);
         child.told(stop(Signal::TERM));
         assert_eq!(child.lifecycle.deadline(), None, "{options}");
-        let child =
-            child.play(&[(900_000, stop(Signal::TERM), "send TERM; send CONT"), (900_001, exited(3), "say ended")]);
-        child.ends_with(Outcome::Cancel { last: Some(ExitStatus::Exited(3)), stop: Signal::TERM }, 905_001);
+        let child = child.play(&[
+            (900_000, stop(Signal::TERM), "send TERM; send CONT"),
+            (900_001, exited(3), "say ended"),
+        ]);
+        child.ends_with(
+            Outcome::Cancel {
+                last: Some(ExitStatus::Exited(3)),
+                stop: Signal::TERM,
+            },
+            905_001,
+        );
     }
     // With restarts there is one, unless it was asked for.
     assert_eq!(rules("--restart=true").grace, Some(Duration::from_secs(30)));
@@ -640,13 +971,22 @@ fn without_a_grace_period_a_stop_waits_for_the_child_as_long_as_it_takes() {
 
 #[test]
 fn what_is_left_after_a_stop_without_a_grace_period_has_five_seconds_at_least() {
-    for (options, kill_at) in
-        [("", 5000), ("--leftovers=1s", 5000), ("--leftovers=8s", 8000), ("--leftovers=leave", 5000)]
-    {
+    for (options, kill_at) in [
+        ("", 5000),
+        ("--leftovers=1s", 5000),
+        ("--leftovers=8s", 8000),
+        ("--leftovers=leave", 5000),
+    ] {
         let mut child = Child::running(options);
         child.told(stop(Signal::TERM));
         child.told(exited(0));
-        child.ends_with(Outcome::Cancel { last: Some(ExitStatus::Exited(0)), stop: Signal::TERM }, kill_at);
+        child.ends_with(
+            Outcome::Cancel {
+                last: Some(ExitStatus::Exited(0)),
+                stop: Signal::TERM,
+            },
+            kill_at,
+        );
     }
 }
 
@@ -674,7 +1014,10 @@ fn between_two_starts_nothing_is_left_alone() {
     while child.situation() == "between, ending" {
         child.due();
     }
-    assert_eq!((child.situation(), child.now), ("between, killed", at_millis(5000)));
+    assert_eq!(
+        (child.situation(), child.now),
+        ("between, killed", at_millis(5000))
+    );
 }
 
 #[test]
@@ -685,8 +1028,18 @@ fn a_child_that_may_not_be_signalled_is_left_behind_five_seconds_after_the_stop(
         assert_eq!(child.told(Event::OutOfReach), "");
         child.now = at_millis(5000);
         assert_eq!(child.lifecycle.deadline(), Some(child.now), "{options}");
-        assert_eq!(child.step(Event::Tick), [Action::Say(left_behind(NOT_ALLOWED))], "{options}");
-        child.ends_with(Outcome::Cancel { last: Some(by(Signal::KILL)), stop: Signal::TERM }, 5000);
+        assert_eq!(
+            child.step(Event::Tick),
+            [Action::Say(left_behind(NOT_ALLOWED))],
+            "{options}"
+        );
+        child.ends_with(
+            Outcome::Cancel {
+                last: Some(by(Signal::KILL)),
+                stop: Signal::TERM,
+            },
+            5000,
+        );
     }
     // It never extends a grace period, and a child that ends by itself has its own status.
     Child::running("--grace=2s").play(&[
@@ -699,17 +1052,30 @@ fn a_child_that_may_not_be_signalled_is_left_behind_five_seconds_after_the_stop(
         (0, Event::OutOfReach, ""),
         (10, exited(4), "say ended"),
     ]);
-    assert_eq!(child.lifecycle.finish().map(|finish| finish.outcome.code()), Some(4));
+    assert_eq!(
+        child.lifecycle.finish().map(|finish| finish.outcome.code()),
+        Some(4)
+    );
 }
 
 #[test]
 fn an_end_after_a_stop_is_a_cancel_whatever_the_strategy() {
     for restart in ["false", "unexpected", "true"] {
-        for status in [ExitStatus::Exited(0), ExitStatus::Exited(1), by(Signal::TERM)] {
+        for status in [
+            ExitStatus::Exited(0),
+            ExitStatus::Exited(1),
+            by(Signal::TERM),
+        ] {
             let mut child = Child::running(&format!("--restart={restart} --grace=5s"));
             child.told(stop(Signal::TERM));
             child.told(ended(status));
-            child.ends_with(Outcome::Cancel { last: Some(status), stop: Signal::TERM }, 5000);
+            child.ends_with(
+                Outcome::Cancel {
+                    last: Some(status),
+                    stop: Signal::TERM,
+                },
+                5000,
+            );
         }
     }
 }
@@ -718,23 +1084,46 @@ fn an_end_after_a_stop_is_a_cancel_whatever_the_strategy() {
 fn a_stop_before_any_child_ran_has_no_last_status() {
     Child::new("--grace=5s")
         .play(&[(0, stop(Signal::INT), "Release")])
-        .ends_with(Outcome::Cancel { last: None, stop: Signal::INT }, 5000);
+        .ends_with(
+            Outcome::Cancel {
+                last: None,
+                stop: Signal::INT,
+            },
+            5000,
+        );
     let child = Child::new("--grace-close --grace=5s").play(&[
         (0, Event::Begin, "CloseOthers"),
         (9, stop(Signal::TERM), "Release"),
         (10, Event::OthersGone, ""),
     ]);
-    child.ends_with(Outcome::Cancel { last: None, stop: Signal::TERM }, 5009);
+    child.ends_with(
+        Outcome::Cancel {
+            last: None,
+            stop: Signal::TERM,
+        },
+        5009,
+    );
 }
 
 #[test]
 fn a_stop_of_a_child_that_never_became_its_program_is_a_cancel_unless_it_never_could() {
-    let stopped = || Child::running("--grace=5s").play(&[(100, stop(Signal::TERM), "send TERM; send CONT")]);
+    let stopped =
+        || Child::running("--grace=5s").play(&[(100, stop(Signal::TERM), "send TERM; send CONT")]);
     stopped()
         .play(&[(200, failed(Stage::Exec, 12), "")])
-        .ends_with(Outcome::Cancel { last: None, stop: Signal::TERM }, 5100);
-    let Event::SpawnFailed(failure) = FOR_GOOD else { panic!("it is a failure") };
-    stopped().play(&[(200, FOR_GOOD, "say not-started")]).ends_with(Outcome::NotStarted(failure), 5100);
+        .ends_with(
+            Outcome::Cancel {
+                last: None,
+                stop: Signal::TERM,
+            },
+            5100,
+        );
+    let Event::SpawnFailed(failure) = FOR_GOOD else {
+        panic!("it is a failure")
+    };
+    stopped()
+        .play(&[(200, FOR_GOOD, "say not-started")])
+        .ends_with(Outcome::NotStarted(failure), 5100);
 }
 
 #[test]
@@ -744,14 +1133,28 @@ fn a_stop_during_a_pause_ends_at_once() {
         (100, Event::GroupGone, ""),
         (200, stop(Signal::TERM), "Release"),
     ]);
-    child.ends_with(Outcome::Cancel { last: Some(ExitStatus::Exited(3)), stop: Signal::TERM }, 5200);
+    child.ends_with(
+        Outcome::Cancel {
+            last: Some(ExitStatus::Exited(3)),
+            stop: Signal::TERM,
+        },
+        5200,
+    );
 }
 
 #[test]
 fn a_stop_during_a_pause_leaves_leftovers_the_grace_period_that_they_had() {
-    let ending = Child::running("--restart=unexpected --backoff=1s --leftovers=5s")
-        .play(&[(100, exited(3), "say restarting; EndGroup"), (105, stop(Signal::TERM), "Release")]);
-    ending.ends_with(Outcome::Cancel { last: Some(ExitStatus::Exited(3)), stop: Signal::TERM }, 5100);
+    let ending = Child::running("--restart=unexpected --backoff=1s --leftovers=5s").play(&[
+        (100, exited(3), "say restarting; EndGroup"),
+        (105, stop(Signal::TERM), "Release"),
+    ]);
+    ending.ends_with(
+        Outcome::Cancel {
+            last: Some(ExitStatus::Exited(3)),
+            stop: Signal::TERM,
+        },
+        5100,
+    );
 
     let mut killed = Child::running("--restart=unexpected --leftovers=5s");
     killed.told(exited(3));
@@ -760,7 +1163,13 @@ fn a_stop_during_a_pause_leaves_leftovers_the_grace_period_that_they_had() {
     }
     assert_eq!(killed.now, at_millis(5000));
     killed.told(stop(Signal::TERM));
-    killed.ends_with(Outcome::Cancel { last: Some(ExitStatus::Exited(3)), stop: Signal::TERM }, 5000);
+    killed.ends_with(
+        Outcome::Cancel {
+            last: Some(ExitStatus::Exited(3)),
+            stop: Signal::TERM,
+        },
+        5000,
+    );
 }
 
 #[test]
@@ -771,21 +1180,32 @@ fn leftovers_that_were_killed_before_a_stop_are_not_said_to_be_killed_again() {
         child.due();
     }
     child.told(stop(Signal::TERM));
-    assert_eq!(child.lifecycle.finish().map(|finish| finish.killed), Some(true));
+    assert_eq!(
+        child.lifecycle.finish().map(|finish| finish.killed),
+        Some(true)
+    );
 }
 
 #[test]
 fn after_a_stop_nothing_is_started_again_in_any_state() {
     for situation in SITUATIONS {
         let mut child = Child::in_situation(situation);
-        // The one state where no stop is taken: the rim answers Spawn before it takes another signal.
+        // The one state where no stop is taken: the rim answers Spawn before it takes another
+        // signal.
         if situation == "spawning" {
             child.told(spawned(7));
         }
         child.told(stop(Signal::TERM));
         for (name, event) in events() {
-            let actions = if name == "due" { child.due() } else { child.told(event) };
-            assert!(!actions.contains("Spawn") && !actions.contains("Close"), "{situation}, {name}: {actions}");
+            let actions = if name == "due" {
+                child.due()
+            } else {
+                child.told(event)
+            };
+            assert!(
+                !actions.contains("Spawn") && !actions.contains("Close"),
+                "{situation}, {name}: {actions}"
+            );
         }
     }
 }
@@ -804,8 +1224,18 @@ fn a_child_interrupted_at_the_terminal_is_cancelled_and_not_restarted() {
         for (status, signal) in table {
             let mut child = Child::running(&format!("--restart={restart} --grace=5s"));
             child.now = at_millis(60_000);
-            child.told(Event::Ended { status, held_terminal: true, usage: Usage::NONE });
-            child.ends_with(Outcome::Cancel { last: Some(status), stop: signal }, 65_000);
+            child.told(Event::Ended {
+                status,
+                held_terminal: true,
+                usage: Usage::NONE,
+            });
+            child.ends_with(
+                Outcome::Cancel {
+                    last: Some(status),
+                    stop: signal,
+                },
+                65_000,
+            );
         }
     }
 }
@@ -814,13 +1244,27 @@ fn a_child_interrupted_at_the_terminal_is_cancelled_and_not_restarted() {
 fn the_same_ends_without_the_terminal_or_others_with_it_are_ends_like_any_other() {
     let end = |status, held_terminal| {
         let mut child = Child::running("--restart=true");
-        child.told(Event::Ended { status, held_terminal, usage: Usage::NONE });
+        child.told(Event::Ended {
+            status,
+            held_terminal,
+            usage: Usage::NONE,
+        });
         child.situation()
     };
-    for status in [by(Signal::INT), by(Signal::QUIT), ExitStatus::Exited(130), ExitStatus::Exited(131)] {
+    for status in [
+        by(Signal::INT),
+        by(Signal::QUIT),
+        ExitStatus::Exited(130),
+        ExitStatus::Exited(131),
+    ] {
         assert_eq!(end(status, false), "between, ending", "{status}");
     }
-    for status in [by(Signal::TERM), by(Signal::KILL), ExitStatus::Exited(129), ExitStatus::Exited(132)] {
+    for status in [
+        by(Signal::TERM),
+        by(Signal::KILL),
+        ExitStatus::Exited(129),
+        ExitStatus::Exited(132),
+    ] {
         assert_eq!(end(status, true), "between, ending", "{status}");
     }
 }
@@ -863,7 +1307,10 @@ fn leftovers_are_looked_for_less_and_less_often_but_every_second() {
     assert_eq!(child.now, at_millis(30_000));
     looks.pop();
     assert_eq!(looks.first(), Some(&Duration::from_millis(10)));
-    assert!(looks.is_sorted() && looks.last() == Some(&LONGEST_LOOK), "{looks:?}");
+    assert!(
+        looks.is_sorted() && looks.last() == Some(&LONGEST_LOOK),
+        "{looks:?}"
+    );
     assert!(looks.len() < 40, "{} looks in 30 s", looks.len());
 }
 
@@ -874,7 +1321,11 @@ fn leftovers_get_kill_after_the_grace_period_and_are_left_behind_after_five_seco
     child.told(exited(1));
     let mut child = child.play(&[
         (20_010, Event::Tick, "ProbeGroup"),
-        (20_020, Event::Tick, "say leftovers-killed; KillGroup; ProbeGroup"),
+        (
+            20_020,
+            Event::Tick,
+            "say leftovers-killed; KillGroup; ProbeGroup",
+        ),
         (20_030, Event::Tick, "ProbeGroup"),
     ]);
     let mut last = String::new();
@@ -887,7 +1338,10 @@ fn leftovers_get_kill_after_the_grace_period_and_are_left_behind_after_five_seco
 
 /// As where the child's cgroup was there already.
 fn with_leftovers(options: &str) -> Child {
-    Child::with(Rules { is_adopted: true, ..rules(options) })
+    Child::with(Rules {
+        is_adopted: true,
+        ..rules(options)
+    })
 }
 
 #[test]
@@ -901,19 +1355,31 @@ fn what_an_earlier_run_left_is_ended_before_the_first_start() {
     with_leftovers("--leftovers 15ms").play(&[
         (0, Event::Begin, "EndGroup"),
         (10, Event::Tick, "ProbeGroup"),
-        (15, Event::Tick, "say leftovers-killed; KillGroup; ProbeGroup"),
+        (
+            15,
+            Event::Tick,
+            "say leftovers-killed; KillGroup; ProbeGroup",
+        ),
         (16, Event::GroupGone, "Spawn { restarts: 0 }"),
     ]);
-    with_leftovers("--kill")
-        .play(&[(0, Event::Begin, "KillGroup; ProbeGroup"), (0, Event::GroupGone, "Spawn { restarts: 0 }")]);
-    with_leftovers("--grace-close").play(&[(0, Event::Begin, "EndGroup"), (1, Event::GroupGone, "CloseOthers")]);
+    with_leftovers("--kill").play(&[
+        (0, Event::Begin, "KillGroup; ProbeGroup"),
+        (0, Event::GroupGone, "Spawn { restarts: 0 }"),
+    ]);
+    with_leftovers("--grace-close").play(&[
+        (0, Event::Begin, "EndGroup"),
+        (1, Event::GroupGone, "CloseOthers"),
+    ]);
 }
 
 #[test]
 fn a_stop_while_an_earlier_run_is_ended_starts_nothing() {
     let mut child = with_leftovers("");
     child.told(Event::Begin);
-    child.told(Event::Stop { signal: Signal::TERM, queued: false });
+    child.told(Event::Stop {
+        signal: Signal::TERM,
+        queued: false,
+    });
     assert_eq!(child.situation(), "ended");
     assert_eq!(child.told(Event::GroupGone), "");
 }
@@ -924,14 +1390,20 @@ fn an_end_for_want_of_memory_is_remembered_until_the_next() {
     let end = |out_of_memory| Event::Ended {
         status: by(Signal::KILL),
         held_terminal: false,
-        usage: Usage { out_of_memory, ..Usage::NONE },
+        usage: Usage {
+            out_of_memory,
+            ..Usage::NONE
+        },
     };
     child.told(end(true));
     assert!(child.lifecycle.out_of_memory());
     child.told(Event::GroupGone);
     child.due();
     child.told(spawned(8));
-    assert!(child.lifecycle.out_of_memory(), "it is still how the last one ended");
+    assert!(
+        child.lifecycle.out_of_memory(),
+        "it is still how the last one ended"
+    );
     child.told(end(false));
     assert!(!child.lifecycle.out_of_memory());
 }
@@ -940,7 +1412,11 @@ fn an_end_for_want_of_memory_is_remembered_until_the_next() {
 fn leftovers_that_die_of_kill_make_way_at_once() {
     Child::running("--restart=true --leftovers=5ms").play(&[
         (20_000, exited(1), "say restarting; EndGroup"),
-        (20_005, Event::Tick, "say leftovers-killed; KillGroup; ProbeGroup"),
+        (
+            20_005,
+            Event::Tick,
+            "say leftovers-killed; KillGroup; ProbeGroup",
+        ),
         (20_005, Event::GroupGone, "Spawn { restarts: 1 }"),
     ]);
 }
@@ -970,11 +1446,18 @@ fn others_are_closed_before_the_first_start_and_before_every_other() {
 
 #[test]
 fn others_get_kill_after_their_wait_and_five_seconds_later_it_starts_all_the_same() {
-    for (options, wait) in [("--grace-close", 30_000), ("--grace-close --grace-close-wait=2s", 2000)] {
+    for (options, wait) in [
+        ("--grace-close", 30_000),
+        ("--grace-close --grace-close-wait=2s", 2000),
+    ] {
         Child::new(options).play(&[
             (0, Event::Begin, "CloseOthers"),
             (wait, Event::Tick, "KillOthers"),
-            (wait + 5000, Event::Tick, "say others-left; Spawn { restarts: 0 }"),
+            (
+                wait + 5000,
+                Event::Tick,
+                "say others-left; Spawn { restarts: 0 }",
+            ),
         ]);
     }
     Child::new("--grace-close --grace-close-wait=0").play(&[
@@ -1001,7 +1484,13 @@ fn likely(situation: &str) -> Vec<Event> {
     match situation {
         "ready" => vec![Event::Begin],
         "closing" | "closing, killed" => vec![Event::OthersGone, Event::Swept],
-        "spawning" => vec![Event::Begin, Event::Begin, Event::Begin, Event::Begin, FOR_NOW],
+        "spawning" => vec![
+            Event::Begin,
+            Event::Begin,
+            Event::Begin,
+            Event::Begin,
+            FOR_NOW,
+        ],
         "running" => vec![
             exited(1),
             exited(1),
@@ -1011,7 +1500,9 @@ fn likely(situation: &str) -> Vec<Event> {
             stop(Signal::TERM),
             stop(Signal::INT),
         ],
-        "stopping" | "stopping, killed" => vec![Event::Swept, Event::Swept, stop(Signal::INT), exited(0)],
+        "stopping" | "stopping, killed" => {
+            vec![Event::Swept, Event::Swept, stop(Signal::INT), exited(0)]
+        }
         "between, ending" | "between, killed" | "between, gone" => {
             vec![Event::GroupGone, Event::GroupGone, Event::Swept]
         }
@@ -1023,7 +1514,9 @@ fn walk() -> impl Strategy<Value = Vec<(u64, Step)>> {
     let gap = prop_oneof![Just(0), 0..20_u64, 0..40_000_u64];
     let status = prop_oneof![
         any::<u8>().prop_map(ExitStatus::Exited),
-        (1..=64).prop_filter_map("no such signal", Signal::new).prop_map(by)
+        (1..=64)
+            .prop_filter_map("no such signal", Signal::new)
+            .prop_map(by)
     ];
     let wild = prop_oneof![
         prop::sample::select(events().to_vec()).prop_map(|(_, event)| event),
@@ -1054,22 +1547,54 @@ fn any_rules() -> impl Strategy<Value = Rules> {
         Restart::True,
         Restart::True,
     ]);
-    let span = || prop::sample::select(vec![0, 1, 50, 1000, 10_000, 30_000]).prop_map(Duration::from_millis);
+    let span = || {
+        prop::sample::select(vec![0, 1, 50, 1000, 10_000, 30_000]).prop_map(Duration::from_millis)
+    };
     let close = prop::option::weighted(0.3, span());
-    let patience = (prop::option::weighted(0.8, span()), prop::option::weighted(0.8, span()));
-    (restart, span(), 0..5_u32, span(), patience, prop::bool::weighted(0.2), close, any::<bool>()).prop_map(
-        |(restart, start_secs, start_retries, backoff, (grace, leftovers), kill, grace_close, single_child)| {
-            let mut rules = Rules { grace, leftovers, kill, grace_close, single_child, ..rules("") };
-            rules.strategy.restart = restart;
-            rules.strategy.start_secs = start_secs;
-            rules.strategy.start_retries = start_retries;
-            rules.strategy.backoff = backoff;
-            rules
-        },
+    let patience = (
+        prop::option::weighted(0.8, span()),
+        prop::option::weighted(0.8, span()),
+    );
+    (
+        restart,
+        span(),
+        0..5_u32,
+        span(),
+        patience,
+        prop::bool::weighted(0.2),
+        close,
+        any::<bool>(),
     )
+        .prop_map(
+            |(
+                restart,
+                start_secs,
+                start_retries,
+                backoff,
+                (grace, leftovers),
+                kill,
+                grace_close,
+                single_child,
+            )| {
+                let mut rules = Rules {
+                    grace,
+                    leftovers,
+                    kill,
+                    grace_close,
+                    single_child,
+                    ..rules("")
+                };
+                rules.strategy.restart = restart;
+                rules.strategy.start_secs = start_secs;
+                rules.strategy.start_retries = start_retries;
+                rules.strategy.backoff = backoff;
+                rules
+            },
+        )
 }
 
-/// Watches a child on its walk, keeps its own account of what was promised, and notes each promise that is broken.
+/// Watches a child on its walk, keeps its own account of what was promised, and notes each promise
+/// that is broken.
 struct Witness {
     child: Child,
     rules: Rules,
@@ -1120,7 +1645,10 @@ impl Witness {
                 Step::Wild(event) => *event,
                 Step::Likely(choice) => {
                     let events = likely(child.situation());
-                    events.get(choice % events.len()).copied().unwrap_or(Event::Swept)
+                    events
+                        .get(choice % events.len())
+                        .copied()
+                        .unwrap_or(Event::Swept)
                 }
                 Step::Due => Event::Tick,
             };
@@ -1140,7 +1668,8 @@ impl Witness {
 
     fn promise(&mut self, kept: bool, promise: &str) {
         if !kept {
-            self.broken.push(format!("{promise}, at {:?}", self.child.now));
+            self.broken
+                .push(format!("{promise}, at {:?}", self.child.now));
         }
     }
 
@@ -1157,7 +1686,13 @@ impl Witness {
             let absorbed = actions.is_empty() && format!("{:?}", self.child.lifecycle) == before;
             self.promise(absorbed, "the end is the end");
         } else if let Some(finish) = self.child.lifecycle.finish() {
-            self.finish = Some((finish, finish.kill_at.map(|at| at.since(self.child.now)).unwrap_or_default()));
+            self.finish = Some((
+                finish,
+                finish
+                    .kill_at
+                    .map(|at| at.since(self.child.now))
+                    .unwrap_or_default(),
+            ));
             self.promise(self.releases == 1, "exactly one release by the end");
         }
     }
@@ -1167,7 +1702,11 @@ impl Witness {
         let now = self.child.now;
         let uptime = now.since(self.started);
         let strategy = self.rules.strategy;
-        let quick = if strategy.start_secs.is_zero() { Duration::from_secs(10) } else { Duration::from_millis(100) };
+        let quick = if strategy.start_secs.is_zero() {
+            Duration::from_secs(10)
+        } else {
+            Duration::from_millis(100)
+        };
         match (situation, event) {
             ("spawning", Event::Spawned { .. }) => self.started = now,
             ("spawning" | "running", Event::SpawnFailed(_)) => {
@@ -1191,14 +1730,24 @@ impl Witness {
 
     fn check(&mut self, action: Action) {
         let now = self.child.now;
-        let Rules { grace, leftovers, kill, grace_close, .. } = self.rules;
+        let Rules {
+            grace,
+            leftovers,
+            kill,
+            grace_close,
+            ..
+        } = self.rules;
         match action {
-            Action::Send { signal: Signal::KILL, .. } => {
+            Action::Send {
+                signal: Signal::KILL,
+                ..
+            } => {
                 let enough = kill || grace.is_some_and(|grace| now.since(self.stopped) >= grace);
                 self.promise(enough, "KILL only after the grace period");
             }
             Action::KillGroup => {
-                let enough = kill || now.since(self.ended) >= leftovers.unwrap_or(LEAST_FOR_LEFTOVERS);
+                let enough =
+                    kill || now.since(self.ended) >= leftovers.unwrap_or(LEAST_FOR_LEFTOVERS);
                 self.promise(enough, "KILL for leftovers only after their time");
             }
             Action::KillOthers => {
@@ -1213,7 +1762,8 @@ impl Witness {
                 self.check_start();
             }
             Action::Spawn { restarts } => {
-                let counted = (restarts, self.child.lifecycle.restarts()) == (self.spawns, self.spawns);
+                let counted =
+                    (restarts, self.child.lifecycle.restarts()) == (self.spawns, self.spawns);
                 self.promise(counted, "every restart is counted");
                 self.spawns += 1;
                 self.check_start();
@@ -1227,11 +1777,17 @@ impl Witness {
         self.promise(!self.was_stopped, "no start after a stop");
         self.promise(self.releases == 0, "no start after letting go");
         self.promise(self.group_is_gone, "no start beside leftovers");
-        self.promise(self.child.lifecycle.alive().is_none(), "no start beside a living child");
+        self.promise(
+            self.child.lifecycle.alive().is_none(),
+            "no start beside a living child",
+        );
         let few = self.failed <= strategy.start_retries || strategy.start_secs.is_zero();
         self.promise(few, "no more failed starts in a row than retries");
         let pause = self.child.now.since(self.ended);
-        self.promise(!self.last_was_quick || pause >= Duration::from_millis(10), "a pause after a quick end");
+        self.promise(
+            !self.last_was_quick || pause >= Duration::from_millis(10),
+            "a pause after a quick end",
+        );
     }
 }
 
@@ -1243,7 +1799,8 @@ proptest! {
         prop_assert_eq!(Witness::watch(rules, &walk).broken, [""; 0]);
     }
 
-    /// Even where nothing ever dies and nobody answers, time alone brings a stopped child to its end.
+    /// Even where nothing ever dies and nobody answers, time alone brings a stopped child to its
+    /// end.
     #[test]
     fn a_stop_ends_every_walk_within_grace_and_patience(rules in any_rules(), walk in walk()) {
         let mut witness = Witness::watch(rules, &walk);
@@ -1266,7 +1823,8 @@ proptest! {
         }
     }
 
-    /// Nothing ever waits for what may never come: it is somebody else's turn, there is a deadline, or it is over.
+    /// Nothing ever waits for what may never come: it is somebody else's turn, there is a deadline,
+    /// or it is over.
     #[test]
     fn every_walk_leads_to_a_state_that_something_ends(rules in any_rules(), walk in walk()) {
         let witness = Witness::watch(rules, &walk);
@@ -1288,14 +1846,18 @@ proptest! {
 /// The properties above claim nothing of what no walk ever meets.
 #[test]
 fn the_walks_meet_every_event_in_every_state() {
-    let mut missing: BTreeSet<_> =
-        SITUATIONS.iter().flat_map(|at| events().map(|(_, event)| (*at, event.name()))).collect();
+    let mut missing: BTreeSet<_> = SITUATIONS
+        .iter()
+        .flat_map(|at| events().map(|(_, event)| (*at, event.name())))
+        .collect();
     // In this one the walk answers for the rim, which takes no signal and begins nothing there.
     missing.remove(&("spawning", Event::Begin.name()));
     missing.remove(&("spawning", stop(Signal::TERM).name()));
     let mut runner = TestRunner::deterministic();
     for _ in 0..20_000 {
-        let walk = (any_rules(), walk()).new_tree(&mut runner).map(|tree| tree.current());
+        let walk = (any_rules(), walk())
+            .new_tree(&mut runner)
+            .map(|tree| tree.current());
         if let Ok((rules, walk)) = walk {
             for pair in Witness::watch(rules, &walk).seen {
                 missing.remove(&pair);

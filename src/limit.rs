@@ -12,18 +12,27 @@ pub(crate) struct Limit {
     pub(crate) spelled: String,
 }
 
-/// The files that make up the group's life. They are frigate's to write, and a limit in none of them.
-const RESERVED: [&str; 6] =
-    ["cgroup.freeze", "cgroup.kill", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads", "cgroup.type"];
+/// The files that make up the group's life. They are frigate's to write, and a limit in none of
+/// them.
+const RESERVED: [&str; 6] = [
+    "cgroup.freeze",
+    "cgroup.kill",
+    "cgroup.procs",
+    "cgroup.subtree_control",
+    "cgroup.threads",
+    "cgroup.type",
+];
 
-/// What `cpu.max` counts its quota in, unless the period was given too: 100 ms, the kernel's default, in microseconds.
+/// What `cpu.max` counts its quota in, unless the period was given too: 100 ms, the kernel's
+/// default, in microseconds.
 const PERIOD: u64 = 100_000;
 
 /// The kernel's bounds for a period, and its shortest quota, in microseconds.
 const PERIODS: core::ops::RangeInclusive<u64> = 1_000..=1_000_000;
 const LEAST_QUOTA: u64 = 1_000;
 
-/// The most that a kernel can be built for (`NR_CPUS`): what is above is a quota without its period.
+/// The most that a kernel can be built for (`NR_CPUS`): what is above is a quota without its
+/// period.
 const MOST_CPUS: u64 = 8192;
 
 impl Limit {
@@ -33,56 +42,67 @@ impl Limit {
         (controller != "cgroup").then_some(controller)
     }
 
-    /// Whether the group can never come near the limit, since the same file of a group above it says less.
+    /// Whether the group can never come near the limit, since the same file of a group above it
+    /// says less.
     pub(crate) fn exceeds(&self, above: &str) -> bool {
         match self.file.as_str() {
-            "memory.max" | "memory.high" | "memory.swap.max" | "pids.max" => {
-                number(&self.value).zip(number(above.trim_ascii())).is_some_and(|(own, above)| own > above)
-            }
-            "cpu.max" => {
-                share(&self.value).zip(share(above)).is_some_and(|(own, above)| own.0 * above.1 > above.0 * own.1)
-            }
+            "memory.max" | "memory.high" | "memory.swap.max" | "pids.max" => number(&self.value)
+                .zip(number(above.trim_ascii()))
+                .is_some_and(|(own, above)| own > above),
+            "cpu.max" => share(&self.value)
+                .zip(share(above))
+                .is_some_and(|(own, above)| own.0 * above.1 > above.0 * own.1),
             _ => false,
         }
     }
 }
 
-/// Returns quota and period of `cpu.max`; `None` if there is no quota. Both may be any number: with `--cgroup-best-effort` a
-/// limit is compared even if the kernel has refused it. The type has room for the product of two.
+/// Returns quota and period of `cpu.max`; `None` if there is no quota. Both may be any number: with
+/// `--cgroup-best-effort` a limit is compared even if the kernel has refused it. The type has room
+/// for the product of two.
 fn share(text: &str) -> Option<(u128, u128)> {
     let mut words = text.split_ascii_whitespace();
     let quota = number(words.next()?)?;
-    Some((quota.into(), words.next().map_or(Some(PERIOD), number)?.into()))
+    Some((
+        quota.into(),
+        words.next().map_or(Some(PERIOD), number)?.into(),
+    ))
 }
 
 fn number(text: &str) -> Option<u64> {
     crate::number::number(text)
 }
 
-/// Reads `512`, `64K`, `512M`, `2G`, `1T`, powers of 1024 in either case and also as `KiB` or `Ki`, and `max`; answers in
-/// bytes.
+/// Reads `512`, `64K`, `512M`, `2G`, `1T`, powers of 1024 in either case and also as `KiB` or `Ki`,
+/// and `max`; answers in bytes.
 pub(crate) fn size(text: &str) -> Option<String> {
     if text == "max" {
         return Some(text.to_owned());
     }
-    let unit_at = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let unit_at = text
+        .bytes()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
     let (value, unit) = text.split_at_checked(unit_at)?;
     let shift = match unit.as_bytes() {
         [] => 0,
-        [prefix] | [prefix @ b'A'..=b'Z', b'i'] | [prefix @ b'A'..=b'Z', b'i', b'B'] => match prefix | 0x20 {
-            b'k' => 10,
-            b'm' => 20,
-            b'g' => 30,
-            b't' => 40,
-            _ => return None,
-        },
+        [prefix] | [prefix @ b'A'..=b'Z', b'i'] | [prefix @ b'A'..=b'Z', b'i', b'B'] => {
+            match prefix | 0x20 {
+                b'k' => 10,
+                b'm' => 20,
+                b'g' => 30,
+                b't' => 40,
+                _ => return None,
+            }
+        }
         _ => return None,
     };
     let bytes = number(value)?.checked_mul(1 << shift)?;
     i64::try_from(bytes).ok().map(|bytes| bytes.to_string())
 }
 
-/// Reads `1.5` CPUs, to the hundred-thousandth, `QUOTA PERIOD` in microseconds as the file takes them, or `max`.
+/// Reads `1.5` CPUs, to the hundred-thousandth, `QUOTA PERIOD` in microseconds as the file takes
+/// them, or `max`.
 pub(crate) fn cpus(text: &str) -> Option<String> {
     let quota_is_fit = |quota: &u64| (LEAST_QUOTA..=MOST_CPUS * PERIODS.end()).contains(quota);
     if text == "max" {
@@ -110,12 +130,18 @@ pub(crate) fn cpus(text: &str) -> Option<String> {
 
 /// Reads a share of `cpu.weight`, from 1 to 10000.
 pub(crate) fn weight(text: &str) -> Option<String> {
-    number(text).filter(|weight| (1..=10_000).contains(weight)).map(|weight| weight.to_string())
+    number(text)
+        .filter(|weight| (1..=10_000).contains(weight))
+        .map(|weight| weight.to_string())
 }
 
 /// Reads a number of processes, or `max`.
 pub(crate) fn count(text: &str) -> Option<String> {
-    if text == "max" { Some(text.to_owned()) } else { number(text).map(|count| count.to_string()) }
+    if text == "max" {
+        Some(text.to_owned())
+    } else {
+        number(text).map(|count| count.to_string())
+    }
 }
 
 /// Reads `FILE=VALUE`, any file of the child's group but those that frigate itself needs.
@@ -123,7 +149,8 @@ pub(crate) fn assignment(text: &str) -> Option<(String, String)> {
     let (file, value) = text.split_once('=')?;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     let (controller, rest) = file.split_once('.')?;
-    let fits = !controller.is_empty() && !rest.is_empty() && file.len() < 128 && file.bytes().all(is_name);
+    let fits =
+        !controller.is_empty() && !rest.is_empty() && file.len() < 128 && file.bytes().all(is_name);
     (fits && !RESERVED.contains(&file) && !value.is_empty() && value.len() < 4096)
         .then(|| (file.to_owned(), value.to_owned()))
 }

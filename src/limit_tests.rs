@@ -27,8 +27,21 @@ fn sizes_are_powers_of_1024() {
 
 #[test]
 fn what_is_no_size_has_no_meaning() {
-    let wrong =
-        ["", "K", "-1", "+1", "1 K", "1.5G", "64KB", "64kib", "MAX", "9223372036854775808", "9000000T", "1P", "½"];
+    let wrong = [
+        "",
+        "K",
+        "-1",
+        "+1",
+        "1 K",
+        "1.5G",
+        "64KB",
+        "64kib",
+        "MAX",
+        "9223372036854775808",
+        "9000000T",
+        "1P",
+        "½",
+    ];
     for wrong in wrong {
         assert_eq!(size(wrong), None, "{wrong}");
     }
@@ -100,10 +113,22 @@ fn weights_and_counts_keep_to_the_kernels_ranges() {
 #[test]
 fn any_file_but_frigates_own_can_be_assigned() {
     let read = |text| assignment(text).map(|(file, value)| (file + "|") + &value);
-    assert_eq!(read("io.max=8:0 rbps=1048576").as_deref(), Some("io.max|8:0 rbps=1048576"));
-    assert_eq!(read("hugetlb.2MB.max=0").as_deref(), Some("hugetlb.2MB.max|0"));
-    assert_eq!(read("cgroup.max.descendants=8").as_deref(), Some("cgroup.max.descendants|8"));
-    assert_eq!(read("cpuset.cpus.exclusive=0-1").as_deref(), Some("cpuset.cpus.exclusive|0-1"));
+    assert_eq!(
+        read("io.max=8:0 rbps=1048576").as_deref(),
+        Some("io.max|8:0 rbps=1048576")
+    );
+    assert_eq!(
+        read("hugetlb.2MB.max=0").as_deref(),
+        Some("hugetlb.2MB.max|0")
+    );
+    assert_eq!(
+        read("cgroup.max.descendants=8").as_deref(),
+        Some("cgroup.max.descendants|8")
+    );
+    assert_eq!(
+        read("cpuset.cpus.exclusive=0-1").as_deref(),
+        Some("cpuset.cpus.exclusive|0-1")
+    );
     let wrong = [
         "",
         "=",
@@ -128,7 +153,11 @@ fn any_file_but_frigates_own_can_be_assigned() {
 }
 
 fn limit(file: &str, value: &str) -> Limit {
-    Limit { file: file.to_owned(), value: value.to_owned(), spelled: String::new() }
+    Limit {
+        file: file.to_owned(),
+        value: value.to_owned(),
+        spelled: String::new(),
+    }
 }
 
 #[test]
@@ -144,14 +173,23 @@ fn a_limit_above_the_parents_has_no_effect() {
         assert!(limit(file, "1025").exceeds("1024\n"), "{file}");
         assert!(!limit(file, "1024").exceeds("1024\n"), "{file}");
         assert!(!limit(file, "1025").exceeds("max\n"), "{file}");
-        assert!(!limit(file, "max").exceeds("1024\n"), "who asks for no limit gets none: {file}");
+        assert!(
+            !limit(file, "max").exceeds("1024\n"),
+            "who asks for no limit gets none: {file}"
+        );
     }
     assert!(limit("cpu.max", "150000 100000").exceeds("100000 100000\n"));
-    assert!(limit("cpu.max", "60000 100000").exceeds("5000 10000\n"), "by share, not by quota");
+    assert!(
+        limit("cpu.max", "60000 100000").exceeds("5000 10000\n"),
+        "by share, not by quota"
+    );
     assert!(!limit("cpu.max", "50000 100000").exceeds("5000 10000\n"));
     assert!(!limit("cpu.max", "50000 100000").exceeds("max 10000\n"));
     assert!(!limit("cpu.max", "max").exceeds("5000 10000\n"));
-    assert!(!limit("cpu.weight", "200").exceeds("100\n"), "a weight is among siblings");
+    assert!(
+        !limit("cpu.weight", "200").exceeds("100\n"),
+        "a weight is among siblings"
+    );
     assert!(!limit("memory.max", "1").exceeds("no number\n"));
 }
 

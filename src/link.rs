@@ -9,7 +9,8 @@ use crate::face::event::{Event, EventKind};
 use crate::face::outcome::Outcome;
 use crate::sys::host;
 
-/// A lock is held for a few instructions that cannot panic; were it poisoned all the same, what it guards is whole.
+/// A lock is held for a few instructions that cannot panic; were it poisoned all the same, what it
+/// guards is whole.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -46,8 +47,17 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(name: &str) -> Self {
-        let progress = Progress { stand: Stand::Waiting, running: None, listeners: Vec::new(), is_held: true };
-        Self { name: name.into(), progress: Mutex::new(progress), ended: Condvar::new() }
+        let progress = Progress {
+            stand: Stand::Waiting,
+            running: None,
+            listeners: Vec::new(),
+            is_held: true,
+        };
+        Self {
+            name: name.into(),
+            progress: Mutex::new(progress),
+            ended: Condvar::new(),
+        }
     }
 
     pub(crate) fn stand(&self) -> Stand {
@@ -67,8 +77,9 @@ impl Link {
         lock(&self.progress).running = running;
     }
 
-    /// Adds a listener; gives it back if the child has ended. Looked at and added under one lock: a listener that came between
-    /// the end and its news would never be told, and its channel would stay open.
+    /// Adds a listener; gives it back if the child has ended. Looked at and added under one lock: a
+    /// listener that came between the end and its news would never be told, and its channel would
+    /// stay open.
     pub(crate) fn listen(&self, listener: Sender<Event>) -> Option<Sender<Event>> {
         let mut progress = lock(&self.progress);
         if matches!(progress.stand, Stand::Ended(_)) {
@@ -88,13 +99,19 @@ impl Link {
 
     /// Tells everybody who listens; who does so no more is forgotten.
     pub(crate) fn tell(&self, event: &Event) {
-        lock(&self.progress).listeners.retain(|listener| listener.send(event.clone()).is_ok());
+        lock(&self.progress)
+            .listeners
+            .retain(|listener| listener.send(event.clone()).is_ok());
     }
 
-    /// Notes the end, tells of it, and drops the listeners, so that their channels close. All under one lock: a listener may
-    /// start the child anew at once, and must find that it has ended. Sending never blocks.
+    /// Notes the end, tells of it, and drops the listeners, so that their channels close. All under
+    /// one lock: a listener may start the child anew at once, and must find that it has ended.
+    /// Sending never blocks.
     pub(crate) fn end(&self, outcome: Outcome) {
-        let message = format!("'{}' has ended for good: {outcome}", self.name.escape_debug());
+        let message = format!(
+            "'{}' has ended for good: {outcome}",
+            self.name.escape_debug()
+        );
         let event = Event::new(&self.name, EventKind::Finished(outcome.clone()), message);
         let mut progress = lock(&self.progress);
         progress.stand = Stand::Ended(outcome);
@@ -112,7 +129,12 @@ impl Link {
             match &progress.stand {
                 Stand::Waiting => return None,
                 Stand::Ended(outcome) => return Some(outcome.clone()),
-                Stand::Live => progress = self.ended.wait(progress).unwrap_or_else(PoisonError::into_inner),
+                Stand::Live => {
+                    progress = self
+                        .ended
+                        .wait(progress)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
             }
         }
     }
@@ -128,7 +150,10 @@ static ROLL: Mutex<Vec<Arc<Link>>> = Mutex::new(Vec::new());
 /// Takes a child's name; false: another child has it, and has not ended.
 pub(crate) fn enter(link: &Arc<Link>) -> bool {
     let mut roll = lock(&ROLL);
-    if roll.iter().any(|other| other.name == link.name && !matches!(other.stand(), Stand::Ended(_))) {
+    if roll
+        .iter()
+        .any(|other| other.name == link.name && !matches!(other.stand(), Stand::Ended(_)))
+    {
         return false;
     }
     roll.retain(|other| other.name != link.name);
@@ -140,7 +165,8 @@ pub(crate) fn forget(link: &Arc<Link>) {
     lock(&ROLL).retain(|other| !Arc::ptr_eq(other, link));
 }
 
-/// The handle is gone. A child that lives is told of by `done` all the same; any other is of no interest to anybody.
+/// The handle is gone. A child that lives is told of by `done` all the same; any other is of no
+/// interest to anybody.
 pub(crate) fn release(link: &Arc<Link>) {
     let is_live = {
         let mut progress = lock(&link.progress);
@@ -154,10 +180,12 @@ pub(crate) fn release(link: &Arc<Link>) {
 
 /// Waits until every protected child has ended for good, and returns how each of them did, by name.
 ///
-/// A child that waits for [`Frigate::start`](crate::Frigate::start) does not count. One that ended is told of as long as its
-/// [`Frigate`](crate::Frigate) exists, and once more after that; where two had the same name, the later one is told of.
+/// A child that waits for [`Frigate::start`](crate::Frigate::start) does not count. One that ended
+/// is told of as long as its [`Frigate`](crate::Frigate) exists, and once more after that; where
+/// two had the same name, the later one is told of.
 ///
-/// A process that was forked from the host has no children of frigate's. There it returns at once, and the map is empty.
+/// A process that was forked from the host has no children of frigate's. There it returns at once,
+/// and the map is empty.
 ///
 /// ```
 /// use frigate::{AutoRestart, Frigate, Strategy};
@@ -177,7 +205,10 @@ pub fn done() -> BTreeMap<String, Outcome> {
         return outcomes;
     }
     loop {
-        let live = lock(&ROLL).iter().find(|link| link.stand() == Stand::Live).map(Arc::clone);
+        let live = lock(&ROLL)
+            .iter()
+            .find(|link| link.stand() == Stand::Live)
+            .map(Arc::clone);
         let Some(link) = live else { break };
         let _ = link.wait();
     }
@@ -193,5 +224,9 @@ pub fn done() -> BTreeMap<String, Outcome> {
 
 /// The processes of all living children.
 pub(crate) fn pids() -> Vec<u32> {
-    lock(&ROLL).iter().filter_map(|link| link.running()).map(|running| running.pid).collect()
+    lock(&ROLL)
+        .iter()
+        .filter_map(|link| link.running())
+        .map(|running| running.pid)
+        .collect()
 }

@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use crate::moment::Moment;
 
-/// The pauses between two looks at processes whose end nobody reports: doubled each time up to the longest.
+/// The pauses between two looks at processes whose end nobody reports: doubled each time up to the
+/// longest.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 pub(crate) const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
@@ -18,7 +19,10 @@ pub(crate) struct Look {
 
 impl Look {
     pub(crate) fn first(now: Moment) -> Self {
-        Self { at: now.after(FIRST_LOOK), pause: FIRST_LOOK }
+        Self {
+            at: now.after(FIRST_LOOK),
+            pause: FIRST_LOOK,
+        }
     }
 
     pub(crate) const fn at(self) -> Moment {
@@ -27,6 +31,9 @@ impl Look {
 
     pub(crate) fn next(self, now: Moment) -> Self {
         let pause = (self.pause * 2).min(LONGEST_LOOK);
-        Self { at: now.after(pause), pause }
+        Self {
+            at: now.after(pause),
+            pause,
+        }
     }
 }

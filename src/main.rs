@@ -1,7 +1,7 @@
 //! The `frigate` program: argv in, exit code out.
 //!
-//! A C `main` instead of Rust's: the runtime's start would ignore SIGPIPE, which the child would inherit, and its checks
-//! of the standard descriptors come before the signals are blocked.
+//! A C `main` instead of Rust's: the runtime's start would ignore SIGPIPE, which the child would
+//! inherit, and its checks of the standard descriptors come before the signals are blocked.
 #![no_main]
 #![expect(unsafe_code, reason = "the C main")]
 
@@ -20,7 +20,11 @@ static HEAP: heap::Heap = heap::Heap::new();
 /// It is called once, by the C library's start-up code.
 // SAFETY: the name is the one that the C library's start-up code calls, with this signature.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn main(_argc: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
+pub unsafe extern "C" fn main(
+    _argc: c_int,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+) -> c_int {
     // SAFETY: the arrays come from the C library as they are, and it has started no thread.
     unsafe { frigate::main(argv, envp) }
 }

@@ -45,7 +45,11 @@ impl Remap {
     }
 
     pub(crate) fn apply(&self, code: u8) -> u8 {
-        self.0.iter().rev().find(|(from, _)| *from == code).map_or(code, |(_, to)| *to)
+        self.0
+            .iter()
+            .rev()
+            .find(|(from, _)| *from == code)
+            .map_or(code, |(_, to)| *to)
     }
 }
 
@@ -145,7 +149,8 @@ impl Speaker {
         self.remap.apply(outcome.code())
     }
 
-    /// One line for the fact; `time` is in seconds and nanoseconds since 1970 and stands in JSON only.
+    /// One line for the fact; `time` is in seconds and nanoseconds since 1970 and stands in JSON
+    /// only.
     pub(crate) fn line(&self, fact: &Fact<'_>, format: Format, time: (i64, u32)) -> Line {
         let mut line = Line::new();
         let _ = match format {
@@ -184,7 +189,11 @@ impl Speaker {
             Level::Info => "info",
             Level::Debug => "debug",
         };
-        write!(out, "\",\"level\":\"{level}\",\"event\":\"{}\"", fact.event())?;
+        write!(
+            out,
+            "\",\"level\":\"{level}\",\"event\":\"{}\"",
+            fact.event()
+        )?;
         self.fields(fact, out)?;
         out.write_str(",\"command\":\"")?;
         write!(Escaped(out), "{}", shown(&self.names.command))?;
@@ -202,14 +211,27 @@ impl Speaker {
         line
     }
 
-    fn write_termination(&self, outcome: Outcome, restarts: u32, out_of_memory: bool, out: &mut Line) -> fmt::Result {
+    fn write_termination(
+        &self,
+        outcome: Outcome,
+        restarts: u32,
+        out_of_memory: bool,
+        out: &mut Line,
+    ) -> fmt::Result {
         let code = self.exit_code(outcome);
-        write!(out, "{{\"outcome\":\"{}\",\"exit_code\":{code},\"signal\":", outcome.word())?;
+        write!(
+            out,
+            "{{\"outcome\":\"{}\",\"exit_code\":{code},\"signal\":",
+            outcome.word()
+        )?;
         match outcome.last().and_then(ExitStatus::signal) {
             Some(signal) => write!(out, "\"{signal}\"")?,
             None => out.write_str("null")?,
         }
-        write!(out, ",\"oom_killed\":{out_of_memory},\"restarts\":{restarts},\"message\":\"")?;
+        write!(
+            out,
+            ",\"oom_killed\":{out_of_memory},\"restarts\":{restarts},\"message\":\""
+        )?;
         self.outcome(outcome, &mut Escaped(out))?;
         if out_of_memory {
             Escaped(out).write_str(OUT_OF_MEMORY)?;
@@ -222,21 +244,39 @@ impl Speaker {
         let command = shown(&self.names.command);
         match outcome {
             Outcome::Complete(status) => write!(out, "'{command}' {status}"),
-            Outcome::Cancel { last: Some(status), stop } => {
+            Outcome::Cancel {
+                last: Some(status),
+                stop,
+            } => {
                 write!(out, "asked to stop by {stop}; '{command}' {status}")
             }
-            Outcome::Cancel { last: None, stop } => write!(out, "asked to stop by {stop} before '{command}' ever ran"),
-            Outcome::GaveUp { last: Some(status) } => {
-                write!(out, "cannot keep '{command}' running: too many failed starts in a row, the last {status}")
+            Outcome::Cancel { last: None, stop } => {
+                write!(out, "asked to stop by {stop} before '{command}' ever ran")
             }
-            Outcome::GaveUp { last: None } => write!(out, "cannot start '{command}': too many failed starts in a row"),
+            Outcome::GaveUp { last: Some(status) } => {
+                write!(
+                    out,
+                    "cannot keep '{command}' running: too many failed starts in a row, the last {status}"
+                )
+            }
+            Outcome::GaveUp { last: None } => write!(
+                out,
+                "cannot start '{command}': too many failed starts in a row"
+            ),
             Outcome::NotStarted(failure) => self.failure(failure, out),
         }
     }
 
-    /// What could not be done, to what, and why. The kernel says ENOENT of a missing interpreter too.
+    /// What could not be done, to what, and why. The kernel says ENOENT of a missing interpreter
+    /// too.
     fn failure(&self, failure: SpawnFailure, out: &mut dyn Write) -> fmt::Result {
-        let Names { command, user, root, directory, group } = &self.names;
+        let Names {
+            command,
+            user,
+            root,
+            directory,
+            group,
+        } = &self.names;
         let (verb, object) = match failure.stage {
             Stage::Fork => ("fork to start", command),
             Stage::Streams => ("give its streams to", command),
@@ -254,22 +294,40 @@ impl Speaker {
             (Stage::Exec, Errno::NOT_FOUND) if command.bytes().any(|byte| byte == b'/') => {
                 out.write_str("no such file, or the interpreter or loader that it needs is missing")
             }
-            (Stage::Exec, Errno::NOT_FOUND) => {
-                out.write_str("not found in PATH, or the interpreter or loader that it needs is missing")
-            }
+            (Stage::Exec, Errno::NOT_FOUND) => out.write_str(
+                "not found in PATH, or the interpreter or loader that it needs is missing",
+            ),
             (_, errno) => write!(out, "{errno}"),
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a fact")]
     fn message(&self, fact: &Fact<'_>, out: &mut dyn Write) -> fmt::Result {
         let command = shown(&self.names.command);
         match *fact {
             Fact::Started { pid, restarts: 0 } => write!(out, "started '{command}' (pid {pid})"),
-            Fact::Started { pid, restarts } => write!(out, "started '{command}' (pid {pid}), restart {restarts}"),
-            Fact::Ended { pid, status, uptime, usage } => self.end(pid, status, uptime, usage, out),
-            Fact::Restarting { trouble, pause, failures, limit } => {
+            Fact::Started { pid, restarts } => {
+                write!(out, "started '{command}' (pid {pid}), restart {restarts}")
+            }
+            Fact::Ended {
+                pid,
+                status,
+                uptime,
+                usage,
+            } => self.end(pid, status, uptime, usage, out),
+            Fact::Restarting {
+                trouble,
+                pause,
+                failures,
+                limit,
+            } => {
                 match trouble {
-                    Trouble::Ended { pid, status, uptime, usage } => self.end(pid, status, uptime, usage, out)?,
+                    Trouble::Ended {
+                        pid,
+                        status,
+                        uptime,
+                        usage,
+                    } => self.end(pid, status, uptime, usage, out)?,
                     Trouble::NotStarted(failure) => self.failure(failure, out)?,
                 }
                 out.write_str("; starting it again ")?;
@@ -280,18 +338,28 @@ impl Speaker {
                 }
                 match (failures, limit) {
                     (0, _) => Ok(()),
-                    (_, Some(limit)) => write!(out, " (failed start {failures} of at most {limit} in a row)"),
+                    (_, Some(limit)) => write!(
+                        out,
+                        " (failed start {failures} of at most {limit} in a row)"
+                    ),
                     (_, None) => write!(out, " (failed start {failures} in a row)"),
                 }
             }
-            Fact::GaveUp { failures, last, code } => {
+            Fact::GaveUp {
+                failures,
+                last,
+                code,
+            } => {
                 let code = self.remap.apply(code);
                 match last {
                     Some(status) => write!(
                         out,
                         "cannot keep '{command}' running: {failures} failed starts in a row, the last {status}"
                     )?,
-                    None => write!(out, "cannot start '{command}': {failures} failed starts in a row")?,
+                    None => write!(
+                        out,
+                        "cannot start '{command}': {failures} failed starts in a row"
+                    )?,
                 }
                 write!(out, "; giving up with exit code {code}")
             }
@@ -301,19 +369,38 @@ impl Speaker {
                 write!(out, "; ending with exit code {code}")
             }
             Fact::StopAsked { signal } => write!(out, "asked to stop by {signal}"),
-            Fact::Forwarded { signal, pid } => write!(out, "forwarded {signal} to '{command}' (pid {pid})"),
-            Fact::Dropped { signal, by_rule: true } => write!(out, "dropped {signal}, as --rewrite has it"),
-            Fact::Dropped { signal, by_rule: false } => write!(out, "dropped {signal}: '{command}' is not running"),
+            Fact::Forwarded { signal, pid } => {
+                write!(out, "forwarded {signal} to '{command}' (pid {pid})")
+            }
+            Fact::Dropped {
+                signal,
+                by_rule: true,
+            } => write!(out, "dropped {signal}, as --rewrite has it"),
+            Fact::Dropped {
+                signal,
+                by_rule: false,
+            } => write!(out, "dropped {signal}: '{command}' is not running"),
             Fact::Continued { pid } => {
-                write!(out, "continued '{command}' (pid {pid}), which Ctrl-Z had stopped: nobody could resume it here")
+                write!(
+                    out,
+                    "continued '{command}' (pid {pid}), which Ctrl-Z had stopped: nobody could resume it here"
+                )
             }
             Fact::Killed { pid, grace } => {
-                write!(out, "'{command}'{} did not end within {} of the stop signal; sent KILL", At(pid), Span(grace))
+                write!(
+                    out,
+                    "'{command}'{} did not end within {} of the stop signal; sent KILL",
+                    At(pid),
+                    Span(grace)
+                )
             }
             Fact::EndingLeftovers => write!(out, "sent TERM to what '{command}' left running"),
             Fact::LeftoversKilled { grace } => {
                 let grace = Span(grace);
-                write!(out, "what '{command}' left running did not end within its grace period of {grace}; sent KILL")
+                write!(
+                    out,
+                    "what '{command}' left running did not end within its grace period of {grace}; sent KILL"
+                )
             }
             Fact::LeftBehind { pid, reason } => {
                 match pid {
@@ -323,11 +410,21 @@ impl Speaker {
                 write!(out, ": {reason}; leaving it behind")
             }
             Fact::OtherSignaled { signal, pid, wait } => {
-                write!(out, "sent {signal} to pid {pid}, another '{command}', to end it before the start")?;
-                if wait.is_zero() { Ok(()) } else { write!(out, "; it has {}", Span(wait)) }
+                write!(
+                    out,
+                    "sent {signal} to pid {pid}, another '{command}', to end it before the start"
+                )?;
+                if wait.is_zero() {
+                    Ok(())
+                } else {
+                    write!(out, "; it has {}", Span(wait))
+                }
             }
             Fact::OthersLeft => {
-                write!(out, "cannot end every other '{command}': not even by KILL; starting all the same")
+                write!(
+                    out,
+                    "cannot end every other '{command}': not even by KILL; starting all the same"
+                )
             }
             Fact::GroupAdopted => {
                 write!(
@@ -336,27 +433,64 @@ impl Speaker {
                     shown(&self.names.group)
                 )
             }
-            Fact::Limit { verb, object, reason, then } => {
-                write!(out, "cannot {verb} '{}': {}; {then}", Printable(object, 300), Printable(reason, 600))
+            Fact::Limit {
+                verb,
+                object,
+                reason,
+                then,
+            } => {
+                write!(
+                    out,
+                    "cannot {verb} '{}': {}; {then}",
+                    Printable(object, 300),
+                    Printable(reason, 600)
+                )
             }
             Fact::Orphan { pid, status } => write!(out, "reaped orphan {pid}, which {status}"),
             Fact::CannotSignal { signal, pid, errno } => {
-                write!(out, "cannot send {signal} to '{command}' (pid {pid}): {errno}; going on without")
+                write!(
+                    out,
+                    "cannot send {signal} to '{command}' (pid {pid}): {errno}; going on without"
+                )
             }
-            Fact::Cannot { verb, object, errno, then } => {
-                write!(out, "cannot {verb} '{}': {errno}; {then}", Printable(object, 300))
+            Fact::Cannot {
+                verb,
+                object,
+                errno,
+                then,
+            } => {
+                write!(
+                    out,
+                    "cannot {verb} '{}': {errno}; {then}",
+                    Printable(object, 300)
+                )
             }
             Fact::MessagesDropped { count } => {
-                write!(out, "cannot write to 'standard error': it was full; {count} messages were dropped")
+                write!(
+                    out,
+                    "cannot write to 'standard error': it was full; {count} messages were dropped"
+                )
             }
             Fact::LogDropped { file, count, errno } => {
-                write!(out, "cannot write to '{}': {errno}; dropped {count} bytes", Printable(file, 300))
+                write!(
+                    out,
+                    "cannot write to '{}': {errno}; dropped {count} bytes",
+                    Printable(file, 300)
+                )
             }
             Fact::Impossible { state, event } => {
-                write!(out, "ignored '{event}' in state '{state}', where it cannot happen; please report this")
+                write!(
+                    out,
+                    "ignored '{event}' in state '{state}', where it cannot happen; please report this"
+                )
             }
             Fact::Finished { outcome, code } => {
-                write!(out, "{}, exit code {}: ", outcome.word(), self.remap.apply(code))?;
+                write!(
+                    out,
+                    "{}, exit code {}: ",
+                    outcome.word(),
+                    self.remap.apply(code)
+                )?;
                 self.outcome(outcome, out)
             }
         }
@@ -370,7 +504,13 @@ impl Speaker {
         usage: Usage,
         out: &mut dyn Write,
     ) -> fmt::Result {
-        write!(out, "'{}'{} {status} after {}", shown(&self.names.command), At(pid), Span(uptime))?;
+        write!(
+            out,
+            "'{}'{} {status} after {}",
+            shown(&self.names.command),
+            At(pid),
+            Span(uptime)
+        )?;
         if usage.out_of_memory {
             out.write_str(OUT_OF_MEMORY)?;
         }
@@ -389,7 +529,11 @@ impl Speaker {
         if let Some(throttled) = usage.throttled {
             item("throttled", &Span(throttled))?;
         }
-        if separator == ", " { out.write_str(")") } else { Ok(()) }
+        if separator == ", " {
+            out.write_str(")")
+        } else {
+            Ok(())
+        }
     }
 
     /// The fact's own members, each with a comma before it.
@@ -400,27 +544,48 @@ impl Speaker {
                 field("pid", number(pid))?;
                 field("restarts", restarts.into())
             }
-            Fact::Ended { pid, status, uptime, usage } => {
+            Fact::Ended {
+                pid,
+                status,
+                uptime,
+                usage,
+            } => {
                 field("uptime_ms", millis(uptime))?;
                 write_end(pid, Some(status), out)?;
                 write_usage(usage, out)
             }
-            Fact::Restarting { trouble, pause, failures, limit } => {
+            Fact::Restarting {
+                trouble,
+                pause,
+                failures,
+                limit,
+            } => {
                 field("delay_ms", millis(pause))?;
                 field("failures", failures.into())?;
                 if let Some(limit) = limit {
                     field("limit", limit.into())?;
                 }
                 match trouble {
-                    Trouble::Ended { pid, status, uptime, usage } => {
+                    Trouble::Ended {
+                        pid,
+                        status,
+                        uptime,
+                        usage,
+                    } => {
                         field("uptime_ms", millis(uptime))?;
                         write_end(pid, Some(status), out)?;
                         write_usage(usage, out)
                     }
-                    Trouble::NotStarted(failure) => write!(out, ",\"errno\":{}", failure.errno.raw()),
+                    Trouble::NotStarted(failure) => {
+                        write!(out, ",\"errno\":{}", failure.errno.raw())
+                    }
                 }
             }
-            Fact::GaveUp { failures, last, code } => {
+            Fact::GaveUp {
+                failures,
+                last,
+                code,
+            } => {
                 field("failures", failures.into())?;
                 field("exit_code", self.remap.apply(code).into())?;
                 write_signal(last, out)
@@ -433,9 +598,15 @@ impl Speaker {
                 write!(out, ",\"signal\":\"{signal}\",\"pid\":{pid}")
             }
             Fact::CannotSignal { signal, pid, errno } => {
-                write!(out, ",\"signal\":\"{signal}\",\"pid\":{pid},\"errno\":{}", errno.raw())
+                write!(
+                    out,
+                    ",\"signal\":\"{signal}\",\"pid\":{pid},\"errno\":{}",
+                    errno.raw()
+                )
             }
-            Fact::StopAsked { signal } | Fact::Dropped { signal, .. } => write!(out, ",\"signal\":\"{signal}\""),
+            Fact::StopAsked { signal } | Fact::Dropped { signal, .. } => {
+                write!(out, ",\"signal\":\"{signal}\"")
+            }
             Fact::Continued { pid } => field("pid", number(pid)),
             Fact::Killed { pid, grace } => {
                 field("grace_ms", millis(grace))?;
@@ -451,7 +622,9 @@ impl Speaker {
                 write_signal(outcome.last(), out)
             }
             Fact::MessagesDropped { count } => field("count", count),
-            Fact::LogDropped { count, errno, .. } => write!(out, ",\"count\":{count},\"errno\":{}", errno.raw()),
+            Fact::LogDropped { count, errno, .. } => {
+                write!(out, ",\"count\":{count},\"errno\":{}", errno.raw())
+            }
             Fact::EndingLeftovers
             | Fact::OthersLeft
             | Fact::GroupAdopted
@@ -468,7 +641,9 @@ fn number(pid: Pid) -> u64 {
 /// In 64 bits, whose digits take less code than those of 128.
 #[inline(never)]
 fn millis(span: Duration) -> u64 {
-    span.as_secs().saturating_mul(1000).saturating_add(span.subsec_millis().into())
+    span.as_secs()
+        .saturating_mul(1000)
+        .saturating_add(span.subsec_millis().into())
 }
 
 fn write_end(pid: Option<Pid>, status: Option<ExitStatus>, out: &mut Line) -> fmt::Result {
@@ -487,7 +662,11 @@ fn write_usage(usage: Usage, out: &mut Line) -> fmt::Result {
     }
     let cpu = usage.cpu.map(millis);
     let throttled = usage.throttled.map(millis);
-    for (name, value) in [("memory_peak", usage.peak), ("cpu_ms", cpu), ("throttled_ms", throttled)] {
+    for (name, value) in [
+        ("memory_peak", usage.peak),
+        ("cpu_ms", cpu),
+        ("throttled_ms", throttled),
+    ] {
         if let Some(value) = value {
             write!(out, ",\"{name}\":{value}")?;
         }

@@ -1,4 +1,7 @@
-#![allow(clippy::panic, reason = "a test that meets the wrong answer has failed")]
+#![allow(
+    clippy::panic,
+    reason = "a test that meets the wrong answer has failed"
+)]
 
 use core::fmt::Write as _;
 use core::time::Duration;
@@ -21,10 +24,19 @@ use crate::usage::Usage;
 /// 2026-03-01T12:00:00.250Z.
 const TIME: (i64, u32) = (1_772_366_400, 250_999_999);
 
-const MISSING: SpawnFailure = SpawnFailure { stage: Stage::Exec, errno: Errno::new(2) };
-const NO_PROCESS_LEFT: SpawnFailure = SpawnFailure { stage: Stage::Fork, errno: Errno::new(11) };
+const MISSING: SpawnFailure = SpawnFailure {
+    stage: Stage::Exec,
+    errno: Errno::new(2),
+};
+const NO_PROCESS_LEFT: SpawnFailure = SpawnFailure {
+    stage: Stage::Fork,
+    errno: Errno::new(11),
+};
 const EXITED: ExitStatus = ExitStatus::Exited(3);
-const KILLED: ExitStatus = ExitStatus::Signaled { signal: Signal::KILL, core: false };
+const KILLED: ExitStatus = ExitStatus::Signaled {
+    signal: Signal::KILL,
+    core: false,
+};
 
 fn pid() -> Pid {
     Pid::new(7).unwrap_or_else(|| panic!("7 is a process id"))
@@ -48,18 +60,48 @@ fn names(command: impl AsRef<[u8]>) -> Names {
 #[test]
 fn a_step_that_fails_is_named_with_its_object_and_the_reason() {
     let table = [
-        (Stage::Root, 2, "cannot change the root to '/srv\\nroot': no such file or directory"),
-        (Stage::Groups, 1, "cannot take the groups of 'app': operation not permitted"),
-        (Stage::Group, 1, "cannot take the group of 'app': operation not permitted"),
-        (Stage::User, 1, "cannot become 'app': operation not permitted"),
-        (Stage::Directory, 13, "cannot enter '/data': permission denied"),
-        (Stage::NoNewPrivileges, 22, "cannot forbid new privileges to 'server': invalid argument"),
+        (
+            Stage::Root,
+            2,
+            "cannot change the root to '/srv\\nroot': no such file or directory",
+        ),
+        (
+            Stage::Groups,
+            1,
+            "cannot take the groups of 'app': operation not permitted",
+        ),
+        (
+            Stage::Group,
+            1,
+            "cannot take the group of 'app': operation not permitted",
+        ),
+        (
+            Stage::User,
+            1,
+            "cannot become 'app': operation not permitted",
+        ),
+        (
+            Stage::Directory,
+            13,
+            "cannot enter '/data': permission denied",
+        ),
+        (
+            Stage::NoNewPrivileges,
+            22,
+            "cannot forbid new privileges to 'server': invalid argument",
+        ),
     ];
     for (stage, errno, expected) in table {
-        let failure = SpawnFailure { stage, errno: Errno::new(errno) };
+        let failure = SpawnFailure {
+            stage,
+            errno: Errno::new(errno),
+        };
         let code = Outcome::NotStarted(failure).code();
         let said = text(&speaker("server"), &Fact::NotStarted { failure, code });
-        assert_eq!(said, format!("frigate: {expected}; ending with exit code 125\n"));
+        assert_eq!(
+            said,
+            format!("frigate: {expected}; ending with exit code 125\n")
+        );
         assert_eq!(Outcome::NotStarted(failure).word(), "error");
     }
 }
@@ -210,7 +252,8 @@ fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
     ]
 }
 
-/// The number of a kind of fact; a new kind does not compile until it is here, and then fails until it is told above.
+/// The number of a kind of fact; a new kind does not compile until it is here, and then fails until
+/// it is told above.
 fn kind(fact: &Fact<'_>) -> usize {
     match fact {
         Fact::Started { .. } => 0,
@@ -248,7 +291,12 @@ fn every_kind_of_fact_is_told_here_and_has_a_name_of_its_own() {
     assert_eq!(kinds, (0..KINDS).collect());
     let names: BTreeSet<&str> = facts().iter().map(|(fact, ..)| fact.event()).collect();
     assert_eq!(names.len(), KINDS);
-    assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '-')), "{names:?}");
+    assert!(
+        names
+            .iter()
+            .all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '-')),
+        "{names:?}"
+    );
 }
 
 // Text.
@@ -256,7 +304,10 @@ fn every_kind_of_fact_is_told_here_and_has_a_name_of_its_own() {
 #[test]
 fn every_fact_reads_as_one_line() {
     for (fact, expected, _) in facts() {
-        assert_eq!(text(&speaker("server"), &fact), format!("frigate: {expected}\n"));
+        assert_eq!(
+            text(&speaker("server"), &fact),
+            format!("frigate: {expected}\n")
+        );
     }
 }
 
@@ -271,8 +322,14 @@ fn every_refusal_and_failure_says_what_cannot_be_done_to_what() {
                 | Fact::Cannot { .. }
                 | Fact::Limit { .. }
         );
-        assert!(!tells_of_failure || expected.starts_with("cannot "), "{expected}");
-        assert!(!expected.ends_with('.') && !expected.starts_with(char::is_uppercase), "{expected}");
+        assert!(
+            !tells_of_failure || expected.starts_with("cannot "),
+            "{expected}"
+        );
+        assert!(
+            !expected.ends_with('.') && !expected.starts_with(char::is_uppercase),
+            "{expected}"
+        );
     }
 }
 
@@ -303,9 +360,25 @@ fn spans_read_as_people_say_them() {
 
 #[test]
 fn a_missing_command_is_told_by_where_it_was_looked_for() {
-    let said = |command: &str| text(&speaker(command), &Fact::NotStarted { failure: MISSING, code: 127 });
-    assert!(said("server").contains("'server': not found in PATH"), "{}", said("server"));
-    assert!(said("./server").contains("'./server': no such file"), "{}", said("./server"));
+    let said = |command: &str| {
+        text(
+            &speaker(command),
+            &Fact::NotStarted {
+                failure: MISSING,
+                code: 127,
+            },
+        )
+    };
+    assert!(
+        said("server").contains("'server': not found in PATH"),
+        "{}",
+        said("server")
+    );
+    assert!(
+        said("./server").contains("'./server': no such file"),
+        "{}",
+        said("./server")
+    );
 }
 
 // Levels.
@@ -321,20 +394,49 @@ fn what_quiet_leaves_is_errors_giving_up_and_refusals() {
 #[test]
 fn a_good_run_says_nothing_without_verbose() {
     let good = [
-        Fact::Started { pid: pid(), restarts: 0 },
-        Fact::Forwarded { signal: Signal::TERM, pid: pid() },
-        Fact::Dropped { signal: Signal::TERM, by_rule: true },
-        Fact::StopAsked { signal: Signal::TERM },
-        Fact::Ended { pid: None, status: EXITED, uptime: Duration::ZERO, usage: Usage::NONE },
+        Fact::Started {
+            pid: pid(),
+            restarts: 0,
+        },
+        Fact::Forwarded {
+            signal: Signal::TERM,
+            pid: pid(),
+        },
+        Fact::Dropped {
+            signal: Signal::TERM,
+            by_rule: true,
+        },
+        Fact::StopAsked {
+            signal: Signal::TERM,
+        },
+        Fact::Ended {
+            pid: None,
+            status: EXITED,
+            uptime: Duration::ZERO,
+            usage: Usage::NONE,
+        },
         Fact::EndingLeftovers,
-        Fact::Orphan { pid: pid(), status: EXITED },
-        Fact::Finished { outcome: Outcome::Complete(EXITED), code: 3 },
+        Fact::Orphan {
+            pid: pid(),
+            status: EXITED,
+        },
+        Fact::Finished {
+            outcome: Outcome::Complete(EXITED),
+            code: 3,
+        },
     ];
     for fact in good {
         assert!(fact.level() > Level::Warning, "{fact:?}");
     }
     // Reaped orphans are for -vv: a container may have thousands.
-    assert_eq!(Fact::Orphan { pid: pid(), status: EXITED }.level(), Level::Debug);
+    assert_eq!(
+        Fact::Orphan {
+            pid: pid(),
+            status: EXITED
+        }
+        .level(),
+        Level::Debug
+    );
 }
 
 // JSON.
@@ -343,7 +445,10 @@ fn a_good_run_says_nothing_without_verbose() {
 fn every_fact_is_one_json_object_with_its_facts_as_members() {
     for (fact, message, facts) in facts() {
         let line = string(&speaker("server").line(&fact, Format::Json, TIME));
-        assert!(line.ends_with("}\n") && line.matches('\n').count() == 1, "{line}");
+        assert!(
+            line.ends_with("}\n") && line.matches('\n').count() == 1,
+            "{line}"
+        );
         let level = match fact.level() {
             Level::Error => "error",
             Level::Warning => "warning",
@@ -362,19 +467,34 @@ fn every_fact_is_one_json_object_with_its_facts_as_members() {
         }
         assert_eq!(parse(&line), expected);
         // A parser would take the last of two members of one name in silence.
-        for name in expected.as_object().into_iter().flat_map(|members| members.keys()) {
-            assert_eq!(line.matches(&format!("\"{name}\":")).count(), 1, "{name} in {line}");
+        for name in expected
+            .as_object()
+            .into_iter()
+            .flat_map(|members| members.keys())
+        {
+            assert_eq!(
+                line.matches(&format!("\"{name}\":")).count(),
+                1,
+                "{name} in {line}"
+            );
         }
     }
 }
 
 #[test]
 fn the_json_message_is_the_text() {
-    for command in ["server", "a 'quoted' \"name\"\\", "\u{1b}[1m\nbold", "привет"] {
+    for command in [
+        "server",
+        "a 'quoted' \"name\"\\",
+        "\u{1b}[1m\nbold",
+        "привет",
+    ] {
         for (fact, ..) in facts() {
             let message = json(&speaker(command), &fact).get("message").cloned();
             let expected = text(&speaker(command), &fact);
-            let expected = expected.strip_prefix("frigate: ").and_then(|line| line.strip_suffix('\n'));
+            let expected = expected
+                .strip_prefix("frigate: ")
+                .and_then(|line| line.strip_suffix('\n'));
             assert_eq!(message.as_ref().and_then(Value::as_str), expected);
         }
     }
@@ -387,21 +507,52 @@ fn exit_codes_are_told_as_remapped() {
     remap.set(127, 0);
     let speaker = Speaker::new(names("server"), remap);
     let outcome = Outcome::Complete(EXITED);
-    assert_eq!((speaker.exit_code(outcome), speaker.exit_code(Outcome::NotStarted(MISSING))), (77, 0));
+    assert_eq!(
+        (
+            speaker.exit_code(outcome),
+            speaker.exit_code(Outcome::NotStarted(MISSING))
+        ),
+        (77, 0)
+    );
     let facts = [
-        (Fact::GaveUp { failures: 4, last: Some(EXITED), code: 3 }, 77),
-        (Fact::NotStarted { failure: MISSING, code: 127 }, 0),
+        (
+            Fact::GaveUp {
+                failures: 4,
+                last: Some(EXITED),
+                code: 3,
+            },
+            77,
+        ),
+        (
+            Fact::NotStarted {
+                failure: MISSING,
+                code: 127,
+            },
+            0,
+        ),
         (Fact::Finished { outcome, code: 3 }, 77),
     ];
     for (fact, code) in facts {
-        assert!(text(&speaker, &fact).contains(&format!("exit code {code}")), "{}", text(&speaker, &fact));
+        assert!(
+            text(&speaker, &fact).contains(&format!("exit code {code}")),
+            "{}",
+            text(&speaker, &fact)
+        );
         assert_eq!(json(&speaker, &fact).get("exit_code"), Some(&json!(code)));
     }
     // The child's own code stays what it was.
-    let ended = Fact::Ended { pid: Some(pid()), status: EXITED, uptime: Duration::ZERO, usage: Usage::NONE };
+    let ended = Fact::Ended {
+        pid: Some(pid()),
+        status: EXITED,
+        uptime: Duration::ZERO,
+        usage: Usage::NONE,
+    };
     assert!(text(&speaker, &ended).contains("exited with code 3"));
     assert_eq!(json(&speaker, &ended).get("exit_code"), Some(&json!(3)));
-    assert_eq!(termination(&speaker, outcome, 0).get("exit_code"), Some(&json!(77)));
+    assert_eq!(
+        termination(&speaker, outcome, 0).get("exit_code"),
+        Some(&json!(77))
+    );
 }
 
 // Time.
@@ -466,7 +617,15 @@ fn every_day_of_eight_thousand_years_follows_the_one_before() {
 
 #[test]
 fn no_time_makes_the_writer_panic() {
-    for seconds in [i64::MIN, i64::MIN + 1, -62_135_596_800, -1, 253_402_300_800, i64::MAX - 1, i64::MAX] {
+    for seconds in [
+        i64::MIN,
+        i64::MIN + 1,
+        -62_135_596_800,
+        -1,
+        253_402_300_800,
+        i64::MAX - 1,
+        i64::MAX,
+    ] {
         assert!(time(seconds, u32::MAX).ends_with('Z'));
     }
 }
@@ -481,17 +640,35 @@ fn termination(speaker: &Speaker, outcome: Outcome, restarts: u32) -> Value {
 fn the_termination_message_tells_how_it_ended() {
     let term = Signal::TERM;
     let table = [
-        (Outcome::Complete(EXITED), "complete", 3, None, "'server' exited with code 3"),
-        (Outcome::Complete(KILLED), "complete", 137, Some("KILL"), "'server' was ended by KILL"),
         (
-            Outcome::Cancel { last: Some(KILLED), stop: term },
+            Outcome::Complete(EXITED),
+            "complete",
+            3,
+            None,
+            "'server' exited with code 3",
+        ),
+        (
+            Outcome::Complete(KILLED),
+            "complete",
+            137,
+            Some("KILL"),
+            "'server' was ended by KILL",
+        ),
+        (
+            Outcome::Cancel {
+                last: Some(KILLED),
+                stop: term,
+            },
             "cancel",
             137,
             Some("KILL"),
             "asked to stop by TERM; 'server' was ended by KILL",
         ),
         (
-            Outcome::Cancel { last: None, stop: term },
+            Outcome::Cancel {
+                last: None,
+                stop: term,
+            },
             "cancel",
             143,
             None,
@@ -566,8 +743,17 @@ fn sizes_read_as_people_say_them() {
 #[test]
 fn an_end_for_want_of_memory_is_said_without_being_asked() {
     let end = |out_of_memory| {
-        let usage = Usage { out_of_memory, ..Usage::NONE };
-        Fact::Ended { pid: None, status: KILLED, uptime: Duration::ZERO, usage }.level()
+        let usage = Usage {
+            out_of_memory,
+            ..Usage::NONE
+        };
+        Fact::Ended {
+            pid: None,
+            status: KILLED,
+            uptime: Duration::ZERO,
+            usage,
+        }
+        .level()
     };
     assert_eq!((end(true), end(false)), (Level::Warning, Level::Info));
 }
@@ -575,7 +761,10 @@ fn an_end_for_want_of_memory_is_said_without_being_asked() {
 #[test]
 fn a_refusal_is_told_in_the_same_forms() {
     let why = "cannot use '--grace=\"x\"': expected a duration";
-    assert_eq!(string(&refusal(why, Format::Text, TIME)), format!("frigate: {why}\n"));
+    assert_eq!(
+        string(&refusal(why, Format::Text, TIME)),
+        format!("frigate: {why}\n")
+    );
     let line = parse(&string(&refusal(why, Format::Json, TIME)));
     let expected = json!({
         "time": "2026-03-01T12:00:00.250Z",
@@ -602,17 +791,28 @@ fn a_refusal_is_told_in_the_same_forms() {
 const OUTCOMES: [Outcome; 6] = [
     Outcome::Complete(EXITED),
     Outcome::Complete(KILLED),
-    Outcome::Cancel { last: Some(KILLED), stop: Signal::TERM },
-    Outcome::Cancel { last: None, stop: Signal::TERM },
+    Outcome::Cancel {
+        last: Some(KILLED),
+        stop: Signal::TERM,
+    },
+    Outcome::Cancel {
+        last: None,
+        stop: Signal::TERM,
+    },
     Outcome::GaveUp { last: None },
     Outcome::NotStarted(MISSING),
 ];
 
-/// What a line may not be, whatever the names in it: broken, too long, able to move a cursor, or no JSON.
+/// What a line may not be, whatever the names in it: broken, too long, able to move a cursor, or no
+/// JSON.
 fn what_is_wrong_with(line: &Line, format: Format) -> Option<String> {
     let bytes = line.as_bytes();
-    let Ok(line) = core::str::from_utf8(bytes) else { return Some(format!("not UTF-8: {bytes:?}")) };
-    let Some(inside) = line.strip_suffix('\n') else { return Some(format!("no line end: {line:?}")) };
+    let Ok(line) = core::str::from_utf8(bytes) else {
+        return Some(format!("not UTF-8: {bytes:?}"));
+    };
+    let Some(inside) = line.strip_suffix('\n') else {
+        return Some(format!("no line end: {line:?}"));
+    };
     if bytes.len() > LIMIT {
         return Some(format!("{} bytes", bytes.len()));
     }
@@ -622,7 +822,9 @@ fn what_is_wrong_with(line: &Line, format: Format) -> Option<String> {
     match format {
         Format::Text => (!line.starts_with("frigate: ")).then(|| format!("no sender: {line:?}")),
         Format::Json => match serde_json::from_str::<Value>(line) {
-            Ok(Value::Object(members)) => (!members.contains_key("message")).then(|| format!("no message: {line}")),
+            Ok(Value::Object(members)) => {
+                (!members.contains_key("message")).then(|| format!("no message: {line}"))
+            }
             Ok(_) => Some(format!("no object: {line}")),
             Err(error) => Some(format!("{error}: {line}")),
         },
@@ -631,11 +833,14 @@ fn what_is_wrong_with(line: &Line, format: Format) -> Option<String> {
 
 fn what_is_wrong_with_all(command: &[u8]) -> Option<String> {
     let speaker = speaker(command);
-    let said = facts()
-        .into_iter()
-        .flat_map(|(fact, ..)| [Format::Text, Format::Json].map(|format| (speaker.line(&fact, format, TIME), format)));
-    let terminations = OUTCOMES.iter().map(|outcome| (speaker.termination(*outcome, u32::MAX, true), Format::Json));
-    said.chain(terminations).find_map(|(line, format)| what_is_wrong_with(&line, format))
+    let said = facts().into_iter().flat_map(|(fact, ..)| {
+        [Format::Text, Format::Json].map(|format| (speaker.line(&fact, format, TIME), format))
+    });
+    let terminations = OUTCOMES
+        .iter()
+        .map(|outcome| (speaker.termination(*outcome, u32::MAX, true), Format::Json));
+    said.chain(terminations)
+        .find_map(|(line, format)| what_is_wrong_with(&line, format))
 }
 
 #[test]
@@ -662,22 +867,51 @@ fn a_hostile_command_name_keeps_every_message_one_line() {
 #[test]
 fn a_hostile_object_keeps_a_message_one_line_and_its_reason() {
     let long = format!("/{}", "é".repeat(5000));
-    for object in ["a\nfrigate: forged", "\u{1b}[2J", "tab\there", &long, &long[1..]] {
-        let fact = Fact::Cannot { verb: "write to", object, errno: Errno::new(30), then: "going on" };
+    for object in [
+        "a\nfrigate: forged",
+        "\u{1b}[2J",
+        "tab\there",
+        &long,
+        &long[1..],
+    ] {
+        let fact = Fact::Cannot {
+            verb: "write to",
+            object,
+            errno: Errno::new(30),
+            then: "going on",
+        };
         for format in [Format::Text, Format::Json] {
             let line = speaker("server").line(&fact, format, TIME);
             assert_eq!(what_is_wrong_with(&line, format), None);
-            assert!(string(&line).contains("read-only file system; going on"), "{}", string(&line));
+            assert!(
+                string(&line).contains("read-only file system; going on"),
+                "{}",
+                string(&line)
+            );
         }
     }
 }
 
 #[test]
 fn a_refusal_of_any_length_is_one_line() {
-    for why in ["x".repeat(10_000), "é".repeat(10_000), format!("x{}", "é".repeat(10_000)), "\"".repeat(10_000)] {
-        assert_eq!(what_is_wrong_with(&refusal(&why, Format::Text, TIME), Format::Text), None);
-        assert_eq!(what_is_wrong_with(&refusal(&why, Format::Json, TIME), Format::Json), None);
-        assert_eq!(what_is_wrong_with(&refusal_termination(&why), Format::Json), None);
+    for why in [
+        "x".repeat(10_000),
+        "é".repeat(10_000),
+        format!("x{}", "é".repeat(10_000)),
+        "\"".repeat(10_000),
+    ] {
+        assert_eq!(
+            what_is_wrong_with(&refusal(&why, Format::Text, TIME), Format::Text),
+            None
+        );
+        assert_eq!(
+            what_is_wrong_with(&refusal(&why, Format::Json, TIME), Format::Json),
+            None
+        );
+        assert_eq!(
+            what_is_wrong_with(&refusal_termination(&why), Format::Json),
+            None
+        );
     }
 }
 
@@ -691,20 +925,33 @@ fn names_are_cut_short_and_made_visible() {
     assert_eq!(printable("server", 6), "<server");
     assert_eq!(printable("servers", 6), "<server...");
     assert_eq!(printable("ééé", 2), "<éé...");
-    assert_eq!(printable("a\nb\t\u{1b}\u{7f}\u{9b}", 99), "<a\\nb\\t\\u{1b}\\u{7f}\\u{9b}");
-    assert_eq!(printable("a\u{2028}b\u{202e}c\u{2069}", 99), "<a\\u{2028}b\\u{202e}c\\u{2069}");
+    assert_eq!(
+        printable("a\nb\t\u{1b}\u{7f}\u{9b}", 99),
+        "<a\\nb\\t\\u{1b}\\u{7f}\\u{9b}"
+    );
+    assert_eq!(
+        printable("a\u{2028}b\u{202e}c\u{2069}", 99),
+        "<a\\u{2028}b\\u{202e}c\\u{2069}"
+    );
     assert_eq!(printable("", 0), "<");
     assert_eq!(printable("x", 0), "<...");
 }
 
 #[test]
 fn every_character_comes_back_from_a_json_string() {
-    for c in (0..0x300).chain([0x2028, 0xfeff, 0xffff, 0x1f600, 0x10_ffff]).filter_map(char::from_u32) {
+    for c in (0..0x300)
+        .chain([0x2028, 0xfeff, 0xffff, 0x1f600, 0x10_ffff])
+        .filter_map(char::from_u32)
+    {
         let mut line = Line::new();
         let _ = line.write_char('"');
         let _ = write!(Escaped(&mut line), "a{c}b");
         line.end_with("\"");
-        assert_eq!(parse(&string(&line)).as_str(), Some(format!("a{c}b").as_str()), "{c:?}");
+        assert_eq!(
+            parse(&string(&line)).as_str(),
+            Some(format!("a{c}b").as_str()),
+            "{c:?}"
+        );
     }
 }
 
@@ -718,8 +965,15 @@ fn a_line_is_never_cut_inside_a_character() {
         }
         line.end_with("}\n");
         let bytes = line.as_bytes();
-        assert!(core::str::from_utf8(bytes).is_ok(), "filled up behind {filler} bytes");
-        assert!(bytes.len() <= LIMIT && bytes.ends_with(b"}\n"), "{} bytes", bytes.len());
+        assert!(
+            core::str::from_utf8(bytes).is_ok(),
+            "filled up behind {filler} bytes"
+        );
+        assert!(
+            bytes.len() <= LIMIT && bytes.ends_with(b"}\n"),
+            "{} bytes",
+            bytes.len()
+        );
     }
 }
 

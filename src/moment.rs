@@ -1,4 +1,5 @@
-//! An instant of the monotonic clock, as a plain number, so that the core runs in virtual time under test.
+//! An instant of the monotonic clock, as a plain number, so that the core runs in virtual time
+//! under test.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -19,7 +20,10 @@ impl Moment {
     /// The moment that much later; the end of time where that is beyond it.
     #[inline(never)]
     pub(crate) fn after(self, span: Duration) -> Self {
-        let span = span.as_secs().saturating_mul(1_000_000_000).saturating_add(span.subsec_nanos().into());
+        let span = span
+            .as_secs()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(span.subsec_nanos().into());
         Self(self.0.saturating_add(span))
     }
 

@@ -13,7 +13,12 @@ fn value_of(digits: &[u8]) -> Option<u64> {
         if digit > 9 {
             return None;
         }
-        value = Some(value.unwrap_or(0_u64).checked_mul(10)?.checked_add(digit.into())?);
+        value = Some(
+            value
+                .unwrap_or(0_u64)
+                .checked_mul(10)?
+                .checked_add(digit.into())?,
+        );
     }
     value
 }
@@ -37,9 +42,20 @@ mod tests {
             (b"1 ", None),
         ];
         for (digits, expected) in table {
-            assert_eq!(number(digits), expected, "{}", String::from_utf8_lossy(digits));
+            assert_eq!(
+                number(digits),
+                expected,
+                "{}",
+                String::from_utf8_lossy(digits)
+            );
         }
-        assert_eq!((number::<u8>(b"255"), number::<u8>(b"256")), (Some(255), None));
-        assert_eq!((number::<i32>(b"2147483647"), number::<i32>(b"2147483648")), (Some(i32::MAX), None));
+        assert_eq!(
+            (number::<u8>(b"255"), number::<u8>(b"256")),
+            (Some(255), None)
+        );
+        assert_eq!(
+            (number::<i32>(b"2147483647"), number::<i32>(b"2147483648")),
+            (Some(i32::MAX), None)
+        );
     }
 }

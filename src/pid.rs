@@ -4,8 +4,8 @@
 use core::fmt;
 use core::num::NonZeroI32;
 
-/// The id of one process: never 0, never negative, so that it cannot be mistaken for "my group" or "everyone" in
-/// `kill(2)`.
+/// The id of one process: never 0, never negative, so that it cannot be mistaken for "my group" or
+/// "everyone" in `kill(2)`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Pid(NonZeroI32);
 

@@ -16,14 +16,23 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     pub(crate) fn new(speaker: Speaker, format: Format, verbosity: Verbosity) -> Self {
-        Self { speaker, format, verbosity, dropped: 0 }
+        Self {
+            speaker,
+            format,
+            verbosity,
+            dropped: 0,
+        }
     }
 
     pub(crate) fn say(&mut self, fact: &Fact<'_>) {
         if fact.level() > self.verbosity {
             return;
         }
-        if self.dropped > 0 && self.write(&Fact::MessagesDropped { count: self.dropped }) {
+        if self.dropped > 0
+            && self.write(&Fact::MessagesDropped {
+                count: self.dropped,
+            })
+        {
             self.dropped = 0;
         }
         if !self.write(fact) {
@@ -32,6 +41,10 @@ impl Reporter {
     }
 
     fn write(&self, fact: &Fact<'_>) -> bool {
-        output::to_stderr(self.speaker.line(fact, self.format, clock::wall()).as_bytes())
+        output::to_stderr(
+            self.speaker
+                .line(fact, self.format, clock::wall())
+                .as_bytes(),
+        )
     }
 }

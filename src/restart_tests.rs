@@ -1,4 +1,7 @@
-#![allow(clippy::panic, reason = "a test that meets the wrong verdict has failed")]
+#![allow(
+    clippy::panic,
+    reason = "a test that meets the wrong verdict has failed"
+)]
 
 use core::time::Duration;
 
@@ -28,10 +31,18 @@ const TENTH: Duration = Duration::from_millis(100);
 const EARLY: Duration = Duration::from_nanos(9_999_999_999);
 
 const AS_EXPECTED: [End; 2] = [End::Exit(0, EARLY), End::Exit(0, STARTED)];
-const OTHERWISE_STARTED: [End; 3] =
-    [End::Exit(1, STARTED), End::By(Signal::TERM, STARTED), End::Exit(1, Duration::MAX)];
-const OTHERWISE_EARLY: [End; 3] = [End::Exit(1, EARLY), End::By(Signal::KILL, EARLY), End::Exit(255, Duration::ZERO)];
-/// ENOENT, EACCES, ENOEXEC; EPERM, E2BIG, ENOTDIR, EISDIR, EINVAL, ENAMETOOLONG, ELOOP, ELIBBAD; and one nobody knows.
+const OTHERWISE_STARTED: [End; 3] = [
+    End::Exit(1, STARTED),
+    End::By(Signal::TERM, STARTED),
+    End::Exit(1, Duration::MAX),
+];
+const OTHERWISE_EARLY: [End; 3] = [
+    End::Exit(1, EARLY),
+    End::By(Signal::KILL, EARLY),
+    End::Exit(255, Duration::ZERO),
+];
+/// ENOENT, EACCES, ENOEXEC; EPERM, E2BIG, ENOTDIR, EISDIR, EINVAL, ENAMETOOLONG, ELOOP, ELIBBAD;
+/// and one nobody knows.
 const FOR_GOOD: [i32; 12] = [2, 13, 8, 1, 7, 20, 21, 22, 36, 40, 80, 9999];
 /// EAGAIN, ENOMEM, ETXTBSY, EMFILE; ENFILE, ENOSPC.
 const FOR_NOW: [i32; 6] = [11, 12, 26, 24, 23, 28];
@@ -56,12 +67,23 @@ fn fresh() -> History {
 
 fn after(history: &mut History, rules: &Strategy, end: End, random: u32) -> Verdict {
     match end {
-        End::Exit(code, uptime) => history.after_end(rules, ExitStatus::Exited(code), uptime, random),
-        End::By(signal, uptime) => {
-            history.after_end(rules, ExitStatus::Signaled { signal, core: false }, uptime, random)
+        End::Exit(code, uptime) => {
+            history.after_end(rules, ExitStatus::Exited(code), uptime, random)
         }
+        End::By(signal, uptime) => history.after_end(
+            rules,
+            ExitStatus::Signaled {
+                signal,
+                core: false,
+            },
+            uptime,
+            random,
+        ),
         End::Failure(errno) => {
-            let failure = SpawnFailure { stage: Stage::Exec, errno: Errno::new(errno) };
+            let failure = SpawnFailure {
+                stage: Stage::Exec,
+                errno: Errno::new(errno),
+            };
             history.after_failure(rules, failure, random)
         }
     }
@@ -70,20 +92,33 @@ fn after(history: &mut History, rules: &Strategy, end: End, random: u32) -> Verd
 fn pause_after(history: &mut History, rules: &Strategy, end: End, random: u32) -> Duration {
     match after(history, rules, end, random) {
         Verdict::Again { pause, .. } => pause,
-        verdict @ (Verdict::Finish | Verdict::GiveUp { .. }) => panic!("{end:?} was followed by {verdict:?}"),
+        verdict @ (Verdict::Finish | Verdict::GiveUp { .. }) => {
+            panic!("{end:?} was followed by {verdict:?}")
+        }
     }
 }
 
 fn assert_finishes(restart: Restart, ends: &[End]) {
     for end in ends {
-        assert_eq!(after(&mut fresh(), &rules(restart), *end, 7), Verdict::Finish, "{end:?}");
+        assert_eq!(
+            after(&mut fresh(), &rules(restart), *end, 7),
+            Verdict::Finish,
+            "{end:?}"
+        );
     }
 }
 
 fn assert_restarts_at_once(restart: Restart, ends: &[End]) {
-    let at_once = Verdict::Again { pause: Duration::ZERO, failures: 0 };
+    let at_once = Verdict::Again {
+        pause: Duration::ZERO,
+        failures: 0,
+    };
     for end in ends {
-        assert_eq!(after(&mut fresh(), &rules(restart), *end, 7), at_once, "{end:?}");
+        assert_eq!(
+            after(&mut fresh(), &rules(restart), *end, 7),
+            at_once,
+            "{end:?}"
+        );
     }
 }
 
@@ -97,10 +132,16 @@ fn assert_retries_and_gives_up(restart: Restart, ends: &[End]) {
                     assert!(!pause.is_zero(), "{end:?}");
                     assert_eq!(failures, attempt, "{end:?}");
                 }
-                verdict @ (Verdict::Finish | Verdict::GiveUp { .. }) => panic!("{end:?}: {verdict:?}"),
+                verdict @ (Verdict::Finish | Verdict::GiveUp { .. }) => {
+                    panic!("{end:?}: {verdict:?}")
+                }
             }
         }
-        assert_eq!(after(&mut history, &rules(restart), *end, 7), Verdict::GiveUp { failures: 4 }, "{end:?}");
+        assert_eq!(
+            after(&mut history, &rules(restart), *end, 7),
+            Verdict::GiveUp { failures: 4 },
+            "{end:?}"
+        );
     }
 }
 
@@ -108,8 +149,8 @@ fn failures(errnos: &[i32]) -> Vec<End> {
     errnos.iter().copied().map(End::Failure).collect()
 }
 
-/// One test for each cell of the specification's table (chapter 6). "Not started" is a finish here; that its outcome is
-/// another one is the lifecycle's affair, and its tests'.
+/// One test for each cell of the specification's table (chapter 6). "Not started" is a finish here;
+/// that its outcome is another one is the lifecycle's affair, and its tests'.
 macro_rules! cells {
     ($($name:ident: $check:ident($restart:ident, $ends:expr);)*) => {
         $(#[test]
@@ -157,12 +198,20 @@ fn an_expected_code_covers_that_code_and_the_signal_it_stands_for() {
         let mut expected = Expected::NONE;
         expected.insert_code(code);
         for other in 0..=255 {
-            assert_eq!(expected.covers(ExitStatus::Exited(other)), other == code, "{code} and {other}");
+            assert_eq!(
+                expected.covers(ExitStatus::Exited(other)),
+                other == code,
+                "{code} and {other}"
+            );
         }
         for signal in (1..=64).filter_map(Signal::new) {
             for core in [false, true] {
                 let covered = expected.covers(ExitStatus::Signaled { signal, core });
-                assert_eq!(covered, code == 128 + signal.number(), "{code} and {signal}");
+                assert_eq!(
+                    covered,
+                    code == 128 + signal.number(),
+                    "{code} and {signal}"
+                );
             }
         }
     }
@@ -172,67 +221,117 @@ fn an_expected_code_covers_that_code_and_the_signal_it_stands_for() {
 fn the_code_143_covers_an_end_by_term() {
     let mut expected = Expected::NONE;
     expected.insert_code(143);
-    assert!(expected.covers(ExitStatus::Signaled { signal: Signal::TERM, core: false }));
+    assert!(expected.covers(ExitStatus::Signaled {
+        signal: Signal::TERM,
+        core: false
+    }));
     assert!(expected.covers(ExitStatus::Exited(143)));
-    assert!(!expected.covers(ExitStatus::Signaled { signal: Signal::INT, core: false }));
+    assert!(!expected.covers(ExitStatus::Signaled {
+        signal: Signal::INT,
+        core: false
+    }));
 }
 
 #[test]
 fn an_expected_signal_covers_the_end_by_that_signal_alone() {
     for signal in (1..=64).filter_map(Signal::new) {
-        let expected = Expected { codes: [0; 4], signals: SignalSet::of([signal]) };
+        let expected = Expected {
+            codes: [0; 4],
+            signals: SignalSet::of([signal]),
+        };
         for other in (1..=64).filter_map(Signal::new) {
-            let covered = expected.covers(ExitStatus::Signaled { signal: other, core: false });
+            let covered = expected.covers(ExitStatus::Signaled {
+                signal: other,
+                core: false,
+            });
             assert_eq!(covered, other == signal, "{signal} and {other}");
         }
-        assert!((0..=255).all(|code| !expected.covers(ExitStatus::Exited(code))), "{signal}");
+        assert!(
+            (0..=255).all(|code| !expected.covers(ExitStatus::Exited(code))),
+            "{signal}"
+        );
     }
 }
 
 #[test]
 fn the_start_window_ends_exactly_at_start_secs() {
     let nanosecond = Duration::from_nanos(1);
-    for start_secs in [nanosecond, Duration::from_millis(1), STARTED, Duration::from_secs(3_600_000_000)] {
-        let rules = Strategy { start_secs, ..rules(Restart::Unexpected) };
-        for (uptime, failed) in
-            [(start_secs.saturating_sub(nanosecond), 1), (start_secs, 0), (start_secs + nanosecond, 0)]
-        {
+    for start_secs in [
+        nanosecond,
+        Duration::from_millis(1),
+        STARTED,
+        Duration::from_secs(3_600_000_000),
+    ] {
+        let rules = Strategy {
+            start_secs,
+            ..rules(Restart::Unexpected)
+        };
+        for (uptime, failed) in [
+            (start_secs.saturating_sub(nanosecond), 1),
+            (start_secs, 0),
+            (start_secs + nanosecond, 0),
+        ] {
             let verdict = after(&mut fresh(), &rules, End::Exit(1, uptime), 0);
             assert!(
                 matches!(verdict, Verdict::Again { failures, .. } if failures == failed),
                 "{uptime:?}: {verdict:?}"
             );
             let pause = pause_after(&mut fresh(), &rules, End::Exit(1, uptime), 0);
-            assert_eq!(pause.is_zero(), uptime >= start_secs.max(TENTH), "{uptime:?} of {start_secs:?}");
+            assert_eq!(
+                pause.is_zero(),
+                uptime >= start_secs.max(TENTH),
+                "{uptime:?} of {start_secs:?}"
+            );
         }
     }
 }
 
 #[test]
 fn an_end_within_a_tenth_of_a_second_is_quick_however_short_the_window() {
-    let rules = Strategy { start_secs: Duration::from_nanos(1), start_retries: 0, ..rules(Restart::Unexpected) };
+    let rules = Strategy {
+        start_secs: Duration::from_nanos(1),
+        start_retries: 0,
+        ..rules(Restart::Unexpected)
+    };
     let just_before = End::Exit(1, TENTH.saturating_sub(Duration::from_nanos(1)));
     let mut history = fresh();
     for millis in [100, 200, 400] {
         // No failed start, since it lasted as long as was asked for, but no busy loop either.
         let pause = Duration::from_millis(millis);
-        assert_eq!(after(&mut history, &rules, just_before, 0), Verdict::Again { pause, failures: 0 });
+        assert_eq!(
+            after(&mut history, &rules, just_before, 0),
+            Verdict::Again { pause, failures: 0 }
+        );
     }
-    let at_once = Verdict::Again { pause: Duration::ZERO, failures: 0 };
+    let at_once = Verdict::Again {
+        pause: Duration::ZERO,
+        failures: 0,
+    };
     assert_eq!(after(&mut history, &rules, End::Exit(1, TENTH), 0), at_once);
 }
 
 #[test]
 fn start_retries_means_one_attempt_more() {
     for start_retries in [0, 1, 3, 50] {
-        let rules = Strategy { start_retries, ..rules(Restart::Unexpected) };
+        let rules = Strategy {
+            start_retries,
+            ..rules(Restart::Unexpected)
+        };
         let mut history = fresh();
         for failures in 1..=start_retries {
             let verdict = after(&mut history, &rules, End::Exit(1, EARLY), 0);
-            assert!(matches!(verdict, Verdict::Again { failures: counted, .. } if counted == failures), "{verdict:?}");
+            assert!(
+                matches!(verdict, Verdict::Again { failures: counted, .. } if counted == failures),
+                "{verdict:?}"
+            );
         }
         let last = after(&mut history, &rules, End::Exit(1, EARLY), 0);
-        assert_eq!(last, Verdict::GiveUp { failures: start_retries + 1 });
+        assert_eq!(
+            last,
+            Verdict::GiveUp {
+                failures: start_retries + 1
+            }
+        );
     }
 }
 
@@ -244,10 +343,18 @@ fn a_start_that_lasts_sets_the_count_to_zero() {
         for _ in 0..5 {
             for failures in 1..=3 {
                 let verdict = after(&mut history, &rules, End::Exit(1, EARLY), 0);
-                assert!(matches!(verdict, Verdict::Again { failures: counted, .. } if counted == failures));
+                assert!(
+                    matches!(verdict, Verdict::Again { failures: counted, .. } if counted == failures)
+                );
             }
             let verdict = after(&mut history, &rules, End::Exit(1, STARTED), 0);
-            assert_eq!(verdict, Verdict::Again { pause: Duration::ZERO, failures: 0 });
+            assert_eq!(
+                verdict,
+                Verdict::Again {
+                    pause: Duration::ZERO,
+                    failures: 0
+                }
+            );
         }
     }
 }
@@ -257,22 +364,43 @@ fn a_start_that_lasts_sets_the_pause_back_to_the_first() {
     let rules = rules(Restart::True);
     let mut history = fresh();
     for millis in [100, 200, 400] {
-        assert_eq!(pause_after(&mut history, &rules, End::Exit(0, EARLY), 0), Duration::from_millis(millis));
+        assert_eq!(
+            pause_after(&mut history, &rules, End::Exit(0, EARLY), 0),
+            Duration::from_millis(millis)
+        );
     }
-    assert_eq!(pause_after(&mut history, &rules, End::Exit(0, STARTED), 0), Duration::ZERO);
-    assert_eq!(pause_after(&mut history, &rules, End::Exit(0, EARLY), 0), Duration::from_millis(100));
+    assert_eq!(
+        pause_after(&mut history, &rules, End::Exit(0, STARTED), 0),
+        Duration::ZERO
+    );
+    assert_eq!(
+        pause_after(&mut history, &rules, End::Exit(0, EARLY), 0),
+        Duration::from_millis(100)
+    );
 }
 
 #[test]
 fn quick_ends_of_every_kind_stand_in_one_row() {
     let rules = rules(Restart::True);
     let mut history = fresh();
-    let row = [End::Exit(1, EARLY), End::Exit(0, EARLY), End::Failure(11), End::By(Signal::KILL, EARLY)];
+    let row = [
+        End::Exit(1, EARLY),
+        End::Exit(0, EARLY),
+        End::Failure(11),
+        End::By(Signal::KILL, EARLY),
+    ];
     for (end, millis) in row.into_iter().zip([100, 200, 400, 800]) {
-        assert_eq!(pause_after(&mut history, &rules, end, 0), Duration::from_millis(millis), "{end:?}");
+        assert_eq!(
+            pause_after(&mut history, &rules, end, 0),
+            Duration::from_millis(millis),
+            "{end:?}"
+        );
     }
     // Three of these four were failed starts, and a fourth is one too many.
-    assert_eq!(after(&mut history, &rules, End::Failure(12), 0), Verdict::GiveUp { failures: 4 });
+    assert_eq!(
+        after(&mut history, &rules, End::Failure(12), 0),
+        Verdict::GiveUp { failures: 4 }
+    );
 }
 
 #[test]
@@ -283,51 +411,86 @@ fn an_expected_quick_end_neither_counts_as_a_failed_start_nor_forgives_one() {
         pause_after(&mut history, &rules, End::Exit(1, EARLY), 0);
         pause_after(&mut history, &rules, End::Exit(0, EARLY), 0);
     }
-    assert_eq!(after(&mut history, &rules, End::Exit(1, EARLY), 0), Verdict::GiveUp { failures: 4 });
+    assert_eq!(
+        after(&mut history, &rules, End::Exit(1, EARLY), 0),
+        Verdict::GiveUp { failures: 4 }
+    );
 }
 
 #[test]
 fn pauses_double_from_the_first_to_the_longest() {
-    let rules = Strategy { start_retries: u32::MAX, ..rules(Restart::Unexpected) };
+    let rules = Strategy {
+        start_retries: u32::MAX,
+        ..rules(Restart::Unexpected)
+    };
     let mut history = fresh();
-    let pauses: Vec<u128> =
-        (0..13).map(|_| pause_after(&mut history, &rules, End::Exit(1, EARLY), 0).as_millis()).collect();
+    let pauses: Vec<u128> = (0..13)
+        .map(|_| pause_after(&mut history, &rules, End::Exit(1, EARLY), 0).as_millis())
+        .collect();
     assert_eq!(
         pauses,
-        [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000, 60_000],
+        [
+            100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000, 60_000
+        ],
         "in milliseconds"
     );
 }
 
 #[test]
 fn a_first_pause_above_the_longest_is_the_longest() {
-    let rules = Strategy { backoff: Duration::from_secs(90), ..rules(Restart::Unexpected) };
-    assert_eq!(pause_after(&mut fresh(), &rules, End::Exit(1, EARLY), 0), Duration::from_secs(60));
+    let rules = Strategy {
+        backoff: Duration::from_secs(90),
+        ..rules(Restart::Unexpected)
+    };
+    assert_eq!(
+        pause_after(&mut fresh(), &rules, End::Exit(1, EARLY), 0),
+        Duration::from_secs(60)
+    );
 }
 
 #[test]
 fn chance_shortens_a_pause_by_nothing_up_to_a_quarter() {
-    let rules = Strategy { backoff: Duration::from_secs(8), ..rules(Restart::Unexpected) };
+    let rules = Strategy {
+        backoff: Duration::from_secs(8),
+        ..rules(Restart::Unexpected)
+    };
     let pause = |random| pause_after(&mut fresh(), &rules, End::Exit(1, EARLY), random);
     assert_eq!(pause(0), Duration::from_secs(8));
     assert_eq!(pause(1 << 31), Duration::from_secs(7));
-    // The whole range is used: the shortest is a quarter less, but for a nanosecond or two of rounding.
+    // The whole range is used: the shortest is a quarter less, but for a nanosecond or two of
+    // rounding.
     assert!(pause(u32::MAX) >= Duration::from_secs(6));
     assert!(pause(u32::MAX) <= Duration::from_secs(6) + Duration::from_nanos(2));
 }
 
 #[test]
 fn huge_and_tiny_spans_neither_overflow_nor_vanish() {
-    let spans = [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(3_600_000_000), Duration::MAX];
+    let spans = [
+        Duration::ZERO,
+        Duration::from_nanos(1),
+        Duration::from_secs(3_600_000_000),
+        Duration::MAX,
+    ];
     for backoff in spans {
         for backoff_max in spans {
-            let rules = Strategy { backoff, backoff_max, start_retries: u32::MAX, ..rules(Restart::Unexpected) };
+            let rules = Strategy {
+                backoff,
+                backoff_max,
+                start_retries: u32::MAX,
+                ..rules(Restart::Unexpected)
+            };
             let mut history = fresh();
             let mut former = Duration::ZERO;
             for _ in 0..200 {
                 let pause = pause_after(&mut history, &rules, End::Exit(1, EARLY), 0);
-                assert!(pause >= former && pause >= SHORTEST_PAUSE, "{backoff:?}, {backoff_max:?}: {pause:?}");
-                assert!(pause <= backoff_max.max(SHORTEST_PAUSE), "{backoff:?}, {backoff_max:?}: {pause:?}");
+                assert!(
+                    pause >= former && pause >= SHORTEST_PAUSE,
+                    "{backoff:?}, {backoff_max:?}: {pause:?}"
+                );
+                assert!(
+                    pause <= backoff_max.max(SHORTEST_PAUSE),
+                    "{backoff:?}, {backoff_max:?}: {pause:?}"
+                );
                 former = pause;
             }
         }
@@ -336,13 +499,25 @@ fn huge_and_tiny_spans_neither_overflow_nor_vanish() {
 
 #[test]
 fn without_a_start_window_nothing_ever_gives_up_and_every_quick_end_still_pauses() {
-    for end in [End::Exit(1, Duration::ZERO), End::Exit(0, EARLY), End::By(Signal::KILL, EARLY), End::Failure(11)] {
-        let rules = Strategy { start_secs: Duration::ZERO, start_retries: 0, ..rules(Restart::True) };
+    for end in [
+        End::Exit(1, Duration::ZERO),
+        End::Exit(0, EARLY),
+        End::By(Signal::KILL, EARLY),
+        End::Failure(11),
+    ] {
+        let rules = Strategy {
+            start_secs: Duration::ZERO,
+            start_retries: 0,
+            ..rules(Restart::True)
+        };
         let mut history = fresh();
         let mut former = Duration::ZERO;
         for attempt in 0..1000 {
             let pause = pause_after(&mut history, &rules, end, 0);
-            assert!(pause >= former.max(Duration::from_millis(100)), "{end:?}, attempt {attempt}: {pause:?}");
+            assert!(
+                pause >= former.max(Duration::from_millis(100)),
+                "{end:?}, attempt {attempt}: {pause:?}"
+            );
             former = pause;
         }
         assert_eq!(former, Duration::from_secs(60), "{end:?}");
@@ -351,7 +526,10 @@ fn without_a_start_window_nothing_ever_gives_up_and_every_quick_end_still_pauses
 
 #[test]
 fn without_a_start_window_an_end_is_quick_before_ten_seconds() {
-    let rules = Strategy { start_secs: Duration::ZERO, ..rules(Restart::Unexpected) };
+    let rules = Strategy {
+        start_secs: Duration::ZERO,
+        ..rules(Restart::Unexpected)
+    };
     assert!(!pause_after(&mut fresh(), &rules, End::Exit(1, EARLY), 0).is_zero());
     assert!(pause_after(&mut fresh(), &rules, End::Exit(1, STARTED), 0).is_zero());
 }
@@ -369,7 +547,11 @@ fn spans() -> impl proptest::strategy::Strategy<Value = Duration> {
 }
 
 fn strategies() -> impl proptest::strategy::Strategy<Value = Strategy> {
-    let restart = prop_oneof![Just(Restart::Unexpected), Just(Restart::True), Just(Restart::False)];
+    let restart = prop_oneof![
+        Just(Restart::Unexpected),
+        Just(Restart::True),
+        Just(Restart::False)
+    ];
     let retries = prop_oneof![0..5_u32, Just(u32::MAX)];
     (restart, spans(), retries, spans(), spans()).prop_map(
         |(restart, start_secs, start_retries, backoff, backoff_max)| Strategy {
@@ -393,7 +575,11 @@ fn ends() -> impl proptest::strategy::Strategy<Value = End> {
 
 /// What the specification counts, counted here anew from the row of ends.
 fn is_quick(rules: &Strategy, end: End) -> bool {
-    let window = if rules.start_secs.is_zero() { STARTED } else { rules.start_secs.max(TENTH) };
+    let window = if rules.start_secs.is_zero() {
+        STARTED
+    } else {
+        rules.start_secs.max(TENTH)
+    };
     match end {
         End::Exit(_, uptime) | End::By(_, uptime) => uptime < window,
         End::Failure(_) => true,

@@ -9,8 +9,8 @@ use crate::restart::Strategy;
 use crate::signal::Signal;
 use crate::status::Outcome;
 
-/// What is left after a stop without a grace period has at least this long from TERM to KILL. What is left between two starts
-/// has it where the leftovers of the last child are left alone.
+/// What is left after a stop without a grace period has at least this long from TERM to KILL. What
+/// is left between two starts has it where the leftovers of the last child are left alone.
 pub(crate) const LEAST_FOR_LEFTOVERS: Duration = Duration::from_secs(5);
 
 /// The options that govern one child.
@@ -20,14 +20,17 @@ pub(crate) struct Rules {
     pub(crate) stop_signal: Option<Signal>,
     /// From the stop signal to KILL; `None`: no KILL follows.
     pub(crate) grace: Option<Duration>,
-    /// How long what a child leaves behind has from TERM to KILL if the child ended by itself; `None`: it is left alone.
+    /// How long what a child leaves behind has from TERM to KILL if the child ended by itself;
+    /// `None`: it is left alone.
     pub(crate) leftovers: Option<Duration>,
     /// Stop by KILL at once.
     pub(crate) kill: bool,
-    /// How long other processes of the same name get to end before each start; none: they are not looked for.
+    /// How long other processes of the same name get to end before each start; none: they are not
+    /// looked for.
     pub(crate) grace_close: Option<Duration>,
     pub(crate) single_child: bool,
-    /// The child's cgroup holds processes of an earlier run, which are ended before the first start.
+    /// The child's cgroup holds processes of an earlier run, which are ended before the first
+    /// start.
     pub(crate) is_adopted: bool,
 }
 
@@ -37,7 +40,8 @@ impl Rules {
         self.leftovers.map(|span| self.unless_kill(span))
     }
 
-    /// What leftovers get between two starts. They are never left alone there: the new child would meet them.
+    /// What leftovers get between two starts. They are never left alone there: the new child would
+    /// meet them.
     pub(crate) fn between_starts(&self) -> Duration {
         self.unless_kill(self.leftovers.unwrap_or(LEAST_FOR_LEFTOVERS))
     }
@@ -52,10 +56,15 @@ impl Rules {
         if self.kill { Duration::ZERO } else { span }
     }
 
-    /// The line that says that leftovers get KILL; none if they had no time, since then KILL is what was asked for.
+    /// The line that says that leftovers get KILL; none if they had no time, since then KILL is
+    /// what was asked for.
     pub(crate) fn leftovers_killed(&self, outcome: Outcome) -> Option<Action> {
         let is_stop = matches!(outcome, Outcome::Cancel { .. });
-        let grace = if is_stop { self.after_stop() } else { self.after_own_end().unwrap_or_default() };
+        let grace = if is_stop {
+            self.after_stop()
+        } else {
+            self.after_own_end().unwrap_or_default()
+        };
         said_unless_zero(grace, Fact::LeftoversKilled { grace })
     }
 }

@@ -1,7 +1,7 @@
 //! Signals as numbers from 1 to 64, their names, and sets of them.
 //!
-//! The numbers are those of x86, Arm, RISC-V, `LoongArch` and s390 (`signal(7)`, "Signal numbering"); Alpha, MIPS,
-//! PA-RISC and SPARC number theirs differently and are not supported.
+//! The numbers are those of x86, Arm, RISC-V, `LoongArch` and s390 (`signal(7)`, "Signal
+//! numbering"); Alpha, MIPS, PA-RISC and SPARC number theirs differently and are not supported.
 #![forbid(unsafe_code)]
 
 use core::fmt;
@@ -9,22 +9,24 @@ use core::num::NonZeroU8;
 
 use crate::number::number;
 
-/// One signal of the kernel's, from 1 to 64, real-time signals and the three that C libraries hide included.
+/// One signal of the kernel's, from 1 to 64, real-time signals and the three that C libraries hide
+/// included.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Signal(NonZeroU8);
 
 /// The names of signals 1 to 31, by number less one.
 const NAMES: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
-    "PWR", "SYS",
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
 /// Other names in use for some of them (`signal(7)`).
 const ALIASES: [(&str, u8); 4] = [("IOT", 6), ("CLD", 17), ("POLL", 29), ("UNUSED", 31)];
 
-/// The first and last real-time signal as C programs see them: glibc and musl both keep 32 and 33 (musl 34 too) for
-/// themselves, and both call 34 or 35 `SIGRTMIN`; Docker, systemd and shells agree on 34.
+/// The first and last real-time signal as C programs see them: glibc and musl both keep 32 and 33
+/// (musl 34 too) for themselves, and both call 34 or 35 `SIGRTMIN`; Docker, systemd and shells
+/// agree on 34.
 const RTMIN: u8 = 34;
 const RTMAX: u8 = 64;
 
@@ -70,13 +72,24 @@ impl Signal {
         }
         let name = strip_prefix_any_case(text, "SIG").unwrap_or(text);
         if let Some(offset) = strip_prefix_any_case(name, "RTMIN") {
-            return Self::new(i32::from(RTMIN) + offset_of(offset, '+')?).filter(|s| s.number() >= RTMIN);
+            return Self::new(i32::from(RTMIN) + offset_of(offset, '+')?)
+                .filter(|s| s.number() >= RTMIN);
         }
         if let Some(offset) = strip_prefix_any_case(name, "RTMAX") {
-            return Self::new(i32::from(RTMAX) - offset_of(offset, '-')?).filter(|s| s.number() >= RTMIN);
+            return Self::new(i32::from(RTMAX) - offset_of(offset, '-')?)
+                .filter(|s| s.number() >= RTMIN);
         }
-        let by_name = NAMES.iter().zip(1..).find(|(n, _)| is_alike(n, name)).map(|(_, number)| number);
-        let by_alias = || ALIASES.iter().find(|(n, _)| is_alike(n, name)).map(|(_, number)| *number);
+        let by_name = NAMES
+            .iter()
+            .zip(1..)
+            .find(|(n, _)| is_alike(n, name))
+            .map(|(_, number)| number);
+        let by_alias = || {
+            ALIASES
+                .iter()
+                .find(|(n, _)| is_alike(n, name))
+                .map(|(_, number)| *number)
+        };
         by_name.or_else(by_alias).map(known)
     }
 
@@ -86,14 +99,21 @@ impl Signal {
     }
 }
 
-/// Whether they differ in case at most. The library's own is made for long texts, and four times as large.
+/// Whether they differ in case at most. The library's own is made for long texts, and four times as
+/// large.
 pub(crate) fn is_alike(one: &str, other: &str) -> bool {
-    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(a, b)| a.eq_ignore_ascii_case(&b))
+    one.len() == other.len()
+        && one
+            .bytes()
+            .zip(other.bytes())
+            .all(|(a, b)| a.eq_ignore_ascii_case(&b))
 }
 
 fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let head = text.get(..prefix.len())?;
-    is_alike(head, prefix).then(|| text.get(prefix.len()..)).flatten()
+    is_alike(head, prefix)
+        .then(|| text.get(prefix.len()..))
+        .flatten()
 }
 
 /// Reads the `+3` of `RTMIN+3`; nothing at all is 0.

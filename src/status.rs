@@ -22,8 +22,8 @@ pub(crate) enum WaitStatus {
 }
 
 impl WaitStatus {
-    /// Decodes the raw number of `wait4(2)`. Written out because the decoders at hand know no real-time signal and fail
-    /// on one after they have reaped the child.
+    /// Decodes the raw number of `wait4(2)`. Written out because the decoders at hand know no
+    /// real-time signal and fail on one after they have reaped the child.
     pub(crate) fn from_raw(raw: i32) -> Option<Self> {
         let high = u8::try_from((raw >> 8) & 0xff).ok()?;
         match (raw & 0x7f, raw) {
@@ -32,14 +32,18 @@ impl WaitStatus {
             (0x7f, _) => Signal::new(i32::from(high)).map(Self::Stopped),
             (number, _) => {
                 let signal = Signal::new(number)?;
-                Some(Self::Ended(ExitStatus::Signaled { signal, core: raw & 0x80 != 0 }))
+                Some(Self::Ended(ExitStatus::Signaled {
+                    signal,
+                    core: raw & 0x80 != 0,
+                }))
             }
         }
     }
 }
 
 impl ExitStatus {
-    /// The exit code that shells and container engines give it: its own, or 128 and the signal's number.
+    /// The exit code that shells and container engines give it: its own, or 128 and the signal's
+    /// number.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Exited(code) => code,
@@ -54,7 +58,8 @@ impl ExitStatus {
         }
     }
 
-    /// Whether a person at the terminal may have ended it: SIGINT or SIGQUIT, or the codes that shells make of them.
+    /// Whether a person at the terminal may have ended it: SIGINT or SIGQUIT, or the codes that
+    /// shells make of them.
     pub(crate) fn looks_interrupted(self) -> bool {
         let code = self.code();
         code == 128 + Signal::INT.number() || code == 128 + Signal::QUIT.number()
@@ -67,13 +72,18 @@ impl fmt::Display for ExitStatus {
         match self {
             Self::Exited(code) => write!(out, "exited with code {code}"),
             Self::Signaled { signal, core } => {
-                write!(out, "was ended by {signal}{}", if *core { " (core dumped)" } else { "" })
+                write!(
+                    out,
+                    "was ended by {signal}{}",
+                    if *core { " (core dumped)" } else { "" }
+                )
             }
         }
     }
 }
 
-/// The step between the decision to start a child and its first instruction, in the order in which they are taken.
+/// The step between the decision to start a child and its first instruction, in the order in which
+/// they are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
     Fork,
@@ -102,7 +112,8 @@ impl Stage {
         Self::Exec,
     ];
 
-    /// Whether it is frigate's own work on the child's behalf: a failure there is an error of frigate's.
+    /// Whether it is frigate's own work on the child's behalf: a failure there is an error of
+    /// frigate's.
     pub(crate) const fn is_setup(self) -> bool {
         matches!(
             self,
@@ -130,7 +141,8 @@ impl SpawnFailure {
         self.errno.is_for_now()
     }
 
-    /// 127 where the command was not found, 126 where it could not be executed, as shells have it; 125 where frigate failed.
+    /// 127 where the command was not found, 126 where it could not be executed, as shells have it;
+    /// 125 where frigate failed.
     pub(crate) fn code(self) -> u8 {
         match (self.stage, self.errno) {
             (stage, _) if stage.is_setup() => 125,
@@ -146,7 +158,10 @@ pub(crate) enum Outcome {
     /// The child ended by itself and is not restarted.
     Complete(ExitStatus),
     /// frigate was asked to stop, by this signal or by the person at the terminal.
-    Cancel { last: Option<ExitStatus>, stop: Signal },
+    Cancel {
+        last: Option<ExitStatus>,
+        stop: Signal,
+    },
     /// Too many starts failed in a row.
     GaveUp { last: Option<ExitStatus> },
     /// The command cannot be started.
@@ -168,7 +183,10 @@ impl Outcome {
     /// The exit code, before `--remap-exit`.
     pub(crate) fn code(self) -> u8 {
         match self {
-            Self::Complete(status) | Self::Cancel { last: Some(status), .. } => status.code(),
+            Self::Complete(status)
+            | Self::Cancel {
+                last: Some(status), ..
+            } => status.code(),
             Self::Cancel { last: None, stop } => 128 + stop.number(),
             Self::GaveUp { last: Some(status) } => status.code().max(1),
             Self::GaveUp { last: None } => 126,

@@ -1,4 +1,5 @@
-//! The whole of frigate in virtual time: what a signal is for, whose end was reaped, what is left at the end.
+//! The whole of frigate in virtual time: what a signal is for, whose end was reaped, what is left
+//! at the end.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -14,7 +15,8 @@ use crate::signal::{Sender, Signal, SignalSet};
 use crate::status::{ExitStatus, Outcome, SpawnFailure};
 use crate::usage::Usage;
 
-/// How long a forwarded TSTP may take to stop the child; a stop after that is the doing of somebody at the terminal.
+/// How long a forwarded TSTP may take to stop the child; a stop after that is the doing of somebody
+/// at the terminal.
 const WANTED: Duration = Duration::from_secs(2);
 
 /// How long the rest may take to die of KILL where the child has used up all patience.
@@ -43,7 +45,10 @@ impl Rewrite {
     }
 
     pub(crate) fn apply(&self, signal: Signal) -> Option<Signal> {
-        self.to.get(usize::from(signal.number()) - 1).copied().flatten()
+        self.to
+            .get(usize::from(signal.number()) - 1)
+            .copied()
+            .flatten()
     }
 }
 
@@ -52,7 +57,8 @@ impl Rewrite {
 pub(crate) struct Surroundings {
     /// Standard input is frigate's controlling terminal.
     pub(crate) terminal: bool,
-    /// Somebody could resume a stopped frigate: it is not PID 1, and its parent is of the same session.
+    /// Somebody could resume a stopped frigate: it is not PID 1, and its parent is of the same
+    /// session.
     pub(crate) resumable: bool,
 }
 
@@ -128,9 +134,22 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(rules: Rules, stop_on: SignalSet, rewrite: Rewrite, surroundings: Surroundings) -> Self {
+    pub(crate) fn new(
+        rules: Rules,
+        stop_on: SignalSet,
+        rewrite: Rewrite,
+        surroundings: Surroundings,
+    ) -> Self {
         let child = Lifecycle::new(rules);
-        Self { child, rules, stop_on, rewrite, surroundings, phase: Phase::Serving, stop_forwarded_at: None }
+        Self {
+            child,
+            rules,
+            stop_on,
+            rewrite,
+            surroundings,
+            phase: Phase::Serving,
+            stop_forwarded_at: None,
+        }
     }
 
     pub(crate) const fn restarts(&self) -> u32 {
@@ -148,7 +167,9 @@ impl Supervisor {
 
     /// Whether this signal asks frigate to stop.
     pub(crate) fn is_stop(&self, signal: Signal) -> bool {
-        self.rewrite.apply(signal).is_some_and(|signal| self.stop_on.contains(signal))
+        self.rewrite
+            .apply(signal)
+            .is_some_and(|signal| self.stop_on.contains(signal))
     }
 
     /// When `Event::Tick` is due; none: sleep until a signal comes.
@@ -169,15 +190,29 @@ impl Supervisor {
                 self.stop_forwarded_at = None;
                 self.child_step(lifecycle::Event::Spawned { pid }, now, out);
             }
-            Event::SpawnFailed(failure) => self.child_step(lifecycle::Event::SpawnFailed(failure), now, out),
+            Event::SpawnFailed(failure) => {
+                self.child_step(lifecycle::Event::SpawnFailed(failure), now, out);
+            }
             Event::Executed => self.child_step(lifecycle::Event::Executed, now, out),
             Event::OutOfReach => self.child_step(lifecycle::Event::OutOfReach, now, out),
             Event::GroupGone => self.child_step(lifecycle::Event::GroupGone, now, out),
-            Event::Ended { status, held_terminal, usage } => {
+            Event::Ended {
+                status,
+                held_terminal,
+                usage,
+            } => {
                 if self.surroundings.terminal {
                     out.push(Action::TakeTerminal);
                 }
-                self.child_step(lifecycle::Event::Ended { status, held_terminal, usage }, now, out);
+                self.child_step(
+                    lifecycle::Event::Ended {
+                        status,
+                        held_terminal,
+                        usage,
+                    },
+                    now,
+                    out,
+                );
             }
             Event::Swept { children } => self.swept(children, now, out),
             Event::Received { signal, sender } => self.received(signal, sender, now, out),
@@ -192,7 +227,8 @@ impl Supervisor {
             && let Some(finish) = self.child.finish()
         {
             self.phase = Phase::Ended(finish);
-            // An end is told during a sweep, which says by itself what is left; anything else must have one made.
+            // An end is told during a sweep, which says by itself what is left; anything else must
+            // have one made.
             if !matches!(event, lifecycle::Event::Ended { .. }) {
                 out.push(Action::Sweep);
             }
@@ -204,12 +240,17 @@ impl Supervisor {
             Phase::Serving => self.child_step(lifecycle::Event::Swept, now, out),
             Phase::Ended(Finish { outcome, .. })
             | Phase::Draining(Finish { outcome, .. })
-            | Phase::Killing { finish: Finish { outcome, .. }, .. }
-                if !children =>
-            {
+            | Phase::Killing {
+                finish: Finish { outcome, .. },
+                ..
+            } if !children => {
                 self.exit(outcome, out);
             }
-            Phase::Ended(Finish { outcome, kill_at: None, .. }) => self.exit(outcome, out),
+            Phase::Ended(Finish {
+                outcome,
+                kill_at: None,
+                ..
+            }) => self.exit(outcome, out),
             Phase::Ended(finish) => {
                 self.phase = Phase::Draining(finish);
                 out.push(Action::Say(Fact::EndingLeftovers));
@@ -229,12 +270,17 @@ impl Supervisor {
             out.push(Action::Sweep);
             return;
         }
-        // Of its own stop, of a reader that went away, of a log file that may not grow (`RLIMIT_FSIZE`).
-        if sender == Sender::Frigate && matches!(signal, Signal::TSTP | Signal::PIPE | Signal::XFSZ) {
+        // Of its own stop, of a reader that went away, of a log file that may not grow
+        // (`RLIMIT_FSIZE`).
+        if sender == Sender::Frigate && matches!(signal, Signal::TSTP | Signal::PIPE | Signal::XFSZ)
+        {
             return;
         }
         let Some(signal) = self.rewrite.apply(signal) else {
-            out.push(Action::Say(Fact::Dropped { signal, by_rule: true }));
+            out.push(Action::Say(Fact::Dropped {
+                signal,
+                by_rule: true,
+            }));
             return;
         };
         let queued = matches!(sender, Sender::Process { queued: true });
@@ -244,22 +290,34 @@ impl Supervisor {
             return;
         }
         let Some(pid) = self.child.alive() else {
-            out.push(Action::Say(Fact::Dropped { signal, by_rule: false }));
+            out.push(Action::Say(Fact::Dropped {
+                signal,
+                by_rule: false,
+            }));
             return;
         };
-        if matches!(signal, Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU) {
+        if matches!(
+            signal,
+            Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU
+        ) {
             self.stop_forwarded_at = (sender != Sender::Kernel).then_some(now);
         }
         if signal == Signal::CONT {
             self.stop_forwarded_at = None;
         }
         if signal == Signal::CONT && self.surroundings.terminal {
-            out.push(Action::GiveTerminal { and_continue: false });
+            out.push(Action::GiveTerminal {
+                and_continue: false,
+            });
         }
         out.push(Action::Say(Fact::Forwarded { signal, pid }));
-        out.push(Action::Send { signal, alone: self.rules.single_child || queued, queued });
-        // Ctrl-Z reached frigate because the terminal is not its standard input, so that the child was never given it:
-        // the job stops all the same.
+        out.push(Action::Send {
+            signal,
+            alone: self.rules.single_child || queued,
+            queued,
+        });
+        // Ctrl-Z reached frigate because the terminal is not its standard input, so that the child
+        // was never given it: the job stops all the same.
         if signal == Signal::TSTP && sender == Sender::Kernel && self.surroundings.resumable {
             out.push(Action::Suspend);
         }
@@ -267,18 +325,28 @@ impl Supervisor {
 
     #[inline(never)]
     fn stopped(&mut self, signal: Signal, foreground: Foreground, now: Moment, out: &mut Actions) {
-        let Some(pid) = self.child.alive().filter(|_| self.surroundings.terminal) else { return };
+        let Some(pid) = self.child.alive().filter(|_| self.surroundings.terminal) else {
+            return;
+        };
         let wants_terminal = signal == Signal::TTIN || signal == Signal::TTOU;
-        let wanted = self.stop_forwarded_at.take().is_some_and(|at| now.since(at) < WANTED);
+        let wanted = self
+            .stop_forwarded_at
+            .take()
+            .is_some_and(|at| now.since(at) < WANTED);
         if wants_terminal && foreground == Foreground::Frigate {
-            // `fg` without a CONT: the shell gave frigate the terminal while the child ran in the background.
+            // `fg` without a CONT: the shell gave frigate the terminal while the child ran in the
+            // background.
             out.push(Action::GiveTerminal { and_continue: true });
         } else if self.surroundings.resumable {
             out.push(Action::TakeTerminal);
             out.push(Action::Suspend);
         } else if signal == Signal::TSTP && !wanted {
             out.push(Action::Say(Fact::Continued { pid }));
-            out.push(Action::Send { signal: Signal::CONT, alone: self.rules.single_child, queued: false });
+            out.push(Action::Send {
+                signal: Signal::CONT,
+                alone: self.rules.single_child,
+                queued: false,
+            });
         }
     }
 
@@ -287,8 +355,16 @@ impl Supervisor {
         match self.phase {
             Phase::Serving => self.child_step(lifecycle::Event::Tick, now, out),
             Phase::Draining(finish) if finish.kill_at.is_some_and(|kill_at| now >= kill_at) => {
-                let patience = if finish.left_behind { BRIEFLY } else { KILL_PATIENCE };
-                self.phase = Phase::Killing { finish, until: now.after(patience), look: Look::first(now) };
+                let patience = if finish.left_behind {
+                    BRIEFLY
+                } else {
+                    KILL_PATIENCE
+                };
+                self.phase = Phase::Killing {
+                    finish,
+                    until: now.after(patience),
+                    look: Look::first(now),
+                };
                 if !finish.killed {
                     out.extend(self.rules.leftovers_killed(finish.outcome));
                 }
@@ -296,13 +372,24 @@ impl Supervisor {
             }
             Phase::Killing { finish, until, .. } if now >= until => {
                 if !finish.left_behind {
-                    out.push(Action::Say(Fact::LeftBehind { pid: None, reason: DEATHLESS }));
+                    out.push(Action::Say(Fact::LeftBehind {
+                        pid: None,
+                        reason: DEATHLESS,
+                    }));
                 }
                 self.exit(finish.outcome, out);
             }
             // Once more: what forked just then was not seen the time before.
-            Phase::Killing { finish, until, look } if now >= look.at() => {
-                self.phase = Phase::Killing { finish, until, look: look.next(now) };
+            Phase::Killing {
+                finish,
+                until,
+                look,
+            } if now >= look.at() => {
+                self.phase = Phase::Killing {
+                    finish,
+                    until,
+                    look: look.next(now),
+                };
                 out.push(Action::KillAll);
             }
             Phase::Ended(_) | Phase::Draining(_) | Phase::Killing { .. } | Phase::Done => {}

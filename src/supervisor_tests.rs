@@ -1,5 +1,8 @@
 #![allow(clippy::panic, reason = "a test whose own script is wrong has failed")]
-#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at the few kinds that it is about")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks at the few kinds that it is about"
+)]
 
 use core::time::Duration;
 
@@ -23,10 +26,19 @@ const DUE: u64 = u64::MAX;
 const PROCESS: Sender = Sender::Process { queued: false };
 const QUEUED: Sender = Sender::Process { queued: true };
 
-const NO_TERMINAL: Surroundings = Surroundings { terminal: false, resumable: false };
+const NO_TERMINAL: Surroundings = Surroundings {
+    terminal: false,
+    resumable: false,
+};
 /// `docker run -it`: a terminal, and nobody who could type `fg`.
-const AS_INIT: Surroundings = Surroundings { terminal: true, resumable: false };
-const IN_SHELL: Surroundings = Surroundings { terminal: true, resumable: true };
+const AS_INIT: Surroundings = Surroundings {
+    terminal: true,
+    resumable: false,
+};
+const IN_SHELL: Surroundings = Surroundings {
+    terminal: true,
+    resumable: true,
+};
 
 const LEFT: Event = Event::Swept { children: true };
 const NONE_LEFT: Event = Event::Swept { children: false };
@@ -40,11 +52,18 @@ const fn stop(signal: Signal) -> Event {
 }
 
 const fn by(signal: Signal) -> ExitStatus {
-    ExitStatus::Signaled { signal, core: false }
+    ExitStatus::Signaled {
+        signal,
+        core: false,
+    }
 }
 
 const fn ended(status: ExitStatus) -> Event {
-    Event::Ended { status, held_terminal: false, usage: Usage::NONE }
+    Event::Ended {
+        status,
+        held_terminal: false,
+        usage: Usage::NONE,
+    }
 }
 
 const fn exited(code: u8) -> Event {
@@ -65,21 +84,34 @@ fn at_millis(millis: u64) -> Moment {
 
 /// The options as a person would type them, so that the defaults are the real ones.
 fn config(options: &str) -> Config {
-    let words: Vec<&[u8]> = options.split_whitespace().chain(["command"]).map(str::as_bytes).collect();
+    let words: Vec<&[u8]> = options
+        .split_whitespace()
+        .chain(["command"])
+        .map(str::as_bytes)
+        .collect();
     match cli::read(&words, core::iter::empty()) {
         Ok(Request::Run(config, _)) => config,
         Ok(Request::Help | Request::Version) | Err(_) => panic!("bad options: {options}"),
     }
 }
 
-/// An action in a few words: facts by the name of their event, the others as they are written in the code.
+/// An action in a few words: facts by the name of their event, the others as they are written in
+/// the code.
 fn brief(action: Action) -> String {
     if let Action::Say(fact) = action {
         return format!("say {}", fact.event());
     }
-    if let Action::Send { signal, alone, queued } = action {
+    if let Action::Send {
+        signal,
+        alone,
+        queued,
+    } = action
+    {
         let alone = if alone { " alone" } else { "" };
-        return format!("send {signal}{alone}{}", if queued { " queued" } else { "" });
+        return format!(
+            "send {signal}{alone}{}",
+            if queued { " queued" } else { "" }
+        );
     }
     format!("{action:?}")
 }
@@ -93,8 +125,16 @@ struct Frigate {
 
 impl Frigate {
     fn new(options: &str, surroundings: Surroundings) -> Self {
-        let Config { rules, stop_on, rewrite, .. } = config(options);
-        Self { supervisor: Supervisor::new(rules, stop_on, rewrite, surroundings), now: at_millis(0) }
+        let Config {
+            rules,
+            stop_on,
+            rewrite,
+            ..
+        } = config(options);
+        Self {
+            supervisor: Supervisor::new(rules, stop_on, rewrite, surroundings),
+            now: at_millis(0),
+        }
     }
 
     /// With a child that was started at 0.
@@ -112,25 +152,42 @@ impl Frigate {
         self.supervisor.step(event, self.now, &mut out);
         assert!(!out.is_full(), "{event:?} may have lost an action");
         let after = self.supervisor.deadline();
-        // Leftovers of a child that was killed are killed without delay: that deadline may be the very end of it.
-        assert!(after == before || after.is_none_or(|at| at >= self.now) || matches!(event, Event::Swept { .. }));
+        // Leftovers of a child that was killed are killed without delay: that deadline may be the
+        // very end of it.
+        assert!(
+            after == before
+                || after.is_none_or(|at| at >= self.now)
+                || matches!(event, Event::Swept { .. })
+        );
         out.iter().collect()
     }
 
     fn told(&mut self, event: Event) -> String {
-        self.step(event).into_iter().map(brief).collect::<Vec<_>>().join("; ")
+        self.step(event)
+            .into_iter()
+            .map(brief)
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
-    /// Plays a script: when (in milliseconds), what happens, what frigate does. A tick comes exactly at the deadline, and
-    /// no deadline is overslept, so that a script also claims when each deadline is.
+    /// Plays a script: when (in milliseconds), what happens, what frigate does. A tick comes
+    /// exactly at the deadline, and no deadline is overslept, so that a script also claims when
+    /// each deadline is.
     fn play(mut self, script: &[(u64, Event, &str)]) -> Self {
         for (line, (when, event, expected)) in script.iter().enumerate() {
             let deadline = self.supervisor.deadline();
-            self.now = if *when == DUE { deadline.unwrap_or(self.now) } else { at_millis(*when) };
+            self.now = if *when == DUE {
+                deadline.unwrap_or(self.now)
+            } else {
+                at_millis(*when)
+            };
             if *event == Event::Tick {
                 assert_eq!(deadline, Some(self.now), "deadline of line {line}");
             } else {
-                assert!(deadline.is_none_or(|at| at >= self.now), "line {line} oversleeps {deadline:?}");
+                assert!(
+                    deadline.is_none_or(|at| at >= self.now),
+                    "line {line} oversleeps {deadline:?}"
+                );
             }
             assert_eq!(self.told(*event), *expected, "line {line}: {event:?}");
         }
@@ -151,16 +208,24 @@ fn every_signal_from_every_sender_has_its_role() {
             let queued = sender == QUEUED;
             let expected = match signal {
                 Signal::CHLD => "Sweep".to_owned(),
-                Signal::TSTP | Signal::PIPE | Signal::XFSZ if sender == Sender::Frigate => String::new(),
+                Signal::TSTP | Signal::PIPE | Signal::XFSZ if sender == Sender::Frigate => {
+                    String::new()
+                }
                 Signal::TERM | Signal::INT | Signal::QUIT if queued => {
                     format!("say stop; send {signal} queued; send CONT")
                 }
-                Signal::TERM | Signal::INT | Signal::QUIT => format!("say stop; send {signal}; send CONT"),
+                Signal::TERM | Signal::INT | Signal::QUIT => {
+                    format!("say stop; send {signal}; send CONT")
+                }
                 _ if queued => format!("say forwarded; send {signal} alone queued"),
                 _ => format!("say forwarded; send {signal}"),
             };
             let mut frigate = Frigate::running("", NO_TERMINAL);
-            assert_eq!(frigate.told(received(signal, sender)), expected, "{signal} from {sender:?}");
+            assert_eq!(
+                frigate.told(received(signal, sender)),
+                expected,
+                "{signal} from {sender:?}"
+            );
         }
     }
 }
@@ -171,7 +236,10 @@ fn with_single_child_no_signal_goes_to_the_group() {
         for sender in [Sender::Kernel, PROCESS, QUEUED] {
             let mut frigate = Frigate::running("--single-child", NO_TERMINAL);
             for action in frigate.step(received(signal, sender)) {
-                assert!(!matches!(action, Action::Send { alone: false, .. }), "{signal}: {action:?}");
+                assert!(
+                    !matches!(action, Action::Send { alone: false, .. }),
+                    "{signal}: {action:?}"
+                );
             }
         }
     }
@@ -180,26 +248,90 @@ fn with_single_child_no_signal_goes_to_the_group() {
 #[test]
 fn rewriting_comes_before_the_role_and_only_once() {
     let table = [
-        ("--rewrite HUP:QUIT", "HUP", PROCESS, "say stop; send QUIT; send CONT"),
-        ("--rewrite TERM:HUP", "TERM", PROCESS, "say forwarded; send HUP"),
-        ("--rewrite TERM:INT --stop-signal=USR2", "TERM", PROCESS, "say stop; send USR2; send CONT"),
+        (
+            "--rewrite HUP:QUIT",
+            "HUP",
+            PROCESS,
+            "say stop; send QUIT; send CONT",
+        ),
+        (
+            "--rewrite TERM:HUP",
+            "TERM",
+            PROCESS,
+            "say forwarded; send HUP",
+        ),
+        (
+            "--rewrite TERM:INT --stop-signal=USR2",
+            "TERM",
+            PROCESS,
+            "say stop; send USR2; send CONT",
+        ),
         ("--rewrite USR1:0", "USR1", PROCESS, "say dropped"),
         ("--rewrite TERM:0", "TERM", PROCESS, "say dropped"),
-        ("--rewrite WINCH:RTMIN+3", "WINCH", Sender::Kernel, "say forwarded; send RTMIN+3"),
-        ("--rewrite RTMIN+3:USR1", "RTMIN+3", QUEUED, "say forwarded; send USR1 alone queued"),
-        ("--rewrite RTMIN:TERM", "RTMIN", QUEUED, "say stop; send TERM queued; send CONT"),
-        ("--rewrite HUP:USR1 --rewrite USR1:TERM", "HUP", PROCESS, "say forwarded; send USR1"),
-        ("--rewrite HUP:USR1 --rewrite HUP:USR2", "HUP", PROCESS, "say forwarded; send USR2"),
-        ("--rewrite HUP:0", "USR1", PROCESS, "say forwarded; send USR1"),
+        (
+            "--rewrite WINCH:RTMIN+3",
+            "WINCH",
+            Sender::Kernel,
+            "say forwarded; send RTMIN+3",
+        ),
+        (
+            "--rewrite RTMIN+3:USR1",
+            "RTMIN+3",
+            QUEUED,
+            "say forwarded; send USR1 alone queued",
+        ),
+        (
+            "--rewrite RTMIN:TERM",
+            "RTMIN",
+            QUEUED,
+            "say stop; send TERM queued; send CONT",
+        ),
+        (
+            "--rewrite HUP:USR1 --rewrite USR1:TERM",
+            "HUP",
+            PROCESS,
+            "say forwarded; send USR1",
+        ),
+        (
+            "--rewrite HUP:USR1 --rewrite HUP:USR2",
+            "HUP",
+            PROCESS,
+            "say forwarded; send USR2",
+        ),
+        (
+            "--rewrite HUP:0",
+            "USR1",
+            PROCESS,
+            "say forwarded; send USR1",
+        ),
         ("--rewrite PIPE:TERM", "PIPE", Sender::Frigate, ""),
         ("--rewrite XFSZ:TERM", "XFSZ", Sender::Frigate, ""),
-        ("--stop-on HUP,RTMIN+3", "RTMIN+3", PROCESS, "say stop; send RTMIN+3; send CONT"),
-        ("--stop-on HUP,RTMIN+3", "TERM", PROCESS, "say forwarded; send TERM"),
-        ("--stop-on USR1 --rewrite TERM:USR1", "TERM", PROCESS, "say stop; send USR1; send CONT"),
+        (
+            "--stop-on HUP,RTMIN+3",
+            "RTMIN+3",
+            PROCESS,
+            "say stop; send RTMIN+3; send CONT",
+        ),
+        (
+            "--stop-on HUP,RTMIN+3",
+            "TERM",
+            PROCESS,
+            "say forwarded; send TERM",
+        ),
+        (
+            "--stop-on USR1 --rewrite TERM:USR1",
+            "TERM",
+            PROCESS,
+            "say stop; send USR1; send CONT",
+        ),
     ];
     for (options, name, sender, expected) in table {
         let mut frigate = Frigate::running(options, NO_TERMINAL);
-        assert_eq!(frigate.told(received(signal(name), sender)), expected, "{options}: {name}");
+        assert_eq!(
+            frigate.told(received(signal(name), sender)),
+            expected,
+            "{options}: {name}"
+        );
     }
 }
 
@@ -208,12 +340,31 @@ fn messages_name_the_signal_as_received_where_it_is_dropped_and_as_sent_where_it
     let options = "--rewrite HUP:0 --rewrite USR1:USR2 --rewrite WINCH:TERM";
     let mut frigate = Frigate::running(options, NO_TERMINAL);
     let dropped = frigate.step(stop(signal("HUP")));
-    assert_eq!(dropped, [Action::Say(Fact::Dropped { signal: signal("HUP"), by_rule: true })]);
+    assert_eq!(
+        dropped,
+        [Action::Say(Fact::Dropped {
+            signal: signal("HUP"),
+            by_rule: true
+        })]
+    );
     let forwarded = frigate.step(stop(signal("USR1")));
-    let Some(pid) = Pid::new(7) else { panic!("7 is a process id") };
-    assert_eq!(forwarded.first(), Some(&Action::Say(Fact::Forwarded { signal: signal("USR2"), pid })));
+    let Some(pid) = Pid::new(7) else {
+        panic!("7 is a process id")
+    };
+    assert_eq!(
+        forwarded.first(),
+        Some(&Action::Say(Fact::Forwarded {
+            signal: signal("USR2"),
+            pid
+        }))
+    );
     let stopped = frigate.step(stop(signal("WINCH")));
-    assert_eq!(stopped.first(), Some(&Action::Say(Fact::StopAsked { signal: Signal::TERM })));
+    assert_eq!(
+        stopped.first(),
+        Some(&Action::Say(Fact::StopAsked {
+            signal: Signal::TERM
+        }))
+    );
 }
 
 #[test]
@@ -221,14 +372,19 @@ fn a_rewritten_child_signal_is_still_a_sweep() {
     // The options refuse such a rule; were there one, the children would not be reaped any more.
     let mut frigate = Frigate::running("", NO_TERMINAL);
     frigate.supervisor.rewrite.set(Signal::CHLD, None);
-    assert_eq!(frigate.told(received(Signal::CHLD, Sender::Kernel)), "Sweep");
+    assert_eq!(
+        frigate.told(received(Signal::CHLD, Sender::Kernel)),
+        "Sweep"
+    );
 }
 
 #[test]
 fn while_no_child_lives_stops_take_effect_and_other_signals_are_dropped() {
     let between = || {
-        Frigate::running("--restart=unexpected --backoff=1s --grace=5s", NO_TERMINAL)
-            .play(&[(100, exited(1), "say restarting; EndGroup"), (100, Event::GroupGone, "")])
+        Frigate::running("--restart=unexpected --backoff=1s --grace=5s", NO_TERMINAL).play(&[
+            (100, exited(1), "say restarting; EndGroup"),
+            (100, Event::GroupGone, ""),
+        ])
     };
     for signal in (1..=64).filter_map(Signal::new) {
         let expected = match signal {
@@ -237,12 +393,23 @@ fn while_no_child_lives_stops_take_effect_and_other_signals_are_dropped() {
             _ => "say dropped",
         };
         for sender in [PROCESS, QUEUED] {
-            assert_eq!(between().told(received(signal, sender)), expected, "{signal}");
+            assert_eq!(
+                between().told(received(signal, sender)),
+                expected,
+                "{signal}"
+            );
         }
     }
     between().play(&[
         (200, stop(Signal::TERM), "say stop; Release; Sweep"),
-        (200, NONE_LEFT, &exit(Outcome::Cancel { last: Some(ExitStatus::Exited(1)), stop: Signal::TERM })),
+        (
+            200,
+            NONE_LEFT,
+            &exit(Outcome::Cancel {
+                last: Some(ExitStatus::Exited(1)),
+                stop: Signal::TERM,
+            }),
+        ),
     ]);
 }
 
@@ -252,7 +419,14 @@ fn a_stop_while_others_are_closed_ends_before_anything_was_started() {
         (0, Event::Begin, "CloseOthers"),
         (10, received(signal("USR1"), PROCESS), "say dropped"),
         (20, stop(Signal::INT), "say stop; Release; Sweep"),
-        (20, NONE_LEFT, &exit(Outcome::Cancel { last: None, stop: Signal::INT })),
+        (
+            20,
+            NONE_LEFT,
+            &exit(Outcome::Cancel {
+                last: None,
+                stop: Signal::INT,
+            }),
+        ),
     ]);
 }
 
@@ -270,10 +444,20 @@ fn a_child_that_is_being_stopped_still_gets_every_signal() {
 fn once_the_child_has_ended_for_good_no_signal_is_for_anybody() {
     let mut frigate = Frigate::running("", NO_TERMINAL).play(&[(5, exited(0), "say ended")]);
     for draining in [false, true] {
-        for signal in (1..=64).filter_map(Signal::new).filter(|signal| *signal != Signal::CHLD) {
-            assert_eq!(frigate.told(stop(signal)), "say dropped", "{signal}, draining: {draining}");
+        for signal in (1..=64)
+            .filter_map(Signal::new)
+            .filter(|signal| *signal != Signal::CHLD)
+        {
+            assert_eq!(
+                frigate.told(stop(signal)),
+                "say dropped",
+                "{signal}, draining: {draining}"
+            );
         }
-        assert_eq!(frigate.told(received(Signal::CHLD, Sender::Kernel)), "Sweep");
+        assert_eq!(
+            frigate.told(received(Signal::CHLD, Sender::Kernel)),
+            "Sweep"
+        );
         frigate.told(LEFT);
     }
 }
@@ -301,10 +485,17 @@ fn restarts_are_counted() {
 
 #[test]
 fn a_failure_to_start_for_good_looks_at_once_what_is_left_and_exits() {
-    let failure = SpawnFailure { stage: Stage::Exec, errno: Errno::new(2) };
+    let failure = SpawnFailure {
+        stage: Stage::Exec,
+        errno: Errno::new(2),
+    };
     Frigate::new("", NO_TERMINAL).play(&[
         (0, Event::Begin, "Spawn { restarts: 0 }"),
-        (0, Event::SpawnFailed(failure), "say not-started; Release; Sweep"),
+        (
+            0,
+            Event::SpawnFailed(failure),
+            "say not-started; Release; Sweep",
+        ),
         (0, NONE_LEFT, &exit(Outcome::NotStarted(failure))),
     ]);
 }
@@ -314,8 +505,10 @@ fn a_failure_to_start_for_good_looks_at_once_what_is_left_and_exits() {
 #[test]
 fn where_nothing_is_left_it_exits_at_once() {
     let status = ExitStatus::Exited(3);
-    let frigate = Frigate::running("", NO_TERMINAL)
-        .play(&[(5, ended(status), "say ended"), (5, NONE_LEFT, &exit(Outcome::Complete(status)))]);
+    let frigate = Frigate::running("", NO_TERMINAL).play(&[
+        (5, ended(status), "say ended"),
+        (5, NONE_LEFT, &exit(Outcome::Complete(status))),
+    ]);
     assert_eq!(frigate.supervisor.deadline(), None);
 }
 
@@ -327,13 +520,20 @@ fn what_is_left_is_ended_and_has_its_time_from_the_end_of_the_child() {
         (1500, received(Signal::CHLD, Sender::Kernel), "Sweep"),
         (1500, LEFT, ""),
         (6000, Event::Tick, "say leftovers-killed; KillAll"),
-        (6001, NONE_LEFT, &exit(Outcome::Complete(ExitStatus::Exited(0)))),
+        (
+            6001,
+            NONE_LEFT,
+            &exit(Outcome::Complete(ExitStatus::Exited(0))),
+        ),
     ]);
 }
 
 #[test]
 fn what_is_left_after_a_stop_gets_the_rest_of_the_grace_period() {
-    let outcome = Outcome::Cancel { last: Some(by(Signal::TERM)), stop: Signal::TERM };
+    let outcome = Outcome::Cancel {
+        last: Some(by(Signal::TERM)),
+        stop: Signal::TERM,
+    };
     Frigate::running("--grace=5s", NO_TERMINAL).play(&[
         (1000, stop(Signal::TERM), "say stop; send TERM; send CONT"),
         (3000, ended(by(Signal::TERM)), "say ended"),
@@ -346,8 +546,10 @@ fn what_is_left_after_a_stop_gets_the_rest_of_the_grace_period() {
 
 #[test]
 fn what_is_left_alone_delays_no_exit_and_gets_no_signal() {
-    Frigate::running("--leftovers=leave", NO_TERMINAL)
-        .play(&[(1000, exited(3), "say ended"), (1000, LEFT, &exit(Outcome::Complete(ExitStatus::Exited(3))))]);
+    Frigate::running("--leftovers=leave", NO_TERMINAL).play(&[
+        (1000, exited(3), "say ended"),
+        (1000, LEFT, &exit(Outcome::Complete(ExitStatus::Exited(3)))),
+    ]);
     // After a stop it is ended all the same.
     Frigate::running("--leftovers=leave", NO_TERMINAL).play(&[
         (1000, stop(Signal::TERM), "say stop; send TERM; send CONT"),
@@ -371,7 +573,11 @@ fn leftovers_that_end_by_themselves_are_not_killed() {
     Frigate::running("--leftovers=5s", NO_TERMINAL).play(&[
         (1000, exited(0), "say ended"),
         (1000, LEFT, "say leftovers; EndAll"),
-        (1500, NONE_LEFT, &exit(Outcome::Complete(ExitStatus::Exited(0)))),
+        (
+            1500,
+            NONE_LEFT,
+            &exit(Outcome::Complete(ExitStatus::Exited(0))),
+        ),
     ]);
 }
 
@@ -381,13 +587,20 @@ fn under_kill_what_is_left_is_killed_at_once_and_without_a_word() {
         (1000, exited(0), "say ended"),
         (1000, LEFT, "say leftovers; EndAll"),
         (1000, Event::Tick, "KillAll"),
-        (1001, NONE_LEFT, &exit(Outcome::Complete(ExitStatus::Exited(0)))),
+        (
+            1001,
+            NONE_LEFT,
+            &exit(Outcome::Complete(ExitStatus::Exited(0))),
+        ),
     ]);
 }
 
 #[test]
 fn what_a_killed_child_leaves_is_killed_without_another_wait_or_word() {
-    let outcome = Outcome::Cancel { last: Some(by(Signal::KILL)), stop: Signal::TERM };
+    let outcome = Outcome::Cancel {
+        last: Some(by(Signal::KILL)),
+        stop: Signal::TERM,
+    };
     Frigate::running("--grace=5s", NO_TERMINAL).play(&[
         (0, stop(Signal::TERM), "say stop; send TERM; send CONT"),
         (5000, Event::Tick, "say killed; send KILL"),
@@ -407,11 +620,19 @@ fn what_not_even_kill_ends_is_looked_at_again_and_left_behind_after_five_seconds
     ]);
     let mut looks = 0;
     loop {
-        let Some(deadline) = frigate.supervisor.deadline() else { panic!("nothing would ever end this") };
+        let Some(deadline) = frigate.supervisor.deadline() else {
+            panic!("nothing would ever end this")
+        };
         frigate.now = deadline;
         let actions = frigate.told(Event::Tick);
         if actions != "KillAll" {
-            assert_eq!(actions, format!("say left-behind; {}", exit(Outcome::Complete(ExitStatus::Exited(7)))));
+            assert_eq!(
+                actions,
+                format!(
+                    "say left-behind; {}",
+                    exit(Outcome::Complete(ExitStatus::Exited(7)))
+                )
+            );
             break;
         }
         looks += 1;
@@ -426,7 +647,9 @@ fn leftovers_of_the_last_group_that_were_killed_before_a_stop_are_not_said_to_be
     let mut frigate = Frigate::running("--restart=unexpected --leftovers=1s", NO_TERMINAL);
     let mut said = frigate.told(exited(1));
     while !said.contains("leftovers-killed") {
-        let Some(deadline) = frigate.supervisor.deadline() else { panic!("nothing would ever end this") };
+        let Some(deadline) = frigate.supervisor.deadline() else {
+            panic!("nothing would ever end this")
+        };
         frigate.now = deadline;
         said = frigate.told(Event::Tick);
     }
@@ -451,7 +674,10 @@ fn a_stopped_child_is_continued_followed_or_let_be() {
     const CONTINUED: &str = "say continued; send CONT";
     const FOLLOWED: &str = "TakeTerminal; Suspend";
     const GIVEN: &str = "GiveTerminal { and_continue: true }";
-    let without_terminal_but_shell = Surroundings { terminal: false, resumable: true };
+    let without_terminal_but_shell = Surroundings {
+        terminal: false,
+        resumable: true,
+    };
     let table = [
         (AS_INIT, TSTP, Child, CONTINUED),
         (AS_INIT, TSTP, Other, CONTINUED),
@@ -474,7 +700,10 @@ fn a_stopped_child_is_continued_followed_or_let_be() {
     for (surroundings, signal, foreground, expected) in table {
         let mut frigate = Frigate::running("", surroundings);
         let actions = frigate.told(stopped_by(signal, foreground));
-        assert_eq!(actions, expected, "{surroundings:?}, {signal}, {foreground:?}");
+        assert_eq!(
+            actions, expected,
+            "{surroundings:?}, {signal}, {foreground:?}"
+        );
     }
 }
 
@@ -485,7 +714,13 @@ fn a_stopped_child_meets_one_rule_in_every_surrounding() {
         for foreground in [Foreground::Frigate, Foreground::Child, Foreground::Other] {
             for signal in [Signal::STOP, TSTP, Signal::TTIN, Signal::TTOU] {
                 for asked_by in [None, Some(PROCESS), Some(QUEUED), Some(Sender::Kernel)] {
-                    let mut frigate = Frigate::running("", Surroundings { terminal, resumable });
+                    let mut frigate = Frigate::running(
+                        "",
+                        Surroundings {
+                            terminal,
+                            resumable,
+                        },
+                    );
                     asked_by.map(|sender| frigate.told(received(signal, sender)));
                     let by_process = asked_by.is_some_and(|sender| sender != Sender::Kernel);
                     let wants_terminal = signal == Signal::TTIN || signal == Signal::TTOU;
@@ -494,11 +729,14 @@ fn a_stopped_child_meets_one_rule_in_every_surrounding() {
                             "GiveTerminal { and_continue: true }"
                         }
                         (true, true) => "TakeTerminal; Suspend",
-                        (true, false) if signal == TSTP && !by_process => "say continued; send CONT",
+                        (true, false) if signal == TSTP && !by_process => {
+                            "say continued; send CONT"
+                        }
                         (false, _) | (true, false) => "",
                     };
                     let actions = frigate.told(stopped_by(signal, foreground));
-                    let case = format!("{terminal}, {resumable}, {foreground:?}, {signal}, {asked_by:?}");
+                    let case =
+                        format!("{terminal}, {resumable}, {foreground:?}, {signal}, {asked_by:?}");
                     assert_eq!(actions, expected, "{case}");
                 }
             }
@@ -510,10 +748,18 @@ fn a_stopped_child_meets_one_rule_in_every_surrounding() {
 fn a_stop_that_a_process_asked_for_is_left_alone_where_ctrl_z_is_continued() {
     for signal in [TSTP, Signal::TTIN, Signal::TTOU, Signal::STOP] {
         Frigate::running("", AS_INIT).play(&[
-            (0, received(signal, PROCESS), &format!("say forwarded; send {signal}")),
+            (
+                0,
+                received(signal, PROCESS),
+                &format!("say forwarded; send {signal}"),
+            ),
             (1, stopped_by(TSTP, Foreground::Child), ""),
             // The next one is the person's again.
-            (2, stopped_by(TSTP, Foreground::Child), "say continued; send CONT"),
+            (
+                2,
+                stopped_by(TSTP, Foreground::Child),
+                "say continued; send CONT",
+            ),
         ]);
     }
 }
@@ -522,7 +768,11 @@ fn a_stop_that_a_process_asked_for_is_left_alone_where_ctrl_z_is_continued() {
 fn a_stop_that_a_process_asked_for_stays_wanted_when_another_signal_comes_before_it_is_seen() {
     Frigate::running("", AS_INIT).play(&[
         (0, received(TSTP, PROCESS), "say forwarded; send TSTP"),
-        (0, received(signal("USR1"), PROCESS), "say forwarded; send USR1"),
+        (
+            0,
+            received(signal("USR1"), PROCESS),
+            "say forwarded; send USR1",
+        ),
         (1, stopped_by(TSTP, Foreground::Child), ""),
     ]);
 }
@@ -533,7 +783,11 @@ fn a_continuation_takes_back_what_a_forwarded_stop_announced() {
     Frigate::running("", AS_INIT).play(&[
         (0, received(TSTP, PROCESS), "say forwarded; send TSTP"),
         (1, received(Signal::CONT, PROCESS), given),
-        (2, stopped_by(TSTP, Foreground::Child), "say continued; send CONT"),
+        (
+            2,
+            stopped_by(TSTP, Foreground::Child),
+            "say continued; send CONT",
+        ),
     ]);
 }
 
@@ -541,7 +795,11 @@ fn a_continuation_takes_back_what_a_forwarded_stop_announced() {
 fn a_forwarded_stop_that_the_child_withstood_says_nothing_of_a_later_ctrl_z() {
     Frigate::running("", AS_INIT).play(&[
         (0, received(TSTP, PROCESS), "say forwarded; send TSTP"),
-        (5000, stopped_by(TSTP, Foreground::Child), "say continued; send CONT"),
+        (
+            5000,
+            stopped_by(TSTP, Foreground::Child),
+            "say continued; send CONT",
+        ),
     ]);
 }
 
@@ -552,7 +810,11 @@ fn a_stop_that_was_forwarded_to_the_former_child_says_nothing_of_the_next() {
         (20_001, exited(1), "TakeTerminal; say restarting; EndGroup"),
         (20_001, Event::GroupGone, "Spawn { restarts: 1 }"),
         (20_001, spawned(8), ""),
-        (30_000, stopped_by(TSTP, Foreground::Child), "say continued; send CONT"),
+        (
+            30_000,
+            stopped_by(TSTP, Foreground::Child),
+            "say continued; send CONT",
+        ),
     ]);
 }
 
@@ -564,18 +826,33 @@ fn a_continuation_gives_the_child_the_terminal_first() {
         assert_eq!(frigate.told(received(Signal::CONT, PROCESS)), expected);
     }
     let mut frigate = Frigate::running("", NO_TERMINAL);
-    assert_eq!(frigate.told(received(Signal::CONT, PROCESS)), "say forwarded; send CONT");
+    assert_eq!(
+        frigate.told(received(Signal::CONT, PROCESS)),
+        "say forwarded; send CONT"
+    );
 }
 
 #[test]
 fn ctrl_z_that_reached_frigate_stops_the_whole_job_where_somebody_can_resume_it() {
-    let shell = Surroundings { terminal: false, resumable: true };
+    let shell = Surroundings {
+        terminal: false,
+        resumable: true,
+    };
     let mut frigate = Frigate::running("", shell);
-    assert_eq!(frigate.told(received(TSTP, Sender::Kernel)), "say forwarded; send TSTP; Suspend");
-    assert_eq!(frigate.told(received(TSTP, PROCESS)), "say forwarded; send TSTP");
+    assert_eq!(
+        frigate.told(received(TSTP, Sender::Kernel)),
+        "say forwarded; send TSTP; Suspend"
+    );
+    assert_eq!(
+        frigate.told(received(TSTP, PROCESS)),
+        "say forwarded; send TSTP"
+    );
     assert_eq!(frigate.told(received(TSTP, Sender::Frigate)), "");
     let mut frigate = Frigate::running("", NO_TERMINAL);
-    assert_eq!(frigate.told(received(TSTP, Sender::Kernel)), "say forwarded; send TSTP");
+    assert_eq!(
+        frigate.told(received(TSTP, Sender::Kernel)),
+        "say forwarded; send TSTP"
+    );
 }
 
 #[test]
@@ -584,20 +861,33 @@ fn the_terminal_is_taken_back_first_of_all_when_the_child_ends() {
         let actions = Frigate::running("--restart=true", surroundings).told(exited(1));
         assert_eq!(actions, "TakeTerminal; say restarting; EndGroup");
     }
-    assert_eq!(Frigate::running("--restart=true", NO_TERMINAL).told(exited(1)), "say restarting; EndGroup");
+    assert_eq!(
+        Frigate::running("--restart=true", NO_TERMINAL).told(exited(1)),
+        "say restarting; EndGroup"
+    );
 }
 
 #[test]
 fn a_child_interrupted_at_the_terminal_is_a_cancel() {
-    let interrupted = Event::Ended { status: by(Signal::INT), held_terminal: true, usage: Usage::NONE };
-    let outcome = Outcome::Cancel { last: Some(by(Signal::INT)), stop: Signal::INT };
-    Frigate::running("--restart=true", AS_INIT)
-        .play(&[(50, interrupted, "TakeTerminal; say ended; Release"), (50, NONE_LEFT, &exit(outcome))]);
+    let interrupted = Event::Ended {
+        status: by(Signal::INT),
+        held_terminal: true,
+        usage: Usage::NONE,
+    };
+    let outcome = Outcome::Cancel {
+        last: Some(by(Signal::INT)),
+        stop: Signal::INT,
+    };
+    Frigate::running("--restart=true", AS_INIT).play(&[
+        (50, interrupted, "TakeTerminal; say ended; Release"),
+        (50, NONE_LEFT, &exit(outcome)),
+    ]);
 }
 
 #[test]
 fn a_stop_of_nobody_is_ignored() {
-    let mut frigate = Frigate::running("", AS_INIT).play(&[(5, exited(0), "TakeTerminal; say ended")]);
+    let mut frigate =
+        Frigate::running("", AS_INIT).play(&[(5, exited(0), "TakeTerminal; say ended")]);
     assert_eq!(frigate.told(stopped_by(TSTP, Foreground::Child)), "");
 }
 
@@ -624,7 +914,8 @@ impl Temper {
     }
 }
 
-/// Plays the rim: performs what is asked, and answers as the real one does, each answer right after its action.
+/// Plays the rim: performs what is asked, and answers as the real one does, each answer right after
+/// its action.
 #[derive(Debug)]
 struct World {
     frigate: Frigate,
@@ -641,7 +932,15 @@ struct World {
 impl World {
     fn new(options: &str, child: Temper, leaves: Option<Temper>) -> Self {
         let frigate = Frigate::new(options, NO_TERMINAL);
-        Self { frigate, child, leaves, alive: false, left: false, exits: Vec::new(), done: Vec::new() }
+        Self {
+            frigate,
+            child,
+            leaves,
+            alive: false,
+            left: false,
+            exits: Vec::new(),
+            done: Vec::new(),
+        }
     }
 
     fn tell(&mut self, event: Event) {
@@ -654,7 +953,9 @@ impl World {
     }
 
     fn swept(&self) -> Event {
-        Event::Swept { children: self.alive || self.left }
+        Event::Swept {
+            children: self.alive || self.left,
+        }
     }
 
     /// The child ends: told as a sweep tells it.
@@ -677,14 +978,25 @@ impl World {
     }
 
     fn perform(&mut self, action: Action) -> Vec<Event> {
-        let gone = |left: bool| if left { Vec::new() } else { vec![Event::GroupGone] };
+        let gone = |left: bool| {
+            if left {
+                Vec::new()
+            } else {
+                vec![Event::GroupGone]
+            }
+        };
         match action {
             Action::Spawn { .. } => {
-                assert!(!self.alive && !self.left, "a start beside the former child or what it left");
+                assert!(
+                    !self.alive && !self.left,
+                    "a start beside the former child or what it left"
+                );
                 self.alive = true;
                 vec![spawned(7)]
             }
-            Action::Send { signal, .. } if self.alive && self.child.dies_of(signal) => self.child_ends(by(signal)),
+            Action::Send { signal, .. } if self.alive && self.child.dies_of(signal) => {
+                self.child_ends(by(signal))
+            }
             Action::CloseOthers => vec![Event::OthersGone],
             Action::EndGroup => {
                 self.signal_leftovers(Signal::TERM);
@@ -717,10 +1029,15 @@ impl World {
         self.frigate.now = until;
     }
 
-    /// A minute of looks and pauses is a few hundred ticks; a deadline that a tick does not move would be a busy loop.
+    /// A minute of looks and pauses is a few hundred ticks; a deadline that a tick does not move
+    /// would be a busy loop.
     fn tick_until(&mut self, until: Moment) {
         for _ in 0..100_000 {
-            let deadline = self.frigate.supervisor.deadline().filter(|deadline| *deadline <= until);
+            let deadline = self
+                .frigate
+                .supervisor
+                .deadline()
+                .filter(|deadline| *deadline <= until);
             let Some(deadline) = deadline else { return };
             self.frigate.now = deadline.max(self.frigate.now);
             self.tell(Event::Tick);
@@ -752,11 +1069,19 @@ fn any_sender() -> impl Strategy<Value = Sender> {
 }
 
 fn any_status() -> impl Strategy<Value = ExitStatus> {
-    prop_oneof![Just(ExitStatus::Exited(0)), any::<u8>().prop_map(ExitStatus::Exited), any_signal().prop_map(by)]
+    prop_oneof![
+        Just(ExitStatus::Exited(0)),
+        any::<u8>().prop_map(ExitStatus::Exited),
+        any_signal().prop_map(by)
+    ]
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    let foreground = prop::sample::select(vec![Foreground::Frigate, Foreground::Child, Foreground::Other]);
+    let foreground = prop::sample::select(vec![
+        Foreground::Frigate,
+        Foreground::Child,
+        Foreground::Other,
+    ]);
     prop_oneof![
         Just(Event::Begin),
         Just(Event::OthersGone),
@@ -765,22 +1090,28 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::OutOfReach),
         Just(Event::Tick),
         (1..100).prop_map(spawned),
-        (1..200).prop_map(|errno| Event::SpawnFailed(SpawnFailure { stage: Stage::Exec, errno: Errno::new(errno) })),
+        (1..200).prop_map(|errno| Event::SpawnFailed(SpawnFailure {
+            stage: Stage::Exec,
+            errno: Errno::new(errno)
+        })),
         (any_status(), any::<bool>()).prop_map(|(status, held_terminal)| Event::Ended {
             status,
             held_terminal,
             usage: Usage::NONE
         }),
         any::<bool>().prop_map(|children| Event::Swept { children }),
-        (any_signal(), foreground).prop_map(|(signal, foreground)| Event::Stopped { signal, foreground }),
-        (any_signal(), any_sender()).prop_map(|(signal, sender)| Event::Received { signal, sender }),
+        (any_signal(), foreground)
+            .prop_map(|(signal, foreground)| Event::Stopped { signal, foreground }),
+        (any_signal(), any_sender())
+            .prop_map(|(signal, sender)| Event::Received { signal, sender }),
     ]
 }
 
 /// Anything but what asks it to stop.
 fn life() -> impl Strategy<Value = Vec<Happening>> {
-    let harmless = any_signal()
-        .prop_filter("it stops", |signal| ![Signal::TERM, Signal::INT, Signal::QUIT, Signal::KILL].contains(signal));
+    let harmless = any_signal().prop_filter("it stops", |signal| {
+        ![Signal::TERM, Signal::INT, Signal::QUIT, Signal::KILL].contains(signal)
+    });
     let happening = prop_oneof![
         3 => prop_oneof![0..100_u64, 0..60_000_u64].prop_map(Happening::Passes),
         3 => any_status().prop_map(Happening::Ends),
@@ -791,7 +1122,12 @@ fn life() -> impl Strategy<Value = Vec<Happening>> {
 
 fn any_options() -> impl Strategy<Value = String> {
     let select = |words: &[&'static str]| prop::sample::select(words.to_vec());
-    let restart = select(&["", "--restart=unexpected", "--restart=true", "--restart=true --start-secs=0"]);
+    let restart = select(&[
+        "",
+        "--restart=unexpected",
+        "--restart=true",
+        "--restart=true --start-secs=0",
+    ]);
     let grace = select(&["", "--grace=0", "--grace=50ms", "--grace=7s", "--kill"]);
     let other = select(&[
         "",
@@ -880,8 +1216,8 @@ proptest! {
         prop_assert_eq!(world.exits, [Outcome::Complete(ExitStatus::Exited(code))]);
     }
 
-    /// Whatever is told, sensible or not: nothing panics, there is one exit, and after it nobody is started, sent a signal
-    /// or waited for.
+    /// Whatever is told, sensible or not: nothing panics, there is one exit, and after it nobody is
+    /// started, sent a signal or waited for.
     #[test]
     fn nothing_matters_after_the_exit(
         options in any_options(),

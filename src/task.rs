@@ -1,4 +1,5 @@
-//! Functions of the host program that run as children: the registry, and the way into one in a fresh process.
+//! Functions of the host program that run as children: the registry, and the way into one in a
+//! fresh process.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -9,7 +10,8 @@ use std::sync::Mutex;
 use crate::link::lock;
 use crate::sys::host;
 
-/// The variable that tells a fresh process of the same executable which task it is; the first in its environment.
+/// The variable that tells a fresh process of the same executable which task it is; the first in
+/// its environment.
 pub(crate) const VARIABLE: &str = "FRIGATE_TASK";
 
 /// The exit code of a task that panics: what Rust gives a `main` that does.
@@ -17,22 +19,25 @@ const PANICKED: u8 = 101;
 
 static REGISTRY: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Registers a function of this program as a task, which [`Frigate::create`](crate::Frigate::create) then protects by that
-/// name.
+/// Registers a function of this program as a task, which
+/// [`Frigate::create`](crate::Frigate::create) then protects by that name.
 ///
-/// To be called at the top of `main`, before any thread is started and before anything is protected. A task runs in a fresh
-/// process of the same executable, with its own arguments and environment: there, this call does not return, but runs the
-/// function and ends the process. The executable may have been replaced or removed meanwhile; the task is of the one that the
-/// host was started from.
+/// To be called at the top of `main`, before any thread is started and before anything is
+/// protected. A task runs in a fresh process of the same executable, with its own arguments and
+/// environment: there, this call does not return, but runs the function and ends the process. The
+/// executable may have been replaced or removed meanwhile; the task is of the one that the host was
+/// started from.
 ///
-/// The exit code is that of the function as if it were `main`: 0, or its [`ExitCode`], or 1 where it returns an error, which is
-/// printed. A panic is reported by the panic hook, and ends with 101. Where the program is built with `panic = "abort"`, a panic
-/// ends the task by ABRT.
+/// The exit code is that of the function as if it were `main`: 0, or its [`ExitCode`], or 1 where
+/// it returns an error, which is printed. A panic is reported by the panic hook, and ends with 101.
+/// Where the program is built with `panic = "abort"`, a panic ends the task by ABRT.
 ///
-/// Registering a name once more replaces nothing: the first function of a name is the one that runs.
+/// Registering a name once more replaces nothing: the first function of a name is the one that
+/// runs.
 ///
-/// A fresh process learns from the variable `FRIGATE_TASK` which task it is. A program with privileges of its file (set-user-ID,
-/// set-group-ID, file capabilities) ignores that variable, and protects no tasks: [`Error::Privileged`](crate::Error::Privileged).
+/// A fresh process learns from the variable `FRIGATE_TASK` which task it is. A program with
+/// privileges of its file (set-user-ID, set-group-ID, file capabilities) ignores that variable, and
+/// protects no tasks: [`Error::Privileged`](crate::Error::Privileged).
 ///
 /// ```standalone_crate
 /// use frigate::{AutoRestart, Frigate, Strategy};
@@ -52,17 +57,21 @@ pub fn register_task<T: Termination>(name: impl Into<String>, function: impl FnO
     if current().is_some_and(|task| task == name) {
         run(&name, function);
     }
-    // A process that was forked from the host protects nothing, and must not wait for a lock that is held in the host.
+    // A process that was forked from the host protects nothing, and must not wait for a lock that
+    // is held in the host.
     if host::is_forked() {
         return;
     }
     lock(&REGISTRY).insert(name);
 }
 
-/// The task that this process was started as, as long as it has not begun. A program with privileges of its file does not
-/// believe a variable: whoever started it would choose which of its functions runs, with privileges that they do not have.
+/// The task that this process was started as, as long as it has not begun. A program with
+/// privileges of its file does not believe a variable: whoever started it would choose which of its
+/// functions runs, with privileges that they do not have.
 pub(crate) fn current() -> Option<String> {
-    std::env::var(VARIABLE).ok().filter(|_| !host::is_privileged())
+    std::env::var(VARIABLE)
+        .ok()
+        .filter(|_| !host::is_privileged())
 }
 
 pub(crate) fn is_registered(name: &str) -> bool {
@@ -83,7 +92,9 @@ fn run<T: Termination>(name: &str, function: impl FnOnce() -> T) -> ! {
 
 /// An exit code tells its number only by being the same as another one.
 fn number(code: ExitCode) -> u8 {
-    (0..=u8::MAX).find(|number| ExitCode::from(*number) == code).unwrap_or(1)
+    (0..=u8::MAX)
+        .find(|number| ExitCode::from(*number) == code)
+        .unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -95,6 +106,9 @@ mod tests {
         for code in 0..=u8::MAX {
             assert_eq!(number(ExitCode::from(code)), code);
         }
-        assert_eq!((number(ExitCode::SUCCESS), number(ExitCode::FAILURE)), (0, 1));
+        assert_eq!(
+            (number(ExitCode::SUCCESS), number(ExitCode::FAILURE)),
+            (0, 1)
+        );
     }
 }

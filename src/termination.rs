@@ -1,4 +1,5 @@
-//! The termination message: one line of JSON where Kubernetes looks for the reason of a container's end.
+//! The termination message: one line of JSON where Kubernetes looks for the reason of a container's
+//! end.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -14,10 +15,11 @@ const DEFAULT: &str = "/dev/termination-log";
 /// Where the message goes.
 pub(crate) enum Log {
     None,
-    /// `/dev/termination-log`, which is looked for when there is a message: nobody but root can put anything in its place, and
-    /// a plain start makes no system call for it.
+    /// `/dev/termination-log`, which is looked for when there is a message: nobody but root can put
+    /// anything in its place, and a plain start makes no system call for it.
     Automatic,
-    /// A path that was asked for by name, opened at the start: by the end the child may have put anything in its place.
+    /// A path that was asked for by name, opened at the start: by the end the child may have put
+    /// anything in its place.
     At {
         path: String,
         file: Result<OwnedFd, Refusal>,
@@ -28,7 +30,8 @@ pub(crate) enum Log {
 pub(crate) type Failure<'a> = (&'a str, Errno, String);
 
 impl Log {
-    /// Opens what was asked for, or makes it; nothing is written and nothing emptied before there is a message.
+    /// Opens what was asked for, or makes it; nothing is written and nothing emptied before there
+    /// is a message.
     pub(crate) fn open(wanted: &TerminationLog, user: Option<ChildUser<'_>>) -> Self {
         match wanted {
             TerminationLog::None => Self::None,
@@ -40,7 +43,10 @@ impl Log {
     /// Not inlined, since a plain run has no such path.
     #[inline(never)]
     fn at(path: &str, user: Option<ChildUser<'_>>) -> Self {
-        Self::At { path: path.to_owned(), file: place::open(path, user).map(|opened| opened.file) }
+        Self::At {
+            path: path.to_owned(),
+            file: place::open(path, user).map(|opened| opened.file),
+        }
     }
 
     /// What must stay open.
@@ -67,15 +73,22 @@ impl Log {
                 }
                 Ok(())
             }
-            Self::At { path, file: Ok(file) } => {
+            Self::At {
+                path,
+                file: Ok(file),
+            } => {
                 fill(file.as_fd(), compose).map_err(|errno| (path.as_str(), errno, NEXT.to_owned()))
             }
-            Self::At { path, file: Err(refusal) } => Err((path, refusal.errno, refusal.then(NEXT))),
+            Self::At {
+                path,
+                file: Err(refusal),
+            } => Err((path, refusal.errno, refusal.then(NEXT))),
         }
     }
 }
 
-/// Not inlined, so that its stack frame, with a message of 2 KiB, is not part of those that look for a file.
+/// Not inlined, so that its stack frame, with a message of 2 KiB, is not part of those that look
+/// for a file.
 #[inline(never)]
 fn fill(file: BorrowedFd<'_>, compose: &dyn Fn() -> Line) -> Result<(), Errno> {
     output::replace(file, compose().as_bytes())

@@ -1,4 +1,7 @@
-#![allow(clippy::unwrap_used, reason = "a test that meets what must not be has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets what must not be has failed"
+)]
 
 use core::cell::Cell;
 use std::fs;
@@ -21,11 +24,18 @@ fn write(log: &Log) -> (bool, bool) {
 #[test]
 fn a_message_is_composed_only_if_there_is_a_file_for_it() {
     let directory = tempfile::tempdir().unwrap();
-    let path = |name: &str| TerminationLog::Path(directory.path().join(name).to_str().unwrap().to_owned());
-    assert_eq!(write(&Log::open(&TerminationLog::None, None)), (false, true));
+    let path =
+        |name: &str| TerminationLog::Path(directory.path().join(name).to_str().unwrap().to_owned());
+    assert_eq!(
+        write(&Log::open(&TerminationLog::None, None)),
+        (false, true)
+    );
     assert_eq!(write(&Log::open(&path("no/log"), None)), (false, false));
     assert_eq!(write(&Log::open(&path("log"), None)), (true, true));
     if !fs::exists("/dev/termination-log").unwrap() {
-        assert_eq!(write(&Log::open(&TerminationLog::Automatic, None)), (false, true));
+        assert_eq!(
+            write(&Log::open(&TerminationLog::Automatic, None)),
+            (false, true)
+        );
     }
 }

@@ -9,7 +9,8 @@ pub(crate) fn write((seconds, nanos): (i64, u32), out: &mut impl Write) -> fmt::
     let of_day = seconds.rem_euclid(86_400);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     let of_second = i64::from(nanos / 1_000_000);
-    // Each number with the place of its first digit, and what follows it. The formatter would take half a kilobyte.
+    // Each number with the place of its first digit, and what follows it. The formatter would take
+    // half a kilobyte.
     let all = [
         (year, 1000, '-'),
         (month, 10, '-'),
@@ -31,8 +32,9 @@ pub(crate) fn write((seconds, nanos): (i64, u32), out: &mut impl Write) -> fmt::
     Ok(())
 }
 
-/// The date of a day counted from 1970-01-01, in the Gregorian calendar. Years are counted from March, so that the leap
-/// day is the last of its year, and in eras of 400 years, which all have 146,097 days.
+/// The date of a day counted from 1970-01-01, in the Gregorian calendar. Years are counted from
+/// March, so that the leap day is the last of its year, and in eras of 400 years, which all have
+/// 146,097 days.
 fn civil_date(day: i64) -> (i64, i64, i64) {
     let day = day + 719_468;
     let (era, of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
@@ -40,6 +42,10 @@ fn civil_date(day: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (month, carry) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
     (era * 400 + year + carry, month, day)
 }

@@ -18,12 +18,18 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// Nothing is known.
-    pub(crate) const NONE: Self = Self { out_of_memory: false, peak: None, cpu: None, throttled: None };
+    pub(crate) const NONE: Self = Self {
+        out_of_memory: false,
+        peak: None,
+        cpu: None,
+        throttled: None,
+    };
 }
 
 /// The value of a key in a file of lines `key value`.
 pub(crate) fn value_of(file: &[u8], key: &str) -> Option<u64> {
-    file.split(|byte| *byte == b'\n').find_map(|line| number(line.strip_prefix(key.as_bytes())?.strip_prefix(b" ")?))
+    file.split(|byte| *byte == b'\n')
+        .find_map(|line| number(line.strip_prefix(key.as_bytes())?.strip_prefix(b" ")?))
 }
 
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {

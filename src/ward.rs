@@ -1,7 +1,8 @@
-//! The rim of one protected child of a host program: performs what `custody` asks for, and tells it what came of it.
+//! The rim of one protected child of a host program: performs what `custody` asks for, and tells it
+//! what came of it.
 //!
-//! *Invariant:* a child is signalled and reaped through its pidfd alone. In a host program somebody else may reap it first,
-//! and then its number is anybody's.
+//! *Invariant:* a child is signalled and reaped through its pidfd alone. In a host program somebody
+//! else may reap it first, and then its number is anybody's.
 
 use std::ffi::CString;
 use std::os::fd::AsFd;
@@ -32,10 +33,12 @@ use crate::sys::signals::{self, Mask, Watch};
 use crate::sys::spawn::{self, Bond, Confinement, Environment, Pidfd, SpawnPlan, Spawned};
 use crate::usage::Usage;
 
-/// What is reported of a child whose end somebody else was told of: no code at all would be a lie, and 0 a worse one.
+/// What is reported of a child whose end somebody else was told of: no code at all would be a lie,
+/// and 0 a worse one.
 const UNKNOWN: ExitStatus = ExitStatus::Exited(255);
 
-/// The pause between two looks at a child that has ended in the hands of a tracer: its pidfd would wake the thread at once.
+/// The pause between two looks at a child that has ended in the hands of a tracer: its pidfd would
+/// wake the thread at once.
 const HELD: core::time::Duration = core::time::Duration::from_millis(50);
 
 /// Everything that one child needs, complete before frigate's thread hears of it.
@@ -71,7 +74,8 @@ pub(crate) struct Ward {
     close_wait: core::time::Duration,
     child: Option<Spawned>,
     others: Others,
-    /// When to look once more at a child that has ended and cannot be reaped yet: a tracer has to let go of it first.
+    /// When to look once more at a child that has ended and cannot be reaped yet: a tracer has to
+    /// let go of it first.
     held_until: Option<Moment>,
     outcome: Option<Outcome>,
 }
@@ -79,14 +83,33 @@ pub(crate) struct Ward {
 impl Ward {
     /// Takes the charge over, and starts it.
     pub(crate) fn new(charge: Charge, host: Pid) -> Self {
-        let Charge { link, rules, candidates, argv, environment, confinement, mask, group, .. } = charge;
+        let Charge {
+            link,
+            rules,
+            candidates,
+            argv,
+            environment,
+            confinement,
+            mask,
+            group,
+            ..
+        } = charge;
         let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
         let name = link.name.to_string();
         let mut environment = Environment::owned(environment);
         let mut ward = Self {
             link,
-            custody: Custody::new(Rules { is_adopted, ..rules }),
-            speaker: Speaker::new(Names { command: name, ..charge.names.clone() }, Remap::identity()),
+            custody: Custody::new(Rules {
+                is_adopted,
+                ..rules
+            }),
+            speaker: Speaker::new(
+                Names {
+                    command: name,
+                    ..charge.names.clone()
+                },
+                Remap::identity(),
+            ),
             program_speaker: Speaker::new(charge.names, Remap::identity()),
             plan: SpawnPlan {
                 confinement,
@@ -100,7 +123,14 @@ impl Ward {
                 entrance: None,
                 bond: Bond::default(),
             },
-            last_steps: HostSteps { death_signal: if rules.kill { Signal::KILL } else { Signal::TERM }, parent: host },
+            last_steps: HostSteps {
+                death_signal: if rules.kill {
+                    Signal::KILL
+                } else {
+                    Signal::TERM
+                },
+                parent: host,
+            },
             leftovers: Leftovers::new(group),
             capture: charge.capture,
             name: charge.name,
@@ -111,8 +141,19 @@ impl Ward {
             held_until: None,
             outcome: None,
         };
-        for Warning { verb, object, reason, then } in &charge.warnings {
-            ward.say(&Fact::Limit { verb, object, reason, then });
+        for Warning {
+            verb,
+            object,
+            reason,
+            then,
+        } in &charge.warnings
+        {
+            ward.say(&Fact::Limit {
+                verb,
+                object,
+                reason,
+                then,
+            });
         }
         if is_adopted {
             ward.say(&Fact::GroupAdopted);
@@ -122,7 +163,10 @@ impl Ward {
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        [self.custody.deadline(), self.held_until].into_iter().flatten().min()
+        [self.custody.deadline(), self.held_until]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(crate) const fn has_ended(&self) -> bool {
@@ -132,21 +176,31 @@ impl Ward {
     /// What frigate's thread has to watch for it; its streams come first.
     pub(crate) fn watched(&self) -> impl Iterator<Item = Watch<'_>> {
         let child = self.child.iter().filter(|_| self.held_until.is_none());
-        let child = child.flat_map(|child| [child.until_exec(), child.pidfd.as_ref().map(AsFd::as_fd)]).flatten();
+        let child = child
+            .flat_map(|child| [child.until_exec(), child.pidfd.as_ref().map(AsFd::as_fd)])
+            .flatten();
         let readable = child.chain(self.others.descriptors()).map(Watch::readable);
         let events = self.leftovers.events().filter(|_| self.child.is_none());
-        self.capture.watches().into_iter().chain(readable).chain(events.map(Watch::changed))
+        self.capture
+            .watches()
+            .into_iter()
+            .chain(readable)
+            .chain(events.map(Watch::changed))
     }
 
     /// Something of what is watched for it was seen: what, `seen` tells in the order of `watched`.
     pub(crate) fn look(&mut self, seen: &[bool]) {
         let streams = seen.iter().zip(self.capture.watches()).enumerate();
-        let ready = streams.map(|(bit, (is_seen, _))| u32::from(*is_seen) << bit).sum();
+        let ready = streams
+            .map(|(bit, (is_seen, _))| u32::from(*is_seen) << bit)
+            .sum();
         self.with_capture(|capture, say| capture.work(ready, say));
         self.look_for_exec();
         if let Some(pidfd) = self.child.as_ref().and_then(|child| child.pidfd.as_ref()) {
             match host::reap(pidfd.as_fd()) {
-                Look::Alive if host::has_ended(pidfd.as_fd()) => self.held_until = Some(clock::now().after(HELD)),
+                Look::Alive if host::has_ended(pidfd.as_fd()) => {
+                    self.held_until = Some(clock::now().after(HELD));
+                }
                 Look::Alive => {}
                 Look::Ended(status) => self.ended(status),
                 Look::Taken => {
@@ -182,14 +236,18 @@ impl Ward {
 
     pub(crate) fn stop(&mut self, timeout: core::time::Duration) {
         let message = format!("the host asked '{}' to stop", self.link.name.escape_debug());
-        self.link.tell(&PublicEvent::new(&self.link.name, EventKind::Stopping { timeout }, message));
+        self.link.tell(&PublicEvent::new(
+            &self.link.name,
+            EventKind::Stopping { timeout },
+            message,
+        ));
         let mut actions = Actions::default();
         self.custody.stop(timeout, clock::now(), &mut actions);
         self.perform_all(&actions);
     }
 
-    /// The end: its group is removed, and everybody told. Answers with a child that not even KILL has ended, which is still to
-    /// be reaped some day.
+    /// The end: its group is removed, and everybody told. Answers with a child that not even KILL
+    /// has ended, which is still to be reaped some day.
     pub(crate) fn finish(mut self) -> Option<Spawned> {
         self.with_capture(|capture, say| {
             let mut wait = |left, watched: &[Watch<'_>]| {
@@ -200,13 +258,30 @@ impl Ward {
         });
         if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove) {
             let then = "leaving it behind";
-            self.say(&Fact::Cannot { verb: "remove", object: &path, errno, then });
+            self.say(&Fact::Cannot {
+                verb: "remove",
+                object: &path,
+                errno,
+                then,
+            });
         }
-        let Self { link, program_speaker, child, outcome, plan, leftovers, others, capture, .. } = self;
+        let Self {
+            link,
+            program_speaker,
+            child,
+            outcome,
+            plan,
+            leftovers,
+            others,
+            capture,
+            ..
+        } = self;
         // Who hears of the end finds none of its descriptors any more.
         drop((plan, leftovers, others, capture));
         if let Some(outcome) = outcome {
-            link.end(PublicOutcome::of(outcome, |failure| program_speaker.failure_words(failure)));
+            link.end(PublicOutcome::of(outcome, |failure| {
+                program_speaker.failure_words(failure)
+            }));
         }
         child
     }
@@ -254,7 +329,8 @@ impl Ward {
                 }
             }
             Action::Exit(outcome) => self.outcome = Some(outcome),
-            // The directory and the descriptors are the host's, and so are the terminal and every other process.
+            // The directory and the descriptors are the host's, and so are the terminal and every
+            // other process.
             Action::Release
             | Action::Sweep
             | Action::EndAll
@@ -271,10 +347,15 @@ impl Ward {
         self.others = Others::default();
         let (cgroup, streams) = (self.leftovers.make_way(restarts), self.capture.ends());
         let (plan, last_steps) = (&mut self.plan, &self.last_steps);
-        match host::with_all_blocked(|| spawn::spawn(plan, restarts, false, cgroup, streams, last_steps)) {
+        match host::with_all_blocked(|| {
+            spawn::spawn(plan, restarts, false, cgroup, streams, last_steps)
+        }) {
             Ok(child) => {
                 let pid = child.pid;
-                self.link.set_running(Some(Running { pid: pid.raw().unsigned_abs(), since: Instant::now() }));
+                self.link.set_running(Some(Running {
+                    pid: pid.raw().unsigned_abs(),
+                    since: Instant::now(),
+                }));
                 self.child = Some(child);
                 Event::Spawned { pid }
             }
@@ -283,7 +364,9 @@ impl Ward {
     }
 
     fn look_for_exec(&mut self) {
-        if self.child.as_mut().is_some_and(Spawned::has_left_frigate) && self.plan.failure().is_none() {
+        if self.child.as_mut().is_some_and(Spawned::has_left_frigate)
+            && self.plan.failure().is_none()
+        {
             self.tell(Event::Executed);
         }
     }
@@ -296,10 +379,18 @@ impl Ward {
             self.leftovers.follow(child);
         }
         self.link.set_running(None);
-        let usage = self.leftovers.cgroup.as_mut().map_or(Usage::NONE, |group| group.count(false));
+        let usage = self
+            .leftovers
+            .cgroup
+            .as_mut()
+            .map_or(Usage::NONE, |group| group.count(false));
         self.tell(match failure {
             Some(failure) => Event::SpawnFailed(failure),
-            None => Event::Ended { status, held_terminal: false, usage },
+            None => Event::Ended {
+                status,
+                held_terminal: false,
+                usage,
+            },
         });
     }
 
@@ -322,21 +413,33 @@ impl Ward {
             Ok(()) | Err(Errno::NO_PROCESS) => return None,
             // It follows the stop signal, whose failure was reported.
             Err(_) if signal == Signal::CONT => {}
-            Err(errno) => self.say(&Fact::CannotSignal { signal, pid: child.pid, errno }),
+            Err(errno) => self.say(&Fact::CannotSignal {
+                signal,
+                pid: child.pid,
+                errno,
+            }),
         }
         (result == Err(Errno::NOT_PERMITTED)).then_some(Event::OutOfReach)
     }
 
     fn close_others(&mut self) -> Option<Event> {
-        let spared: Vec<Pid> =
-            link::pids().into_iter().filter_map(|pid| i32::try_from(pid).ok()).filter_map(Pid::new).collect();
+        let spared: Vec<Pid> = link::pids()
+            .into_iter()
+            .filter_map(|pid| i32::try_from(pid).ok())
+            .filter_map(Pid::new)
+            .collect();
         let (task, user) = (self.task.as_deref(), self.plan.confinement.user);
         self.others = Others::default();
         match Others::find_beside(&self.name, task, self.last_steps.parent, user, &spared) {
             Ok(others) => self.others = others,
             Err(errno) => {
                 let then = "starting all the same; some may go on running";
-                self.say(&Fact::Cannot { verb: "look for other processes in", object: "/proc", errno, then });
+                self.say(&Fact::Cannot {
+                    verb: "look for other processes in",
+                    object: "/proc",
+                    errno,
+                    then,
+                });
             }
         }
         self.signal_others(Signal::TERM);
@@ -345,11 +448,19 @@ impl Ward {
 
     /// All that were held have ended: there may have been more than could be held at once.
     fn others_gone(&mut self) -> Option<Event> {
-        if self.others.is_partial { self.close_others() } else { Some(Event::OthersGone) }
+        if self.others.is_partial {
+            self.close_others()
+        } else {
+            Some(Event::OthersGone)
+        }
     }
 
     fn signal_others(&self, signal: Signal) {
-        let wait = if signal == Signal::TERM { self.close_wait } else { core::time::Duration::ZERO };
+        let wait = if signal == Signal::TERM {
+            self.close_wait
+        } else {
+            core::time::Duration::ZERO
+        };
         self.others.send(signal, |pid, result| match result {
             Ok(()) => self.say(&Fact::OtherSignaled { signal, pid, wait }),
             Err(Errno::NO_PROCESS) => {}

@@ -1,7 +1,8 @@
-//! The claims: what frigate promises, checked on the real binary, as PID 1 of a fresh PID namespace and as a subreaper.
+//! The claims: what frigate promises, checked on the real binary, as PID 1 of a fresh PID namespace
+//! and as a subreaper.
 //!
-//! This binary is its own helper programs as well; which one it is, its first argument tells. It has a C `main`, because the
-//! Rust runtime would ignore SIGPIPE before a puppet could look.
+//! This binary is its own helper programs as well; which one it is, its first argument tells. It
+//! has a C `main`, because the Rust runtime would ignore SIGPIPE before a puppet could look.
 #![no_main]
 #![allow(
     clippy::expect_used,
@@ -33,7 +34,9 @@ use support::vm::guest;
 pub extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
     let line = std::fs::read("/proc/self/cmdline").expect("/proc is mounted");
     let line = line.strip_suffix(b"\0").unwrap_or(&line);
-    let mut words = line.split(|&byte| byte == 0).map(|word| OsString::from_vec(word.to_vec()));
+    let mut words = line
+        .split(|&byte| byte == 0)
+        .map(|word| OsString::from_vec(word.to_vec()));
     let own_name = words.next().unwrap_or_default();
     let mut words = words.peekable();
     let helper = match words.peek().and_then(|word| word.to_str()) {
@@ -48,14 +51,18 @@ pub extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
 
 fn run_trials(words: impl Iterator<Item = OsString>) -> c_int {
     let mut arguments = Arguments::from_iter(words);
-    // Trials spend their time waiting for processes, so more of them than there are processors run side by side.
+    // Trials spend their time waiting for processes, so more of them than there are processors run
+    // side by side.
     arguments.test_threads.get_or_insert(8);
     guest::prepare(&arguments);
     let mut trials = Vec::new();
     claims::register(&mut trials);
     let conclusion = libtest_mimic::run(&arguments, trials);
     guest::finish();
-    for line in support::scenario::notes().into_iter().chain(support::capability::summary()) {
+    for line in support::scenario::notes()
+        .into_iter()
+        .chain(support::capability::summary())
+    {
         if guest::inside() {
             guest::tell(&["note", &format!("in the guest: {line}")]);
         } else {

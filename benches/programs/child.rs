@@ -1,8 +1,10 @@
-//! The child: a program without a C library that an init is given to look after. It reads the clock in its first moment.
+//! The child: a program without a C library that an init is given to look after. It reads the clock
+//! in its first moment.
 //!
-//! `child MODE=FIFO [WORD...]`: one word, since a service directory's `run` file, whose first line names this program as its
-//! interpreter, has room for one. What comes behind is ignored: it is that file's name. Each record is four 64-bit words:
-//! its kind, and three values, the first of them a time of the monotonic clock.
+//! `child MODE=FIFO [WORD...]`: one word, since a service directory's `run` file, whose first line
+//! names this program as its interpreter, has room for one. What comes behind is ignored: it is
+//! that file's name. Each record is four 64-bit words: its kind, and three values, the first of
+//! them a time of the monotonic clock.
 #![no_std]
 #![no_main]
 
@@ -80,7 +82,8 @@ fn echo(fifo: usize) -> ! {
     }
 }
 
-/// Makes orphans as it is told: how many, and whether they all wait to be reaped at once or come one by one.
+/// Makes orphans as it is told: how many, and whether they all wait to be reaped at once or come
+/// one by one.
 fn breed(path: *const u8, fifo: usize) -> ! {
     let orders = open_orders(path);
     loop {
@@ -106,7 +109,8 @@ fn breed(path: *const u8, fifo: usize) -> ! {
     }
 }
 
-/// Orders come over a FIFO beside that of the reports, which has the same name but for the last letter.
+/// Orders come over a FIFO beside that of the reports, which has the same name but for the last
+/// letter.
 fn open_orders(path: *const u8) -> usize {
     let mut name = [0_u8; 256];
     let mut length = 0;
@@ -184,8 +188,9 @@ fn bear_zombie() -> isize {
     pid
 }
 
-/// Waits until the last of them has been reaped. An init takes them mostly in the order in which it got them, so that this
-/// keeps pace with it; a shorter sleep would compete with the init for the processor.
+/// Waits until the last of them has been reaped. An init takes them mostly in the order in which it
+/// got them, so that this keeps pace with it; a shorter sleep would compete with the init for the
+/// processor.
 fn await_reaped(count: usize) {
     let between_looks: [u64; 2] = [0, 50_000];
     for index in 0..count {

@@ -1,7 +1,8 @@
-//! The floor: the least that an init can do, without a C library. It starts its child, waits, and exits with its code.
+//! The floor: the least that an init can do, without a C library. It starts its child, waits, and
+//! exits with its code.
 //!
-//! `floor PROGRAM [ARG...]`. Built with `--cfg forwards` it also passes signals on, and with `--cfg restarts` it starts the
-//! child again for ever: a floor for what the plain one does not do.
+//! `floor PROGRAM [ARG...]`. Built with `--cfg forwards` it also passes signals on, and with `--cfg
+//! restarts` it starts the child again for ever: a floor for what the plain one does not do.
 #![no_std]
 #![no_main]
 
@@ -30,7 +31,8 @@ pub fn run(words: *const *const u8, environment: *const *const u8) -> usize {
     }
 }
 
-/// A floor that takes signals blocks them before there is a child, as any init must; the child's side gives the mask back.
+/// A floor that takes signals blocks them before there is a child, as any init must; the child's
+/// side gives the mask back.
 #[cfg(forwards)]
 macro_rules! give_mask_back {
     () => {
@@ -48,7 +50,8 @@ macro_rules! give_mask_back {
 /// it is written.
 fn start(program: *const *const u8, environment: *const *const u8) -> usize {
     let child: usize;
-    // SAFETY: the first word of a program that was told what to run is a C string, and both arrays end with a null pointer.
+    // SAFETY: the first word of a program that was told what to run is a C string, and both arrays
+    // end with a null pointer.
     unsafe {
         asm!(
             "syscall",

@@ -1,7 +1,7 @@
 // The kernel's calls, and a program's first instruction, for programs that have no C library.
 //
-// It is included by each of them (`#[path]`). A C library would execute thousands of instructions before `main`, and
-// what is to be measured is the init, not its child.
+// It is included by each of them (`#[path]`). A C library would execute thousands of instructions
+// before `main`, and what is to be measured is the init, not its child.
 
 use core::arch::{asm, global_asm};
 
@@ -31,7 +31,8 @@ pub const CLOCK_GETTIME: usize = 228;
 pub const DUP3: usize = 292;
 pub const CLOSE_RANGE: usize = 436;
 
-// At the entry the stack holds the count of the words, the words, a null pointer, the environment, a null pointer.
+// At the entry the stack holds the count of the words, the words, a null pointer, the environment,
+// a null pointer.
 global_asm!(
     ".globl _start",
     "_start:",
@@ -62,7 +63,8 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[inline(always)]
 pub fn call(number: usize, words: [usize; 5]) -> isize {
     let result: isize;
-    // SAFETY: the programs hand over pointers to live memory only; the kernel changes no register but those named.
+    // SAFETY: the programs hand over pointers to live memory only; the kernel changes no register
+    // but those named.
     unsafe {
         asm!(
             "syscall",
@@ -83,7 +85,8 @@ pub fn call(number: usize, words: [usize; 5]) -> isize {
 #[repr(C, align(16))]
 pub struct Stack<const BYTES: usize>(pub [u8; BYTES]);
 
-/// Clones onto a stack of its own, where the new process runs `act` and never returns; answers with its id.
+/// Clones onto a stack of its own, where the new process runs `act` and never returns; answers with
+/// its id.
 pub fn start<T, const BYTES: usize>(
     flags: usize,
     stack: &mut Stack<BYTES>,
@@ -92,7 +95,8 @@ pub fn start<T, const BYTES: usize>(
 ) -> isize {
     let top = (&raw mut *stack).addr() + BYTES;
     let pid: isize;
-    // SAFETY: the new process leaves this frame alone, having a stack of its own, and `act` does not return.
+    // SAFETY: the new process leaves this frame alone, having a stack of its own, and `act` does
+    // not return.
     unsafe {
         asm!(
             "syscall",
@@ -123,8 +127,8 @@ pub fn exit(code: usize) -> ! {
     }
 }
 
-/// The monotonic clock in nanoseconds. By the call, since the kernel's own page for it is found through the auxiliary vector,
-/// which costs more than it saves here.
+/// The monotonic clock in nanoseconds. By the call, since the kernel's own page for it is found
+/// through the auxiliary vector, which costs more than it saves here.
 pub fn now() -> u64 {
     const CLOCK_MONOTONIC: usize = 1;
     let mut time = [0_u64; 2];

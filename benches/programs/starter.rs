@@ -1,10 +1,13 @@
-//! The starter: runs one init as PID 1 of a fresh PID namespace, and tells when it was executed and when it ended.
+//! The starter: runs one init as PID 1 of a fresh PID namespace, and tells when it was executed and
+//! when it ended.
 //!
-//! `starter now|tell|gate PROGRAM [ARG...]`, with a gate at standard input and the reports at standard output. It is as small
-//! as it can be, because the kernel takes the caller's memory apart within the very `execve` that is measured.
+//! `starter now|tell|gate PROGRAM [ARG...]`, with a gate at standard input and the reports at
+//! standard output. It is as small as it can be, because the kernel takes the caller's memory apart
+//! within the very `execve` that is measured.
 //!
-//! `now` reports both at the end, so that nobody is woken while the init starts. `tell` reports the first at once. With `gate`
-//! the init waits for a byte before it is executed, which gives a tracer the time to attach.
+//! `now` reports both at the end, so that nobody is woken while the init starts. `tell` reports the
+//! first at once. With `gate` the init waits for a byte before it is executed, which gives a tracer
+//! the time to attach.
 #![no_std]
 #![no_main]
 
@@ -20,7 +23,8 @@ use kernel::{
 const GATE: usize = 10;
 const REPORT: usize = 11;
 
-/// What the init's side needs, and the time of its exec, which it leaves here: until then it shares this memory.
+/// What the init's side needs, and the time of its exec, which it leaves here: until then it shares
+/// this memory.
 #[repr(C)]
 struct Plan {
     program: *const *const u8,
@@ -67,8 +71,8 @@ pub fn run(words: *const *const u8, environment: *const *const u8) -> usize {
     0
 }
 
-/// The init gets the standard descriptors alone: gate and reports are closed by its exec, and what the harness was started
-/// with is none of its business.
+/// The init gets the standard descriptors alone: gate and reports are closed by its exec, and what
+/// the harness was started with is none of its business.
 fn arrange_descriptors() {
     const O_RDWR: usize = 2;
     const O_CLOEXEC: usize = 0o2_000_000;

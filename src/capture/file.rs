@@ -1,4 +1,5 @@
-//! A log file: appended to, rotated at its largest size, followed when somebody else renames, removes or empties it.
+//! A log file: appended to, rotated at its largest size, followed when somebody else renames,
+//! removes or empties it.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -24,11 +25,28 @@ pub(super) struct LogFile {
 
 impl LogFile {
     /// Opens it to append to; 0 as its largest size: it has none.
-    pub(super) fn open(path: &str, max_bytes: u64, backups: u32, user: Option<ChildUser<'_>>) -> Result<Self, Refusal> {
+    pub(super) fn open(
+        path: &str,
+        max_bytes: u64,
+        backups: u32,
+        user: Option<ChildUser<'_>>,
+    ) -> Result<Self, Refusal> {
         let Opened { file, stat, place } = place::open(path, user)?;
         let (target, size) = Target::of(file, &stat);
-        let max_bytes = if max_bytes == 0 || place.is_none() { u64::MAX } else { max_bytes };
-        Ok(Self { path: path.to_owned(), place, target, size, full_at: max_bytes, max_bytes, backups })
+        let max_bytes = if max_bytes == 0 || place.is_none() {
+            u64::MAX
+        } else {
+            max_bytes
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            place,
+            target,
+            size,
+            full_at: max_bytes,
+            max_bytes,
+            backups,
+        })
     }
 
     pub(super) fn path(&self) -> &str {
@@ -44,12 +62,16 @@ impl LogFile {
         self.place.as_ref().map(Place::directory)
     }
 
-    /// Makes sure that it is the file of that name, and has room; answers whether that took a change. Where it cannot be had,
-    /// the file at hand still takes all bytes: none is lost by that.
+    /// Makes sure that it is the file of that name, and has room; answers whether that took a
+    /// change. Where it cannot be had, the file at hand still takes all bytes: none is lost by
+    /// that.
     pub(super) fn ready(&mut self) -> Result<bool, Trouble> {
-        let Some(place) = &self.place else { return Ok(false) };
+        let Some(place) = &self.place else {
+            return Ok(false);
+        };
         let mut is_changed = false;
-        // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied, as copytruncate does).
+        // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied,
+        // as copytruncate does).
         let found = place.look(0).map_err(|errno| ("look at", errno.into()))?;
         if let Some(size) = found.and_then(|stat| self.target.size_in(&stat)) {
             self.size = size;
@@ -71,8 +93,13 @@ impl LogFile {
 
     /// Writes to its end, and no byte beyond its largest size. Returns how many bytes it took.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        let room = self.full_at.checked_sub(self.size).filter(|room| *room > 0 && self.target.is_regular);
-        let room = room.and_then(|room| usize::try_from(room).ok()).unwrap_or(usize::MAX);
+        let room = self
+            .full_at
+            .checked_sub(self.size)
+            .filter(|room| *room > 0 && self.target.is_regular);
+        let room = room
+            .and_then(|room| usize::try_from(room).ok())
+            .unwrap_or(usize::MAX);
         let written = self.target.write(bytes.get(..room).unwrap_or(bytes))?;
         self.size += written as u64;
         Ok(written)
@@ -87,8 +114,9 @@ impl LogFile {
         Ok(())
     }
 
-    /// Moves each backup one up, as far as they stand without a gap: what is beyond the gap is older anyway, and the last one
-    /// is written over. Only a name that nothing has is a gap: a backup that cannot be looked at is not to be overwritten.
+    /// Moves each backup one up, as far as they stand without a gap: what is beyond the gap is
+    /// older anyway, and the last one is written over. Only a name that nothing has is a gap: a
+    /// backup that cannot be looked at is not to be overwritten.
     fn rotate(&mut self) -> Result<(), Refusal> {
         if self.backups == 0 {
             self.target.empty()?;

@@ -1,8 +1,8 @@
 //! Log capture: a child's streams, by pipes, into files.
 //!
-//! Each captured stream has one pipe for all starts. frigate holds both ends, so that nothing in it is lost with a child, and
-//! no end of file wakes anybody. Whoever drives a child polls `watches`, and calls `work` for those that are ready: each call
-//! moves a bounded chunk, and never waits.
+//! Each captured stream has one pipe for all starts. frigate holds both ends, so that nothing in it
+//! is lost with a child, and no end of file wakes anybody. Whoever drives a child polls `watches`,
+//! and calls `work` for those that are ready: each call moves a bounded chunk, and never waits.
 
 mod file;
 mod stream;
@@ -43,14 +43,21 @@ impl Capture {
     ///
     /// The first file that cannot be had.
     #[inline(never)]
-    pub(crate) fn open<'a>(logs: &'a Logs, user: Option<ChildUser<'_>>) -> Result<Self, (&'a LogPath, Refusal)> {
+    pub(crate) fn open<'a>(
+        logs: &'a Logs,
+        user: Option<ChildUser<'_>>,
+    ) -> Result<Self, (&'a LogPath, Refusal)> {
         let mut streams = Vec::new();
         for (log, place) in [(&logs.stdout, OUT), (&logs.stderr, ERR)] {
             if let Some(log) = log.as_ref().filter(|_| place == OUT || !logs.redirect) {
-                streams.push(Stream::open(log, logs, place, user).map_err(|refusal| (log, refusal))?);
+                streams
+                    .push(Stream::open(log, logs, place, user).map_err(|refusal| (log, refusal))?);
             }
         }
-        Ok(Self { streams, is_redirected: logs.redirect })
+        Ok(Self {
+            streams,
+            is_redirected: logs.redirect,
+        })
     }
 
     /// Gives the pipes to the user that the child will be.
@@ -69,7 +76,14 @@ impl Capture {
             }
         }
         let [out, err] = ends;
-        [out, if self.is_redirected { out.or_else(|| Some(standard_output())) } else { err }]
+        [
+            out,
+            if self.is_redirected {
+                out.or_else(|| Some(standard_output()))
+            } else {
+                err
+            },
+        ]
     }
 
     /// Everything that must stay open.
@@ -100,9 +114,11 @@ impl Capture {
         }
     }
 
-    /// Moves all that is there at the end. What nobody takes within `patience` is dropped, and said.
+    /// Moves all that is there at the end. What nobody takes within `patience` is dropped, and
+    /// said.
     ///
-    /// `wait` sleeps until one of those watched is ready or the time is over; if it returns true, `HASTE` is left at most.
+    /// `wait` sleeps until one of those watched is ready or the time is over; if it returns true,
+    /// `HASTE` is left at most.
     pub(crate) fn drain(
         &mut self,
         patience: Duration,

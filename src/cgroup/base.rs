@@ -7,11 +7,12 @@ use crate::pid::Pid;
 use crate::sys::cgroup::{self as files, Directory, Target};
 use crate::sys::clock;
 
-/// Where frigate and its neighbors go, because a cgroup other than the root holds processes or controllers, but not both.
+/// Where frigate and its neighbors go, because a cgroup other than the root holds processes or
+/// controllers, but not both.
 pub(super) const LEAF: &str = "init";
 
-/// How often frigate tries to empty its cgroup while others enter it (`docker exec`), and the pause after each of the later
-/// tries.
+/// How often frigate tries to empty its cgroup while others enter it (`docker exec`), and the pause
+/// after each of the later tries.
 const TRIES: u32 = 40;
 const PAUSE: core::time::Duration = core::time::Duration::from_millis(5);
 
@@ -54,27 +55,39 @@ impl Base {
     ///
     /// There is no cgroup v2, or none of it can be seen.
     pub(super) fn find(process: Pid) -> Result<Self, String> {
-        let own = files::read_proc("/proc/self/cgroup").map_err(|errno| reason("/proc/self/cgroup", errno, false))?;
+        let own = files::read_proc("/proc/self/cgroup")
+            .map_err(|errno| reason("/proc/self/cgroup", errno, false))?;
         let located = match place::own_group(&own) {
             Some(group) => Self::locate(group, process)?,
             None => None,
         };
         let Some((path, directory)) = located else {
             return Err(if place::is_held_by_version_1(&own, "memory") {
-                "this system uses cgroup v1; boot the host with systemd.unified_cgroup_hierarchy=1".to_owned()
+                "this system uses cgroup v1; boot the host with systemd.unified_cgroup_hierarchy=1"
+                    .to_owned()
             } else {
-                "no cgroup v2 hierarchy is to be seen here; mount cgroup2 on /sys/fs/cgroup".to_owned()
+                "no cgroup v2 hierarchy is to be seen here; mount cgroup2 on /sys/fs/cgroup"
+                    .to_owned()
             });
         };
         // The root of the hierarchy may hold both processes and controllers. It alone has no type.
         let is_occupied = directory.has("cgroup.type");
-        let ground = Ground { path, has_own_leaf: false, disable: String::new() };
-        let base = Self { directory, own, is_occupied, ground };
+        let ground = Ground {
+            path,
+            has_own_leaf: false,
+            disable: String::new(),
+        };
+        let base = Self {
+            directory,
+            own,
+            is_occupied,
+            ground,
+        };
         Ok(base.above_a_leaf().unwrap_or_else(|base| base))
     }
 
-    /// The usual place is right if frigate is seen in there, whatever is mounted where. Otherwise the mounts tell; none: it
-    /// cannot be seen.
+    /// The usual place is right if frigate is seen in there, whatever is mounted where. Otherwise
+    /// the mounts tell; none: it cannot be seen.
     fn locate(group: &str, process: Pid) -> Result<Option<(String, Directory)>, String> {
         let usual = ["/sys/fs/cgroup", group.trim_end_matches('/')].concat();
         if !group.starts_with("/..")
@@ -84,26 +97,52 @@ impl Base {
         {
             return Ok(Some((usual, directory)));
         }
-        let mounts =
-            files::read_proc("/proc/self/mountinfo").map_err(|errno| reason("/proc/self/mountinfo", errno, false))?;
-        let Some(path) = place::directory(group, &mounts) else { return Ok(None) };
+        let mounts = files::read_proc("/proc/self/mountinfo")
+            .map_err(|errno| reason("/proc/self/mountinfo", errno, false))?;
+        let Some(path) = place::directory(group, &mounts) else {
+            return Ok(None);
+        };
         let directory = Directory::open(&path).map_err(|errno| reason(&path, errno, false))?;
         Ok(Some((path, directory)))
     }
 
-    /// Where frigate sits in a leaf that an earlier run made, or one that runs beside it, the group above is the place; or
-    /// leaf would be made within leaf. A leaf of that name with limits is somebody else's, whom frigate does not escape.
+    /// Where frigate sits in a leaf that an earlier run made, or one that runs beside it, the group
+    /// above is the place; or leaf would be made within leaf. A leaf of that name with limits is
+    /// somebody else's, whom frigate does not escape.
     fn above_a_leaf(self) -> Result<Self, Self> {
-        let above = self.ground.path.strip_suffix(LEAF).and_then(|path| path.strip_suffix('/'));
-        let Some(above) = above.map(str::to_owned) else { return Err(self) };
-        let mut limits = BOUNDED.iter().chain(&["io.max", "cpuset.cpus", "cpuset.mems"]);
+        let above = self
+            .ground
+            .path
+            .strip_suffix(LEAF)
+            .and_then(|path| path.strip_suffix('/'));
+        let Some(above) = above.map(str::to_owned) else {
+            return Err(self);
+        };
+        let mut limits = BOUNDED
+            .iter()
+            .chain(&["io.max", "cpuset.cpus", "cpuset.mems"]);
         let is_limited = limits.any(|file| {
-            self.directory.read(file).is_ok_and(|text| !text.starts_with(b"max") && !text.trim_ascii().is_empty())
+            self.directory
+                .read(file)
+                .is_ok_and(|text| !text.starts_with(b"max") && !text.trim_ascii().is_empty())
         });
         match Directory::open(&above) {
-            Ok(directory) if !is_limited && directory.read("cgroup.procs").is_ok_and(|procs| procs.is_empty()) => {
-                let ground = Ground { path: above, ..self.ground };
-                Ok(Self { directory, is_occupied: false, ground, ..self })
+            Ok(directory)
+                if !is_limited
+                    && directory
+                        .read("cgroup.procs")
+                        .is_ok_and(|procs| procs.is_empty()) =>
+            {
+                let ground = Ground {
+                    path: above,
+                    ..self.ground
+                };
+                Ok(Self {
+                    directory,
+                    is_occupied: false,
+                    ground,
+                    ..self
+                })
             }
             Ok(_) | Err(_) => Err(self),
         }
@@ -114,19 +153,42 @@ impl Base {
     /// The controller cannot be enabled here, and why.
     pub(super) fn offers(&self, controller: &str) -> Result<(), String> {
         let file = [&self.ground.path, "/cgroup.controllers"].concat();
-        let offered = self.directory.read("cgroup.controllers").map_err(|errno| reason(&file, errno, false))?;
-        if offered.split(u8::is_ascii_whitespace).any(|name| name == controller.as_bytes()) {
+        let offered = self
+            .directory
+            .read("cgroup.controllers")
+            .map_err(|errno| reason(&file, errno, false))?;
+        if offered
+            .split(u8::is_ascii_whitespace)
+            .any(|name| name == controller.as_bytes())
+        {
             return Ok(());
         }
         let (which, remedy) = if place::is_held_by_version_1(&self.own, controller) {
-            (", which cgroup v1 holds", "boot the host with systemd.unified_cgroup_hierarchy=1")
+            (
+                ", which cgroup v1 holds",
+                "boot the host with systemd.unified_cgroup_hierarchy=1",
+            )
         } else {
-            ("", "enable it in the cgroup.subtree_control above (systemd: Delegate=yes)")
+            (
+                "",
+                "enable it in the cgroup.subtree_control above (systemd: Delegate=yes)",
+            )
         };
-        Err(["'", &file, "' has no '", controller, "'", which, "; ", remedy].concat())
+        Err([
+            "'",
+            &file,
+            "' has no '",
+            controller,
+            "'",
+            which,
+            "; ",
+            remedy,
+        ]
+        .concat())
     }
 
-    /// Enables the controllers for the groups below, in one write, after everybody has moved to the leaf.
+    /// Enables the controllers for the groups below, in one write, after everybody has moved to the
+    /// leaf.
     ///
     /// # Errors
     ///
@@ -137,10 +199,14 @@ impl Base {
         }
         let enable = each_with('+', controllers.iter().copied());
         let disable = each_with('-', controllers.iter().copied());
-        let is_threadable = self.is_occupied && controllers.iter().all(|controller| THREADED.contains(controller));
+        let is_threadable = self.is_occupied
+            && controllers
+                .iter()
+                .all(|controller| THREADED.contains(controller));
         let file = [&self.ground.path, "/cgroup.subtree_control"].concat();
         let mut failure = Errno::BUSY;
-        // Whoever enters between the move and the write makes it fail, and is moved in the next turn.
+        // Whoever enters between the move and the write makes it fail, and is moved in the next
+        // turn.
         for turn in 0..TRIES {
             if self.is_occupied
                 && let Err((file, errno)) = self.ground.vacate(&self.directory)
@@ -150,7 +216,13 @@ impl Base {
             }
             failure = match self.directory.write("cgroup.subtree_control", &enable) {
                 // But for these: undone before anything settles in the threaded domain.
-                Ok(()) if is_threadable && self.directory.read("cgroup.type").is_ok_and(|text| text != b"domain\n") => {
+                Ok(())
+                    if is_threadable
+                        && self
+                            .directory
+                            .read("cgroup.type")
+                            .is_ok_and(|text| text != b"domain\n") =>
+                {
                     let _ = self.directory.write("cgroup.subtree_control", &disable);
                     Errno::BUSY
                 }
@@ -215,7 +287,12 @@ impl Ground {
             if limit.exceeds(&text) {
                 let reason = ["'", &file, "' allows only ", text.trim_ascii_end()].concat();
                 let object = limit.spelled.clone();
-                return Some(Warning { verb: "raise", object, reason, then: "that holds" });
+                return Some(Warning {
+                    verb: "raise",
+                    object,
+                    reason,
+                    then: "that holds",
+                });
             }
             at = at.get(..at.bytes().rposition(|byte| byte == b'/')?)?;
         }
@@ -227,7 +304,9 @@ impl Ground {
         if !self.has_own_leaf {
             return;
         }
-        let Ok(directory) = Directory::open(&self.path) else { return };
+        let Ok(directory) = Directory::open(&self.path) else {
+            return;
+        };
         if directory.has_subgroups_but(LEAF) {
             return;
         }
@@ -235,7 +314,9 @@ impl Ground {
             let _ = directory.write("cgroup.subtree_control", &self.disable);
         }
         let leaf = self.leaf();
-        let Ok(back) = Target::open(&[&self.path, "/cgroup.procs"].concat()) else { return };
+        let Ok(back) = Target::open(&[&self.path, "/cgroup.procs"].concat()) else {
+            return;
+        };
         // Until it can be removed: one that forks while it is moved leaves a child behind.
         for _ in 0..TRIES {
             let _ = Directory::open(&leaf).and_then(|leaf| move_members(&leaf, &back));

@@ -1,8 +1,9 @@
-//! The child's cgroup: found a place for, limited, entered, watched, emptied and removed (`cgroups(7)`, the kernel's
-//! `Documentation/admin-guide/cgroup-v2.rst`).
+//! The child's cgroup: found a place for, limited, entered, watched, emptied and removed
+//! (`cgroups(7)`, the kernel's `Documentation/admin-guide/cgroup-v2.rst`).
 //!
-//! *Invariant:* no controller is enabled in a cgroup while processes sit in it. The kernel refuses that for most
-//! controllers; for `cpu`, `pids` and `cpuset` alone it would make a threaded domain of it, and rule out the others for good.
+//! *Invariant:* no controller is enabled in a cgroup while processes sit in it. The kernel refuses
+//! that for most controllers; for `cpu`, `pids` and `cpuset` alone it would make a threaded domain
+//! of it, and rule out the others for good.
 
 mod base;
 mod place;
@@ -21,15 +22,21 @@ use crate::sys::cgroup::{self as files, Directory, Target};
 use crate::sys::spawn::Cgroup;
 use crate::usage::{Usage, number, value_of};
 
-/// How long processes may take to die of KILL when the group is removed, in milliseconds: they are reaped by then, unless
-/// they are not frigate's.
+/// How long processes may take to die of KILL when the group is removed, in milliseconds: they are
+/// reaped by then, unless they are not frigate's.
 const PATIENCE: u32 = 1000;
 
 /// The files of which a group above may say less, and so decide.
-const BOUNDED: [&str; 5] = ["memory.max", "memory.high", "memory.swap.max", "pids.max", "cpu.max"];
+const BOUNDED: [&str; 5] = [
+    "memory.max",
+    "memory.high",
+    "memory.swap.max",
+    "pids.max",
+    "cpu.max",
+];
 
-/// `cgroup.max.depth`: how deep the child may nest groups below its own, unless `--cgroup` says otherwise. Containers with a
-/// systemd of their own nest about ten.
+/// `cgroup.max.depth`: how deep the child may nest groups below its own, unless `--cgroup` says
+/// otherwise. Containers with a systemd of their own nest about ten.
 const DEPTH: &str = "32";
 
 /// What a group of an earlier run may have been given, and its value in a new one.
@@ -42,7 +49,8 @@ const DEFAULTS: [(&str, &str); 6] = [
     ("cpu.weight", "100"),
 ];
 
-/// Something about a limit that does not keep the child from starting: `cannot <verb> '<object>': <reason>; <then>`.
+/// Something about a limit that does not keep the child from starting: `cannot <verb> '<object>':
+/// <reason>; <then>`.
 pub(crate) struct Warning {
     pub(crate) verb: &'static str,
     pub(crate) object: String,
@@ -81,8 +89,8 @@ pub(crate) struct Group {
 ///
 /// # Errors
 ///
-/// The first limit that cannot be had, and why; nothing is left of the group then. With `best_effort` it is a warning,
-/// and without, the reason ends with `way_out`.
+/// The first limit that cannot be had, and why; nothing is left of the group then. With
+/// `best_effort` it is a warning, and without, the reason ends with `way_out`.
 #[inline(never)]
 pub(crate) fn prepare(
     limits: &[Limit],
@@ -92,7 +100,9 @@ pub(crate) fn prepare(
     own: Pid,
 ) -> Result<Prepared, Mistake> {
     let mut prepared = Prepared::default();
-    let Some(first) = limits.first() else { return Ok(prepared) };
+    let Some(first) = limits.first() else {
+        return Ok(prepared);
+    };
     let mut refused = |limit: &Limit, reason: String| {
         if !best_effort {
             let reason = [&reason, way_out].concat();
@@ -116,12 +126,19 @@ pub(crate) fn prepare(
     };
     let mut wanted = Vec::new();
     for limit in limits {
-        match limit.controller().map_or(Ok(()), |controller| base.offers(controller)) {
+        match limit
+            .controller()
+            .map_or(Ok(()), |controller| base.offers(controller))
+        {
             Ok(()) => wanted.push(limit),
             Err(reason) => refused(limit, reason)?,
         }
     }
-    let made = if wanted.is_empty() { Ok(None) } else { Group::make(base, &wanted, command).map(Some) };
+    let made = if wanted.is_empty() {
+        Ok(None)
+    } else {
+        Group::make(base, &wanted, command).map(Some)
+    };
     let group = match made {
         Ok(Some(group)) => group,
         Ok(None) => return Ok(prepared),
@@ -132,7 +149,10 @@ pub(crate) fn prepare(
     };
     for limit in &wanted {
         if let Err(errno) = group.directory.write(&limit.file, &limit.value)
-            && let Err(mistake) = refused(limit, reason(&[&group.path, "/", &limit.file].concat(), errno, true))
+            && let Err(mistake) = refused(
+                limit,
+                reason(&[&group.path, "/", &limit.file].concat(), errno, true),
+            )
         {
             group.remove();
             return Err(mistake);
@@ -157,7 +177,9 @@ fn reason(file: &str, errno: Errno, is_value: bool) -> String {
             "; have it mounted writable (docker run --security-opt writable-cgroups=true, podman run --security-opt \
              unmask=/sys/fs/cgroup)"
         }
-        Errno::ACCESS | Errno::NOT_PERMITTED => "; have it delegated to this user (systemd: Delegate=yes)",
+        Errno::ACCESS | Errno::NOT_PERMITTED => {
+            "; have it delegated to this user (systemd: Delegate=yes)"
+        }
         Errno::BUSY => "; move the processes that frigate cannot out of that cgroup",
         _ => "",
     };
@@ -167,11 +189,16 @@ fn reason(file: &str, errno: Errno, is_value: bool) -> String {
 /// A name for the group of that command; it must be no file's, no path, and not the leaf's.
 fn group_name(command: &[u8]) -> String {
     let name = text_of(crate::sys::process::last_component(command));
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '@' | ':' | '.');
+    let fits =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '@' | ':' | '.');
     let fit = |c: char| if fits(c) { c } else { '_' };
     let name: String = name.chars().map(fit).take(64).collect();
     let name = name.trim_start_matches('.');
-    if name.is_empty() { "command".to_owned() } else { name.to_owned() }
+    if name.is_empty() {
+        "command".to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 impl Group {
@@ -208,7 +235,8 @@ impl Group {
         // A kernel that does not know the file (before Linux 4.14) goes without.
         let _ = group.directory.write("cgroup.max.depth", DEPTH);
         if has_memory {
-            // An out-of-memory kill takes the whole group; before Linux 4.19 the kernel chooses one process.
+            // An out-of-memory kill takes the whole group; before Linux 4.19 the kernel chooses one
+            // process.
             let _ = group.directory.write("memory.oom.group", "1");
         }
         if is_adopted {
@@ -219,10 +247,13 @@ impl Group {
         Ok(group)
     }
 
-    /// Takes the name, or where another frigate holds it, the name with a number. Whose a group is, its lock tells, which
-    /// ends with its holder: one that nobody holds is from an earlier run. Its processes are ended before the first start;
-    /// without any it is made anew.
-    fn claim(ground: &Ground, name: &str) -> Result<(String, Directory, Option<Target>, bool), String> {
+    /// Takes the name, or where another frigate holds it, the name with a number. Whose a group is,
+    /// its lock tells, which ends with its holder: one that nobody holds is from an earlier run.
+    /// Its processes are ended before the first start; without any it is made anew.
+    fn claim(
+        ground: &Ground,
+        name: &str,
+    ) -> Result<(String, Directory, Option<Target>, bool), String> {
         let mut number = 1;
         // Enough for any machine; every turn takes a name, finds it taken, or clears it.
         for _ in 0..10_000 {
@@ -236,7 +267,8 @@ impl Group {
             {
                 return Err(reason(&path, errno, false));
             }
-            let claimed = Directory::open(&path).and_then(|directory| Ok((directory.claim(made.is_ok())?, directory)));
+            let claimed = Directory::open(&path)
+                .and_then(|directory| Ok((directory.claim(made.is_ok())?, directory)));
             let (kill, directory) = match claimed {
                 Ok(claimed) => claimed,
                 // Removed by its holder just now.
@@ -252,7 +284,10 @@ impl Group {
                 return Ok((path, directory, kill, false));
             }
             // Whoever held it may have removed it before the lock came free.
-            match directory.read("cgroup.events").map(|events| value_of(&events, "populated")) {
+            match directory
+                .read("cgroup.events")
+                .map(|events| value_of(&events, "populated"))
+            {
                 Ok(Some(1)) => return Ok((path, directory, kill, true)),
                 Ok(_) => {
                     directory.remove_subgroups();
@@ -263,24 +298,37 @@ impl Group {
                 Err(_) => {}
             }
         }
-        Err(reason(&[&ground.path, "/", name].concat(), Errno::EXISTS, false))
+        Err(reason(
+            &[&ground.path, "/", name].concat(),
+            Errno::EXISTS,
+            false,
+        ))
     }
 
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Where a child is to be made; and where it has to be told apart from descriptors that are let go.
+    /// Where a child is to be made; and where it has to be told apart from descriptors that are let
+    /// go.
     pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
-        [Some(self.directory.as_fd()), self.kill.as_ref().map(AsFd::as_fd), self.events()]
+        [
+            Some(self.directory.as_fd()),
+            self.kill.as_ref().map(AsFd::as_fd),
+            self.events(),
+        ]
     }
 
     /// For the start of a child in it.
     pub(crate) fn entered(&self) -> Cgroup<'_> {
-        Cgroup { directory: self.directory.as_fd(), was_killed: self.was_killed }
+        Cgroup {
+            directory: self.directory.as_fd(),
+            was_killed: self.was_killed,
+        }
     }
 
-    /// `cgroup.events`, which `poll(2)` reports when it has changed since `is_populated` was last asked.
+    /// `cgroup.events`, which `poll(2)` reports when it has changed since `is_populated` was last
+    /// asked.
     pub(crate) fn events(&self) -> Option<BorrowedFd<'_>> {
         self.events.as_ref().map(AsFd::as_fd)
     }
@@ -291,7 +339,10 @@ impl Group {
             self.events = self.directory.file("cgroup.events").ok();
         }
         let mut buffer = [0; 256];
-        let text = self.events.as_ref().and_then(|events| files::reread(events.as_fd(), &mut buffer));
+        let text = self
+            .events
+            .as_ref()
+            .and_then(|events| files::reread(events.as_fd(), &mut buffer));
         text.and_then(|text| value_of(text, "populated")) == Some(1)
     }
 
@@ -300,42 +351,57 @@ impl Group {
         self.directory.signal_members(list);
     }
 
-    /// `cgroup.kill` (Linux 5.14): the whole tree at once, whatever it forks meanwhile. Returns why that is not to be had, if it
-    /// is to be said: EOPNOTSUPP says that the child has made its group a threaded one.
+    /// `cgroup.kill` (Linux 5.14): the whole tree at once, whatever it forks meanwhile. Returns why
+    /// that is not to be had, if it is to be said: EOPNOTSUPP says that the child has made its
+    /// group a threaded one.
     pub(crate) fn kill(&mut self) -> Option<Errno> {
         self.was_killed = true;
-        let refused = self.kill.as_ref().map_or(Some(Errno::NOT_FOUND), |kill| kill.write("1").err());
+        let refused = self
+            .kill
+            .as_ref()
+            .map_or(Some(Errno::NOT_FOUND), |kill| kill.write("1").err());
         if refused.is_some() {
             self.signal(&[Signal::KILL]);
         }
         refused.filter(|errno| *errno == Errno::NOT_SUPPORTED)
     }
 
-    /// Makes it fit for another child: a former one may have made groups of its own in it, which hold nobody by now.
+    /// Makes it fit for another child: a former one may have made groups of its own in it, which
+    /// hold nobody by now.
     pub(crate) fn clear(&self) {
         self.directory.remove_subgroups();
-        let enabled = self.directory.read("cgroup.subtree_control").unwrap_or_default();
+        let enabled = self
+            .directory
+            .read("cgroup.subtree_control")
+            .unwrap_or_default();
         if let Ok(enabled) = core::str::from_utf8(&enabled)
             && !enabled.trim_ascii().is_empty()
         {
-            let _ =
-                self.directory.write("cgroup.subtree_control", &base::each_with('-', enabled.split_ascii_whitespace()));
+            let _ = self.directory.write(
+                "cgroup.subtree_control",
+                &base::each_with('-', enabled.split_ascii_whitespace()),
+            );
         }
     }
 
     /// Without those of groups below (Linux 5.2), which are the affair of whoever made these.
     fn events_of_memory(&self) -> Result<Vec<u8>, Errno> {
-        self.directory.read("memory.events.local").or_else(|_| self.directory.read("memory.events"))
+        self.directory
+            .read("memory.events.local")
+            .or_else(|_| self.directory.read("memory.events"))
     }
 
-    /// What the child used that has just ended; `fully`: not only whether it was killed for want of memory.
+    /// What the child used that has just ended; `fully`: not only whether it was killed for want of
+    /// memory.
     pub(crate) fn count(&mut self, fully: bool) -> Usage {
         let mut usage = Usage::NONE;
         if self.has_memory
             && let Ok(events) = self.events_of_memory()
         {
-            // A limit above may be what was hit; what was killed in it, and a kill of the whole group, are counted here.
-            let counts = ["oom_kill", "oom_group_kill"].map(|key| value_of(&events, key).unwrap_or(0));
+            // A limit above may be what was hit; what was killed in it, and a kill of the whole
+            // group, are counted here.
+            let counts =
+                ["oom_kill", "oom_group_kill"].map(|key| value_of(&events, key).unwrap_or(0));
             let killed: u64 = counts.iter().sum();
             usage.out_of_memory = killed > core::mem::replace(&mut self.killed, killed);
         }
@@ -343,19 +409,26 @@ impl Group {
             return usage;
         }
         if self.has_memory {
-            usage.peak = self.directory.read("memory.peak").ok().and_then(|peak| number(&peak));
+            usage.peak = self
+                .directory
+                .read("memory.peak")
+                .ok()
+                .and_then(|peak| number(&peak));
         }
         let stat = self.directory.read("cpu.stat").unwrap_or_default();
         let since = |key, before: &mut u64| {
             let now = value_of(&stat, key)?;
-            Some(Duration::from_micros(now.saturating_sub(core::mem::replace(before, now))))
+            Some(Duration::from_micros(
+                now.saturating_sub(core::mem::replace(before, now)),
+            ))
         };
         usage.cpu = since("usage_usec", &mut self.cpu);
         usage.throttled = since("throttled_usec", &mut self.throttled);
         usage
     }
 
-    /// Ends what is in it and removes it, and then what was made for it. Answers with what is left, and why.
+    /// Ends what is in it and removes it, and then what was made for it. Answers with what is left,
+    /// and why.
     pub(crate) fn remove(mut self) -> Option<(String, Errno)> {
         self.directory.remove_subgroups();
         let mut removed = files::remove(&self.path);
@@ -403,8 +476,14 @@ mod tests {
             "'/sys/fs/cgroup/init': read-only file system; have it mounted writable (docker run --security-opt \
              writable-cgroups=true, podman run --security-opt unmask=/sys/fs/cgroup)"
         );
-        assert_eq!(reason("/a/io.max", Errno::INVALID, true), "'/a/io.max': the kernel refuses the value");
-        assert_eq!(reason("/a/io.max", Errno::NOT_FOUND, true), "'/a/io.max': this kernel has no such file");
+        assert_eq!(
+            reason("/a/io.max", Errno::INVALID, true),
+            "'/a/io.max': the kernel refuses the value"
+        );
+        assert_eq!(
+            reason("/a/io.max", Errno::NOT_FOUND, true),
+            "'/a/io.max': this kernel has no such file"
+        );
         assert_eq!(
             reason("/a/b", Errno::ACCESS, false),
             "'/a/b': permission denied; have it delegated to this user (systemd: Delegate=yes)"

@@ -1,11 +1,13 @@
-//! Where frigate's own cgroup lies in the file system, from `/proc/self/cgroup` and `/proc/self/mountinfo`
-//! (`cgroups(7)`, `proc(5)`).
+//! Where frigate's own cgroup lies in the file system, from `/proc/self/cgroup` and
+//! `/proc/self/mountinfo` (`cgroups(7)`, `proc(5)`).
 #![forbid(unsafe_code)]
 
-/// The path of frigate's own group as the kernel names it: relative to the root of the cgroup namespace. None: this
-/// process is in no group of version 2.
+/// The path of frigate's own group as the kernel names it: relative to the root of the cgroup
+/// namespace. None: this process is in no group of version 2.
 pub(crate) fn own_group(cgroup: &[u8]) -> Option<&str> {
-    let line = cgroup.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
+    let line = cgroup
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"0::"))?;
     core::str::from_utf8(line).ok()
 }
 
@@ -13,17 +15,24 @@ pub(crate) fn own_group(cgroup: &[u8]) -> Option<&str> {
 pub(crate) fn is_held_by_version_1(cgroup: &[u8], controller: &str) -> bool {
     cgroup.split(|byte| *byte == b'\n').any(|line| {
         let controllers = line.split(|byte| *byte == b':').nth(1).unwrap_or_default();
-        controllers.split(|byte| *byte == b',').any(|name| name == controller.as_bytes())
+        controllers
+            .split(|byte| *byte == b',')
+            .any(|name| name == controller.as_bytes())
     })
 }
 
-/// Where the group of that path is mounted. Where several mounts show it, one that may be written to goes before one that
-/// may not, and a later one, which may lie over an earlier one, before that.
+/// Where the group of that path is mounted. Where several mounts show it, one that may be written
+/// to goes before one that may not, and a later one, which may lie over an earlier one, before
+/// that.
 pub(crate) fn directory(group: &str, mountinfo: &[u8]) -> Option<String> {
     let mut found: Option<(bool, String)> = None;
     for line in mountinfo.split(|byte| *byte == b'\n') {
-        let Some(mount) = Mount::read(line) else { continue };
-        let Some(below) = mount.below(group) else { continue };
+        let Some(mount) = Mount::read(line) else {
+            continue;
+        };
+        let Some(below) = mount.below(group) else {
+            continue;
+        };
         if mount.writable || found.as_ref().is_none_or(|(writable, _)| !writable) {
             found = Some((mount.writable, [&mount.point, below].concat()));
         }
@@ -51,11 +60,20 @@ impl Mount {
             return None;
         }
         let super_options = fields.nth(1)?;
-        let is_read_only = |options: &[u8]| options.split(|byte| *byte == b',').any(|option| option == b"ro");
-        Some(Self { root, point, writable: !is_read_only(options) && !is_read_only(super_options) })
+        let is_read_only = |options: &[u8]| {
+            options
+                .split(|byte| *byte == b',')
+                .any(|option| option == b"ro")
+        };
+        Some(Self {
+            root,
+            point,
+            writable: !is_read_only(options) && !is_read_only(super_options),
+        })
     }
 
-    /// What has to be appended to the mount point to come to the group; none: it is not to be seen there.
+    /// What has to be appended to the mount point to come to the group; none: it is not to be seen
+    /// there.
     fn below<'a>(&self, group: &'a str) -> Option<&'a str> {
         // The namespace's root lies below the group, or beside it.
         if group.starts_with("/..") || self.root.starts_with("/..") {

@@ -2,8 +2,14 @@ use super::*;
 
 #[test]
 fn the_own_group_is_the_line_without_controllers() {
-    assert_eq!(own_group(b"0::/user.slice/session-1.scope\n"), Some("/user.slice/session-1.scope"));
-    assert_eq!(own_group(b"12:memory:/a\n1:name=systemd:/b\n0::/c\n"), Some("/c"));
+    assert_eq!(
+        own_group(b"0::/user.slice/session-1.scope\n"),
+        Some("/user.slice/session-1.scope")
+    );
+    assert_eq!(
+        own_group(b"12:memory:/a\n1:name=systemd:/b\n0::/c\n"),
+        Some("/c")
+    );
     assert_eq!(own_group(b"12:memory:/a\n10:cpu,cpuacct:/a\n"), None);
     assert_eq!(own_group(b""), None);
 }
@@ -23,7 +29,10 @@ const HOST: &str = "24 30 0:22 / /proc rw,nosuid - proc proc rw\n\
 fn a_group_lies_below_the_mount_of_the_root() {
     let at = |group| directory(group, HOST.as_bytes());
     assert_eq!(at("/").as_deref(), Some("/sys/fs/cgroup"));
-    assert_eq!(at("/system.slice/a.service").as_deref(), Some("/sys/fs/cgroup/system.slice/a.service"));
+    assert_eq!(
+        at("/system.slice/a.service").as_deref(),
+        Some("/sys/fs/cgroup/system.slice/a.service")
+    );
     assert_eq!(at("/../other"), None, "outside the namespace");
 }
 
@@ -65,6 +74,9 @@ fn a_writable_mount_is_preferred_and_then_the_last() {
 #[test]
 fn names_in_mountinfo_are_unescaped() {
     let line = "35 23 0:30 / /a\\040b\\134c rw - cgroup2 cgroup rw\n";
-    assert_eq!(directory("/x", line.as_bytes()).as_deref(), Some("/a b\\c/x"));
+    assert_eq!(
+        directory("/x", line.as_bytes()).as_deref(),
+        Some("/a b\\c/x")
+    );
     assert_eq!(unescaped(b"a\\9"), Some("a\\9".to_owned()));
 }

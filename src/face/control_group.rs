@@ -4,11 +4,13 @@ use crate::face::error::Error;
 use crate::face::size::ByteSize;
 use crate::limit::{self, Limit};
 
-/// The limits that a child and all it starts are held inside, by a cgroup v2 of their own below the host's.
+/// The limits that a child and all it starts are held inside, by a cgroup v2 of their own below the
+/// host's.
 ///
-/// Where the host sits in a cgroup that may not hold both processes and controllers, frigate first moves it, and what else is
-/// there, into a leaf `init` below. The child is made inside its group, so that not one instruction of it runs unlimited. A
-/// limit that cannot be had is a refusal ([`Error::ControlGroup`]), or with [`ControlGroup::best_effort`] an
+/// Where the host sits in a cgroup that may not hold both processes and controllers, frigate first
+/// moves it, and what else is there, into a leaf `init` below. The child is made inside its group,
+/// so that not one instruction of it runs unlimited. A limit that cannot be had is a refusal
+/// ([`Error::ControlGroup`]), or with [`ControlGroup::best_effort`] an
 /// [`EventKind::Warning`](crate::EventKind::Warning).
 ///
 /// ```
@@ -89,7 +91,8 @@ impl ControlGroup {
         self.with("cpu.max", format!("{processors:.5}"))
     }
 
-    /// `cpu.weight`: its share beside others where time is short, from 1 to 10,000; a group without one has 100.
+    /// `cpu.weight`: its share beside others where time is short, from 1 to 10,000; a group without
+    /// one has 100.
     ///
     /// ```
     /// # use frigate::ControlGroup;
@@ -113,8 +116,9 @@ impl ControlGroup {
         self.with("pids.max", count.to_string())
     }
 
-    /// Any other file of the child's group, such as `io.max`, and its value; none that frigate itself writes
-    /// (`cgroup.procs`, `cgroup.kill`, `cgroup.freeze`, `cgroup.type`, `cgroup.subtree_control`).
+    /// Any other file of the child's group, such as `io.max`, and its value; none that frigate
+    /// itself writes (`cgroup.procs`, `cgroup.kill`, `cgroup.freeze`, `cgroup.type`,
+    /// `cgroup.subtree_control`).
     ///
     /// ```
     /// # use frigate::ControlGroup;
@@ -126,8 +130,8 @@ impl ControlGroup {
         self.with(file, value.into())
     }
 
-    /// Whether a limit that cannot be had is a warning instead of a refusal; default: false. A value that has no meaning is
-    /// refused all the same.
+    /// Whether a limit that cannot be had is a warning instead of a refusal; default: false. A
+    /// value that has no meaning is refused all the same.
     ///
     /// ```
     /// # use frigate::ControlGroup;
@@ -136,7 +140,10 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn best_effort(self, best_effort: bool) -> Self {
-        Self { is_best_effort: best_effort, ..self }
+        Self {
+            is_best_effort: best_effort,
+            ..self
+        }
     }
 
     pub(crate) const fn is_best_effort(&self) -> bool {

@@ -19,7 +19,8 @@ use std::path::PathBuf;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// A word that has no meaning where it was given: an empty name, a null byte, a size that is none.
+    /// A word that has no meaning where it was given: an empty name, a null byte, a size that is
+    /// none.
     Word {
         /// The word.
         word: String,
@@ -36,20 +37,22 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// This process was started as a task that it has not registered. It must not protect anything: each of its children
-    /// would do the same, without end.
+    /// This process was started as a task that it has not registered. It must not protect anything:
+    /// each of its children would do the same, without end.
     NotRegistered {
         /// The name of the task.
         name: String,
     },
-    /// A task of a program that the kernel started with privileges of its file: set-user-ID, set-group-ID or file capabilities
-    /// (`AT_SECURE` in `getauxval(3)`). The task's process would be started in the same way, and in such a process the variable
-    /// that says which task it is is not believed: anybody can set it. Programs can be protected there.
+    /// A task of a program that the kernel started with privileges of its file: set-user-ID,
+    /// set-group-ID or file capabilities (`AT_SECURE` in `getauxval(3)`). The task's process would
+    /// be started in the same way, and in such a process the variable that says which task it is is
+    /// not believed: anybody can set it. Programs can be protected there.
     Privileged {
         /// The name of the task.
         name: String,
     },
-    /// The user, the group or the user database of [`Strategy::user`](crate::Strategy::user) cannot be had.
+    /// The user, the group or the user database of [`Strategy::user`](crate::Strategy::user) cannot
+    /// be had.
     User {
         /// One line: what cannot be had, and why.
         reason: String,
@@ -66,11 +69,13 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// This process was forked from the one that protects the children, without an exec. It has a copy of the host's memory,
-    /// but the thread that watches over the children is in the host alone. A program that forks does so before it protects
-    /// anything; each process is then a host of its own.
+    /// This process was forked from the one that protects the children, without an exec. It has a
+    /// copy of the host's memory, but the thread that watches over the children is in the host
+    /// alone. A program that forks does so before it protects anything; each process is then a host
+    /// of its own.
     Forked,
-    /// The host ignores SIGCHLD or has set `SA_NOCLDWAIT`: the kernel would throw away how children end (`wait(2)`).
+    /// The host ignores SIGCHLD or has set `SA_NOCLDWAIT`: the kernel would throw away how children
+    /// end (`wait(2)`).
     ChildrenDiscarded,
     /// The kernel is older than Linux 5.4, or a filter of system calls forbids pidfds.
     Unsupported,

@@ -73,7 +73,8 @@ pub enum EventKind {
         status: ExitStatus,
         /// How long it was up.
         uptime: Duration,
-        /// The kernel killed a process of its [`ControlGroup`](crate::ControlGroup) for want of memory.
+        /// The kernel killed a process of its [`ControlGroup`](crate::ControlGroup) for want of
+        /// memory.
         out_of_memory: bool,
     },
     /// A start failed before its program began.
@@ -99,9 +100,11 @@ pub enum EventKind {
     Killed,
     /// What it left running did not end in time, and was sent KILL.
     LeftoversKilled,
-    /// It, or something that it left running, does not even die of KILL within 5 s, and is left behind.
+    /// It, or something that it left running, does not even die of KILL within 5 s, and is left
+    /// behind.
     LeftBehind,
-    /// Another process of its name was sent TERM, or KILL, before the start ([`Strategy::grace_close`](crate::Strategy)).
+    /// Another process of its name was sent TERM, or KILL, before the start
+    /// ([`Strategy::grace_close`](crate::Strategy)).
     Closing {
         /// That process.
         pid: u32,
@@ -120,12 +123,22 @@ fn number(pid: Option<Pid>) -> u32 {
 
 impl Event {
     pub(crate) fn new(name: &Arc<str>, kind: EventKind, message: String) -> Self {
-        Self { name: Arc::clone(name), kind, message }
+        Self {
+            name: Arc::clone(name),
+            kind,
+            message,
+        }
     }
 
-    /// What a fact comes to for a host: one event or, where a fact tells of an end and of what follows, two. `starter` speaks
-    /// of what was to be executed, `speaker` of the child by its name.
-    pub(crate) fn of(name: &Arc<str>, fact: &Fact<'_>, speaker: &Speaker, starter: &Speaker) -> Vec<Self> {
+    /// What a fact comes to for a host: one event or, where a fact tells of an end and of what
+    /// follows, two. `starter` speaks of what was to be executed, `speaker` of the child by its
+    /// name.
+    pub(crate) fn of(
+        name: &Arc<str>,
+        fact: &Fact<'_>,
+        speaker: &Speaker,
+        starter: &Speaker,
+    ) -> Vec<Self> {
         let event = |kind| Self::new(name, kind, speaker.words(fact));
         let failed = |failure| {
             let error = StartError::new(failure, starter.failure_words(failure));
@@ -133,18 +146,44 @@ impl Event {
             Self::new(name, EventKind::CannotStart(error), message)
         };
         let last = match *fact {
-            Fact::Started { pid, restarts } => EventKind::Started { pid: number(Some(pid)), restarts },
-            Fact::Ended { pid, status, uptime, usage } => EventKind::Ended {
+            Fact::Started { pid, restarts } => EventKind::Started {
+                pid: number(Some(pid)),
+                restarts,
+            },
+            Fact::Ended {
+                pid,
+                status,
+                uptime,
+                usage,
+            } => EventKind::Ended {
                 pid: number(pid),
                 status: exit_status(status),
                 uptime,
                 out_of_memory: usage.out_of_memory,
             },
-            Fact::Restarting { trouble, pause, failures, .. } => {
+            Fact::Restarting {
+                trouble,
+                pause,
+                failures,
+                ..
+            } => {
                 let mut all = match trouble {
-                    Trouble::Ended { pid, status, uptime, usage } => {
-                        Self::of(name, &Fact::Ended { pid, status, uptime, usage }, speaker, starter)
-                    }
+                    Trouble::Ended {
+                        pid,
+                        status,
+                        uptime,
+                        usage,
+                    } => Self::of(
+                        name,
+                        &Fact::Ended {
+                            pid,
+                            status,
+                            uptime,
+                            usage,
+                        },
+                        speaker,
+                        starter,
+                    ),
                     Trouble::NotStarted(failure) => vec![failed(failure)],
                 };
                 let mut restarting = event(EventKind::Restarting { pause, failures });
@@ -160,9 +199,10 @@ impl Event {
             Fact::Killed { .. } => EventKind::Killed,
             Fact::LeftoversKilled { .. } => EventKind::LeftoversKilled,
             Fact::LeftBehind { .. } => EventKind::LeftBehind,
-            Fact::OtherSignaled { signal, pid, .. } => {
-                EventKind::Closing { pid: number(Some(pid)), killed: signal == Signal::KILL }
-            }
+            Fact::OtherSignaled { signal, pid, .. } => EventKind::Closing {
+                pid: number(Some(pid)),
+                killed: signal == Signal::KILL,
+            },
             Fact::OthersLeft
             | Fact::GroupAdopted
             | Fact::Limit { .. }

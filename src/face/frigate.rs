@@ -13,9 +13,10 @@ use crate::face::strategy::Strategy;
 
 /// One child: what it runs, how it is protected, and once it is, the handle to it.
 ///
-/// Dropping it neither stops the child nor leaks anything: the child stays protected, and [`done`](crate::done) waits for it.
-/// When the host ends, however it does, or becomes another program by exec, the kernel sends each of its children TERM, or
-/// KILL where [`Strategy::kill`] is set.
+/// Dropping it neither stops the child nor leaks anything: the child stays protected, and
+/// [`done`](crate::done) waits for it. When the host ends, however it does, or becomes another
+/// program by exec, the kernel sends each of its children TERM, or KILL where [`Strategy::kill`] is
+/// set.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,15 +43,18 @@ impl From<ProtectTask> for Frigate {
 }
 
 impl Frigate {
-    /// A child of that name: the task that was registered by it ([`register_task`](crate::register_task)) or, where none was,
-    /// the program, which is looked for in `PATH` unless the name has a slash. Everything else has its defaults.
+    /// A child of that name: the task that was registered by it
+    /// ([`register_task`](crate::register_task)) or, where none was, the program, which is looked
+    /// for in `PATH` unless the name has a slash. Everything else has its defaults.
     ///
     /// ```
     /// let frigate = frigate::Frigate::create("top");
     /// assert_eq!(frigate.task().name(), "top");
     /// ```
     pub fn create(name: impl Into<String>) -> Self {
-        Self { task: ProtectTask::new(name) }
+        Self {
+            task: ProtectTask::new(name),
+        }
     }
 
     /// Sets what it runs, and its name with it; the default: the name, without arguments.
@@ -102,8 +106,8 @@ impl Frigate {
         self
     }
 
-    /// Adds a channel that is told what happens to it, which several children may share. frigate lets go of its end when the
-    /// child has ended for good.
+    /// Adds a channel that is told what happens to it, which several children may share. frigate
+    /// lets go of its end when the child has ended for good.
     ///
     /// ```
     /// use std::sync::mpsc::channel;
@@ -117,7 +121,8 @@ impl Frigate {
         self
     }
 
-    /// A channel of its own for what happens from now on. It closes when the child has ended for good.
+    /// A channel of its own for what happens from now on. It closes when the child has ended for
+    /// good.
     ///
     /// ```
     /// let events = frigate::Frigate::create("top").events();
@@ -138,18 +143,19 @@ impl Frigate {
         &self.task
     }
 
-    /// Protects it: starts it, unless [`Strategy::auto_start`] is false, and watches over it from then on; returns at once. The
-    /// child gets the signal mask of the thread that calls this.
+    /// Protects it: starts it, unless [`Strategy::auto_start`] is false, and watches over it from
+    /// then on; returns at once. The child gets the signal mask of the thread that calls this.
     ///
     /// That a program does not exist, or cannot be executed, is not known by then: it is an
     /// [`Outcome::NotStarted`].
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadyProtected`] where it is, or another child of its name; [`Error::Word`], [`Error::User`],
-    /// [`Error::ControlGroup`], [`Error::LogFile`] for what was set and cannot be had; [`Error::NotRegistered`] in a process
-    /// that was started as a task it does not know; [`Error::Privileged`] for a task of a set-user-ID program;
-    /// [`Error::Forked`] in a process that was forked from the host; [`Error::ChildrenDiscarded`], [`Error::Unsupported`],
+    /// [`Error::AlreadyProtected`] where it is, or another child of its name; [`Error::Word`],
+    /// [`Error::User`], [`Error::ControlGroup`], [`Error::LogFile`] for what was set and cannot be
+    /// had; [`Error::NotRegistered`] in a process that was started as a task it does not know;
+    /// [`Error::Privileged`] for a task of a set-user-ID program; [`Error::Forked`] in a process
+    /// that was forked from the host; [`Error::ChildrenDiscarded`], [`Error::Unsupported`],
     /// [`Error::System`] where the process or the kernel does not allow it.
     ///
     /// ```
@@ -188,7 +194,8 @@ impl Frigate {
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never protected. [`Error::Forked`]: this process was forked from the host.
+    /// [`Error::NotProtected`]: it was never protected. [`Error::Forked`]: this process was forked
+    /// from the host.
     ///
     /// ```
     /// use std::time::Duration;
@@ -204,7 +211,8 @@ impl Frigate {
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never started. [`Error::Forked`]: this process was forked from the host.
+    /// [`Error::NotProtected`]: it was never started. [`Error::Forked`]: this process was forked
+    /// from the host.
     ///
     /// ```
     /// let frigate = frigate::Frigate::create("/does/not/exist");

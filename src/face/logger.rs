@@ -9,14 +9,17 @@ use crate::face::error::Error;
 use crate::face::size::ByteSize;
 use crate::sys::place::ChildUser;
 
-/// The files that a child's standard output and standard error are written to; without one, the child has the host's.
+/// The files that a child's standard output and standard error are written to; without one, the
+/// child has the host's.
 ///
-/// An existing file is appended to, a new one has mode 0640. What the child's user could have put in the place of a file or of
-/// a directory on the way, a link say, is refused, and not written to later. A relative path is taken from the directory that
-/// the host is in when the child is protected. frigate's thread moves the bytes, over all starts of the child, and loses none
-/// but those that a full disk does not take and those of a backup too many; the child never waits for a disk. A file that is
-/// renamed, removed or emptied by somebody else, as logrotate does, is noticed. What a process of the child's writes after the
-/// child's group has ended for good is lost.
+/// An existing file is appended to, a new one has mode 0640. What the child's user could have put
+/// in the place of a file or of a directory on the way, a link say, is refused, and not written to
+/// later. A relative path is taken from the directory that the host is in when the child is
+/// protected. frigate's thread moves the bytes, over all starts of the child, and loses none but
+/// those that a full disk does not take and those of a backup too many; the child never waits for a
+/// disk. A file that is renamed, removed or emptied by somebody else, as logrotate does, is
+/// noticed. What a process of the child's writes after the child's group has ended for good is
+/// lost.
 ///
 /// ```
 /// use frigate::{ByteSize, Logger};
@@ -57,7 +60,10 @@ impl Logger {
     /// ```
     #[must_use]
     pub fn stdout(self, file: impl Into<PathBuf>) -> Self {
-        Self { stdout: Some(file.into()), ..self }
+        Self {
+            stdout: Some(file.into()),
+            ..self
+        }
     }
 
     /// Sets [`Logger::stderr`](#structfield.stderr).
@@ -67,7 +73,10 @@ impl Logger {
     /// ```
     #[must_use]
     pub fn stderr(self, file: impl Into<PathBuf>) -> Self {
-        Self { stderr: Some(file.into()), ..self }
+        Self {
+            stderr: Some(file.into()),
+            ..self
+        }
     }
 
     /// Sets [`Logger::backups`](#structfield.backups).
@@ -103,24 +112,50 @@ impl Logger {
 }
 
 /// Opens the files, and makes the pipes to them.
-pub(crate) fn begin_capture(logger: Option<&Logger>, user: Option<ChildUser<'_>>) -> Result<Capture, Error> {
-    let Some(Logger { stdout, stderr, backups, max_bytes, redirect }) = logger else { return Ok(Capture::default()) };
+pub(crate) fn begin_capture(
+    logger: Option<&Logger>,
+    user: Option<ChildUser<'_>>,
+) -> Result<Capture, Error> {
+    let Some(Logger {
+        stdout,
+        stderr,
+        backups,
+        max_bytes,
+        redirect,
+    }) = logger
+    else {
+        return Ok(Capture::default());
+    };
     let place = |path: &Option<PathBuf>| {
         let path = path.as_ref().map(|path| {
             let expected = "a file's path of at most 4095 bytes, in UTF-8 and without a null byte";
-            let word = || Error::Word { word: path.to_string_lossy().into_owned(), expected };
-            let text = path.to_str().filter(|text| (1..4096).contains(&text.len()) && !text.contains('\0'));
-            text.map(|text| LogPath { path: text.to_owned(), spelled: String::new() }).ok_or_else(word)
+            let word = || Error::Word {
+                word: path.to_string_lossy().into_owned(),
+                expected,
+            };
+            let text = path
+                .to_str()
+                .filter(|text| (1..4096).contains(&text.len()) && !text.contains('\0'));
+            text.map(|text| LogPath {
+                path: text.to_owned(),
+                spelled: String::new(),
+            })
+            .ok_or_else(word)
         });
         path.transpose()
     };
     let logs = Logs {
         stdout: place(stdout)?,
         stderr: place(stderr)?,
-        // By the same name both would be moved to one file, each in its own time; by one pipe they keep their order.
+        // By the same name both would be moved to one file, each in its own time; by one pipe they
+        // keep their order.
         redirect: *redirect || stdout.is_some() && stdout == stderr,
         // As good as 0: the file is never rotated.
-        max_bytes: if *max_bytes == ByteSize::MAX { 0 } else { max_bytes.bytes() },
+        max_bytes: if *max_bytes == ByteSize::MAX {
+            0
+        } else {
+            max_bytes.bytes()
+        },
         backups: *backups,
     };
     Capture::open(&logs, user).map_err(|(log, refusal)| Error::LogFile {

@@ -15,7 +15,8 @@ use crate::status::{self, SpawnFailure, Stage};
 /// ```
 pub const CANCEL_PROCESS: &str = "cancel";
 
-/// What [`Outcome::Complete`] prints: the child ended by itself, and the strategy wants no other start.
+/// What [`Outcome::Complete`] prints: the child ended by itself, and the strategy wants no other
+/// start.
 ///
 /// ```
 /// use std::process::ExitStatus;
@@ -23,7 +24,8 @@ pub const CANCEL_PROCESS: &str = "cancel";
 /// ```
 pub const COMPLETE_PROCESS: &str = "complete";
 
-/// How the protection of a child ended. It prints one word: `cancel`, `complete`, `gave-up` or `not-started`.
+/// How the protection of a child ended. It prints one word: `cancel`, `complete`, `gave-up` or
+/// `not-started`.
 ///
 /// ```
 /// use frigate::{AutoRestart, Frigate, Outcome, Strategy};
@@ -71,12 +73,21 @@ impl Outcome {
     }
 
     /// The words of the core for a library's caller; `message` says what a start failed of.
-    pub(crate) fn of(outcome: status::Outcome, message: impl FnOnce(SpawnFailure) -> String) -> Self {
+    pub(crate) fn of(
+        outcome: status::Outcome,
+        message: impl FnOnce(SpawnFailure) -> String,
+    ) -> Self {
         match outcome {
             status::Outcome::Complete(status) => Self::Complete(exit_status(status)),
-            status::Outcome::Cancel { last, .. } => Self::Cancel { last: last.map(exit_status) },
-            status::Outcome::GaveUp { last } => Self::GaveUp { last: last.map(exit_status) },
-            status::Outcome::NotStarted(failure) => Self::NotStarted(StartError::new(failure, message(failure))),
+            status::Outcome::Cancel { last, .. } => Self::Cancel {
+                last: last.map(exit_status),
+            },
+            status::Outcome::GaveUp { last } => Self::GaveUp {
+                last: last.map(exit_status),
+            },
+            status::Outcome::NotStarted(failure) => {
+                Self::NotStarted(StartError::new(failure, message(failure)))
+            }
         }
     }
 }
@@ -156,7 +167,11 @@ impl StartError {
             Stage::Directory => Step::Directory,
             Stage::Exec => Step::Execute,
         };
-        Self { step, errno: failure.errno.raw(), message }
+        Self {
+            step,
+            errno: failure.errno.raw(),
+            message,
+        }
     }
 
     /// The step that failed.

@@ -1,4 +1,5 @@
-//! What a child is: a program or a task, its arguments, its environment, its directory; and the handle of one that lives.
+//! What a child is: a program or a task, its arguments, its environment, its directory; and the
+//! handle of one that lives.
 
 use core::fmt;
 use core::time::Duration;
@@ -36,13 +37,16 @@ use crate::ward::Charge;
 /// What helps where a limit cannot be had.
 const WAY_OUT: &str = "; or ask for best effort (ControlGroup::best_effort)";
 
-/// Whose turn it is to make a cgroup: two at a time would move the host's processes about under each other's feet.
+/// Whose turn it is to make a cgroup: two at a time would move the host's processes about under
+/// each other's feet.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// What a child runs: a registered task or a program, with its arguments, its environment and its directory.
+/// What a child runs: a registered task or a program, with its arguments, its environment and its
+/// directory.
 ///
-/// It is given to a [`Frigate`](crate::Frigate) by [`Frigate::protect_task`](crate::Frigate::protect_task), or protected as it
-/// is, with the default [`Strategy`], by [`ProtectTask::start`]. What is not set is the host's.
+/// It is given to a [`Frigate`](crate::Frigate) by
+/// [`Frigate::protect_task`](crate::Frigate::protect_task), or protected as it is, with the default
+/// [`Strategy`], by [`ProtectTask::start`]. What is not set is the host's.
 ///
 /// ```
 /// use std::time::Duration;
@@ -64,8 +68,9 @@ pub struct ProtectTask {
     pub(crate) settings: Settings,
     /// Those who asked to be told before there was a link.
     listeners: Mutex<Vec<Sender<Event>>>,
-    /// Held from the look at how far the child has come to the end of what follows from it, so that a `stop` meets a child that
-    /// waits or one whose start the thread has been told of, and none in between.
+    /// Held from the look at how far the child has come to the end of what follows from it, so that
+    /// a `stop` meets a child that waits or one whose start the thread has been told of, and none
+    /// in between.
     link: Mutex<Option<Arc<Link>>>,
 }
 
@@ -155,12 +160,15 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn args(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.arguments.get_or_insert_default().extend(arguments.into_iter().map(Into::into));
+        self.arguments
+            .get_or_insert_default()
+            .extend(arguments.into_iter().map(Into::into));
         self
     }
 
-    /// Sets a variable of the child's environment, which is otherwise that of the host at the time of
-    /// [`Frigate::protect`](crate::Frigate::protect). `FRIGATE_RESTARTS` is always set: how often the child was restarted.
+    /// Sets a variable of the child's environment, which is otherwise that of the host at the time
+    /// of [`Frigate::protect`](crate::Frigate::protect). `FRIGATE_RESTARTS` is always set: how
+    /// often the child was restarted.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("date").env("TZ", "UTC");
@@ -197,8 +205,8 @@ impl ProtectTask {
         self
     }
 
-    /// The child's working directory, inside its root; otherwise that of the host at each start, or with
-    /// [`Strategy::chroot`] the root.
+    /// The child's working directory, inside its root; otherwise that of the host at each start, or
+    /// with [`Strategy::chroot`] the root.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("ls").current_dir("/tmp");
@@ -241,10 +249,15 @@ impl ProtectTask {
     }
 
     fn running(&self) -> Option<Running> {
-        if host::is_forked() { None } else { lock(&self.link).as_ref()?.running() }
+        if host::is_forked() {
+            None
+        } else {
+            lock(&self.link).as_ref()?.running()
+        }
     }
 
-    /// A channel of what happens to the child from now on. It closes when the child has ended for good.
+    /// A channel of what happens to the child from now on. It closes when the child has ended for
+    /// good.
     ///
     /// ```
     /// use std::time::Duration;
@@ -281,8 +294,8 @@ impl ProtectTask {
         lock(&to.listeners).append(&mut lock(&self.listeners));
     }
 
-    /// Starts it now: one that waits for that, one that has ended for good, which begins anew, or one that is not protected,
-    /// and is from now on. One that lives goes on as it does.
+    /// Starts it now: one that waits for that, one that has ended for good, which begins anew, or
+    /// one that is not protected, and is from now on. One that lives goes on as it does.
     ///
     /// # Errors
     ///
@@ -307,8 +320,13 @@ impl ProtectTask {
     pub(crate) fn protect(&self) -> Result<(), Error> {
         become_host()?;
         let mut own = lock(&self.link);
-        if own.as_ref().is_some_and(|link| !matches!(link.stand(), Stand::Ended(_))) {
-            return Err(Error::AlreadyProtected { name: self.name.clone() });
+        if own
+            .as_ref()
+            .is_some_and(|link| !matches!(link.stand(), Stand::Ended(_)))
+        {
+            return Err(Error::AlreadyProtected {
+                name: self.name.clone(),
+            });
         }
         self.enter(&mut own, self.settings.strategy.auto_start)
     }
@@ -319,7 +337,9 @@ impl ProtectTask {
         // What is wrong with it is said now, and not when it is started.
         self.charge(&link)?;
         if !link::enter(&link) {
-            return Err(Error::AlreadyProtected { name: self.name.clone() });
+            return Err(Error::AlreadyProtected {
+                name: self.name.clone(),
+            });
         }
         link.hand_over(&mut lock(&self.listeners));
         if starts && let Err(error) = self.begin(&link) {
@@ -343,7 +363,10 @@ impl ProtectTask {
         }
         // Last of all that may be refused: it changes more than the child.
         let Prepared { group, warnings } = self.confine()?;
-        charge.names.group = group.as_ref().map(|group| group.path().to_owned()).unwrap_or_default();
+        charge.names.group = group
+            .as_ref()
+            .map(|group| group.path().to_owned())
+            .unwrap_or_default();
         charge.group = group;
         charge.warnings = warnings;
         link.begin();
@@ -351,15 +374,17 @@ impl ProtectTask {
         Ok(())
     }
 
-    /// Cancels it: TERM and CONT to the child's group, and KILL when `timeout` is over, or with [`Strategy::kill`] KILL at
-    /// once. Returns when it has ended for good and nothing of its group is left, 5 s after KILL at the latest. Where it is
-    /// being stopped already, the shorter of the two times holds.
+    /// Cancels it: TERM and CONT to the child's group, and KILL when `timeout` is over, or with
+    /// [`Strategy::kill`] KILL at once. Returns when it has ended for good and nothing of its group
+    /// is left, 5 s after KILL at the latest. Where it is being stopped already, the shorter of the
+    /// two times holds.
     ///
     /// Returns how it ended: [`Outcome::Cancel`], unless it had ended already.
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never protected. [`Error::Forked`]: this process was forked from the host.
+    /// [`Error::NotProtected`]: it was never protected. [`Error::Forked`]: this process was forked
+    /// from the host.
     ///
     /// ```
     /// use std::time::Duration;
@@ -386,7 +411,8 @@ impl ProtectTask {
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never started. [`Error::Forked`]: this process was forked from the host.
+    /// [`Error::NotProtected`]: it was never started. [`Error::Forked`]: this process was forked
+    /// from the host.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("/does/not/exist");
@@ -397,11 +423,14 @@ impl ProtectTask {
     pub fn wait(&self) -> Result<Outcome, Error> {
         refuse_if_forked()?;
         let link = lock(&self.link).clone();
-        link.and_then(|link| link.wait()).ok_or_else(|| self.not_protected())
+        link.and_then(|link| link.wait())
+            .ok_or_else(|| self.not_protected())
     }
 
     fn not_protected(&self) -> Error {
-        Error::NotProtected { name: self.name.clone() }
+        Error::NotProtected {
+            name: self.name.clone(),
+        }
     }
 
     fn confine(&self) -> Result<Prepared, Error> {
@@ -409,11 +438,15 @@ impl ProtectTask {
         let own = startup::own_pid().ok_or(Error::Unsupported)?;
         let _turn = lock(&TURN);
         let is_best_effort = self.settings.control_group.is_best_effort();
-        cgroup::prepare(&limits, is_best_effort, WAY_OUT, self.name.as_bytes(), own)
-            .map_err(|mistake| Error::ControlGroup { reason: mistake.text })
+        cgroup::prepare(&limits, is_best_effort, WAY_OUT, self.name.as_bytes(), own).map_err(
+            |mistake| Error::ControlGroup {
+                reason: mistake.text,
+            },
+        )
     }
 
     /// All that the child needs, but its cgroup.
+    #[expect(clippy::too_many_lines, reason = "to be split")]
     fn charge(&self, link: &Arc<Link>) -> Result<Charge, Error> {
         if let Some(name) = task::current() {
             return Err(Error::NotRegistered { name });
@@ -422,18 +455,37 @@ impl ProtectTask {
             return Err(Error::ChildrenDiscarded);
         }
         if self.name.is_empty() {
-            return Err(Error::Word { word: String::new(), expected: "the name of a task or of a program" });
+            return Err(Error::Word {
+                word: String::new(),
+                expected: "the name of a task or of a program",
+            });
         }
         self.settings.control_group.limits()?;
         let is_task = self.program.is_none() && task::is_registered(&self.name);
         if is_task && host::is_privileged() {
-            // Its process would ignore the variable and run the host's own `main`, which protects the task, without end.
-            return Err(Error::Privileged { name: self.name.clone() });
+            // Its process would ignore the variable and run the host's own `main`, which protects
+            // the task, without end.
+            return Err(Error::Privileged {
+                name: self.name.clone(),
+            });
         }
-        let program = self.program.clone().unwrap_or_else(|| self.name.clone().into());
+        let program = self
+            .program
+            .clone()
+            .unwrap_or_else(|| self.name.clone().into());
         let mut confinement = Confinement::default();
-        let root = self.settings.strategy.chroot.as_ref().map(|root| text(root.as_os_str())).transpose()?;
-        let directory = self.directory.as_ref().map(|directory| c_string(directory.as_os_str())).transpose()?;
+        let root = self
+            .settings
+            .strategy
+            .chroot
+            .as_ref()
+            .map(|root| text(root.as_os_str()))
+            .transpose()?;
+        let directory = self
+            .directory
+            .as_ref()
+            .map(|directory| c_string(directory.as_os_str()))
+            .transpose()?;
         confinement.root = root.map(|root| c_string(OsStr::new(root))).transpose()?;
         confinement.directory.clone_from(&directory);
         let user = self.settings.strategy.user.clone();
@@ -441,20 +493,33 @@ impl ProtectTask {
             None => Vec::new(),
             Some(user) => {
                 let expected = "USER, USER:GROUP or :GROUP, names or numbers";
-                let spec = UserSpec::parse(user).ok_or_else(|| Error::Word { word: user.clone(), expected })?;
-                let wanted = WantedUser { spec, value: user.clone(), spelled: user.clone() };
-                become_user(&wanted, root, &mut confinement).map_err(|mistake| Error::User { reason: mistake.text })?
+                let spec = UserSpec::parse(user).ok_or_else(|| Error::Word {
+                    word: user.clone(),
+                    expected,
+                })?;
+                let wanted = WantedUser {
+                    spec,
+                    value: user.clone(),
+                    spelled: user.clone(),
+                };
+                become_user(&wanted, root, &mut confinement).map_err(|mistake| Error::User {
+                    reason: mistake.text,
+                })?
             }
         };
         let variables = self.environment(&identity);
-        let path = variables.get(OsStr::new("PATH")).map(|path| path.as_bytes());
+        let path = variables
+            .get(OsStr::new("PATH"))
+            .map(|path| path.as_bytes());
         let variable = format!("{}={}", task::VARIABLE, self.name).into_bytes();
         let mut environment = Vec::new();
         if is_task {
             environment.push(c_string(OsStr::from_bytes(&variable))?);
         }
         for (name, value) in &variables {
-            environment.push(c_string(OsStr::from_bytes(&[name.as_bytes(), value.as_bytes()].join(&b'=')))?);
+            environment.push(c_string(OsStr::from_bytes(
+                &[name.as_bytes(), value.as_bytes()].join(&b'='),
+            ))?);
         }
         let argv = if is_task {
             let mut own = std::env::args_os();
@@ -462,14 +527,24 @@ impl ProtectTask {
             let rest = self.arguments.clone().unwrap_or_else(|| own.collect());
             c_strings(&[vec![first], rest].concat())?
         } else {
-            c_strings(&[vec![program.clone()], self.arguments.clone().unwrap_or_default()].concat())?
+            c_strings(
+                &[
+                    vec![program.clone()],
+                    self.arguments.clone().unwrap_or_default(),
+                ]
+                .concat(),
+            )?
         };
         let command = program.to_string_lossy().into_owned();
         let lossy = |path: &CString| path.to_string_lossy().into_owned();
         Ok(Charge {
             link: Arc::clone(link),
             rules: self.settings.strategy.rules(),
-            candidates: if is_task { vec![c"/proc/self/exe".into()] } else { candidates(program.as_bytes(), path) },
+            candidates: if is_task {
+                vec![c"/proc/self/exe".into()]
+            } else {
+                candidates(program.as_bytes(), path)
+            },
             argv,
             environment,
             names: Names {
@@ -489,7 +564,8 @@ impl ProtectTask {
         })
     }
 
-    /// The variables of the child: the host's, those of the user that it becomes, and those that were set.
+    /// The variables of the child: the host's, those of the user that it becomes, and those that
+    /// were set.
     fn environment(&self, identity: &[CString]) -> BTreeMap<OsString, OsString> {
         let mut variables: BTreeMap<OsString, OsString> = BTreeMap::new();
         if !self.is_cleared {
@@ -499,8 +575,13 @@ impl ProtectTask {
         variables.remove(OsStr::new("FRIGATE_RESTARTS"));
         variables.remove(OsStr::new(task::VARIABLE));
         for entry in identity {
-            let (name, value) =
-                entry.to_bytes().split_at(entry.to_bytes().iter().position(|byte| *byte == b'=').unwrap_or(0));
+            let (name, value) = entry.to_bytes().split_at(
+                entry
+                    .to_bytes()
+                    .iter()
+                    .position(|byte| *byte == b'=')
+                    .unwrap_or(0),
+            );
             let value = value.strip_prefix(b"=").unwrap_or_default();
             let name = OsString::from_vec(name.to_vec());
             if value.is_empty() {
@@ -522,18 +603,29 @@ impl ProtectTask {
 /// Makes this process the host, unless it was forked from it.
 fn become_host() -> Result<(), Error> {
     let system = |errno: Errno| io::Error::from_raw_os_error(errno.raw());
-    host::become_host().map_err(|errno| Error::System { attempt: "map a page", source: system(errno) })?;
+    host::become_host().map_err(|errno| Error::System {
+        attempt: "map a page",
+        source: system(errno),
+    })?;
     refuse_if_forked()
 }
 
-/// Refuses what a process that was forked from the host cannot do. Before any lock: see `host::is_forked`.
+/// Refuses what a process that was forked from the host cannot do. Before any lock: see
+/// `host::is_forked`.
 fn refuse_if_forked() -> Result<(), Error> {
-    if host::is_forked() { Err(Error::Forked) } else { Ok(()) }
+    if host::is_forked() {
+        Err(Error::Forked)
+    } else {
+        Ok(())
+    }
 }
 
 fn c_string(text: &OsStr) -> Result<CString, Error> {
     let word = || text.to_string_lossy().into_owned();
-    CString::new(text.as_bytes()).map_err(|_| Error::Word { word: word(), expected: "text without a null byte" })
+    CString::new(text.as_bytes()).map_err(|_| Error::Word {
+        word: word(),
+        expected: "text without a null byte",
+    })
 }
 
 fn c_strings(list: &[OsString]) -> Result<Vec<CString>, Error> {
@@ -541,5 +633,8 @@ fn c_strings(list: &[OsString]) -> Result<Vec<CString>, Error> {
 }
 
 fn text(path: &OsStr) -> Result<&str, Error> {
-    path.to_str().ok_or_else(|| Error::Word { word: path.to_string_lossy().into_owned(), expected: "valid UTF-8" })
+    path.to_str().ok_or_else(|| Error::Word {
+        word: path.to_string_lossy().into_owned(),
+        expected: "valid UTF-8",
+    })
 }

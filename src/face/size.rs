@@ -8,8 +8,8 @@ use crate::limit;
 
 /// A number of bytes: from 0 to 2^63 - 1, and in [`ByteSize::MAX`] no limit at all.
 ///
-/// Units are powers of 1024. It reads `512`, `64K`, `512M`, `2G`, `1T` (also `KiB`, `Ki`, and so on) and `max`, and prints the
-/// largest unit that leaves no fraction.
+/// Units are powers of 1024. It reads `512`, `64K`, `512M`, `2G`, `1T` (also `KiB`, `Ki`, and so
+/// on) and `max`, and prints the largest unit that leaves no fraction.
 ///
 /// ```
 /// use frigate::ByteSize;
@@ -41,7 +41,11 @@ impl ByteSize {
     /// ```
     #[must_use]
     pub const fn new(bytes: u64) -> Self {
-        if bytes > LARGEST { Self::MAX } else { Self(bytes) }
+        if bytes > LARGEST {
+            Self::MAX
+        } else {
+            Self(bytes)
+        }
     }
 
     /// That many KiB (1024 bytes); what is too large is [`ByteSize::MAX`].
@@ -89,9 +93,16 @@ impl FromStr for ByteSize {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let refused = || Error::Word { word: text.to_owned(), expected: "a size such as 512, 64K, 512M, 2G, or max" };
+        let refused = || Error::Word {
+            word: text.to_owned(),
+            expected: "a size such as 512, 64K, 512M, 2G, or max",
+        };
         let value = limit::size(text).ok_or_else(refused)?;
-        if value == "max" { Ok(Self::MAX) } else { value.parse().map(Self).map_err(|_| refused()) }
+        if value == "max" {
+            Ok(Self::MAX)
+        } else {
+            value.parse().map(Self).map_err(|_| refused())
+        }
     }
 }
 

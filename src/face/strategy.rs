@@ -11,7 +11,8 @@ use crate::rules::{LEAST_FOR_LEFTOVERS, Rules};
 
 /// When a child that ended by itself is started again.
 ///
-/// An end is expected where the exit code is 0; anything else, a panic of a task among it, is unexpected.
+/// An end is expected where the exit code is 0; anything else, a panic of a task among it, is
+/// unexpected.
 ///
 /// ```
 /// use frigate::AutoRestart;
@@ -55,7 +56,10 @@ impl FromStr for AutoRestart {
         [Self::Unexpected, Self::True, Self::False]
             .into_iter()
             .find(|known| known.word() == text)
-            .ok_or_else(|| Error::Word { word: text.to_owned(), expected: "unexpected, true or false" })
+            .ok_or_else(|| Error::Word {
+                word: text.to_owned(),
+                expected: "unexpected, true or false",
+            })
     }
 }
 
@@ -73,30 +77,33 @@ impl FromStr for AutoRestart {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Strategy {
-    /// Whether [`Frigate::protect`](crate::Frigate::protect) starts the child; default: true. Otherwise
-    /// [`Frigate::start`](crate::Frigate::start) does.
+    /// Whether [`Frigate::protect`](crate::Frigate::protect) starts the child; default: true.
+    /// Otherwise [`Frigate::start`](crate::Frigate::start) does.
     pub auto_start: bool,
     /// When it is started again after an end of its own; default: [`AutoRestart::True`].
     pub auto_restart: AutoRestart,
-    /// A child that stays up this long has started; default: 10 s. An earlier unexpected end is a failed start. Zero: no
-    /// start ever fails.
+    /// A child that stays up this long has started; default: 10 s. An earlier unexpected end is a
+    /// failed start. Zero: no start ever fails.
     pub start_secs: Duration,
-    /// Failed starts in a row that are tried again, after growing pauses from 100 ms to 60 s, before
-    /// [`Outcome::GaveUp`](crate::Outcome::GaveUp); default: 3. A good start sets the count to zero.
+    /// Failed starts in a row that are tried again, after growing pauses from 100 ms to 60 s,
+    /// before [`Outcome::GaveUp`](crate::Outcome::GaveUp); default: 3. A good start sets the count
+    /// to zero.
     pub start_retries: u32,
-    /// Before each start, ends other processes of the same name by TERM; default: false. A program's name is the last
-    /// component of its executable's path or of its `argv[0]`; a task's is the task's, in a process of the same executable.
-    /// Never touched are the host, its ancestors, PID 1, other protected children, and processes of other PID namespaces.
+    /// Before each start, ends other processes of the same name by TERM; default: false. A
+    /// program's name is the last component of its executable's path or of its `argv[0]`; a task's
+    /// is the task's, in a process of the same executable. Never touched are the host, its
+    /// ancestors, PID 1, other protected children, and processes of other PID namespaces.
     pub grace_close: bool,
     /// How long these get before KILL; default: 30 s.
     pub grace_close_wait: Duration,
-    /// Ends by KILL at once, instead of TERM and then KILL: on a stop, for what a child leaves running, and, by the kernel,
-    /// when the host itself ends; default: false.
+    /// Ends by KILL at once, instead of TERM and then KILL: on a stop, for what a child leaves
+    /// running, and, by the kernel, when the host itself ends; default: false.
     pub kill: bool,
-    /// Who the child runs as: `name`, `uid`, `name:group`, `uid:gid`, `:group`, looked up in the `/etc/passwd` and
-    /// `/etc/group` that the child will see; default: none, the current user.
+    /// Who the child runs as: `name`, `uid`, `name:group`, `uid:gid`, `:group`, looked up in the
+    /// `/etc/passwd` and `/etc/group` that the child will see; default: none, the current user.
     pub user: Option<String>,
-    /// The child's root directory, which needs privileges; default: none. A task needs `/proc` mounted in there.
+    /// The child's root directory, which needs privileges; default: none. A task needs `/proc`
+    /// mounted in there.
     pub chroot: Option<PathBuf>,
 }
 
@@ -145,7 +152,10 @@ impl Strategy {
     /// ```
     #[must_use]
     pub fn auto_restart(self, auto_restart: AutoRestart) -> Self {
-        Self { auto_restart, ..self }
+        Self {
+            auto_restart,
+            ..self
+        }
     }
 
     /// Sets [`Strategy::start_secs`](#structfield.start_secs).
@@ -166,7 +176,10 @@ impl Strategy {
     /// ```
     #[must_use]
     pub fn start_retries(self, start_retries: u32) -> Self {
-        Self { start_retries, ..self }
+        Self {
+            start_retries,
+            ..self
+        }
     }
 
     /// Sets [`Strategy::grace_close`](#structfield.grace_close).
@@ -176,7 +189,10 @@ impl Strategy {
     /// ```
     #[must_use]
     pub fn grace_close(self, grace_close: bool) -> Self {
-        Self { grace_close, ..self }
+        Self {
+            grace_close,
+            ..self
+        }
     }
 
     /// Sets [`Strategy::grace_close_wait`](#structfield.grace_close_wait).
@@ -188,7 +204,10 @@ impl Strategy {
     /// ```
     #[must_use]
     pub fn grace_close_wait(self, grace_close_wait: Duration) -> Self {
-        Self { grace_close_wait, ..self }
+        Self {
+            grace_close_wait,
+            ..self
+        }
     }
 
     /// Sets [`Strategy::kill`](#structfield.kill).
@@ -208,7 +227,10 @@ impl Strategy {
     /// ```
     #[must_use]
     pub fn user(self, user: impl Into<String>) -> Self {
-        Self { user: Some(user.into()), ..self }
+        Self {
+            user: Some(user.into()),
+            ..self
+        }
     }
 
     /// Sets [`Strategy::chroot`](#structfield.chroot).
@@ -218,7 +240,10 @@ impl Strategy {
     /// ```
     #[must_use]
     pub fn chroot(self, chroot: impl Into<PathBuf>) -> Self {
-        Self { chroot: Some(chroot.into()), ..self }
+        Self {
+            chroot: Some(chroot.into()),
+            ..self
+        }
     }
 
     /// What the core makes of it. Backoff and expected codes are the binary's defaults.

@@ -11,11 +11,12 @@ use rustix::{fs, io};
 use super::{errno, place};
 use crate::errno::Errno;
 
-/// What a child's pipe is made to hold: the most that needs no privilege by default (`/proc/sys/fs/pipe-max-size`).
+/// What a child's pipe is made to hold: the most that needs no privilege by default
+/// (`/proc/sys/fs/pipe-max-size`).
 pub(crate) const ROOM: usize = 1 << 20;
 
-/// The most that is read at once. The binary's allocator maps a block of this size by itself, so that only the pages that were
-/// ever filled take up memory.
+/// The most that is read at once. The binary's allocator maps a block of this size by itself, so
+/// that only the pages that were ever filled take up memory.
 const CHUNK: usize = 128 << 10;
 
 /// A pipe of which this process holds both ends, so that it outlives every writer.
@@ -27,7 +28,8 @@ pub(crate) struct Pipe {
 impl Pipe {
     pub(crate) fn holding(room: usize) -> Result<Self, Errno> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
-        // This flag belongs to the description of this end alone: the child's end blocks, as programs expect of their streams.
+        // This flag belongs to the description of this end alone: the child's end blocks, as
+        // programs expect of their streams.
         fs::fcntl_setfl(&reader, OFlags::NONBLOCK).map_err(errno)?;
         // Refused where the user has too much in pipes already (pipe(7)); 64 KiB will do then.
         let _ = fcntl_setpipe_size(&writer, room);
@@ -42,8 +44,9 @@ impl Pipe {
         self.writer.as_fd()
     }
 
-    /// The writer's end for a new child, without the flags that a child before it may have set: all of them share one
-    /// description, and a program that finds its output non-blocking loses what does not fit.
+    /// The writer's end for a new child, without the flags that a child before it may have set: all
+    /// of them share one description, and a program that finds its output non-blocking loses what
+    /// does not fit.
     pub(crate) fn fresh_writer(&self) -> BorrowedFd<'_> {
         let _ = fs::fcntl_setfl(&self.writer, OFlags::empty());
         self.writer.as_fd()
@@ -54,7 +57,8 @@ impl Pipe {
         fcntl_getpipe_size(&self.reader).unwrap_or(ROOM)
     }
 
-    /// Gives it to the user, so that `/dev/stdout` can be opened by name; where that may not be, it stays as it is.
+    /// Gives it to the user, so that `/dev/stdout` can be opened by name; where that may not be, it
+    /// stays as it is.
     pub(crate) fn give(&self, uid: u32) {
         let _ = fs::fchown(&self.writer, Some(Uid::from_raw(uid)), None);
     }
@@ -68,7 +72,10 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     pub(crate) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(CHUNK), taken: 0 }
+        Self {
+            bytes: Vec::with_capacity(CHUNK),
+            taken: 0,
+        }
     }
 
     pub(crate) fn pending(&self) -> &[u8] {
@@ -109,7 +116,15 @@ fn size(stat: &Stat) -> u64 {
 impl Target {
     /// A file that was opened, and its size.
     pub(crate) fn of(fd: OwnedFd, stat: &Stat) -> (Self, u64) {
-        (Self { fd, device: stat.st_dev, inode: stat.st_ino, is_regular: place::is_regular(stat) }, size(stat))
+        (
+            Self {
+                fd,
+                device: stat.st_dev,
+                inode: stat.st_ino,
+                is_regular: place::is_regular(stat),
+            },
+            size(stat),
+        )
     }
 
     /// The file's size, if it is the one that was looked at.
@@ -126,11 +141,12 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// `Errno::AGAIN` means that a FIFO or a terminal takes no more for now; never that of a regular file, which would be
-    /// ready for another attempt at once, again and again.
+    /// `Errno::AGAIN` means that a FIFO or a terminal takes no more for now; never that of a
+    /// regular file, which would be ready for another attempt at once, again and again.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
         match io::write(&self.fd, bytes) {
-            // A file that takes nothing and does not say why would be offered the same bytes for ever.
+            // A file that takes nothing and does not say why would be offered the same bytes for
+            // ever.
             Ok(0) => Err(Errno::IO),
             Err(RawErrno::AGAIN) if self.is_regular => Err(Errno::IO),
             result => result.map_err(errno),

@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, SeekFrom, flock, mkdir, openat, seek, unlinkat,
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, SeekFrom, flock, mkdir, openat,
+    seek, unlinkat,
 };
 use rustix::io::{Errno as RawErrno, pread, write};
 use rustix::process::{PidfdFlags, pidfd_open};
@@ -18,7 +19,9 @@ use crate::number::number;
 use crate::pid::Pid;
 use crate::signal::Signal;
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
 
 /// Reads a file of `/proc` to its end.
 ///
@@ -38,12 +41,13 @@ pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, Errno> {
     read_from(CWD, path, LAST)
 }
 
-/// The kernel hands out as many whole records as fit in a page, however much is asked for. None in a cgroup's files is so
-/// long that it would not have fitted where half of the page stayed free: such a read was the last.
+/// The kernel hands out as many whole records as fit in a page, however much is asked for. None in
+/// a cgroup's files is so long that it would not have fitted where half of the page stayed free:
+/// such a read was the last.
 const LAST: usize = 2048;
 
-/// How many groups below another are visited. Of those with a memory controller the kernel has no more in all: their ids are
-/// of 16 bits. The tests make do with less.
+/// How many groups below another are visited. Of those with a memory controller the kernel has no
+/// more in all: their ids are of 16 bits. The tests make do with less.
 const MOST_GROUPS: u32 = if cfg!(test) { 6_000 } else { 65_535 };
 
 /// How many processes are held by pidfds at once.
@@ -53,7 +57,11 @@ fn open(directory: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd,
     open_at(directory, path, flags, Mode::empty()).map_err(errno)
 }
 
-pub(super) fn read_from(directory: BorrowedFd<'_>, path: &str, last: usize) -> Result<Vec<u8>, Errno> {
+pub(super) fn read_from(
+    directory: BorrowedFd<'_>,
+    path: &str,
+    last: usize,
+) -> Result<Vec<u8>, Errno> {
     read_all(open(directory, path, OFlags::RDONLY)?.as_fd(), last)
 }
 
@@ -72,7 +80,9 @@ fn read_all(file: BorrowedFd<'_>, last: usize) -> Result<Vec<u8>, Errno> {
 
 /// `mkdir(2)`: makes a cgroup.
 pub(crate) fn make(path: &str) -> Result<(), Errno> {
-    c_path(path).and_then(|path| mkdir(path.as_c_str(), Mode::from_raw_mode(0o755))).map_err(errno)
+    c_path(path)
+        .and_then(|path| mkdir(path.as_c_str(), Mode::from_raw_mode(0o755)))
+        .map_err(errno)
 }
 
 /// A file of the kernel's, open to be written to again and again.
@@ -98,7 +108,8 @@ impl AsFd for Target {
     }
 }
 
-/// A cgroup, held open: what is asked of it, is asked of this one, and not of another that got its name later.
+/// A cgroup, held open: what is asked of it, is asked of this one, and not of another that got its
+/// name later.
 pub(crate) struct Directory(OwnedFd);
 
 impl AsFd for Directory {
@@ -113,12 +124,20 @@ impl Directory {
     }
 
     fn open_below(&self, name: &CStr) -> Result<Self, Errno> {
-        openat(&self.0, name, DIRECTORY, Mode::empty()).map(Self).map_err(errno)
+        openat(&self.0, name, DIRECTORY, Mode::empty())
+            .map(Self)
+            .map_err(errno)
     }
 
     pub(crate) fn has(&self, file: &str) -> bool {
         c_path(file).is_ok_and(|file| {
-            rustix::fs::accessat(&self.0, file.as_c_str(), rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
+            rustix::fs::accessat(
+                &self.0,
+                file.as_c_str(),
+                rustix::fs::Access::EXISTS,
+                AtFlags::empty(),
+            )
+            .is_ok()
         })
     }
 
@@ -136,22 +155,25 @@ impl Directory {
         open(self.as_fd(), file, OFlags::RDONLY)
     }
 
-    /// `flock(2)`: marks it as this process's for as long as that holds the lock open. Returns `cgroup.kill`, which has the
-    /// lock; `None` if the directory itself has it.
+    /// `flock(2)`: marks it as this process's for as long as that holds the lock open. Returns
+    /// `cgroup.kill`, which has the lock; `None` if the directory itself has it.
     ///
-    /// Anybody may open the directory, and a child could so keep its lock beyond frigate's end. `cgroup.kill` (Linux 5.14) can
-    /// be opened by the owner of the group alone.
+    /// Anybody may open the directory, and a child could so keep its lock beyond frigate's end.
+    /// `cgroup.kill` (Linux 5.14) can be opened by the owner of the group alone.
     ///
     /// # Errors
     ///
-    /// AGAIN: another process holds the lock. ACCESS: it is another user's. With `is_new` the group was made by the caller, and
-    /// does not depend on that file.
+    /// AGAIN: another process holds the lock. ACCESS: it is another user's. With `is_new` the group
+    /// was made by the caller, and does not depend on that file.
     pub(crate) fn claim(&self, is_new: bool) -> Result<Option<Target>, Errno> {
         let kill = match Target::below(self.as_fd(), "cgroup.kill") {
             Err(errno) if !is_new && errno != Errno::NOT_FOUND => return Err(errno),
             kill => kill.ok(),
         };
-        match flock(kill.as_ref().map_or(&self.0, |kill| &kill.0), FlockOperation::NonBlockingLockExclusive) {
+        match flock(
+            kill.as_ref().map_or(&self.0, |kill| &kill.0),
+            FlockOperation::NonBlockingLockExclusive,
+        ) {
             Err(RawErrno::WOULDBLOCK) => Err(Errno::AGAIN),
             _ => Ok(kill),
         }
@@ -165,7 +187,8 @@ impl Directory {
         let mut entries = RawDir::new(&self.0, &mut buffer[..]);
         while let Some(Ok(entry)) = entries.next() {
             let name = entry.file_name();
-            if entry.file_type() == FileType::Directory && !matches!(name.to_bytes(), b"." | b"..") {
+            if entry.file_type() == FileType::Directory && !matches!(name.to_bytes(), b"." | b"..")
+            {
                 each(name);
             }
         }
@@ -178,17 +201,21 @@ impl Directory {
         found
     }
 
-    /// Visits the groups below, but not more than `MOST_GROUPS`: each when it is entered, and after those in it once more, in
-    /// the group above and by its name.
+    /// Visits the groups below, but not more than `MOST_GROUPS`: each when it is entered, and after
+    /// those in it once more, in the group above and by its name.
     ///
-    /// The groups are the child's, which may nest thousands of them, and make new ones as fast as they are visited. So the
-    /// walk does not recurse, and it ends. It holds one group open and goes up by `..`: a path could be longer than the kernel
-    /// takes, and descriptors may be few. A group of version 2 never moves, so that `..` is where the walk came from.
+    /// The groups are the child's, which may nest thousands of them, and make new ones as fast as
+    /// they are visited. So the walk does not recurse, and it ends. It holds one group open and
+    /// goes up by `..`: a path could be longer than the kernel takes, and descriptors may be few. A
+    /// group of version 2 never moves, so that `..` is where the walk came from.
     fn walk(&self, visit: &mut dyn FnMut(&Self, Option<&CStr>)) {
-        let Ok(mut at) = self.open_below(c".") else { return };
+        let Ok(mut at) = self.open_below(c".") else {
+            return;
+        };
         let mut depth = 0_u32;
         let mut rest = MOST_GROUPS;
-        // By depth and name; the last is the next, and a group that is entered waits below those in it.
+        // By depth and name; the last is the next, and a group that is entered waits below those in
+        // it.
         let mut waiting: Vec<(u32, CString, bool)> = Vec::new();
         loop {
             at.each_subgroup(&mut |name| {
@@ -199,9 +226,13 @@ impl Directory {
             });
             // Up from those that are done, until there is one to enter.
             loop {
-                let Some((level, name, is_done)) = waiting.pop() else { return };
+                let Some((level, name, is_done)) = waiting.pop() else {
+                    return;
+                };
                 while depth > level {
-                    let Ok(above) = at.open_below(c"..") else { return };
+                    let Ok(above) = at.open_below(c"..") else {
+                        return;
+                    };
                     at = above;
                     depth -= 1;
                 }
@@ -227,19 +258,24 @@ impl Directory {
         });
     }
 
-    /// Calls `act` with each process in this very group, and with a pidfd of it where one can be had.
+    /// Calls `act` with each process in this very group, and with a pidfd of it where one can be
+    /// had.
     ///
-    /// A process that was read may have ended since, and its id be another's. So some are held by pidfds, the list is read once
-    /// more, and only what is still on it counts: such a pidfd is of a process in this group, and such an id was one right
-    /// before.
+    /// A process that was read may have ended since, and its id be another's. So some are held by
+    /// pidfds, the list is read once more, and only what is still on it counts: such a pidfd is of
+    /// a process in this group, and such an id was one right before.
     ///
     /// # Errors
     ///
     /// The list cannot be read.
-    pub(crate) fn each_member(&self, act: &mut dyn FnMut(Pid, Option<BorrowedFd<'_>>)) -> Result<(), Errno> {
+    pub(crate) fn each_member(
+        &self,
+        act: &mut dyn FnMut(Pid, Option<BorrowedFd<'_>>),
+    ) -> Result<(), Errno> {
         let mut list = self.file("cgroup.procs")?;
         let mut text = read_all(list.as_fd(), LAST);
-        // The kernel lists no processes of a threaded group. The threads that lead a process have its id.
+        // The kernel lists no processes of a threaded group. The threads that lead a process have
+        // its id.
         if text == Err(Errno::NOT_SUPPORTED) {
             list = self.file("cgroup.threads")?;
             text = read_all(list.as_fd(), LAST);
@@ -289,12 +325,17 @@ impl Directory {
 
 /// `rmdir(2)`: removes a cgroup that holds no process and no group.
 pub(crate) fn remove(path: &str) -> Result<(), Errno> {
-    c_path(path).and_then(|path| unlinkat(CWD, path.as_c_str(), AtFlags::REMOVEDIR)).map_err(errno)
+    c_path(path)
+        .and_then(|path| unlinkat(CWD, path.as_c_str(), AtFlags::REMOVEDIR))
+        .map_err(errno)
 }
 
-/// The processes that a `cgroup.procs` lists, but those outside frigate's PID namespace, which stand there as 0.
+/// The processes that a `cgroup.procs` lists, but those outside frigate's PID namespace, which
+/// stand there as 0.
 pub(crate) fn pids(procs: &[u8]) -> impl Iterator<Item = Pid> {
-    procs.split(|byte| *byte == b'\n').filter_map(|line| Pid::new(number(line)?))
+    procs
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| Pid::new(number(line)?))
 }
 
 /// Waits until the file has changed since it was last read, but not longer than that.
@@ -303,7 +344,10 @@ pub(crate) fn await_change(file: BorrowedFd<'_>, milliseconds: u32) {
         tv_sec: i64::from(milliseconds / 1000),
         tv_nsec: i64::from(milliseconds % 1000) * 1_000_000,
     };
-    let _ = poll(&mut [PollFd::from_borrowed_fd(file, PollFlags::PRI)], Some(&timeout));
+    let _ = poll(
+        &mut [PollFd::from_borrowed_fd(file, PollFlags::PRI)],
+        Some(&timeout),
+    );
 }
 
 /// Reads a short file anew, from its beginning.

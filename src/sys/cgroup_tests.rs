@@ -1,4 +1,5 @@
-//! The walks through groups, on ordinary directories: a group is one to them, and there it can be as deep as it likes.
+//! The walks through groups, on ordinary directories: a group is one to them, and there it can be
+//! as deep as it likes.
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
 use std::ffi::CString;
@@ -26,7 +27,10 @@ fn temporary() -> (tempfile::TempDir, String) {
 
 /// Runs `act` with a stack that no recursion of that depth fits on.
 fn with_small_stack(act: impl FnOnce() + Send + 'static) {
-    let thread = thread::Builder::new().stack_size(128 << 10).spawn(act).expect("a thread");
+    let thread = thread::Builder::new()
+        .stack_size(128 << 10)
+        .spawn(act)
+        .expect("a thread");
     thread.join().expect("it does not panic");
 }
 
@@ -37,8 +41,17 @@ fn a_tree_of_any_depth_is_removed_on_a_small_stack() {
     for name in ["a/b/c", "a/b/d", "a/e", "f"] {
         std::fs::create_dir_all(directory.path().join(name)).expect("there is room");
     }
-    with_small_stack(move || Directory::open(&path).expect("it is there").remove_subgroups());
-    assert_eq!(std::fs::read_dir(directory.path()).expect("it is there").count(), 0);
+    with_small_stack(move || {
+        Directory::open(&path)
+            .expect("it is there")
+            .remove_subgroups();
+    });
+    assert_eq!(
+        std::fs::read_dir(directory.path())
+            .expect("it is there")
+            .count(),
+        0
+    );
 }
 
 #[test]
@@ -49,10 +62,20 @@ fn what_cannot_be_removed_keeps_nothing_else() {
     }
     // As a process would, in a group.
     std::fs::write(directory.path().join("c/d/file"), "").expect("there is room");
-    Directory::open(&path).expect("it is there").remove_subgroups();
-    let left: Vec<_> = std::fs::read_dir(directory.path()).expect("it is there").flatten().collect();
+    Directory::open(&path)
+        .expect("it is there")
+        .remove_subgroups();
+    let left: Vec<_> = std::fs::read_dir(directory.path())
+        .expect("it is there")
+        .flatten()
+        .collect();
     assert_eq!(left.len(), 1, "{left:?}");
-    assert_eq!(std::fs::read_dir(directory.path().join("c")).expect("it is there").count(), 1);
+    assert_eq!(
+        std::fs::read_dir(directory.path().join("c"))
+            .expect("it is there")
+            .count(),
+        1
+    );
     assert!(directory.path().join("c/d/file").exists());
 }
 
@@ -75,5 +98,10 @@ fn a_walk_ends_though_there_is_always_another_group() {
         });
         assert_eq!(count, MOST_GROUPS);
     });
-    assert_eq!(std::fs::read_dir(directory.path()).expect("it is there").count(), 0);
+    assert_eq!(
+        std::fs::read_dir(directory.path())
+            .expect("it is there")
+            .count(),
+        0
+    );
 }

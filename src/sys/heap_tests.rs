@@ -20,7 +20,10 @@ impl Blocks {
             assert_eq!(block.align_offset(layout.align()), 0, "{layout:?}");
             // SAFETY: the block is in use, and as long as its layout says.
             let bytes = unsafe { core::slice::from_raw_parts(*block, layout.size()) };
-            assert!(bytes.iter().all(|byte| byte == mark), "a block was overwritten");
+            assert!(
+                bytes.iter().all(|byte| byte == mark),
+                "a block was overwritten"
+            );
         }
     }
 }
@@ -98,7 +101,10 @@ fn small_blocks_come_from_the_programs_own_memory() {
     }
     // SAFETY: as above.
     let block = unsafe { heap.alloc(layout(1, 1)) };
-    assert!(!block.is_null() && !own.contains(&(block as usize)), "then from the kernel");
+    assert!(
+        !block.is_null() && !own.contains(&(block as usize)),
+        "then from the kernel"
+    );
 }
 
 #[test]
@@ -111,13 +117,15 @@ fn a_large_block_lies_on_a_page_and_none_is_given_out_that_should_lie_on_more() 
         assert_eq!(block.align_offset(PAGE), 0);
         for align in [2 * PAGE, 1 << 16, 1 << 20] {
             // SAFETY: as above.
-            assert!(unsafe { heap.alloc(layout(size, align)) }.is_null(), "{size} on {align}");
+            let block = unsafe { heap.alloc(layout(size, align)) };
+            assert!(block.is_null(), "{size} on {align}");
         }
         let on_two = layout(OWN, 2 * PAGE);
         // SAFETY: as above.
         let block = unsafe { heap.alloc(on_two) };
         assert_eq!(block.align_offset(2 * PAGE), 0);
         // SAFETY: the block was given out with this layout, and the size is not 0.
-        assert!(unsafe { heap.realloc(block, on_two, size) }.is_null(), "it grows where it cannot lie");
+        let moved = unsafe { heap.realloc(block, on_two, size) };
+        assert!(moved.is_null(), "it grows where it cannot lie");
     }
 }

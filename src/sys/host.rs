@@ -1,7 +1,9 @@
-//! What the library needs of the kernel inside a host program that has threads, handlers and children of its own.
+//! What the library needs of the kernel inside a host program that has threads, handlers and
+//! children of its own.
 //!
-//! *Invariant:* nothing here changes the host's dispositions, or the mask of a thread that is not frigate's, or waits for a
-//! child that is not. Children are told apart by their pidfds, and never by "any child".
+//! *Invariant:* nothing here changes the host's dispositions, or the mask of a thread that is not
+//! frigate's, or waits for a child that is not. Children are told apart by their pidfds, and never
+//! by "any child".
 #![expect(
     unsafe_code,
     reason = "raw signal calls on the child's side, getenv's array, ids of the parent, and a page of its own"
@@ -25,48 +27,61 @@ use crate::pid::Pid;
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 
-/// The pid of the host, on a page that the kernel empties in every process that is forked from it; null: no process is the
-/// host yet.
+/// The pid of the host, on a page that the kernel empties in every process that is forked from it;
+/// null: no process is the host yet.
 ///
-/// The pid alone would not do: in a PID namespace of its own a forked process may have the same one. The page alone would
-/// not do either: emulators of another processor (QEMU's) take the request to empty it, and do nothing.
+/// The pid alone would not do: in a PID namespace of its own a forked process may have the same
+/// one. The page alone would not do either: emulators of another processor (QEMU's) take the
+/// request to empty it, and do nothing.
 static HOST: AtomicPtr<AtomicI32> = AtomicPtr::new(null_mut());
 
 fn host() -> Option<&'static AtomicI32> {
-    // SAFETY: it is null or points to the page that `become_host` made, aligned, initialized and mapped for good.
+    // SAFETY: it is null or points to the page that `become_host` made, aligned, initialized and
+    // mapped for good.
     unsafe { HOST.load(Ordering::Acquire).as_ref() }
 }
 
 /// Makes this process the host, unless one is: this process, or the one that it was forked from.
 pub(crate) fn become_host() -> Result<(), Errno> {
-    let Some(own) = super::startup::own_pid().filter(|_| host().is_none()) else { return Ok(()) };
+    let Some(own) = super::startup::own_pid().filter(|_| host().is_none()) else {
+        return Ok(());
+    };
     let size = size_of::<AtomicI32>();
-    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let (access, kind) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    );
     // SAFETY: a new mapping at an address that the kernel chooses touches no memory that is in use.
     let page = unsafe { libc::mmap(null_mut(), size, access, kind, -1, 0) };
     if page == libc::MAP_FAILED {
         return Err(super::last_errno());
     }
-    // SAFETY: the page is this function's own, and the request concerns processes forked later alone.
+    // SAFETY: the page is this function's own, and the request concerns processes forked later
+    // alone.
     unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) };
     let word = page.cast::<AtomicI32>();
-    // SAFETY: a new page is zeroed, aligned for everything and larger than the number; no other thread knows it.
+    // SAFETY: a new page is zeroed, aligned for everything and larger than the number; no other
+    // thread knows it.
     unsafe { word.write(AtomicI32::new(own.raw())) };
-    if HOST.compare_exchange(null_mut(), word, Ordering::AcqRel, Ordering::Acquire).is_err() {
+    if HOST
+        .compare_exchange(null_mut(), word, Ordering::AcqRel, Ordering::Acquire)
+        .is_err()
+    {
         // SAFETY: another thread was faster, and nothing points to this page.
         unsafe { libc::munmap(page, size) };
     }
     Ok(())
 }
 
-/// Whether this process was forked from the host. It takes no lock: a lock of frigate's that another thread held at the fork
-/// is never released in the forked process.
+/// Whether this process was forked from the host. It takes no lock: a lock of frigate's that
+/// another thread held at the fork is never released in the forked process.
 pub(crate) fn is_forked() -> bool {
     host().is_some_and(|pid| Pid::new(pid.load(Ordering::Relaxed)) != super::startup::own_pid())
 }
 
-/// Whether the kernel started this program with privileges of its file: set-user-ID, set-group-ID or file capabilities. Whoever
-/// started it does not have them, and has chosen its arguments and variables (`getauxval(3)`).
+/// Whether the kernel started this program with privileges of its file: set-user-ID, set-group-ID
+/// or file capabilities. Whoever started it does not have them, and has chosen its arguments and
+/// variables (`getauxval(3)`).
 pub(crate) fn is_privileged() -> bool {
     // SAFETY: getauxval(3) takes a number, and reads what the kernel handed over at the start.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
@@ -77,7 +92,9 @@ pub(crate) struct Bell(OwnedFd);
 
 impl Bell {
     pub(crate) fn new() -> Result<Self, Errno> {
-        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Self).map_err(errno)
+        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map(Self)
+            .map_err(errno)
     }
 
     /// It is still to be heard where it could not be rung: the counter is full then.
@@ -96,10 +113,13 @@ impl AsFd for Bell {
     }
 }
 
-/// `poll(2)`: sleeps until something is to be seen of one of these or the time is over; answers with one flag for each.
+/// `poll(2)`: sleeps until something is to be seen of one of these or the time is over; answers
+/// with one flag for each.
 pub(crate) fn wait(watched: &[Watch<'_>], timeout: Option<core::time::Duration>) -> Vec<bool> {
-    let mut fds: Vec<PollFd<'_>> =
-        watched.iter().map(|watch| PollFd::from_borrowed_fd(watch.fd, watch.flags)).collect();
+    let mut fds: Vec<PollFd<'_>> = watched
+        .iter()
+        .map(|watch| PollFd::from_borrowed_fd(watch.fd, watch.flags))
+        .collect();
     let timeout = timeout.map(signals::timespec);
     let _ = poll(&mut fds, timeout.as_ref());
     fds.iter().map(|fd| !fd.revents().is_empty()).collect()
@@ -109,7 +129,8 @@ pub(crate) fn wait(watched: &[Watch<'_>], timeout: Option<core::time::Duration>)
 pub(crate) enum Look {
     Alive,
     Ended(ExitStatus),
-    /// It has, but somebody else of the host was told how: it waits for any child, or ignores SIGCHLD.
+    /// It has, but somebody else of the host was told how: it waits for any child, or ignores
+    /// SIGCHLD.
     Taken,
 }
 
@@ -121,7 +142,10 @@ pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
 /// `waitid(P_PIDFD, WNOHANG)`: reaps that one child, and no other.
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Look {
     loop {
-        match waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+        match waitid(
+            WaitId::PidFd(pidfd),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+        ) {
             Ok(None) => return Look::Alive,
             Ok(Some(status)) => return decode(&status).map_or(Look::Taken, Look::Ended),
             // WNOHANG never sleeps, so that this cannot go on.
@@ -136,22 +160,32 @@ fn decode(status: &WaitIdStatus) -> Option<ExitStatus> {
         return u8::try_from(code & 0xff).ok().map(ExitStatus::Exited);
     }
     let signal = Signal::new(status.terminating_signal()?)?;
-    Some(ExitStatus::Signaled { signal, core: status.dumped() })
+    Some(ExitStatus::Signaled {
+        signal,
+        core: status.dumped(),
+    })
 }
 
-/// Whether this kernel has all that the library needs: pidfds that can be waited for (Linux 5.4), and nothing that
-/// forbids them. The process asks about itself, which is no child of its own.
+/// Whether this kernel has all that the library needs: pidfds that can be waited for (Linux 5.4),
+/// and nothing that forbids them. The process asks about itself, which is no child of its own.
 pub(crate) fn has_pidfds() -> bool {
     let own = super::startup::own_pid().and_then(rustix_pid);
-    let Some(pidfd) = own.and_then(|own| pidfd_open(own, PidfdFlags::empty()).ok()) else { return false };
-    let asked = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+    let Some(pidfd) = own.and_then(|own| pidfd_open(own, PidfdFlags::empty()).ok()) else {
+        return false;
+    };
+    let asked = waitid(
+        WaitId::PidFd(pidfd.as_fd()),
+        WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+    );
     matches!(asked, Err(rustix::io::Errno::CHILD))
 }
 
-/// Whether the kernel reaps the host's children by itself, so that nobody learns how they ended (`wait(2)`, NOTES).
+/// Whether the kernel reaps the host's children by itself, so that nobody learns how they ended
+/// (`wait(2)`, NOTES).
 pub(crate) fn discards_children() -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: a null pointer changes nothing; the other is to a live structure of the C library's own layout.
+    // SAFETY: a null pointer changes nothing; the other is to a live structure of the C library's
+    // own layout.
     unsafe { libc::sigaction(libc::SIGCHLD, core::ptr::null(), action.as_mut_ptr()) };
     // SAFETY: zeroed memory is a valid sigaction, and the C library has filled it in.
     let action = unsafe { action.assume_init() };
@@ -166,9 +200,10 @@ pub(crate) struct HostSteps {
     pub(crate) parent: Pid,
 }
 
-/// Sets every disposition that is a handler of the host's back to its default, and SIGPIPE, which Rust's runtime ignores.
-/// The exec would do the former, but too late: with the mask restored, a signal that waits would run the host's handler in
-/// here, where it may write to a pipe that the host reads.
+/// Sets every disposition that is a handler of the host's back to its default, and SIGPIPE, which
+/// Rust's runtime ignores. The exec would do the former, but too late: with the mask restored, a
+/// signal that waits would run the host's handler in here, where it may write to a pipe that the
+/// host reads.
 fn drop_handlers() {
     for signal in 1..=64_i32 {
         let handler = signals::set_disposition(signal, None);
@@ -183,7 +218,12 @@ impl LastSteps for HostSteps {
         drop_handlers();
         // After the change of user, which clears it (PR_SET_PDEATHSIG(2const)).
         // SAFETY: this prctl(2) operation takes a number.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::c_long::from(self.death_signal.raw())) };
+        unsafe {
+            libc::prctl(
+                libc::PR_SET_PDEATHSIG,
+                libc::c_long::from(self.death_signal.raw()),
+            )
+        };
         // SAFETY: getppid(2) touches no memory.
         if unsafe { libc::getppid() } != self.parent.raw() {
             // The host ended before it was asked to be told of.
@@ -200,7 +240,8 @@ pub(crate) fn is_single_threaded() -> bool {
     std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
 }
 
-/// Takes a variable out of the process's environment; does nothing where another thread might be reading it.
+/// Takes a variable out of the process's environment; does nothing where another thread might be
+/// reading it.
 pub(crate) fn remove_variable(name: &str) {
     if is_single_threaded() {
         // SAFETY: no other thread exists that could read or write the environment meanwhile.
@@ -223,7 +264,8 @@ pub(crate) fn keep_signals_off() {
     signals::block_all_but_the_librarys();
 }
 
-/// Acts with every signal blocked, so that what is forked or started meanwhile has them blocked from its first moment on.
+/// Acts with every signal blocked, so that what is forked or started meanwhile has them blocked
+/// from its first moment on.
 pub(crate) fn with_all_blocked<T>(act: impl FnOnce() -> T) -> T {
     let before = signals::block_all();
     let result = act();
@@ -231,8 +273,9 @@ pub(crate) fn with_all_blocked<T>(act: impl FnOnce() -> T) -> T {
     result
 }
 
-/// SIGPIPE back to its default in this very process: for the init that frigate makes of a host, where Rust's runtime has
-/// ignored it, and everything that is started from here would inherit that.
+/// SIGPIPE back to its default in this very process: for the init that frigate makes of a host,
+/// where Rust's runtime has ignored it, and everything that is started from here would inherit
+/// that.
 pub(crate) fn restore_sigpipe() {
     // SAFETY: SIG_DFL is no handler.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };

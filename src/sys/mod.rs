@@ -1,13 +1,14 @@
 //! The only callers of the kernel.
 //!
-//! These modules know words such as `Signal` and `ExitStatus`, never `Config` or a state; they decide nothing. Each deed has
-//! one home among the libraries: descriptors, files, polling, terminals and reaping are `rustix`'s; sessions and ids are `nix`'s;
-//! what needs the kernel's own 64-bit signal set, or a raw `clone` and `execve`, is `libc`'s.
+//! These modules know words such as `Signal` and `ExitStatus`, never `Config` or a state; they
+//! decide nothing. Each deed has one home among the libraries: descriptors, files, polling,
+//! terminals and reaping are `rustix`'s; sessions and ids are `nix`'s; what needs the kernel's own
+//! 64-bit signal set, or a raw `clone` and `execve`, is `libc`'s.
 //!
 //! # Safety
 //!
-//! `signals`, `spawn`, `clone` and `host` hold nearly all unsafe code, `startup`, `clock`, `descriptors` and `user` a call or
-//! two each; `heap` is the binary's allocator.
+//! `signals`, `spawn`, `clone` and `host` hold nearly all unsafe code, `startup`, `clock`,
+//! `descriptors` and `user` a call or two each; `heap` is the binary's allocator.
 
 pub(crate) mod capture;
 pub(crate) mod cgroup;
@@ -45,15 +46,25 @@ pub(crate) fn errno(error: rustix::io::Errno) -> Errno {
     Errno::new(error.raw_os_error())
 }
 
-/// A path as the kernel takes it. All are made into one here, since rustix makes one anew for each kind of string, with a
-/// place on the stack, and code for both.
+/// A path as the kernel takes it. All are made into one here, since rustix makes one anew for each
+/// kind of string, with a place on the stack, and code for both.
 fn c_path(path: &str) -> rustix::io::Result<CString> {
     CString::new(path.as_bytes().to_vec()).map_err(|_| rustix::io::Errno::INVAL)
 }
 
 /// `openat(2)`, never to be inherited.
-fn open_at(directory: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::openat(directory, c_path(path)?.as_c_str(), flags | OFlags::CLOEXEC, mode)
+fn open_at(
+    directory: BorrowedFd<'_>,
+    path: &str,
+    flags: OFlags,
+    mode: Mode,
+) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(
+        directory,
+        c_path(path)?.as_c_str(),
+        flags | OFlags::CLOEXEC,
+        mode,
+    )
 }
 
 fn rustix_pid(pid: Pid) -> Option<rustix::process::Pid> {

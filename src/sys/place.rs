@@ -1,8 +1,9 @@
 //! Files that frigate opens by name, in directories that others may write to.
 //!
-//! frigate keeps its identity while the child becomes `--user`. A file that frigate opens as root by its whole path would let
-//! whoever can write to a directory on the way choose which file that is. So the path is walked once, component by component,
-//! and the last directory is held open. From then on everything is done to a name in that directory, and no link is followed.
+//! frigate keeps its identity while the child becomes `--user`. A file that frigate opens as root
+//! by its whole path would let whoever can write to a directory on the way choose which file that
+//! is. So the path is walked once, component by component, and the last directory is held open.
+//! From then on everything is done to a name in that directory, and no link is followed.
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
@@ -23,7 +24,8 @@ const MOST_LINKS: usize = 40;
 
 const STICKY: u32 = 0o1000;
 
-/// The user that the child becomes, if that is another one than frigate's, and one whose rights have limits.
+/// The user that the child becomes, if that is another one than frigate's, and one whose rights
+/// have limits.
 #[derive(Clone, Copy)]
 pub(crate) struct ChildUser<'a> {
     uid: u32,
@@ -40,16 +42,23 @@ impl<'a> ChildUser<'a> {
     fn may_write(self, directory: &Stat) -> bool {
         let Confinement { group, groups, .. } = self.confinement;
         // Groups that are frigate's may be any.
-        let is_member =
-            || *group == Some(directory.st_gid) || groups.as_ref().is_none_or(|all| all.contains(&directory.st_gid));
-        directory.st_uid == self.uid || directory.st_mode & 0o002 > 0 || directory.st_mode & 0o020 > 0 && is_member()
+        let is_member = || {
+            *group == Some(directory.st_gid)
+                || groups
+                    .as_ref()
+                    .is_none_or(|all| all.contains(&directory.st_gid))
+        };
+        directory.st_uid == self.uid
+            || directory.st_mode & 0o002 > 0
+            || directory.st_mode & 0o020 > 0 && is_member()
     }
 }
 
 /// What is wrong with a file or a directory on the way, and how to mend it.
 type Rule = &'static str;
 
-const LINK: Rule = "' is a link that neither root nor frigate controls; name the file that it leads to";
+const LINK: Rule =
+    "' is a link that neither root nor frigate controls; name the file that it leads to";
 const REPLACEABLE: Rule = "' can be replaced by the command's user; make this user its owner";
 const HARD_LINKS: Rule = "' has more than one hard link; remove the others";
 const FOREIGN: Rule = "' belongs to another user; remove it";
@@ -66,7 +75,10 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// What is said after the error number: the rule, if there is one, and what happens next.
     pub(crate) fn then(&self, next: &str) -> String {
-        let (text, separator) = self.against.as_ref().map_or(("", ""), |text| (text.as_str(), "; "));
+        let (text, separator) = self
+            .against
+            .as_ref()
+            .map_or(("", ""), |text| (text.as_str(), "; "));
         [text, separator, next].concat()
     }
 
@@ -76,18 +88,26 @@ impl Refusal {
 
     fn rule(object: &CStr, rule: Rule) -> Self {
         let text = ["'", &crate::line::text_of(object.to_bytes()), rule].concat();
-        Self { errno: Errno::NOT_PERMITTED, against: Some(text) }
+        Self {
+            errno: Errno::NOT_PERMITTED,
+            against: Some(text),
+        }
     }
 
     /// In place of the error number.
     pub(crate) fn reason(&self) -> String {
-        self.against.clone().unwrap_or_else(|| self.errno.to_string())
+        self.against
+            .clone()
+            .unwrap_or_else(|| self.errno.to_string())
     }
 }
 
 impl From<Errno> for Refusal {
     fn from(errno: Errno) -> Self {
-        Self { errno, against: None }
+        Self {
+            errno,
+            against: None,
+        }
     }
 }
 
@@ -105,7 +125,8 @@ pub(crate) struct Place {
     writer: Option<u32>,
 }
 
-/// An open file, and where it is; `None`: a link of procfs led to it, such as `/proc/self/fd/1`, and it has no name.
+/// An open file, and where it is; `None`: a link of procfs led to it, such as `/proc/self/fd/1`,
+/// and it has no name.
 pub(crate) struct Opened {
     pub(crate) file: OwnedFd,
     pub(crate) stat: Stat,
@@ -121,8 +142,11 @@ pub(crate) fn is_regular(stat: &Stat) -> bool {
 }
 
 /// Never waits for the reader of a FIFO, never makes a terminal the controlling one.
-pub(super) const FLAGS: OFlags =
-    OFlags::WRONLY.union(OFlags::APPEND).union(OFlags::NOCTTY).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+pub(super) const FLAGS: OFlags = OFlags::WRONLY
+    .union(OFlags::APPEND)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::CLOEXEC);
 
 /// A descriptor of a directory, or of a link, that gives no right to what is in it.
 const ON_THE_WAY: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
@@ -136,10 +160,12 @@ impl Place {
         open_at(self.directory.as_fd(), &self.name, flags)
     }
 
-    /// Opens the file of that name, or makes one. A link is not followed. With `regular_only` nothing else is opened.
+    /// Opens the file of that name, or makes one. A link is not followed. With `regular_only`
+    /// nothing else is opened.
     ///
-    /// What the child's user may have put there has to be its own, root's or frigate's, and must have no other name: a hard
-    /// link, or a file that was moved here, would be a way to a file that this user cannot write to.
+    /// What the child's user may have put there has to be its own, root's or frigate's, and must
+    /// have no other name: a hard link, or a file that was moved here, would be a way to a file
+    /// that this user cannot write to.
     pub(crate) fn open(&self, regular_only: bool) -> Result<(OwnedFd, Stat), Refusal> {
         let existing = FLAGS.union(OFlags::NOFOLLOW);
         let mut result = self.open_with(existing);
@@ -175,7 +201,11 @@ impl Place {
 
     /// What has the name of that backup now, 0 being the file itself; a link is a link.
     pub(crate) fn look(&self, backup: u32) -> Result<Option<Stat>, Errno> {
-        match fs::statat(&self.directory, self.backup(backup).as_c_str(), AtFlags::SYMLINK_NOFOLLOW) {
+        match fs::statat(
+            &self.directory,
+            self.backup(backup).as_c_str(),
+            AtFlags::SYMLINK_NOFOLLOW,
+        ) {
             Ok(stat) => Ok(Some(stat)),
             Err(RawErrno::NOENT) => Ok(None),
             Err(error) => Err(errno(error)),
@@ -185,7 +215,13 @@ impl Place {
     /// Gives a backup, 0 being the file itself, the next higher number.
     pub(crate) fn move_up(&self, backup: u32) -> Result<(), Errno> {
         let (from, to) = (self.backup(backup), self.backup(backup + 1));
-        fs::renameat(&self.directory, from.as_c_str(), &self.directory, to.as_c_str()).map_err(errno)
+        fs::renameat(
+            &self.directory,
+            from.as_c_str(),
+            &self.directory,
+            to.as_c_str(),
+        )
+        .map_err(errno)
     }
 
     fn backup(&self, number: u32) -> CString {
@@ -203,19 +239,35 @@ impl Place {
 ///
 /// The kernel's, or one of the rules of `walk`.
 pub(crate) fn open(path: &str, user: Option<ChildUser<'_>>) -> Result<Opened, Refusal> {
-    let mut way = Way { directory: enter(CWD, c"/")?, rest: path.as_bytes().to_vec(), name: CString::default() };
+    let mut way = Way {
+        directory: enter(CWD, c"/")?,
+        rest: path.as_bytes().to_vec(),
+        name: CString::default(),
+    };
     if !path.starts_with('/') {
         way.directory = enter(CWD, c".")?;
     }
     match walk(&mut way, user) {
         Ok(End::OfProcfs) => {
             let file = open_at(way.directory.as_fd(), &way.name, FLAGS)?;
-            Ok(Opened { stat: stat_of(&file)?, file, place: None })
+            Ok(Opened {
+                stat: stat_of(&file)?,
+                file,
+                place: None,
+            })
         }
         Ok(End::Name { writer }) => {
-            let place = Place { directory: way.directory, name: way.name, writer };
+            let place = Place {
+                directory: way.directory,
+                name: way.name,
+                writer,
+            };
             let (file, stat) = place.open(false)?;
-            Ok(Opened { file, stat, place: Some(place) })
+            Ok(Opened {
+                file,
+                stat,
+                place: Some(place),
+            })
         }
         Err(Fault::Errno(errno)) => Err(errno.into()),
         Err(Fault::Rule(rule)) => Err(Refusal::rule(&way.name, rule)),
@@ -258,9 +310,15 @@ struct Way {
 impl Way {
     /// Takes the next component off the path. Returns false at its end.
     fn next(&mut self) -> bool {
-        let Some(first) = self.rest.iter().position(|byte| *byte != b'/') else { return false };
+        let Some(first) = self.rest.iter().position(|byte| *byte != b'/') else {
+            return false;
+        };
         let mut word = self.rest.split_off(first);
-        self.rest = word.split_off(word.iter().position(|byte| *byte == b'/').unwrap_or(word.len()));
+        self.rest = word.split_off(
+            word.iter()
+                .position(|byte| *byte == b'/')
+                .unwrap_or(word.len()),
+        );
         self.name = CString::new(word).unwrap_or_default();
         true
     }
@@ -273,10 +331,11 @@ impl Way {
 
 /// Walks to the last component.
 ///
-/// In a directory that the child's user can write to, only a directory of this user's own is entered: it gives nothing that the
-/// user does not have, while anything else could have been moved there. Elsewhere, and in a sticky directory for what is not
-/// the user's, all directories are entered, and links are followed if they are root's or frigate's. The owner of `/` is trusted
-/// as well: in a user namespace that does not know root, it is root by another number.
+/// In a directory that the child's user can write to, only a directory of this user's own is
+/// entered: it gives nothing that the user does not have, while anything else could have been moved
+/// there. Elsewhere, and in a sticky directory for what is not the user's, all directories are
+/// entered, and links are followed if they are root's or frigate's. The owner of `/` is trusted as
+/// well: in a user namespace that does not know root, it is root by another number.
 #[inline(never)]
 fn walk(way: &mut Way, user: Option<ChildUser<'_>>) -> Result<End, Fault> {
     let trusted = [0, geteuid().as_raw(), stat_of(&enter(CWD, c"/")?)?.st_uid];
@@ -289,9 +348,15 @@ fn walk(way: &mut Way, user: Option<ChildUser<'_>>) -> Result<End, Fault> {
             continue;
         }
         let around = stat_of(&way.directory)?;
-        let writer = user.filter(|user| user.may_write(&around)).map(|user| user.uid);
+        let writer = user
+            .filter(|user| user.may_write(&around))
+            .map(|user| user.uid);
         let end = End::Name { writer };
-        let found = match open_at(way.directory.as_fd(), &way.name, ON_THE_WAY | OFlags::NOFOLLOW) {
+        let found = match open_at(
+            way.directory.as_fd(),
+            &way.name,
+            ON_THE_WAY | OFlags::NOFOLLOW,
+        ) {
             Err(RawErrno::NOENT) if is_last => return Ok(end),
             found => found?,
         };
@@ -306,7 +371,8 @@ fn walk(way: &mut Way, user: Option<ChildUser<'_>>) -> Result<End, Fault> {
             if user.is_some_and(|uid| stat.st_uid != uid) {
                 return Err(Fault::Rule(REPLACEABLE));
             }
-            // ENOTDIR if it is none. Opened anew by its descriptor, so that it is the one that was looked at.
+            // ENOTDIR if it is none. Opened anew by its descriptor, so that it is the one that was
+            // looked at.
             way.directory = enter(found.as_fd(), c".")?;
             continue;
         }
@@ -338,7 +404,8 @@ fn walk(way: &mut Way, user: Option<ChildUser<'_>>) -> Result<End, Fault> {
     Err(RawErrno::ISDIR.into())
 }
 
-/// `openat(2)`, once for all callers; a new file is not readable by everybody, since nobody knows what the child prints.
+/// `openat(2)`, once for all callers; a new file is not readable by everybody, since nobody knows
+/// what the child prints.
 #[inline(never)]
 fn open_at(directory: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
     fs::openat(directory, name, flags, Mode::from_raw_mode(0o640))

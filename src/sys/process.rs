@@ -1,7 +1,9 @@
-//! Other processes, as `/proc` shows them (`proc(5)`), and signals to them without a race for their ids.
+//! Other processes, as `/proc` shows them (`proc(5)`), and signals to them without a race for their
+//! ids.
 //!
-//! A process seen in `/proc` may be gone, and its id given to another, before a signal is sent. So it is held by a pidfd
-//! first, looked at once more, and only then sent anything: if the look shows what was seen before, the pidfd is its.
+//! A process seen in `/proc` may be gone, and its id given to another, before a signal is sent. So
+//! it is held by a pidfd first, looked at once more, and only then sent anything: if the look shows
+//! what was seen before, the pidfd is its.
 
 use core::cell::Cell;
 use core::mem::MaybeUninit;
@@ -37,26 +39,33 @@ struct Proc {
     shortage: Cell<Option<Errno>>,
 }
 
-/// For `read_from`: read the file to its end, or as much of it as one read returns (up to 4,096 bytes).
+/// For `read_from`: read the file to its end, or as much of it as one read returns (up to 4,096
+/// bytes).
 const TO_THE_END: usize = 1;
 const ONE_READ: usize = usize::MAX;
 
 impl Proc {
     fn open(own: Pid) -> Result<Self, Errno> {
-        let flags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+        let flags = OFlags::RDONLY
+            .union(OFlags::DIRECTORY)
+            .union(OFlags::CLOEXEC);
         let root = open(c"/proc", flags, Mode::empty()).map_err(errno)?;
         let mut buffer = [MaybeUninit::uninit(); 16];
         let (link, _) = readlinkat_raw(&root, c"self", &mut buffer[..]).map_err(errno)?;
-        // A /proc of another PID namespace, mounted by mistake: its numbers are other processes here.
+        // A /proc of another PID namespace, mounted by mistake: its numbers are other processes
+        // here.
         if number(link) == Some(own.raw()) {
-            Ok(Self { root, shortage: Cell::new(None) })
+            Ok(Self {
+                root,
+                shortage: Cell::new(None),
+            })
         } else {
             Err(Errno::NOT_FOUND)
         }
     }
 
-    /// Looks at every process, in the order of their ids, until `is_enough` of one. It reads the directory where it is, and so
-    /// can be called once.
+    /// Looks at every process, in the order of their ids, until `is_enough` of one. It reads the
+    /// directory where it is, and so can be called once.
     fn processes(&self, is_enough: &mut dyn FnMut(Process) -> bool) -> Result<(), Errno> {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         let mut entries = RawDir::new(&self.root, &mut buffer[..]);
@@ -81,7 +90,8 @@ impl Proc {
         Ok(all)
     }
 
-    /// A file of the process's; `None` if the process is gone or hidden (`hidepid`), or for a shortage.
+    /// A file of the process's; `None` if the process is gone or hidden (`hidepid`), or for a
+    /// shortage.
     fn read(&self, pid: Pid, file: &str, last: usize) -> Option<Vec<u8>> {
         let content = read_from(self.root.as_fd(), &format!("{pid}/{file}"), last);
         if let Err(errno) = content
@@ -96,7 +106,8 @@ impl Proc {
         parse_stat(pid, &self.read(pid, "stat", ONE_READ)?)
     }
 
-    /// A pidfd of that process. If the id still stands for what was seen before once the pidfd is open, the pidfd does too.
+    /// A pidfd of that process. If the id still stands for what was seen before once the pidfd is
+    /// open, the pidfd does too.
     fn hold(&self, process: &Process) -> Option<OwnedFd> {
         let pidfd = pidfd_open(rustix_pid(process.pid)?, PidfdFlags::empty()).map_err(errno);
         self.note(pidfd.as_ref().err().copied());
@@ -116,78 +127,122 @@ impl Proc {
         self.shortage.get().map_or(Ok(()), Err)
     }
 
-    /// The path of its executable, as far as that may be seen. The kernel reads it without the lock of the process's memory.
+    /// The path of its executable, as far as that may be seen. The kernel reads it without the lock
+    /// of the process's memory.
     fn executable(&self, pid: Pid) -> Option<Vec<u8>> {
         let mut link = [MaybeUninit::uninit(); 4096];
         let path = c_path(&format!("{pid}/exe")).ok()?;
         let (target, _) = readlinkat_raw(&self.root, path.as_c_str(), &mut link[..]).ok()?;
-        Some(target.strip_suffix(b" (deleted)").unwrap_or(target).to_vec())
+        Some(
+            target
+                .strip_suffix(b" (deleted)")
+                .unwrap_or(target)
+                .to_vec(),
+        )
     }
 
-    /// The beginning of a file that the kernel copies from the process's memory, up to the first null byte.
+    /// The beginning of a file that the kernel copies from the process's memory, up to the first
+    /// null byte.
     ///
-    /// That takes the lock of its memory, and waits for pages that may come from a file system of the process's own (FUSE): a
-    /// process that means harm makes the reader wait for ever, where no signal reaches it. So it is read only of frigate's own
-    /// user and of the child's. The directory's owner is the effective user, whether the process is dumpable or not (`proc(5)`).
+    /// That takes the lock of its memory, and waits for pages that may come from a file system of
+    /// the process's own (FUSE): a process that means harm makes the reader wait for ever, where no
+    /// signal reaches it. So it is read only of frigate's own user and of the child's. The
+    /// directory's owner is the effective user, whether the process is dumpable or not (`proc(5)`).
     fn first_word(&self, pid: Pid, file: &str, user: Option<u32>) -> Option<Vec<u8>> {
         let directory = c_path(&format!("{pid}")).ok()?;
-        let owner = statat(&self.root, directory.as_c_str(), AtFlags::empty()).ok()?.st_uid;
+        let owner = statat(&self.root, directory.as_c_str(), AtFlags::empty())
+            .ok()?
+            .st_uid;
         if owner != geteuid().as_raw() && Some(owner) != user {
             return None;
         }
         let mut words = self.read(pid, file, ONE_READ)?;
-        let length = words.iter().position(|byte| *byte == 0).unwrap_or(words.len());
+        let length = words
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(words.len());
         words.truncate(length);
         Some(words)
     }
 
-    /// Whether its name is `name`: the last component of its executable's path, or of its first argument. A kernel thread
-    /// has neither.
+    /// Whether its name is `name`: the last component of its executable's path, or of its first
+    /// argument. A kernel thread has neither.
     fn is_named(&self, pid: Pid, name: &[u8], user: Option<u32>) -> bool {
         let is_it = |path: Vec<u8>| !path.is_empty() && last_component(&path) == name;
-        self.executable(pid).is_some_and(is_it) || self.first_word(pid, "cmdline", user).is_some_and(is_it)
+        self.executable(pid).is_some_and(is_it)
+            || self.first_word(pid, "cmdline", user).is_some_and(is_it)
     }
 
-    /// Whether it is of the same executable as the process `own`, and its environment began with that variable.
+    /// Whether it is of the same executable as the process `own`, and its environment began with
+    /// that variable.
     fn is_task(&self, pid: Pid, variable: &[u8], own: Pid, user: Option<u32>) -> bool {
-        self.executable(pid).is_some_and(|path| Some(path) == self.executable(own))
-            && self.first_word(pid, "environ", user).is_some_and(|first| first == variable)
+        self.executable(pid)
+            .is_some_and(|path| Some(path) == self.executable(own))
+            && self
+                .first_word(pid, "environ", user)
+                .is_some_and(|first| first == variable)
     }
 
-    /// Whether it lives in the PID namespace that `/proc` shows, not in one below it: it then has one id only. The line is
-    /// behind that of the groups, of which there may be thousands.
+    /// Whether it lives in the PID namespace that `/proc` shows, not in one below it: it then has
+    /// one id only. The line is behind that of the groups, of which there may be thousands.
     fn is_of_this_namespace(&self, pid: Pid) -> bool {
-        let Some(status) = self.read(pid, "status", TO_THE_END) else { return false };
-        let ids = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"NSpid:"));
+        let Some(status) = self.read(pid, "status", TO_THE_END) else {
+            return false;
+        };
+        let ids = status
+            .split(|byte| *byte == b'\n')
+            .find_map(|line| line.strip_prefix(b"NSpid:"));
         // Before Linux 4.1 there is no such line.
-        ids.is_none_or(|ids| ids.split(u8::is_ascii_whitespace).filter(|id| !id.is_empty()).count() == 1)
+        ids.is_none_or(|ids| {
+            ids.split(u8::is_ascii_whitespace)
+                .filter(|id| !id.is_empty())
+                .count()
+                == 1
+        })
     }
 }
 
-/// Fields 3, 4, 5, 20 and 22 of `/proc/pid/stat`, counted behind the name, which may itself hold blanks and parentheses.
+/// Fields 3, 4, 5, 20 and 22 of `/proc/pid/stat`, counted behind the name, which may itself hold
+/// blanks and parentheses.
 fn parse_stat(pid: Pid, stat: &[u8]) -> Option<Process> {
     let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    let mut fields = stat.get(behind_name..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+    let mut fields = stat
+        .get(behind_name..)?
+        .split(|byte| *byte == b' ')
+        .filter(|field| !field.is_empty());
     let state = fields.next()?;
     let parent = number(fields.next()?)?;
     let group = number(fields.next()?).unwrap_or(0);
     // A first thread that has ended before the others shows as a zombie, too, while they live.
     let threads: u32 = number(fields.nth(14)?)?;
     let started = number(fields.nth(1)?)?;
-    Some(Process { pid, parent, group, started, is_zombie: matches!(state, b"Z" | b"X") && threads < 2 })
+    Some(Process {
+        pid,
+        parent,
+        group,
+        started,
+        is_zombie: matches!(state, b"Z" | b"X") && threads < 2,
+    })
 }
 
-/// The descendants of the process `own`, however deep, in little more time than it takes to list all.
+/// The descendants of the process `own`, however deep, in little more time than it takes to list
+/// all.
 fn descendants(mut all: Vec<Process>, own: Pid) -> Vec<Process> {
     all.sort_unstable_by_key(|process| process.parent);
     let mut found: Vec<Process> = Vec::new();
     let mut parent = own.raw();
-    // A process has one parent, and so is found once; the bound is for a /proc that shows one twice.
+    // A process has one parent, and so is found once; the bound is for a /proc that shows one
+    // twice.
     for next in 0..=all.len() {
         let first = all.partition_point(|process| process.parent < parent);
-        let children = all.iter().skip(first).take_while(|process| process.parent == parent);
+        let children = all
+            .iter()
+            .skip(first)
+            .take_while(|process| process.parent == parent);
         found.extend(children.filter(|process| process.pid != own));
-        let Some(process) = found.get(next) else { break };
+        let Some(process) = found.get(next) else {
+            break;
+        };
         parent = process.pid.raw();
     }
     found
@@ -197,12 +252,13 @@ pub(crate) fn last_component(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
-/// Sends signals to every living descendant of the process `own`, which is this one, however deep; true: there is one. A zombie
-/// is not alive. Without signals it only looks.
+/// Sends signals to every living descendant of the process `own`, which is this one, however deep;
+/// true: there is one. A zombie is not alive. Without signals it only looks.
 ///
 /// # Errors
 ///
-/// `/proc` is not there, or not that of frigate's PID namespace; or a signal may not have reached one of them.
+/// `/proc` is not there, or not that of frigate's PID namespace; or a signal may not have reached
+/// one of them.
 pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<bool, Errno> {
     let root = Proc::open(own)?;
     let mut is_any = false;
@@ -213,7 +269,11 @@ pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<bool, E
         is_any = true;
         // A child of frigate's own keeps its id until frigate reaps it, and so needs no descriptor.
         let is_child = process.parent == own.raw();
-        let pidfd = if is_child || signals.is_empty() { None } else { root.hold(&process) };
+        let pidfd = if is_child || signals.is_empty() {
+            None
+        } else {
+            root.hold(&process)
+        };
         for signal in signals {
             let sent = match &pidfd {
                 Some(pidfd) => signals::send_by_pidfd(pidfd.as_fd(), *signal),
@@ -227,12 +287,15 @@ pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<bool, E
     Ok(is_any)
 }
 
-/// Whether a process of that group, which the kernel says has members, is alive: false if all are zombies, whose parents do
-/// not reap them. If `/proc` does not tell, one may be.
+/// Whether a process of that group, which the kernel says has members, is alive: false if all are
+/// zombies, whose parents do not reap them. If `/proc` does not tell, one may be.
 ///
-/// `seen` is the member that was found last time. It is looked at first, so that as long as it lives no other process is.
+/// `seen` is the member that was found last time. It is looked at first, so that as long as it
+/// lives no other process is.
 pub(crate) fn is_group_alive(group: Pid, seen: &mut Option<Pid>) -> bool {
-    let Some(root) = startup::own_pid().and_then(|own| Proc::open(own).ok()) else { return true };
+    let Some(root) = startup::own_pid().and_then(|own| Proc::open(own).ok()) else {
+        return true;
+    };
     let is_alive = |process: Process| process.group == group.raw() && !process.is_zombie;
     if seen.and_then(|pid| root.look(pid)).is_some_and(is_alive) {
         return true;
@@ -251,27 +314,32 @@ pub(crate) fn is_group_alive(group: Pid, seen: &mut Option<Pid>) -> bool {
     seen.is_some() || !has_zombie || listed.is_err() || root.completeness().is_err()
 }
 
-/// Other processes of one name, held by pidfds so that each can be sent a signal and its end be seen.
+/// Other processes of one name, held by pidfds so that each can be sent a signal and its end be
+/// seen.
 #[derive(Default)]
 pub(crate) struct Others {
     held: Vec<(Pid, OwnedFd)>,
-    /// There may be more, for which descriptors or memory did not suffice: look again when these have ended.
+    /// There may be more, for which descriptors or memory did not suffice: look again when these
+    /// have ended.
     pub(crate) is_partial: bool,
 }
 
 impl Others {
-    /// Finds every process of that name but `own`, its ancestors, PID 1 and those outside its PID namespace. By its first
-    /// argument it finds processes of frigate's user and of `user` alone, who is the child's.
+    /// Finds every process of that name but `own`, its ancestors, PID 1 and those outside its PID
+    /// namespace. By its first argument it finds processes of frigate's user and of `user` alone,
+    /// who is the child's.
     ///
     /// # Errors
     ///
-    /// `/proc` is not there, or not that of frigate's PID namespace; or none was found, and there may be some.
+    /// `/proc` is not there, or not that of frigate's PID namespace; or none was found, and there
+    /// may be some.
     pub(crate) fn find(name: &[u8], own: Pid, user: Option<u32>) -> Result<Self, Errno> {
         Self::find_where(own, |root, pid| root.is_named(pid, name, user))
     }
 
-    /// The same for a host program, which may protect several of that name: none in `spared` is found. With `task`, which
-    /// is the first variable of such a process, only those of the host's own executable that were started as that task.
+    /// The same for a host program, which may protect several of that name: none in `spared` is
+    /// found. With `task`, which is the first variable of such a process, only those of the host's
+    /// own executable that were started as that task.
     ///
     /// # Errors
     ///
@@ -297,9 +365,12 @@ impl Others {
         let all = root.all()?;
         let mut spared = vec![1, own.raw()];
         let mut at = own.raw();
-        // Parents begin before their children, so that this ends; the bound is for a /proc that changes under us.
+        // Parents begin before their children, so that this ends; the bound is for a /proc that
+        // changes under us.
         for _ in 0..all.len() {
-            let Some(process) = all.iter().find(|process| process.pid.raw() == at) else { break };
+            let Some(process) = all.iter().find(|process| process.pid.raw() == at) else {
+                break;
+            };
             at = process.parent;
             spared.push(at);
         }
@@ -318,7 +389,10 @@ impl Others {
         if held.is_empty() {
             complete?;
         }
-        Ok(Self { held, is_partial: complete.is_err() })
+        Ok(Self {
+            held,
+            is_partial: complete.is_err(),
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -339,8 +413,14 @@ impl Others {
     /// Forgets those that have ended: their pidfds are readable (`pidfd_open(2)`).
     pub(crate) fn forget_ended(&mut self) {
         self.held.retain(|(_, pidfd)| {
-            let mut fds = [rustix::event::PollFd::new(pidfd, rustix::event::PollFlags::IN)];
-            let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+            let mut fds = [rustix::event::PollFd::new(
+                pidfd,
+                rustix::event::PollFlags::IN,
+            )];
+            let now = rustix::time::Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
             rustix::event::poll(&mut fds, Some(&now)) == Ok(0)
         });
     }

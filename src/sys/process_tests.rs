@@ -4,7 +4,8 @@ use super::{Others, Proc, Process, descendants, last_component};
 use crate::pid::Pid;
 use crate::sys::startup::own_pid;
 
-/// A line of `/proc/pid/stat` as the kernel writes it, less the fields behind the start time that nobody reads.
+/// A line of `/proc/pid/stat` as the kernel writes it, less the fields behind the start time that
+/// nobody reads.
 fn stat(name: &[u8], parent: &str, started: &str) -> Vec<u8> {
     let behind = format!(
         " S {parent} 4242 4242 34816 4242 4194560 1 2 3 4 5 6 7 8 20 0 1 0 {started} 2375680 160 18446744073709551615\n"
@@ -22,7 +23,13 @@ fn parse_stat(stat: &[u8]) -> Option<(i32, u64)> {
 }
 
 fn child_of(parent: i32, number: i32) -> Process {
-    Process { pid: pid(number), parent, group: 1, started: 1, is_zombie: false }
+    Process {
+        pid: pid(number),
+        parent,
+        group: 1,
+        started: 1,
+        is_zombie: false,
+    }
 }
 
 fn numbers(found: &[Process]) -> Vec<i32> {
@@ -36,8 +43,9 @@ fn the_group_and_the_state_are_found_too() {
     let whole = |state: &str, group: &str, threads: &str| {
         format!("7 (a) b) {state} 1 {group} 7 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 {threads} 0 5 0\n")
     };
-    let look =
-        |line: String| super::parse_stat(pid(7), line.as_bytes()).map(|process| (process.group, process.is_zombie));
+    let look = |line: String| {
+        super::parse_stat(pid(7), line.as_bytes()).map(|process| (process.group, process.is_zombie))
+    };
     assert_eq!(look(whole("S", "42", "1")), Some((42, false)));
     assert_eq!(look(whole("T", "42", "1")), Some((42, false)));
     assert_eq!(look(whole("Z", "42", "1")), Some((42, true)));
@@ -48,20 +56,43 @@ fn the_group_and_the_state_are_found_too() {
 
 #[test]
 fn descendants_are_found_through_every_generation() {
-    let all = [(1, 2), (2, 3), (9, 4), (4, 9), (3, 5), (1, 6), (0, 1), (2, 7), (7, 8), (5, 1)];
-    let all: Vec<_> = all.iter().map(|(parent, number)| child_of(*parent, *number)).collect();
-    assert_eq!(numbers(&descendants(all.clone(), pid(2))), [1, 3, 5, 6, 7, 8]);
-    assert_eq!(numbers(&descendants(all.clone(), pid(3))), [1, 2, 5, 6, 7, 8]);
+    let all = [
+        (1, 2),
+        (2, 3),
+        (9, 4),
+        (4, 9),
+        (3, 5),
+        (1, 6),
+        (0, 1),
+        (2, 7),
+        (7, 8),
+        (5, 1),
+    ];
+    let all: Vec<_> = all
+        .iter()
+        .map(|(parent, number)| child_of(*parent, *number))
+        .collect();
+    assert_eq!(
+        numbers(&descendants(all.clone(), pid(2))),
+        [1, 3, 5, 6, 7, 8]
+    );
+    assert_eq!(
+        numbers(&descendants(all.clone(), pid(3))),
+        [1, 2, 5, 6, 7, 8]
+    );
     assert!(descendants(all.clone(), pid(8)).is_empty());
     // No /proc shows such a circle.
     assert!(!descendants(all, pid(9)).is_empty());
 }
 
-/// Each is the child of the one with the next higher id: a generation a process, and none in the order of the list.
+/// Each is the child of the one with the next higher id: a generation a process, and none in the
+/// order of the list.
 #[test]
 fn a_long_line_of_descendants_is_found_in_little_time() {
     const COUNT: i32 = 200_000;
-    let all = (2..COUNT).map(|number| child_of(number + 1, number)).collect();
+    let all = (2..COUNT)
+        .map(|number| child_of(number + 1, number))
+        .collect();
     let began = std::time::Instant::now();
     assert_eq!(descendants(all, pid(COUNT)).len(), 199_998);
     // What looks at every process for each generation would take minutes.
@@ -88,13 +119,20 @@ fn the_parent_and_the_start_time_are_found_behind_any_name() {
     ];
     for name in names {
         let name_text = String::from_utf8_lossy(name);
-        assert_eq!(parse_stat(&stat(name, "17", "123456")), Some((17, 123_456)), "{name_text}");
+        assert_eq!(
+            parse_stat(&stat(name, "17", "123456")),
+            Some((17, 123_456)),
+            "{name_text}"
+        );
     }
 }
 
 #[test]
 fn the_largest_numbers_of_the_kernel_fit() {
-    assert_eq!(parse_stat(&stat(b"x", "4194304", "18446744073709551615")), Some((4_194_304, u64::MAX)));
+    assert_eq!(
+        parse_stat(&stat(b"x", "4194304", "18446744073709551615")),
+        Some((4_194_304, u64::MAX))
+    );
     // PID 1 and kernel threads, and children of another namespace, have no parent here.
     assert_eq!(parse_stat(&stat(b"x", "0", "0")), Some((0, 0)));
 }
@@ -115,16 +153,28 @@ fn what_is_no_stat_line_is_nobody() {
     for line in table {
         assert_eq!(parse_stat(line), None, "{}", String::from_utf8_lossy(line));
     }
-    for (parent, started) in [("-1", "5"), ("x", "5"), ("1", "x"), ("99999999999", "5"), ("1", "18446744073709551616")]
-    {
-        assert_eq!(parse_stat(&stat(b"sh", parent, started)), None, "{parent}, {started}");
+    for (parent, started) in [
+        ("-1", "5"),
+        ("x", "5"),
+        ("1", "x"),
+        ("99999999999", "5"),
+        ("1", "18446744073709551616"),
+    ] {
+        assert_eq!(
+            parse_stat(&stat(b"sh", parent, started)),
+            None,
+            "{parent}, {started}"
+        );
     }
 }
 
 #[test]
 fn a_line_cut_short_behind_the_start_time_will_do() {
     let line = stat(b"a) S 1 (b", "17", "123456");
-    let at = line.windows(7).position(|bytes| bytes == b" 123456").map(|at| at + 7);
+    let at = line
+        .windows(7)
+        .position(|bytes| bytes == b" 123456")
+        .map(|at| at + 7);
     let cut = at.and_then(|at| line.get(..at)).unwrap_or_default();
     assert_eq!(parse_stat(cut), Some((17, 123_456)));
 }
@@ -142,7 +192,12 @@ fn the_last_component_is_what_follows_the_last_slash() {
         (b"/a\xff/\xfe", b"\xfe"),
     ];
     for (path, expected) in table {
-        assert_eq!(last_component(path), expected, "{}", String::from_utf8_lossy(path));
+        assert_eq!(
+            last_component(path),
+            expected,
+            "{}",
+            String::from_utf8_lossy(path)
+        );
     }
 }
 
@@ -150,7 +205,9 @@ fn the_last_component_is_what_follows_the_last_slash() {
 #[test]
 fn this_process_sees_itself_in_proc() {
     let own = own_pid();
-    let seen = own.and_then(|own| Proc::open(own).ok()).and_then(|root| root.look(own?));
+    let seen = own
+        .and_then(|own| Proc::open(own).ok())
+        .and_then(|root| root.look(own?));
     assert_eq!(seen.map(|process| process.pid), own);
     let parent = i32::try_from(std::os::unix::process::parent_id()).ok();
     assert_eq!(seen.map(|process| process.parent), parent);
@@ -167,9 +224,17 @@ fn a_proc_of_other_numbers_is_refused() {
 fn this_process_is_never_one_of_the_others_of_its_name() {
     let own = own_pid();
     let name = std::env::current_exe().ok();
-    let name = name.as_deref().and_then(std::path::Path::file_name).map(std::ffi::OsStr::as_encoded_bytes);
-    let (Some(own), Some(name)) = (own, name) else { unreachable!("a process has an id and a name") };
-    assert!(Proc::open(own).is_ok_and(|root| root.is_named(own, name, None)), "it has that name");
+    let name = name
+        .as_deref()
+        .and_then(std::path::Path::file_name)
+        .map(std::ffi::OsStr::as_encoded_bytes);
+    let (Some(own), Some(name)) = (own, name) else {
+        unreachable!("a process has an id and a name")
+    };
+    assert!(
+        Proc::open(own).is_ok_and(|root| root.is_named(own, name, None)),
+        "it has that name"
+    );
     let others = Others::find(name, own, None);
     assert!(others.is_ok_and(|others| others.held.iter().all(|(pid, _)| *pid != own)));
 }

@@ -30,7 +30,8 @@ pub(crate) fn next(stops: bool) -> Found {
             Ok(Some((pid, status))) => {
                 let pid = Pid::new(pid.as_raw_nonzero().get());
                 let status = WaitStatus::from_raw(status.as_raw());
-                // A status that cannot be decoded was no end: the kernel has no other kinds than those that are.
+                // A status that cannot be decoded was no end: the kernel has no other kinds than
+                // those that are.
                 if let (Some(pid), Some(status)) = (pid, status) {
                     return Found::Changed { pid, status };
                 }

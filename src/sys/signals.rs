@@ -1,13 +1,18 @@
 //! Signals as the kernel has them: blocked, awaited, sent on.
 //!
-//! The sets here are the kernel's own 64 bits, passed to the raw system calls. The C library's `sigset_t` will not do: its
-//! `sigfillset` leaves out the two or three signals that the library keeps for its threads, and its `sigprocmask` and
-//! `sigaction` refuse them, while `kill(2)` does not.
+//! The sets here are the kernel's own 64 bits, passed to the raw system calls. The C library's
+//! `sigset_t` will not do: its `sigfillset` leaves out the two or three signals that the library
+//! keeps for its threads, and its `sigprocmask` and `sigaction` refuse them, while `kill(2)` does
+//! not.
 //!
 //! # Safety
 //!
-//! Every system call here is given pointers to live values of the size that its man page names; none keeps a pointer.
-#![expect(unsafe_code, reason = "raw system calls over the kernel's 64-bit signal set, and siginfo_t, a union")]
+//! Every system call here is given pointers to live values of the size that its man page names;
+//! none keeps a pointer.
+#![expect(
+    unsafe_code,
+    reason = "raw system calls over the kernel's 64-bit signal set, and siginfo_t, a union"
+)]
 
 use core::mem::MaybeUninit;
 use core::time::Duration;
@@ -39,22 +44,37 @@ pub(crate) fn block_all() -> Result<Mask, Errno> {
     set_mask(Mask(EVERYTHING))
 }
 
-/// `rt_sigprocmask(SIG_SETMASK)`. Returns the mask as it was. Fit for the child's side of a clone, in shared memory too:
-/// the C library's `errno` is left alone.
+/// `rt_sigprocmask(SIG_SETMASK)`. Returns the mask as it was. Fit for the child's side of a clone,
+/// in shared memory too: the C library's `errno` is left alone.
 pub(super) fn set_mask(mask: Mask) -> Result<Mask, Errno> {
     let mut old = 0_u64;
     let (new, how) = (&raw const mask.0, libc::SIG_SETMASK.unsigned_abs() as usize);
-    let arguments = [how, new.expose_provenance(), (&raw mut old).expose_provenance(), SET_SIZE];
+    let arguments = [
+        how,
+        new.expose_provenance(),
+        (&raw mut old).expose_provenance(),
+        SET_SIZE,
+    ];
     // SAFETY: both pointers are to live 64-bit sets, whose size is given.
     let answer = unsafe { clone::call(libc::SYS_rt_sigprocmask, arguments) };
-    if answer < 0 { Err(Errno::new(i32::try_from(-answer).unwrap_or(0))) } else { Ok(Mask(old)) }
+    if answer < 0 {
+        Err(Errno::new(i32::try_from(-answer).unwrap_or(0)))
+    } else {
+        Ok(Mask(old))
+    }
 }
 
-/// The signals that the C library keeps for its threads: glibc's 32 and 33, musl's 33 and 34. With the latter of each pair it
-/// makes every thread of a process change its user or group, and waits for each to have done so.
-const OF_THE_LIBRARY: u64 = if cfg!(target_env = "musl") { 0b11 << 32 } else { 0b11 << 31 };
+/// The signals that the C library keeps for its threads: glibc's 32 and 33, musl's 33 and 34. With
+/// the latter of each pair it makes every thread of a process change its user or group, and waits
+/// for each to have done so.
+const OF_THE_LIBRARY: u64 = if cfg!(target_env = "musl") {
+    0b11 << 32
+} else {
+    0b11 << 31
+};
 
-/// Blocks everything in a thread beside others: a C library that waited for it to answer would wait for ever.
+/// Blocks everything in a thread beside others: a C library that waited for it to answer would wait
+/// for ever.
 pub(super) fn block_all_but_the_librarys() {
     let _ = set_mask(Mask(EVERYTHING & !OF_THE_LIBRARY));
 }
@@ -63,12 +83,22 @@ pub(super) fn block_all_but_the_librarys() {
 pub(super) fn current_mask() -> Mask {
     let mut now = 0_u64;
     let nothing = core::ptr::null::<u64>();
-    // SAFETY: a null set changes nothing; the other pointer is to a live 64-bit set, whose size is given.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, nothing, &raw mut now, SET_SIZE) };
+    // SAFETY: a null set changes nothing; the other pointer is to a live 64-bit set, whose size is
+    // given.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            nothing,
+            &raw mut now,
+            SET_SIZE,
+        )
+    };
     Mask(now)
 }
 
-/// The kernel's own `struct sigaction`, which differs from the C library's, as far as no handler is involved.
+/// The kernel's own `struct sigaction`, which differs from the C library's, as far as no handler is
+/// involved.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Disposition {
@@ -78,20 +108,26 @@ struct Disposition {
     mask: u64,
 }
 
-/// `rt_sigaction(2)`: sets a signal to `SIG_DFL` or `SIG_IGN`, or only looks; answers with what it was before, `SIG_DFL`,
-/// `SIG_IGN` or the address of a handler. Fit for the child's side of a fork.
+/// `rt_sigaction(2)`: sets a signal to `SIG_DFL` or `SIG_IGN`, or only looks; answers with what it
+/// was before, `SIG_DFL`, `SIG_IGN` or the address of a handler. Fit for the child's side of a
+/// fork.
 pub(super) fn set_disposition(signal: i32, handler: Option<usize>) -> usize {
-    let none = Disposition { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+    let none = Disposition {
+        handler: libc::SIG_DFL,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
     let (new, mut old) = (handler.map(|handler| Disposition { handler, ..none }), none);
     let new: *const Disposition = new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
-    // SAFETY: the structures are live and laid out as the kernel's, the former perhaps null; neither SIG_DFL nor SIG_IGN runs
-    // any code.
+    // SAFETY: the structures are live and laid out as the kernel's, the former perhaps null;
+    // neither SIG_DFL nor SIG_IGN runs any code.
     unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, &raw mut old, SET_SIZE) };
     old.handler
 }
 
-/// Sets SIGCHLD back to its default where it was inherited as ignored, since the kernel would then reap behind frigate's
-/// back (`wait(2)`, NOTES); answers whether it was.
+/// Sets SIGCHLD back to its default where it was inherited as ignored, since the kernel would then
+/// reap behind frigate's back (`wait(2)`, NOTES); answers whether it was.
 pub(crate) fn restore_sigchld() -> bool {
     set_disposition(libc::SIGCHLD, Some(libc::SIG_DFL)) == libc::SIG_IGN
 }
@@ -116,9 +152,14 @@ impl Received {
         match self.info.si_code {
             libc::SI_QUEUE => Sender::Process { queued: true },
             libc::SI_USER | libc::SI_TKILL => {
-                // SAFETY: with these two codes the union holds the sender's pid and uid (sigaction(2)).
+                // SAFETY: with these two codes the union holds the sender's pid and uid
+                // (sigaction(2)).
                 let pid = unsafe { self.info.si_pid() };
-                if pid == own.raw() { Sender::Frigate } else { Sender::Process { queued: false } }
+                if pid == own.raw() {
+                    Sender::Frigate
+                } else {
+                    Sender::Process { queued: false }
+                }
             }
             code if code > 0 => Sender::Kernel,
             _ => Sender::Process { queued: false },
@@ -146,16 +187,25 @@ pub(crate) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     pub(crate) const fn readable(fd: BorrowedFd<'a>) -> Self {
-        Self { fd, flags: PollFlags::IN }
+        Self {
+            fd,
+            flags: PollFlags::IN,
+        }
     }
 
     pub(crate) const fn writable(fd: BorrowedFd<'a>) -> Self {
-        Self { fd, flags: PollFlags::OUT }
+        Self {
+            fd,
+            flags: PollFlags::OUT,
+        }
     }
 
     /// `POLLPRI`, which is how a cgroup's files tell of a change.
     pub(crate) const fn changed(fd: BorrowedFd<'a>) -> Self {
-        Self { fd, flags: PollFlags::PRI }
+        Self {
+            fd,
+            flags: PollFlags::PRI,
+        }
     }
 }
 
@@ -165,9 +215,11 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Waits for signals, and where there are any for descriptors too.
 #[derive(Default)]
 pub(crate) struct Waiter {
-    /// A signalfd that is never read: it makes `poll(2)` return when a signal is pending. Made when first needed.
+    /// A signalfd that is never read: it makes `poll(2)` return when a signal is pending. Made when
+    /// first needed.
     pending: Option<OwnedFd>,
-    /// Which of those watched were ready when the last wait ended, whatever ended it: bit by bit, the first the lowest.
+    /// Which of those watched were ready when the last wait ended, whatever ended it: bit by bit,
+    /// the first the lowest.
     pub(crate) ready: u32,
 }
 
@@ -176,11 +228,15 @@ impl Waiter {
         self.pending.as_ref().map(AsFd::as_fd)
     }
 
-    /// Sleeps in one system call until a signal is there, one of `watched` is ready, or `timeout` is over; without a timeout
-    /// for as long as it takes.
+    /// Sleeps in one system call until a signal is there, one of `watched` is ready, or `timeout`
+    /// is over; without a timeout for as long as it takes.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> Wake {
         self.ready = 0;
-        if watched.is_empty() { take_signal(timeout) } else { self.wait_and_watch(timeout, watched) }
+        if watched.is_empty() {
+            take_signal(timeout)
+        } else {
+            self.wait_and_watch(timeout, watched)
+        }
     }
 
     /// Not inlined, since a plain run watches nothing.
@@ -194,11 +250,24 @@ impl Waiter {
         for Watch { fd, flags } in signals.iter().chain(watched) {
             fds.push(PollFd::from_borrowed_fd(*fd, *flags));
         }
-        // Without a signalfd, which only a lack of descriptors can cause, signals are looked for ten times a second.
+        // Without a signalfd, which only a lack of descriptors can cause, signals are looked for
+        // ten times a second.
         let short = timeout.unwrap_or(LOOK).min(LOOK);
-        let polled = poll(&mut fds, signals.as_ref().map_or(Some(short), |_| timeout).map(timespec).as_ref());
-        // Nor does a poll that is refused (EINVAL: more descriptors than `RLIMIT_NOFILE`; ENOMEM) become a busy loop.
-        let left = if matches!(polled, Ok(_) | Err(rustix::io::Errno::INTR)) { Duration::ZERO } else { short };
+        let polled = poll(
+            &mut fds,
+            signals
+                .as_ref()
+                .map_or(Some(short), |_| timeout)
+                .map(timespec)
+                .as_ref(),
+        );
+        // Nor does a poll that is refused (EINVAL: more descriptors than `RLIMIT_NOFILE`; ENOMEM)
+        // become a busy loop.
+        let left = if matches!(polled, Ok(_) | Err(rustix::io::Errno::INTR)) {
+            Duration::ZERO
+        } else {
+            short
+        };
         let is_told = polled.is_ok() && signals.is_some();
         let mut bit = 1;
         for fd in fds.iter().skip(usize::from(signals.is_some())) {
@@ -209,7 +278,11 @@ impl Waiter {
             bit = bit.checked_shl(1).filter(|bit| *bit > 0).unwrap_or(bit);
         }
         let is_none_pending = is_told && fds.first().is_some_and(|fd| fd.revents().is_empty());
-        match if is_none_pending { Wake::Time } else { take_signal(Some(left)) } {
+        match if is_none_pending {
+            Wake::Time
+        } else {
+            take_signal(Some(left))
+        } {
             Wake::Time if self.ready > 0 => Wake::Readable,
             wake @ (Wake::Signal(_) | Wake::Readable | Wake::Time | Wake::Failed(_)) => wake,
         }
@@ -223,16 +296,27 @@ pub(super) fn timespec(span: Duration) -> rustix::time::Timespec {
     }
 }
 
-/// `rt_sigtimedwait(2)` over all signals. They are all blocked, so that each waits in the kernel until it is taken here,
-/// even one that is ignored or, for PID 1, one that has no handler.
+/// `rt_sigtimedwait(2)` over all signals. They are all blocked, so that each waits in the kernel
+/// until it is taken here, even one that is ignored or, for PID 1, one that has no handler.
 fn take_signal(timeout: Option<Duration>) -> Wake {
     let set = EVERYTHING;
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let timeout = timeout.map(timespec);
-    let time: *const rustix::time::Timespec = timeout.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
-    // SAFETY: the set is 64 bits as its size says, the timeout null or live and laid out as the kernel's 64-bit timespec
-    // (two i64), and the siginfo has room for what the kernel writes (128 bytes).
-    let taken = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), time, SET_SIZE) };
+    let time: *const rustix::time::Timespec = timeout
+        .as_ref()
+        .map_or(core::ptr::null(), core::ptr::from_ref);
+    // SAFETY: the set is 64 bits as its size says, the timeout null or live and laid out as the
+    // kernel's 64-bit timespec (two i64), and the siginfo has room for what the kernel writes (128
+    // bytes).
+    let taken = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigtimedwait,
+            &raw const set,
+            info.as_mut_ptr(),
+            time,
+            SET_SIZE,
+        )
+    };
     if taken <= 0 {
         return match last_errno() {
             Errno::AGAIN | Errno::INTERRUPTED => Wake::Time,
@@ -240,7 +324,8 @@ fn take_signal(timeout: Option<Duration>) -> Wake {
         };
     }
     // SAFETY: zeroed at first, and the kernel has filled it since.
-    Wake::Signal(Received { info: unsafe { info.assume_init() } })
+    let info = unsafe { info.assume_init() };
+    Wake::Signal(Received { info })
 }
 
 /// `signalfd4(2)` over all signals.
@@ -255,7 +340,11 @@ fn signal_descriptor() -> Option<OwnedFd> {
 }
 
 fn check(result: libc::c_long) -> Result<(), Errno> {
-    if result < 0 { Err(last_errno()) } else { Ok(()) }
+    if result < 0 {
+        Err(last_errno())
+    } else {
+        Ok(())
+    }
 }
 
 fn kill(target: i32, signal: i32) -> Result<(), Errno> {
@@ -268,8 +357,8 @@ pub(crate) fn send(pid: Pid, signal: Signal) -> Result<(), Errno> {
     kill(pid.raw(), signal.raw())
 }
 
-/// `kill(-pid, sig)`, sends a signal to the group that a living, unreaped child was given, and to the child wherever it is:
-/// it may not have made its group yet, or have left it for another one.
+/// `kill(-pid, sig)`, sends a signal to the group that a living, unreaped child was given, and to
+/// the child wherever it is: it may not have made its group yet, or have left it for another one.
 ///
 /// # Errors
 ///
@@ -279,22 +368,24 @@ pub(crate) fn send_to_group_of(child: Pid, signal: Signal) -> Result<(), Errno> 
     if sent.is_err() || has_left_its_group(child) {
         return send(child, signal);
     }
-    // The kernel counts it as sent if one process of the group got it (kill(2)). Signal 0 only asks for the permission.
+    // The kernel counts it as sent if one process of the group got it (kill(2)). Signal 0 only asks
+    // for the permission.
     kill(child.raw(), 0)
 }
 
-/// Whether a process is in another group than the one of its own number. To be asked after the group was sent a signal:
-/// a process that leaves just then gets the signal twice, and not never.
+/// Whether a process is in another group than the one of its own number. To be asked after the
+/// group was sent a signal: a process that leaves just then gets the signal twice, and not never.
 fn has_left_its_group(pid: Pid) -> bool {
     let group = rustix_pid(pid).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
     group.is_none_or(|group| group.as_raw_nonzero().get() != pid.raw())
 }
 
-/// `rt_sigqueueinfo(pid, sig, info)`, passes a queued signal on with its value and its sender, under the number `signal`.
+/// `rt_sigqueueinfo(pid, sig, info)`, passes a queued signal on with its value and its sender,
+/// under the number `signal`.
 pub(crate) fn requeue(pid: Pid, signal: Signal, received: &Received) -> Result<(), Errno> {
     let info = &raw const received.info;
-    // SAFETY: the pointer is to a live siginfo_t. The kernel takes SI_QUEUE, which it is, from anyone, and puts the signal's
-    // number in by itself.
+    // SAFETY: the pointer is to a live siginfo_t. The kernel takes SI_QUEUE, which it is, from
+    // anyone, and puts the signal's number in by itself.
     check(unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid.raw(), signal.raw(), info) })
 }
 
@@ -303,8 +394,9 @@ pub(crate) fn send_to_everyone(signal: Signal) -> Result<(), Errno> {
     kill(-1, signal.raw())
 }
 
-/// `kill(0, SIGTSTP)` and then `raise(SIGSTOP)`: stops the job that frigate is part of, as Ctrl-Z would have. Its own TSTP
-/// stays blocked, and the CONT that ends the stop discards it (`signal(7)`).
+/// `kill(0, SIGTSTP)` and then `raise(SIGSTOP)`: stops the job that frigate is part of, as Ctrl-Z
+/// would have. Its own TSTP stays blocked, and the CONT that ends the stop discards it
+/// (`signal(7)`).
 pub(crate) fn stop_own_job() {
     let _ = kill(0, libc::SIGTSTP);
     let _ = kill(nix::unistd::getpid().as_raw(), libc::SIGSTOP);
@@ -315,25 +407,42 @@ const TO_GROUP: libc::c_uint = 1 << 2;
 
 fn pidfd_send(pidfd: BorrowedFd<'_>, signal: i32, flags: libc::c_uint) -> Result<(), Errno> {
     let nobody = core::ptr::null::<libc::siginfo_t>();
-    // SAFETY: the descriptor is open, and a null siginfo asks the kernel to fill it in as kill(2) does.
-    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, nobody, flags) })
+    // SAFETY: the descriptor is open, and a null siginfo asks the kernel to fill it in as kill(2)
+    // does.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            nobody,
+            flags,
+        )
+    })
 }
 
-/// `pidfd_send_signal(2)`, sends a signal to one process that need not be ours, whatever became of its id.
+/// `pidfd_send_signal(2)`, sends a signal to one process that need not be ours, whatever became of
+/// its id.
 pub(crate) fn send_by_pidfd(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
     pidfd_send(pidfd, signal.raw(), 0)
 }
 
-/// The same in a host program, where another thread may reap the child at any moment, so that its number is never trusted:
-/// the pidfd names the group. Before Linux 6.9, or where a filter refuses the call, the number has to do; the pidfd shows,
-/// just before it is used, that the child has not ended.
+/// The same in a host program, where another thread may reap the child at any moment, so that its
+/// number is never trusted: the pidfd names the group. Before Linux 6.9, or where a filter refuses
+/// the call, the number has to do; the pidfd shows, just before it is used, that the child has not
+/// ended.
 ///
 /// # Errors
 ///
 /// The child did not get it; others of the group may have.
-pub(crate) fn send_to_group_by_pidfd(pidfd: BorrowedFd<'_>, leader: Pid, signal: Signal) -> Result<(), Errno> {
+pub(crate) fn send_to_group_by_pidfd(
+    pidfd: BorrowedFd<'_>,
+    leader: Pid,
+    signal: Signal,
+) -> Result<(), Errno> {
     let sent = match pidfd_send(pidfd, signal.raw(), TO_GROUP) {
-        Err(errno) if errno != Errno::NO_PROCESS && !is_readable(pidfd) => kill(-leader.raw(), signal.raw()),
+        Err(errno) if errno != Errno::NO_PROCESS && !is_readable(pidfd) => {
+            kill(-leader.raw(), signal.raw())
+        }
         result => result,
     };
     if sent.is_err() || has_left_its_group(leader) {
@@ -345,9 +454,13 @@ pub(crate) fn send_to_group_by_pidfd(pidfd: BorrowedFd<'_>, leader: Pid, signal:
     Ok(())
 }
 
-/// Whether there is something to read, or the other side has hung up; of a pidfd, whether its process has ended.
+/// Whether there is something to read, or the other side has hung up; of a pidfd, whether its
+/// process has ended.
 pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
-    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&timespec(Duration::ZERO))) == Ok(1)
+    poll(
+        &mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)],
+        Some(&timespec(Duration::ZERO)),
+    ) == Ok(1)
 }
 
 /// What may be left of the group that a reaped child led.
@@ -367,16 +480,18 @@ impl FormerGroup {
 
     /// Sends a signal to what is left of it; false: nothing is, not even a zombie.
     ///
-    /// The child is reaped, so that its id stays the group's only while members live. The pidfd names the group that was,
-    /// whoever has the number now. Before Linux 6.9 the number has to do: a process of that id would mean that it was given
-    /// out anew, and then nothing of the old group can be left.
+    /// The child is reaped, so that its id stays the group's only while members live. The pidfd
+    /// names the group that was, whoever has the number now. Before Linux 6.9 the number has to do:
+    /// a process of that id would mean that it was given out anew, and then nothing of the old
+    /// group can be left.
     pub(crate) fn send(&self, signal: Option<Signal>) -> bool {
         let number = signal.map_or(0, Signal::raw);
         if let Some(pidfd) = &self.pidfd {
             match pidfd_send(pidfd.as_fd(), number, TO_GROUP) {
                 Ok(()) => return true,
                 Err(Errno::NO_PROCESS) => return false,
-                // Not known before Linux 6.9, or refused by a filter, or all members are another user's: the number tells.
+                // Not known before Linux 6.9, or refused by a filter, or all members are another
+                // user's: the number tells.
                 Err(_) => {}
             }
         }

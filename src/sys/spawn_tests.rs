@@ -1,5 +1,8 @@
 //! Both ways to make a child: each test takes the one and then the other.
-#![expect(clippy::expect_used, reason = "a test says that it failed by panicking")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test says that it failed by panicking"
+)]
 
 use std::ffi::CString;
 use std::io::Read;
@@ -14,7 +17,9 @@ use crate::status::{SpawnFailure, Stage};
 use crate::sys::{clone, rustix_pid, signals};
 
 fn words(list: &[&str]) -> Vec<CString> {
-    list.iter().map(|word| CString::new(*word).expect("no null byte")).collect()
+    list.iter()
+        .map(|word| CString::new(*word).expect("no null byte"))
+        .collect()
 }
 
 /// A plan for a line of shell, to be executed from the first of these files that can be.
@@ -42,7 +47,10 @@ fn ways() -> impl Iterator<Item = Bond> {
 }
 
 fn end_of(pid: Pid) -> WaitStatus {
-    waitpid(rustix_pid(pid), WaitOptions::empty()).expect("a child of ours").expect("it waits").1
+    waitpid(rustix_pid(pid), WaitOptions::empty())
+        .expect("a child of ours")
+        .expect("it waits")
+        .1
 }
 
 fn start(plan: &mut SpawnPlan, restarts: u32) -> Option<i32> {
@@ -58,7 +66,10 @@ fn a_child_leads_a_group_of_its_own_and_knows_the_number_of_its_start() {
                     [ $pid = $group ] && [ $GREETING = hello ] && exit $((100 + FRIGATE_RESTARTS))";
         let mut plan = plan(&["/bin/sh"], line, bond);
         for restarts in [0, 7, 10, 99] {
-            assert_eq!(start(&mut plan, restarts), Some(100 + i32::try_from(restarts).expect("small")));
+            assert_eq!(
+                start(&mut plan, restarts),
+                Some(100 + i32::try_from(restarts).expect("small"))
+            );
             assert_eq!(plan.failure(), None);
         }
     }
@@ -67,12 +78,28 @@ fn a_child_leads_a_group_of_its_own_and_knows_the_number_of_its_start() {
 #[test]
 fn what_failed_is_told_and_forgotten_at_the_next_start() {
     for bond in ways() {
-        let mut plan = plan(&["/nonexistent/sh", "/etc", "/nonexistent/again"], "exit 5", bond);
+        let mut plan = plan(
+            &["/nonexistent/sh", "/etc", "/nonexistent/again"],
+            "exit 5",
+            bond,
+        );
         assert_eq!(start(&mut plan, 0), Some(127));
-        assert_eq!(plan.failure(), Some(SpawnFailure { stage: Stage::Exec, errno: Errno::ACCESS }));
+        assert_eq!(
+            plan.failure(),
+            Some(SpawnFailure {
+                stage: Stage::Exec,
+                errno: Errno::ACCESS
+            })
+        );
         plan.candidates = words(&["/nonexistent/sh"]);
         assert_eq!(start(&mut plan, 1), Some(127));
-        assert_eq!(plan.failure(), Some(SpawnFailure { stage: Stage::Exec, errno: Errno::NOT_FOUND }));
+        assert_eq!(
+            plan.failure(),
+            Some(SpawnFailure {
+                stage: Stage::Exec,
+                errno: Errno::NOT_FOUND
+            })
+        );
         plan.candidates = words(&["/nonexistent/sh", "/bin/sh"]);
         assert_eq!(start(&mut plan, 2), Some(5));
         assert_eq!(plan.failure(), None);
@@ -84,11 +111,15 @@ fn streams_reach_the_child_and_no_others() {
     for bond in ways() {
         let mut plan = plan(&["/bin/sh"], "echo one; echo two >&2", bond);
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
-        let child = spawn(&mut plan, 0, false, None, [Some(writer.as_fd()); 2], &()).expect("a process");
+        let child =
+            spawn(&mut plan, 0, false, None, [Some(writer.as_fd()); 2], &()).expect("a process");
         drop(writer);
         let mut text = String::new();
         reader.read_to_string(&mut text).expect("text");
-        assert_eq!((text.as_str(), end_of(child.pid).exit_status()), ("one\ntwo\n", Some(0)));
+        assert_eq!(
+            (text.as_str(), end_of(child.pid).exit_status()),
+            ("one\ntwo\n", Some(0))
+        );
     }
 }
 
@@ -98,7 +129,13 @@ fn thousands_of_starts_need_no_more_than_one() {
         let mut plan = plan(&["/nonexistent/sh"], "", bond);
         for restarts in 0..2000 {
             assert_eq!(start(&mut plan, restarts), Some(127));
-            assert_eq!(plan.failure(), Some(SpawnFailure { stage: Stage::Exec, errno: Errno::NOT_FOUND }));
+            assert_eq!(
+                plan.failure(),
+                Some(SpawnFailure {
+                    stage: Stage::Exec,
+                    errno: Errno::NOT_FOUND
+                })
+            );
         }
     }
 }
@@ -122,7 +159,10 @@ fn who_changes_more_than_its_group_does_so_in_a_memory_of_its_own() {
         assert!(plan.shared_stack(None).is_none());
     }
     let root = std::fs::File::open("/").expect("a directory");
-    let cgroup = super::Cgroup { directory: root.as_fd(), was_killed: false };
+    let cgroup = super::Cgroup {
+        directory: root.as_fd(),
+        was_killed: false,
+    };
     assert!(plan().shared_stack(Some(cgroup)).is_none());
 }
 
@@ -131,7 +171,13 @@ fn a_failed_step_before_exec_is_told_by_its_stage() {
     let mut plan = plan(&["/bin/sh"], "exit 5", Bond::close());
     plan.confinement.directory = Some(c"/nonexistent".into());
     assert_eq!(start(&mut plan, 0), Some(127));
-    assert_eq!(plan.failure(), Some(SpawnFailure { stage: Stage::Directory, errno: Errno::NOT_FOUND }));
+    assert_eq!(
+        plan.failure(),
+        Some(SpawnFailure {
+            stage: Stage::Directory,
+            errno: Errno::NOT_FOUND
+        })
+    );
 }
 
 #[test]

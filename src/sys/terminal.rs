@@ -1,7 +1,8 @@
-//! The controlling terminal on standard input: whose the foreground is (`tcgetpgrp(3)`, `tcsetpgrp(3)`).
+//! The controlling terminal on standard input: whose the foreground is (`tcgetpgrp(3)`,
+//! `tcsetpgrp(3)`).
 //!
-//! No failure here is fatal: a terminal can hang up at any moment. SIGTTOU is blocked, like every signal, so that a change
-//! from the background is carried out instead of stopping frigate.
+//! No failure here is fatal: a terminal can hang up at any moment. SIGTTOU is blocked, like every
+//! signal, so that a change from the background is carried out instead of stopping frigate.
 
 use rustix::stdio::stdin;
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
@@ -36,8 +37,8 @@ pub(crate) fn foreground() -> Option<Group> {
     }
 }
 
-/// Makes the child's group the foreground group. The child may not have come so far yet as to make that group; if it
-/// has, or runs its program (EACCES), `setpgid(2)` changes nothing.
+/// Makes the child's group the foreground group. The child may not have come so far yet as to make
+/// that group; if it has, or runs its program (EACCES), `setpgid(2)` changes nothing.
 pub(crate) fn set_foreground_child(child: Pid) -> bool {
     let group = rustix_pid(child);
     let _ = rustix::process::setpgid(group, group);
@@ -54,8 +55,9 @@ pub(crate) fn own_group() -> Option<Pid> {
     Pid::new(nix::unistd::getpgrp().as_raw())
 }
 
-/// Whether somebody could resume a stopped frigate: a shell does so for jobs of its own session, and the kernel counts a
-/// group whose members' parents are all elsewhere as orphaned (`setpgid(2)`, POSIX 3.264), one that nobody would resume.
+/// Whether somebody could resume a stopped frigate: a shell does so for jobs of its own session,
+/// and the kernel counts a group whose members' parents are all elsewhere as orphaned
+/// (`setpgid(2)`, POSIX 3.264), one that nobody would resume.
 pub(crate) fn is_resumable() -> bool {
     let parent = nix::unistd::getppid();
     let own = nix::unistd::getsid(None);

@@ -24,7 +24,10 @@ const LARGEST: usize = 16 << 20;
 ///
 /// It exists and cannot be read, or the root cannot be opened.
 pub(crate) fn database(root: Option<&str>, file: &str) -> Result<Vec<u8>, Errno> {
-    let flags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+    let flags = OFlags::RDONLY
+        .union(OFlags::CLOEXEC)
+        .union(OFlags::NOCTTY)
+        .union(OFlags::NONBLOCK);
     let open = |path: &str, flags| open_at(CWD, path, flags, Mode::empty());
     let path = ["/etc/", file].concat();
     let opened = match root {
@@ -32,7 +35,9 @@ pub(crate) fn database(root: Option<&str>, file: &str) -> Result<Vec<u8>, Errno>
         Some(root) => {
             let root_fd = open(root, OFlags::PATH.union(OFlags::DIRECTORY)).map_err(errno)?;
             match open_in_root(&root_fd, &path, flags) {
-                Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => open(&[root, &path].concat(), flags),
+                Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
+                    open(&[root, &path].concat(), flags)
+                }
                 result => result,
             }
         }
@@ -58,13 +63,20 @@ pub(crate) fn database(root: Option<&str>, file: &str) -> Result<Vec<u8>, Errno>
 /// How often the kernel may find that a mount was changed anywhere while it looked.
 const ATTEMPTS: usize = 1000;
 
-/// `openat2(RESOLVE_IN_ROOT)` (Linux 5.6): a link inside the root means what it will mean to the child. EAGAIN says that
-/// mounts or names changed meanwhile, so that the kernel could not be sure; its man page has the caller try again.
+/// `openat2(RESOLVE_IN_ROOT)` (Linux 5.6): a link inside the root means what it will mean to the
+/// child. EAGAIN says that mounts or names changed meanwhile, so that the kernel could not be sure;
+/// its man page has the caller try again.
 fn open_in_root(root: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let path = c_path(path)?;
     let mut result = Err(rustix::io::Errno::AGAIN);
     for _ in 0..ATTEMPTS {
-        result = openat2(root, path.as_c_str(), flags, Mode::empty(), ResolveFlags::IN_ROOT);
+        result = openat2(
+            root,
+            path.as_c_str(),
+            flags,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT,
+        );
         if !matches!(result, Err(rustix::io::Errno::AGAIN)) {
             break;
         }
@@ -72,9 +84,10 @@ fn open_in_root(root: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result
     result
 }
 
-/// Whether the program's file has given it privileges that its caller does not have: by set-user-ID, set-group-ID or file
-/// capabilities. `AT_SECURE` alone does not say so. A security module may set it for any start in another domain, and has
-/// done so for the first process of every container.
+/// Whether the program's file has given it privileges that its caller does not have: by
+/// set-user-ID, set-group-ID or file capabilities. `AT_SECURE` alone does not say so. A security
+/// module may set it for any start in another domain, and has done so for the first process of
+/// every container.
 #[inline(never)]
 pub(crate) fn exceeds_caller() -> bool {
     if getuid() != geteuid() || getgid() != getegid() {
@@ -83,26 +96,29 @@ pub(crate) fn exceeds_caller() -> bool {
     if getuid().is_root() {
         return false;
     }
-    // Without file capabilities a user other than root keeps its ambient capabilities across an exec and no others; with
-    // them the ambient set is emptied (capabilities(7)).
+    // Without file capabilities a user other than root keeps its ambient capabilities across an
+    // exec and no others; with them the ambient set is emptied (capabilities(7)).
     let permitted = capabilities(None).map_or(u64::MAX, |sets| sets.permitted.bits());
     (0..u64::BITS).map(|place| 1 << place).any(|bit| {
-        permitted & bit != 0 && !capability_is_in_ambient_set(CapabilitySet::from_bits_retain(bit)).unwrap_or(false)
+        permitted & bit != 0
+            && !capability_is_in_ambient_set(CapabilitySet::from_bits_retain(bit)).unwrap_or(false)
     })
 }
 
-/// How many numbers are looked at for an inherited descriptor. Those of engines, shells and supervisors are small.
+/// How many numbers are looked at for an inherited descriptor. Those of engines, shells and
+/// supervisors are small.
 const NUMBERS: i32 = 4096;
 
-/// The first descriptor of a directory that the child inherits: by `fchdir(2)` or `openat(2)` it is a way out of any root.
-/// frigate's own are all closed at an exec.
+/// The first descriptor of a directory that the child inherits: by `fchdir(2)` or `openat(2)` it is
+/// a way out of any root. frigate's own are all closed at an exec.
 #[inline(never)]
 pub(crate) fn inherited_directory() -> Option<i32> {
     (0..NUMBERS).find(|number| {
         // SAFETY: the number is only asked about. If it is no descriptor, both calls say so.
         let fd = unsafe { BorrowedFd::borrow_raw(*number) };
         fcntl_getfd(fd).is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC))
-            && fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+            && fstat(fd)
+                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
     })
 }
 
@@ -116,8 +132,9 @@ pub(crate) fn is_group(gid: u32) -> bool {
     getgid().as_raw() == gid && getegid().as_raw() == gid
 }
 
-/// Whether frigate is a member of just these groups. Where the group itself stays (`gid` is frigate's, or none is wanted) it
-/// counts as one of them whether it is listed or not; where it changes, only what is listed is left.
+/// Whether frigate is a member of just these groups. Where the group itself stays (`gid` is
+/// frigate's, or none is wanted) it counts as one of them whether it is listed or not; where it
+/// changes, only what is listed is left.
 pub(crate) fn has_groups(wanted: &[u32], gid: Option<u32>) -> bool {
     let stays = getegid().as_raw();
     let stays = gid.is_none_or(is_group).then_some(stays);
@@ -130,9 +147,10 @@ pub(crate) fn has_groups(wanted: &[u32], gid: Option<u32>) -> bool {
 /// The file system of anonymous pipes (`PIPEFS_MAGIC`).
 const PIPES: rustix::fs::FsWord = 0x5049_5045;
 
-/// Gives the standard streams to the user, so that it can open `/dev/stdout` by name: anonymous pipes, and terminals if
-/// `with_terminals`. All else has a name of its own, whose owner is not frigate's business: files, named FIFOs, devices such as
-/// `/dev/null`. What may not be given stays as it is.
+/// Gives the standard streams to the user, so that it can open `/dev/stdout` by name: anonymous
+/// pipes, and terminals if `with_terminals`. All else has a name of its own, whose owner is not
+/// frigate's business: files, named FIFOs, devices such as `/dev/null`. What may not be given stays
+/// as it is.
 #[inline(never)]
 pub(crate) fn give_streams(uid: u32, with_terminals: bool) {
     use rustix::fs::{Uid, fchown, fstatfs};
@@ -140,8 +158,11 @@ pub(crate) fn give_streams(uid: u32, with_terminals: bool) {
     for stream in [stdin(), stdout(), stderr()] {
         let Ok(stat) = fstat(stream) else { continue };
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let is_given = kind == FileType::Fifo && fstatfs(stream).is_ok_and(|system| system.f_type == PIPES)
-            || with_terminals && kind == FileType::CharacterDevice && rustix::termios::isatty(stream);
+        let is_given = kind == FileType::Fifo
+            && fstatfs(stream).is_ok_and(|system| system.f_type == PIPES)
+            || with_terminals
+                && kind == FileType::CharacterDevice
+                && rustix::termios::isatty(stream);
         if is_given && stat.st_uid != uid {
             let _ = fchown(stream, Some(Uid::from_raw(uid)), None);
         }

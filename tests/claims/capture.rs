@@ -8,7 +8,9 @@ use libtest_mimic::Trial;
 use crate::support::capability::{ROOT, STRACE};
 use crate::support::frigate::binary;
 use crate::support::noise::noise;
-use crate::support::{Ended, Frigate, Mode, Running, eventually, note, procfs, scenario, wait_state};
+use crate::support::{
+    Ended, Frigate, Mode, Running, eventually, note, procfs, scenario, wait_state,
+};
 
 /// Lists the scenarios.
 pub fn trials(out: &mut Vec<Trial>) {
@@ -41,12 +43,18 @@ impl Logs {
     fn new() -> Self {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().expect("a temporary directory");
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777))
+            .expect("it is ours");
         Self(directory)
     }
 
     fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().expect("temporary directories have plain names").to_owned()
+        self.0
+            .path()
+            .join(name)
+            .to_str()
+            .expect("temporary directories have plain names")
+            .to_owned()
     }
 
     fn frigate(&self, mode: Mode) -> Frigate {
@@ -77,22 +85,36 @@ impl Logs {
 fn wait_text(path: impl AsRef<std::path::Path>, text: &str) -> String {
     let path = path.as_ref();
     eventually(&format!("{text:?} in {}", path.display()), || {
-        fs::read_to_string(path).ok().filter(|content| content.contains(text))
+        fs::read_to_string(path)
+            .ok()
+            .filter(|content| content.contains(text))
     })
 }
 
 #[track_caller]
 fn expect_noise(got: &[u8], to: u64) {
     let expected = noise(0..to);
-    let differs = got.iter().zip(&expected).position(|(got, expected)| got != expected);
-    assert!(differs.is_none() && got.len() == expected.len(), "{} bytes of {to}, wrong from {differs:?} on", got.len());
+    let differs = got
+        .iter()
+        .zip(&expected)
+        .position(|(got, expected)| got != expected);
+    assert!(
+        differs.is_none() && got.len() == expected.len(),
+        "{} bytes of {to}, wrong from {differs:?} on",
+        got.len()
+    );
 }
 
 fn streams(out: &mut Vec<Trial>) {
     scenario("capture::each_stream_goes_to_its_file").run(out, |mode| {
         let logs = Logs::new();
-        let frigate = logs.frigate(mode).option("--stderr").option(logs.path("err"));
-        let ended = frigate.puppet("say one; error two; say three; exit 4").run();
+        let frigate = logs
+            .frigate(mode)
+            .option("--stderr")
+            .option(logs.path("err"));
+        let ended = frigate
+            .puppet("say one; error two; say three; exit 4")
+            .run();
         ended.expect_code(4).expect_silence();
         assert_eq!(
             (ended.out.as_str(), logs.text("log"), logs.text("err")),
@@ -102,11 +124,22 @@ fn streams(out: &mut Vec<Trial>) {
 
     scenario("capture::one_stream_alone_leaves_the_other_as_it_is").run(out, |mode| {
         let logs = Logs::new();
-        let ended = logs.frigate(mode).puppet("say one; error two; exit 0").run();
-        assert_eq!((logs.text("log").as_str(), ended.err.as_str()), ("one\n", "two\n"));
-        let ended =
-            Frigate::new(mode).option(format!("--stderr={}", logs.path("err"))).puppet("say one; error two").run();
-        assert_eq!((logs.text("err").as_str(), ended.out.as_str()), ("two\n", "one\n"));
+        let ended = logs
+            .frigate(mode)
+            .puppet("say one; error two; exit 0")
+            .run();
+        assert_eq!(
+            (logs.text("log").as_str(), ended.err.as_str()),
+            ("one\n", "two\n")
+        );
+        let ended = Frigate::new(mode)
+            .option(format!("--stderr={}", logs.path("err")))
+            .puppet("say one; error two")
+            .run();
+        assert_eq!(
+            (logs.text("err").as_str(), ended.out.as_str()),
+            ("two\n", "one\n")
+        );
     });
 
     scenario("capture::redirected_streams_keep_their_order_in_one_file").run(out, |mode| {
@@ -121,50 +154,82 @@ fn streams(out: &mut Vec<Trial>) {
         }
     });
 
-    scenario("capture::standard_error_follows_standard_output_where_that_is_no_file").run(out, |mode| {
-        let ended = Frigate::new(mode).options("--redirect-stderr").puppet("say one; error two; say three").run();
-        ended.expect_silence();
-        assert_eq!(ended.out, "one\ntwo\nthree\n");
-    });
+    scenario("capture::standard_error_follows_standard_output_where_that_is_no_file").run(
+        out,
+        |mode| {
+            let ended = Frigate::new(mode)
+                .options("--redirect-stderr")
+                .puppet("say one; error two; say three")
+                .run();
+            ended.expect_silence();
+            assert_eq!(ended.out, "one\ntwo\nthree\n");
+        },
+    );
 
     scenario("capture::frigates_own_messages_stay_on_standard_error").run(out, |mode| {
         let logs = Logs::new();
         let frigate = logs.frigate(mode).options("-v --redirect-stderr");
         let ended = frigate.puppet("error mine; exit 3").run();
-        assert!(ended.err.contains("started") && ended.err.contains("exited with code 3"), "{ended:#?}");
+        assert!(
+            ended.err.contains("started") && ended.err.contains("exited with code 3"),
+            "{ended:#?}"
+        );
         assert_eq!(logs.text("log"), "mine\n");
     });
 
     scenario("capture::a_variable_is_an_option_here_too").run(out, |mode| {
         let logs = Logs::new();
-        let frigate =
-            Frigate::new(mode).env("FRIGATE_INIT_STDOUT", logs.path("log")).env("FRIGATE_INIT_REDIRECT_STDERR", "yes");
+        let frigate = Frigate::new(mode)
+            .env("FRIGATE_INIT_STDOUT", logs.path("log"))
+            .env("FRIGATE_INIT_REDIRECT_STDERR", "yes");
         frigate.puppet("say one; error two").run().expect_silence();
         assert_eq!(logs.text("log"), "one\ntwo\n");
     });
 
     scenario("capture::standard_output_can_be_opened_by_name").run(out, |mode| {
         let logs = Logs::new();
-        logs.frigate(mode).puppet("say one; to /dev/stdout; say two; exit 0").run().expect_code(0);
+        logs.frigate(mode)
+            .puppet("say one; to /dev/stdout; say two; exit 0")
+            .run()
+            .expect_code(0);
         assert_eq!(logs.text("log"), "one\ntwo\n");
     });
 
-    scenario("capture::the_user_can_open_standard_output_by_name").needs(&[&ROOT]).run(out, |mode| {
-        let logs = Logs::new();
-        let frigate = logs.frigate(mode).option(format!("--stderr={}", logs.path("err"))).options("--user=4711:3333");
-        let ended = frigate.puppet("to /dev/stdout; say out; to /dev/stderr; say err; exit 0").run();
-        ended.expect_code(0);
-        assert_eq!((logs.text("log").as_str(), logs.text("err").as_str()), ("out\n", "err\n"));
-    });
+    scenario("capture::the_user_can_open_standard_output_by_name")
+        .needs(&[&ROOT])
+        .run(out, |mode| {
+            let logs = Logs::new();
+            let frigate = logs
+                .frigate(mode)
+                .option(format!("--stderr={}", logs.path("err")))
+                .options("--user=4711:3333");
+            let ended = frigate
+                .puppet("to /dev/stdout; say out; to /dev/stderr; say err; exit 0")
+                .run();
+            ended.expect_code(0);
+            assert_eq!(
+                (logs.text("log").as_str(), logs.text("err").as_str()),
+                ("out\n", "err\n")
+            );
+        });
 
     scenario("capture::the_child_gets_its_two_streams_and_no_other_descriptor").run(out, |mode| {
         let logs = Logs::new();
-        let frigate = logs.frigate(mode).option(format!("--stderr={}", logs.path("err")));
-        frigate.puppet(format!("listed {}; exit 0", logs.path("list"))).run().expect_code(0);
+        let frigate = logs
+            .frigate(mode)
+            .option(format!("--stderr={}", logs.path("err")));
+        frigate
+            .puppet(format!("listed {}; exit 0", logs.path("list")))
+            .run()
+            .expect_code(0);
         let list = logs.text("list");
         let lines: Vec<_> = list.lines().collect();
         assert_eq!(lines.len(), 4, "{list}");
-        assert!(lines[1].starts_with("descriptor 1 pipe:") && lines[2].starts_with("descriptor 2 pipe:"), "{list}");
+        assert!(
+            lines[1].starts_with("descriptor 1 pipe:")
+                && lines[2].starts_with("descriptor 2 pipe:"),
+            "{list}"
+        );
         assert_ne!(lines[1][13..], lines[2][13..], "{list}");
     });
 }
@@ -173,31 +238,61 @@ fn bytes(out: &mut Vec<Trial>) {
     scenario("capture::no_byte_is_lost_or_moved_over_many_rotations").run(out, |mode| {
         const LENGTH: u64 = 5_000_011;
         let logs = Logs::new();
-        let frigate = logs.frigate(mode).options("--log-max-bytes=65537 --log-backups=100");
-        frigate.puppet(format!("pour 0 {LENGTH}; exit 0")).run().expect_code(0).expect_silence();
+        let frigate = logs
+            .frigate(mode)
+            .options("--log-max-bytes=65537 --log-backups=100");
+        frigate
+            .puppet(format!("pour 0 {LENGTH}; exit 0"))
+            .run()
+            .expect_code(0)
+            .expect_silence();
         for number in 1..=76 {
-            assert_eq!(logs.bytes(&format!("log.{number}")).len(), 65537, "log.{number}");
+            assert_eq!(
+                logs.bytes(&format!("log.{number}")).len(),
+                65537,
+                "log.{number}"
+            );
         }
         expect_noise(&logs.all(100), LENGTH);
     });
 
     scenario("capture::only_the_newest_backups_are_kept").run(out, |mode| {
         let logs = Logs::new();
-        let frigate = logs.frigate(mode).options("--log-max-bytes=64K --log-backups=2");
-        frigate.puppet("pour 0 1000000; exit 0").run().expect_code(0).expect_silence();
-        let mut names: Vec<_> =
-            fs::read_dir(&logs.0).expect("it is ours").map(|entry| entry.expect("an entry").file_name()).collect();
+        let frigate = logs
+            .frigate(mode)
+            .options("--log-max-bytes=64K --log-backups=2");
+        frigate
+            .puppet("pour 0 1000000; exit 0")
+            .run()
+            .expect_code(0)
+            .expect_silence();
+        let mut names: Vec<_> = fs::read_dir(&logs.0)
+            .expect("it is ours")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
         names.sort_unstable();
         assert_eq!(names, ["log", "log.1", "log.2"]);
         let all = logs.all(2);
-        assert!(noise(0..1_000_000).ends_with(&all) && all.len() > 128 << 10, "{} bytes", all.len());
+        assert!(
+            noise(0..1_000_000).ends_with(&all) && all.len() > 128 << 10,
+            "{} bytes",
+            all.len()
+        );
     });
 
     scenario("capture::without_backups_a_full_file_starts_empty_again").run(out, |mode| {
         let logs = Logs::new();
-        logs.frigate(mode).options("--log-max-bytes=64K").puppet("pour 0 1000000; exit 0").run().expect_silence();
+        logs.frigate(mode)
+            .options("--log-max-bytes=64K")
+            .puppet("pour 0 1000000; exit 0")
+            .run()
+            .expect_silence();
         let kept = logs.bytes("log");
-        assert!(noise(0..1_000_000).ends_with(&kept) && kept.len() == 1_000_000 % 65536, "{} bytes", kept.len());
+        assert!(
+            noise(0..1_000_000).ends_with(&kept) && kept.len() == 1_000_000 % 65536,
+            "{} bytes",
+            kept.len()
+        );
         assert!(fs::metadata(logs.path("log.1")).is_err());
     });
 
@@ -215,27 +310,51 @@ fn bytes(out: &mut Vec<Trial>) {
     scenario("capture::a_file_that_exists_is_appended_to").run(out, |mode| {
         let logs = Logs::new();
         fs::write(logs.path("log"), "before\n").expect("the directory is ours");
-        logs.frigate(mode).puppet("say after").run().expect_silence();
+        logs.frigate(mode)
+            .puppet("say after")
+            .run()
+            .expect_silence();
         assert_eq!(logs.text("log"), "before\nafter\n");
     });
 
-    scenario("capture::a_relative_path_means_the_directory_frigate_was_started_in").run(out, |mode| {
-        for options in ["", "--restart=unexpected"] {
-            let logs = Logs::new();
-            let frigate = Frigate::new(mode).options(options).options("--stdout log --log-max-bytes 4 --log-backups 1");
-            let ended = frigate.current_directory(logs.path("")).puppet("say one; say two; exit 0").run();
-            ended.expect_code(0).expect_silence();
-            assert_eq!((logs.text("log.1").as_str(), logs.text("log").as_str()), ("one\n", "two\n"));
-        }
-    });
+    scenario("capture::a_relative_path_means_the_directory_frigate_was_started_in").run(
+        out,
+        |mode| {
+            for options in ["", "--restart=unexpected"] {
+                let logs = Logs::new();
+                let frigate = Frigate::new(mode)
+                    .options(options)
+                    .options("--stdout log --log-max-bytes 4 --log-backups 1");
+                let ended = frigate
+                    .current_directory(logs.path(""))
+                    .puppet("say one; say two; exit 0")
+                    .run();
+                ended.expect_code(0).expect_silence();
+                assert_eq!(
+                    (logs.text("log.1").as_str(), logs.text("log").as_str()),
+                    ("one\n", "two\n")
+                );
+            }
+        },
+    );
 
     scenario("capture::a_fifo_that_is_read_slowly_loses_nothing").run(out, |mode| {
         let logs = Logs::new();
-        let made = std::process::Command::new("mkfifo").arg(logs.path("log")).status().expect("mkfifo");
+        let made = std::process::Command::new("mkfifo")
+            .arg(logs.path("log"))
+            .status()
+            .expect("mkfifo");
         assert!(made.success());
         // Read and written, so that opening it waits for nobody.
-        let reader = OpenOptions::new().read(true).write(true).open(logs.path("log")).expect("it is ours");
-        let frigate = logs.frigate(mode).puppet("pour 0 3000000; error poured; wait TERM; exit 0").spawn();
+        let reader = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(logs.path("log"))
+            .expect("it is ours");
+        let frigate = logs
+            .frigate(mode)
+            .puppet("pour 0 3000000; error poured; wait TERM; exit 0")
+            .spawn();
         let mut got = vec![0; 3_000_000];
         std::io::Read::read_exact(&mut &reader, &mut got).expect("it is written");
         expect_noise(&got, 3_000_000);
@@ -267,7 +386,11 @@ fn rotation_by_others(out: &mut Vec<Trial>) {
         }
         talk(&frigate);
         for name in ["log.a", "log.b", "log"] {
-            assert_eq!(wait_text(frigate.path(name), "got").lines().count(), 1, "{name}");
+            assert_eq!(
+                wait_text(frigate.path(name), "got").lines().count(),
+                1,
+                "{name}"
+            );
         }
     });
 
@@ -283,10 +406,17 @@ fn rotation_by_others(out: &mut Vec<Trial>) {
         let frigate = talking(mode);
         talk(&frigate);
         fs::copy(frigate.path("log"), frigate.path("log.copy")).expect("the directory is ours");
-        OpenOptions::new().write(true).truncate(true).open(frigate.path("log")).expect("it is there");
+        OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(frigate.path("log"))
+            .expect("it is there");
         talk(&frigate);
         let log = wait_text(frigate.path("log"), "got");
-        assert!(log.starts_with("got USR1") && log.lines().count() == 1, "{log:?}");
+        assert!(
+            log.starts_with("got USR1") && log.lines().count() == 1,
+            "{log:?}"
+        );
     });
 
     scenario("capture::hup_reaches_the_child_and_reopens_nothing").run(out, |mode| {
@@ -304,29 +434,45 @@ fn rotation_by_others(out: &mut Vec<Trial>) {
 /// How many bytes were said to be dropped, in the only message there is.
 #[track_caller]
 fn dropped(ended: &Ended, reason: &str) -> u64 {
-    let messages: Vec<_> = ended.err.lines().filter(|line| line.starts_with("frigate: ")).collect();
-    let [message] = messages.as_slice() else { panic!("{ended:#?}") };
-    let count = message.strip_suffix(" bytes").and_then(|rest| rest.rsplit_once(&format!(": {reason}; dropped ")));
+    let messages: Vec<_> = ended
+        .err
+        .lines()
+        .filter(|line| line.starts_with("frigate: "))
+        .collect();
+    let [message] = messages.as_slice() else {
+        panic!("{ended:#?}")
+    };
+    let count = message
+        .strip_suffix(" bytes")
+        .and_then(|rest| rest.rsplit_once(&format!(": {reason}; dropped ")));
     let (head, count) = count.unwrap_or_else(|| panic!("{ended:#?}"));
     assert!(head.starts_with("frigate: cannot write to '"), "{ended:#?}");
     count.parse().expect("a number")
 }
 
 fn full_disk(out: &mut Vec<Trial>) {
-    scenario("capture::a_full_disk_does_not_block_the_child_and_is_said_once").needs(&[&ROOT]).run(out, |mode| {
-        const LENGTH: u64 = 8_000_000;
-        let frigate = Frigate::new(mode).disk(1 << 20);
-        let (log, go) = (frigate.path("disk/log"), frigate.path("go"));
-        let frigate = frigate.option("--stdout").option(&log);
-        let frigate = frigate.puppet(format!("pour 0 {LENGTH}; error poured; await {go}; exit 6")).spawn();
-        frigate.wait_message("poured");
-        let kept = fs::read(format!("/proc/{}/root{log}", frigate.pid)).expect("frigate sees its disk");
-        expect_noise(&kept, 1 << 20);
-        fs::write(frigate.path("go"), "").expect("the directory is ours");
-        let ended = frigate.wait();
-        ended.expect_code(6);
-        assert_eq!(dropped(&ended, "no space left on the device"), LENGTH - (1 << 20));
-    });
+    scenario("capture::a_full_disk_does_not_block_the_child_and_is_said_once")
+        .needs(&[&ROOT])
+        .run(out, |mode| {
+            const LENGTH: u64 = 8_000_000;
+            let frigate = Frigate::new(mode).disk(1 << 20);
+            let (log, go) = (frigate.path("disk/log"), frigate.path("go"));
+            let frigate = frigate.option("--stdout").option(&log);
+            let frigate = frigate
+                .puppet(format!("pour 0 {LENGTH}; error poured; await {go}; exit 6"))
+                .spawn();
+            frigate.wait_message("poured");
+            let kept = fs::read(format!("/proc/{}/root{log}", frigate.pid))
+                .expect("frigate sees its disk");
+            expect_noise(&kept, 1 << 20);
+            fs::write(frigate.path("go"), "").expect("the directory is ours");
+            let ended = frigate.wait();
+            ended.expect_code(6);
+            assert_eq!(
+                dropped(&ended, "no space left on the device"),
+                LENGTH - (1 << 20)
+            );
+        });
 
     scenario("capture::a_disk_that_has_room_again_is_written_to_again").needs(&[&ROOT]).run(out, |mode| {
         let frigate = Frigate::new(mode).disk(4 << 20);
@@ -370,7 +516,9 @@ fn writers(out: &mut Vec<Trial>) {
         for frigate in both {
             frigate.wait().expect_code(0).expect_silence();
         }
-        let expected: usize = (0..LINES).map(|number| format!("line {number}\n").len()).sum();
+        let expected: usize = (0..LINES)
+            .map(|number| format!("line {number}\n").len())
+            .sum();
         assert_eq!(logs.bytes("log").len(), 2 * expected);
     });
 
@@ -378,12 +526,25 @@ fn writers(out: &mut Vec<Trial>) {
         const LINES: usize = 3000;
         let logs = Logs::new();
         let log = logs.path("log");
-        let line = |word: &str| format!("i=0; while [ $i -lt {LINES} ]; do echo {word}; i=$((i + 1)); done");
-        let script = format!("({}) & {}; wait", line(&format!("own >>{log}")), line("out"));
-        logs.frigate(mode).command(["sh", "-c", &script]).run().expect_code(0).expect_silence();
+        let line = |word: &str| {
+            format!("i=0; while [ $i -lt {LINES} ]; do echo {word}; i=$((i + 1)); done")
+        };
+        let script = format!(
+            "({}) & {}; wait",
+            line(&format!("own >>{log}")),
+            line("out")
+        );
+        logs.frigate(mode)
+            .command(["sh", "-c", &script])
+            .run()
+            .expect_code(0)
+            .expect_silence();
         let text = logs.text("log");
         let count = |word| text.lines().filter(|line| *line == word).count();
-        assert_eq!((count("out"), count("own"), text.lines().count()), (LINES, LINES, 2 * LINES));
+        assert_eq!(
+            (count("out"), count("own"), text.lines().count()),
+            (LINES, LINES, 2 * LINES)
+        );
     });
 
     // `dd` sets the flag on the description that it shares with whoever has the same stream.
@@ -404,16 +565,27 @@ fn writers(out: &mut Vec<Trial>) {
 }
 
 fn refused_calls(out: &mut Vec<Trial>) {
-    scenario("capture::a_call_that_is_refused_loses_no_byte").once().needs(&[&STRACE]).run(out, |_| {
-        for (call, errno) in [("splice", "EPERM"), ("splice", "ENOSYS"), ("ioctl", "EPERM")] {
-            let logs = Logs::new();
-            let inject = format!("inject={call}:error={errno}");
-            let frigate = logs.frigate(Mode::Subreaper).strace([format!("trace={call}"), inject]);
-            let frigate = frigate.tracing_frigate_alone().puppet("pour 0 300000; exit 0");
-            frigate.run().expect_code(0).expect_silence();
-            expect_noise(&logs.bytes("log"), 300_000);
-        }
-    });
+    scenario("capture::a_call_that_is_refused_loses_no_byte")
+        .once()
+        .needs(&[&STRACE])
+        .run(out, |_| {
+            for (call, errno) in [
+                ("splice", "EPERM"),
+                ("splice", "ENOSYS"),
+                ("ioctl", "EPERM"),
+            ] {
+                let logs = Logs::new();
+                let inject = format!("inject={call}:error={errno}");
+                let frigate = logs
+                    .frigate(Mode::Subreaper)
+                    .strace([format!("trace={call}"), inject]);
+                let frigate = frigate
+                    .tracing_frigate_alone()
+                    .puppet("pour 0 300000; exit 0");
+                frigate.run().expect_code(0).expect_silence();
+                expect_noise(&logs.bytes("log"), 300_000);
+            }
+        });
 }
 
 /// The user that the child becomes, and one that it has nothing to do with.
@@ -424,7 +596,8 @@ fn give(path: &str, uid: u32) {
     std::os::unix::fs::lchown(path, Some(uid), Some(uid)).expect("root may give it away");
 }
 
-/// A directory of root's with a file that is none of the child's business, and in it a directory of the child's user.
+/// A directory of root's with a file that is none of the child's business, and in it a directory of
+/// the child's user.
 struct Estate(Logs);
 
 impl Estate {
@@ -448,7 +621,9 @@ impl Estate {
 
     /// A frigate whose child is the user, and whose log is that file.
     fn frigate(&self, mode: Mode, name: &str) -> Frigate {
-        Frigate::new(mode).option(format!("--stdout={}", self.path(name))).options("--user=4711:3333")
+        Frigate::new(mode)
+            .option(format!("--stdout={}", self.path(name)))
+            .options("--user=4711:3333")
     }
 
     /// Puts something in the place of the log that leads elsewhere, or belongs to somebody else.
@@ -465,7 +640,8 @@ impl Estate {
                 give(&at, ANOTHER);
             }
             _ => {
-                nix::unistd::mkfifo(at.as_str(), nix::sys::stat::Mode::S_IRWXU).expect("nothing is there");
+                nix::unistd::mkfifo(at.as_str(), nix::sys::stat::Mode::S_IRWXU)
+                    .expect("nothing is there");
                 give(&at, ANOTHER);
             }
         }
@@ -481,32 +657,52 @@ impl Estate {
 }
 
 fn planted(out: &mut Vec<Trial>) {
-    scenario("capture::what_is_put_in_the_place_of_a_log_later_is_not_written_to").needs(&[&ROOT]).run(out, |mode| {
-        for what in ["a link", "a hard link", "another's file"] {
-            for options in ["", "--log-max-bytes=4", "--log-max-bytes=4 --log-backups=2"] {
-                let estate = Estate::new();
-                let script = format!("say one; await {}; say two; say three; exit 0", estate.path("go"));
-                let frigate = estate.frigate(mode, "own/log").options(options).puppet(script).spawn();
-                wait_text(estate.path("own/log"), "one\n");
-                fs::rename(estate.path("own/log"), estate.path("own/old")).expect("it is there");
-                estate.plant(what, "own/log");
-                fs::write(estate.path("go"), "").expect("the directory is ours");
-                let ended = frigate.wait();
-                ended.expect_code(0);
-                estate.expect_untouched(what, "own/log");
-                assert_eq!(estate.text("own/old"), "one\ntwo\nthree\n", "{what}, {options}");
-                let messages = ended.messages();
-                assert_eq!(messages.len(), 1, "{what}, {options}: {ended:#?}");
-                assert!(messages[0].ends_with("going on in the file at hand"), "{what}: {ended:#?}");
+    scenario("capture::what_is_put_in_the_place_of_a_log_later_is_not_written_to")
+        .needs(&[&ROOT])
+        .run(out, |mode| {
+            for what in ["a link", "a hard link", "another's file"] {
+                for options in ["", "--log-max-bytes=4", "--log-max-bytes=4 --log-backups=2"] {
+                    let estate = Estate::new();
+                    let script = format!(
+                        "say one; await {}; say two; say three; exit 0",
+                        estate.path("go")
+                    );
+                    let frigate = estate
+                        .frigate(mode, "own/log")
+                        .options(options)
+                        .puppet(script)
+                        .spawn();
+                    wait_text(estate.path("own/log"), "one\n");
+                    fs::rename(estate.path("own/log"), estate.path("own/old"))
+                        .expect("it is there");
+                    estate.plant(what, "own/log");
+                    fs::write(estate.path("go"), "").expect("the directory is ours");
+                    let ended = frigate.wait();
+                    ended.expect_code(0);
+                    estate.expect_untouched(what, "own/log");
+                    assert_eq!(
+                        estate.text("own/old"),
+                        "one\ntwo\nthree\n",
+                        "{what}, {options}"
+                    );
+                    let messages = ended.messages();
+                    assert_eq!(messages.len(), 1, "{what}, {options}: {ended:#?}");
+                    assert!(
+                        messages[0].ends_with("going on in the file at hand"),
+                        "{what}: {ended:#?}"
+                    );
+                }
             }
-        }
-    });
+        });
 
-    scenario("capture::what_was_put_in_the_place_of_a_log_before_the_start_is_a_refusal").needs(&[&ROOT]).run(
-        out,
-        |mode| {
+    scenario("capture::what_was_put_in_the_place_of_a_log_before_the_start_is_a_refusal")
+        .needs(&[&ROOT])
+        .run(out, |mode| {
             let words = [
-                ("a link", "' is a link that neither root nor frigate controls; "),
+                (
+                    "a link",
+                    "' is a link that neither root nor frigate controls; ",
+                ),
                 ("a hard link", "' has more than one hard link; "),
                 ("another's file", "' belongs to another user; "),
                 ("another's fifo", "' belongs to another user; "),
@@ -515,149 +711,247 @@ fn planted(out: &mut Vec<Trial>) {
                 let estate = Estate::new();
                 estate.plant(what, "own/log");
                 // So that a FIFO can be opened at all.
-                let _reader = OpenOptions::new().read(true).write(true).open(estate.path("own/log"));
-                let ended = estate.frigate(mode, "own/log").puppet("say started; error started").run();
+                let _reader = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .open(estate.path("own/log"));
+                let ended = estate
+                    .frigate(mode, "own/log")
+                    .puppet("say started; error started")
+                    .run();
                 ended.expect_code(125);
                 estate.expect_untouched(what, "own/log");
-                assert!(ended.messages().len() == 1 && ended.err.contains(words), "{what}: {ended:#?}");
+                assert!(
+                    ended.messages().len() == 1 && ended.err.contains(words),
+                    "{what}: {ended:#?}"
+                );
                 assert!(!ended.err.contains("started"), "{what}: {ended:#?}");
             }
-        },
-    );
+        });
 
-    scenario("capture::a_directory_that_the_user_can_replace_is_a_refusal").needs(&[&ROOT]).run(out, |mode| {
-        for what in ["a directory of root's", "a link", "a link of root's"] {
-            let estate = Estate::new();
-            fs::create_dir(estate.path("secret")).expect("it is ours");
-            let on_the_way = estate.path("own/logs");
-            match what {
-                "a directory of root's" => fs::create_dir(&on_the_way).expect("it is ours"),
-                _ => std::os::unix::fs::symlink(estate.path("secret"), &on_the_way).expect("it is ours"),
+    scenario("capture::a_directory_that_the_user_can_replace_is_a_refusal")
+        .needs(&[&ROOT])
+        .run(out, |mode| {
+            for what in ["a directory of root's", "a link", "a link of root's"] {
+                let estate = Estate::new();
+                fs::create_dir(estate.path("secret")).expect("it is ours");
+                let on_the_way = estate.path("own/logs");
+                match what {
+                    "a directory of root's" => fs::create_dir(&on_the_way).expect("it is ours"),
+                    _ => std::os::unix::fs::symlink(estate.path("secret"), &on_the_way)
+                        .expect("it is ours"),
+                }
+                if what == "a link" {
+                    give(&on_the_way, USER);
+                }
+                let ended = estate
+                    .frigate(mode, "own/logs/log")
+                    .puppet("error started")
+                    .run();
+                ended.expect_code(125);
+                assert!(
+                    ended.messages().len() == 1 && ended.err.contains(": 'logs' "),
+                    "{ended:#?}"
+                );
+                assert!(!ended.err.contains("started"), "{ended:#?}");
+                assert!(fs::metadata(estate.path("secret/log")).is_err(), "{what}");
             }
-            if what == "a link" {
-                give(&on_the_way, USER);
-            }
-            let ended = estate.frigate(mode, "own/logs/log").puppet("error started").run();
-            ended.expect_code(125);
-            assert!(ended.messages().len() == 1 && ended.err.contains(": 'logs' "), "{ended:#?}");
-            assert!(!ended.err.contains("started"), "{ended:#?}");
-            assert!(fs::metadata(estate.path("secret/log")).is_err(), "{what}");
-        }
-    });
+        });
 
-    scenario("capture::a_directory_that_is_replaced_later_is_still_the_one_that_was_opened").needs(&[&ROOT]).run(
-        out,
-        |mode| {
+    scenario("capture::a_directory_that_is_replaced_later_is_still_the_one_that_was_opened")
+        .needs(&[&ROOT])
+        .run(out, |mode| {
             for options in ["", "--log-max-bytes=4", "--log-max-bytes=4 --log-backups=2"] {
                 let estate = Estate::new();
                 fs::create_dir(estate.path("secret")).expect("it is ours");
                 fs::write(estate.path("secret/log"), "root's").expect("it is ours");
                 let script = format!("say one; await {}; say two; exit 0", estate.path("go"));
-                let frigate = estate.frigate(mode, "own/log").options(options).puppet(script).spawn();
+                let frigate = estate
+                    .frigate(mode, "own/log")
+                    .options(options)
+                    .puppet(script)
+                    .spawn();
                 wait_text(estate.path("own/log"), "one\n");
                 fs::rename(estate.path("own"), estate.path("moved")).expect("it is there");
-                std::os::unix::fs::symlink(estate.path("secret"), estate.path("own")).expect("nothing is there");
+                std::os::unix::fs::symlink(estate.path("secret"), estate.path("own"))
+                    .expect("nothing is there");
                 fs::write(estate.path("go"), "").expect("the directory is ours");
                 frigate.wait().expect_code(0).expect_silence();
                 assert_eq!(estate.text("secret/log"), "root's");
-                assert_eq!(fs::read_dir(estate.path("secret")).expect("it is there").count(), 1);
+                assert_eq!(
+                    fs::read_dir(estate.path("secret"))
+                        .expect("it is there")
+                        .count(),
+                    1
+                );
                 assert!(estate.text("moved/log").ends_with("two\n"), "{options}");
             }
-        },
-    );
+        });
 
-    scenario("capture::a_link_of_a_strangers_is_not_followed_at_the_start").needs(&[&ROOT]).run(out, |mode| {
-        let estate = Estate::new();
-        let link = estate.path("log");
-        std::os::unix::fs::symlink(estate.path("victim"), &link).expect("nothing is there");
-        give(&link, ANOTHER);
-        let ended = Frigate::new(mode).option(format!("--stdout={link}")).puppet("error started").run();
-        ended.expect_code(125);
-        assert_eq!((estate.text("victim").as_str(), ended.messages().len()), ("root's", 1), "{ended:#?}");
-        assert!(ended.err.contains("name the file that it leads to"), "{ended:#?}");
-    });
+    scenario("capture::a_link_of_a_strangers_is_not_followed_at_the_start")
+        .needs(&[&ROOT])
+        .run(out, |mode| {
+            let estate = Estate::new();
+            let link = estate.path("log");
+            std::os::unix::fs::symlink(estate.path("victim"), &link).expect("nothing is there");
+            give(&link, ANOTHER);
+            let ended = Frigate::new(mode)
+                .option(format!("--stdout={link}"))
+                .puppet("error started")
+                .run();
+            ended.expect_code(125);
+            assert_eq!(
+                (estate.text("victim").as_str(), ended.messages().len()),
+                ("root's", 1),
+                "{ended:#?}"
+            );
+            assert!(
+                ended.err.contains("name the file that it leads to"),
+                "{ended:#?}"
+            );
+        });
 }
 
 fn places(out: &mut Vec<Trial>) {
-    scenario("capture::a_log_in_a_directory_of_the_users_is_made_and_made_again").needs(&[&ROOT]).run(out, |mode| {
-        use std::os::unix::fs::MetadataExt;
-        let estate = Estate::new();
-        fs::create_dir(estate.path("own/logs")).expect("it is ours");
-        give(&estate.path("own/logs"), USER);
-        let log = estate.path("own/logs/log");
-        let frigate = estate.frigate(mode, "own/logs/log").puppet("error ready; report").spawn();
-        frigate.wait_message("ready");
-        let look = || fs::metadata(&log).map(|log| (log.uid(), log.mode() & 0o777)).expect("it is there");
-        frigate.kill(libc::SIGUSR1);
-        wait_text(&log, "USR1");
-        assert_eq!(look(), (0, 0o640));
-        // As logrotate does it: `create` with the user as its owner, and without `create`.
-        fs::rename(&log, estate.path("own/logs/log.a")).expect("it is there");
-        fs::write(&log, "").expect("nothing is there");
-        give(&log, USER);
-        frigate.kill(libc::SIGUSR2);
-        wait_text(&log, "USR2");
-        fs::rename(&log, estate.path("own/logs/log.b")).expect("it is there");
-        frigate.kill(libc::SIGHUP);
-        wait_text(&log, "HUP");
-        assert_eq!(look(), (0, 0o640));
-        assert_eq!(frigate.err().text().lines().filter(|line| line.starts_with("frigate: ")).count(), 0);
-    });
+    scenario("capture::a_log_in_a_directory_of_the_users_is_made_and_made_again")
+        .needs(&[&ROOT])
+        .run(out, |mode| {
+            use std::os::unix::fs::MetadataExt;
+            let estate = Estate::new();
+            fs::create_dir(estate.path("own/logs")).expect("it is ours");
+            give(&estate.path("own/logs"), USER);
+            let log = estate.path("own/logs/log");
+            let frigate = estate
+                .frigate(mode, "own/logs/log")
+                .puppet("error ready; report")
+                .spawn();
+            frigate.wait_message("ready");
+            let look = || {
+                fs::metadata(&log)
+                    .map(|log| (log.uid(), log.mode() & 0o777))
+                    .expect("it is there")
+            };
+            frigate.kill(libc::SIGUSR1);
+            wait_text(&log, "USR1");
+            assert_eq!(look(), (0, 0o640));
+            // As logrotate does it: `create` with the user as its owner, and without `create`.
+            fs::rename(&log, estate.path("own/logs/log.a")).expect("it is there");
+            fs::write(&log, "").expect("nothing is there");
+            give(&log, USER);
+            frigate.kill(libc::SIGUSR2);
+            wait_text(&log, "USR2");
+            fs::rename(&log, estate.path("own/logs/log.b")).expect("it is there");
+            frigate.kill(libc::SIGHUP);
+            wait_text(&log, "HUP");
+            assert_eq!(look(), (0, 0o640));
+            assert_eq!(
+                frigate
+                    .err()
+                    .text()
+                    .lines()
+                    .filter(|line| line.starts_with("frigate: "))
+                    .count(),
+                0
+            );
+        });
 
-    scenario("capture::a_link_of_roots_is_followed_and_its_file_rotated_where_it_is").needs(&[&ROOT]).run(
-        out,
-        |mode| {
+    scenario("capture::a_link_of_roots_is_followed_and_its_file_rotated_where_it_is")
+        .needs(&[&ROOT])
+        .run(out, |mode| {
             let estate = Estate::new();
             fs::create_dir(estate.path("data")).expect("it is ours");
             std::os::unix::fs::symlink("data/file", estate.path("log")).expect("nothing is there");
-            let frigate = estate.frigate(mode, "log").options("--log-max-bytes=4 --log-backups=1");
-            frigate.puppet("say one; say two; exit 0").run().expect_code(0).expect_silence();
-            assert_eq!((estate.text("data/file.1").as_str(), estate.text("data/file").as_str()), ("one\n", "two\n"));
-            assert!(fs::symlink_metadata(estate.path("log")).expect("it is there").is_symlink());
-        },
-    );
+            let frigate = estate
+                .frigate(mode, "log")
+                .options("--log-max-bytes=4 --log-backups=1");
+            frigate
+                .puppet("say one; say two; exit 0")
+                .run()
+                .expect_code(0)
+                .expect_silence();
+            assert_eq!(
+                (
+                    estate.text("data/file.1").as_str(),
+                    estate.text("data/file").as_str()
+                ),
+                ("one\n", "two\n")
+            );
+            assert!(
+                fs::symlink_metadata(estate.path("log"))
+                    .expect("it is there")
+                    .is_symlink()
+            );
+        });
 
     scenario("capture::dev_stdout_is_a_log_file_too").run(out, |mode| {
         for options in ["", "--log-max-bytes=4 --log-backups=1"] {
-            let frigate = Frigate::new(mode).options("--stdout=/dev/stdout --redirect-stderr").options(options);
-            let ended = frigate.puppet("say one; error two; say three; exit 0").run();
+            let frigate = Frigate::new(mode)
+                .options("--stdout=/dev/stdout --redirect-stderr")
+                .options(options);
+            let ended = frigate
+                .puppet("say one; error two; say three; exit 0")
+                .run();
             ended.expect_code(0).expect_silence();
             assert_eq!(ended.out, "one\ntwo\nthree\n");
         }
     });
 
     scenario("capture::a_terminal_is_a_log_file_too").run(out, |mode| {
-        let frigate = Frigate::new(mode).terminal().options("--stdout=/dev/stdout --log-max-bytes=4");
+        let frigate = Frigate::new(mode)
+            .terminal()
+            .options("--stdout=/dev/stdout --log-max-bytes=4");
         let ended = frigate.puppet("say one; say two; exit 0").run();
         ended.expect_code(0);
         assert!(ended.out.contains("one\r\ntwo\r\n"), "{ended:#?}");
     });
 
-    scenario("capture::a_backup_that_cannot_be_looked_at_is_not_overwritten").once().needs(&[&STRACE]).run(out, |_| {
-        let run = |inject: Option<usize>| {
-            let logs = Logs::new();
-            fs::write(logs.path("log.1"), "kept").expect("the directory is ours");
-            let inject = inject.map(|which| format!("inject=newfstatat:error=EIO:when={which}"));
-            let frigate = logs.frigate(Mode::Subreaper).options("--log-max-bytes=4 --log-backups=2");
-            let words = std::iter::once("trace=newfstatat".to_owned()).chain(inject);
-            let frigate = frigate.strace(words).tracing_frigate_alone().puppet("say one; say two; exit 0").spawn();
-            let mut log = eventually("a log", || fs::File::open(frigate.path("strace")).ok());
-            let ended = frigate.wait();
-            ended.expect_code(0);
-            let mut text = String::new();
-            std::io::Read::read_to_string(&mut log, &mut text).expect("text");
-            let calls = text.lines().filter(|line| line.contains("newfstatat("));
-            let which = calls.into_iter().position(|line| line.contains("log.1\"")).expect("a look at the backup");
-            (which + 1, ended, logs)
-        };
-        let (which, ..) = run(None);
-        let (_, ended, logs) = run(Some(which));
-        assert_eq!((logs.text("log.1").as_str(), logs.text("log").as_str()), ("kept", "one\ntwo\n"));
-        assert!(fs::metadata(logs.path("log.2")).is_err());
-        let messages = ended.messages();
-        assert!(messages.len() == 1 && messages[0].contains("cannot rotate"), "{ended:#?}");
-        assert!(messages[0].ends_with("input/output error; going on in the file at hand"), "{ended:#?}");
-    });
+    scenario("capture::a_backup_that_cannot_be_looked_at_is_not_overwritten")
+        .once()
+        .needs(&[&STRACE])
+        .run(out, |_| {
+            let run = |inject: Option<usize>| {
+                let logs = Logs::new();
+                fs::write(logs.path("log.1"), "kept").expect("the directory is ours");
+                let inject =
+                    inject.map(|which| format!("inject=newfstatat:error=EIO:when={which}"));
+                let frigate = logs
+                    .frigate(Mode::Subreaper)
+                    .options("--log-max-bytes=4 --log-backups=2");
+                let words = std::iter::once("trace=newfstatat".to_owned()).chain(inject);
+                let frigate = frigate
+                    .strace(words)
+                    .tracing_frigate_alone()
+                    .puppet("say one; say two; exit 0")
+                    .spawn();
+                let mut log = eventually("a log", || fs::File::open(frigate.path("strace")).ok());
+                let ended = frigate.wait();
+                ended.expect_code(0);
+                let mut text = String::new();
+                std::io::Read::read_to_string(&mut log, &mut text).expect("text");
+                let calls = text.lines().filter(|line| line.contains("newfstatat("));
+                let which = calls
+                    .into_iter()
+                    .position(|line| line.contains("log.1\""))
+                    .expect("a look at the backup");
+                (which + 1, ended, logs)
+            };
+            let (which, ..) = run(None);
+            let (_, ended, logs) = run(Some(which));
+            assert_eq!(
+                (logs.text("log.1").as_str(), logs.text("log").as_str()),
+                ("kept", "one\ntwo\n")
+            );
+            assert!(fs::metadata(logs.path("log.2")).is_err());
+            let messages = ended.messages();
+            assert!(
+                messages.len() == 1 && messages[0].contains("cannot rotate"),
+                "{ended:#?}"
+            );
+            assert!(
+                messages[0].ends_with("input/output error; going on in the file at hand"),
+                "{ended:#?}"
+            );
+        });
 }
 
 /// A FIFO that is read, but slowly: it would take half a minute and more to read everything.
@@ -668,8 +962,13 @@ struct SlowReader {
 impl SlowReader {
     fn of(logs: &Logs, name: &str) -> Self {
         use std::sync::atomic::{AtomicBool, Ordering};
-        nix::unistd::mkfifo(logs.path(name).as_str(), nix::sys::stat::Mode::S_IRWXU).expect("the directory is ours");
-        let mut fifo = OpenOptions::new().read(true).write(true).open(logs.path(name)).expect("it is ours");
+        nix::unistd::mkfifo(logs.path(name).as_str(), nix::sys::stat::Mode::S_IRWXU)
+            .expect("the directory is ours");
+        let mut fifo = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(logs.path(name))
+            .expect("it is ours");
         let is_over = std::sync::Arc::new(AtomicBool::new(false));
         let seen = std::sync::Arc::clone(&is_over);
         // Ends with the first bytes after that, or with the whole program.
@@ -687,7 +986,8 @@ impl SlowReader {
 
 impl Drop for SlowReader {
     fn drop(&mut self) {
-        self.is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.is_over
+            .store(true, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -696,29 +996,53 @@ fn slow_readers(out: &mut Vec<Trial>) {
         let logs = Logs::new();
         // Two of them share that time.
         let (_out, _err) = (SlowReader::of(&logs, "log"), SlowReader::of(&logs, "err"));
-        let frigate = logs.frigate(mode).option(format!("--stderr={}", logs.path("err")));
+        let frigate = logs
+            .frigate(mode)
+            .option(format!("--stderr={}", logs.path("err")));
         let script = "head -c 700000 /dev/zero; head -c 700000 /dev/zero >&2; exit 3";
         let started = Instant::now();
         let ended = frigate.command(["sh", "-c", script]).run();
         ended.expect_code(3);
         assert_eq!(ended.messages().len(), 2, "{ended:#?}");
-        assert!(ended.err.lines().all(|line| line.contains("timed out; dropped ")), "{ended:#?}");
-        assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+        assert!(
+            ended
+                .err
+                .lines()
+                .all(|line| line.contains("timed out; dropped ")),
+            "{ended:#?}"
+        );
+        assert!(
+            started.elapsed() < Duration::from_secs(9),
+            "{:?}",
+            started.elapsed()
+        );
     });
 
-    scenario("capture::after_a_second_stop_signal_a_slow_reader_delays_the_end_by_a_second_at_most").run(out, |mode| {
+    scenario(
+        "capture::after_a_second_stop_signal_a_slow_reader_delays_the_end_by_a_second_at_most",
+    )
+    .run(out, |mode| {
         let logs = Logs::new();
         let _out = SlowReader::of(&logs, "log");
-        let frigate = logs.frigate(mode).puppet("pour 0 700000; error poured; wait TERM; exit 3").spawn();
+        let frigate = logs
+            .frigate(mode)
+            .puppet("pour 0 700000; error poured; wait TERM; exit 3")
+            .spawn();
         frigate.wait_message("poured");
         frigate.kill(libc::SIGTERM);
-        eventually("the child's end", || frigate.children().is_empty().then_some(()));
+        eventually("the child's end", || {
+            frigate.children().is_empty().then_some(())
+        });
         let asked = Instant::now();
         frigate.kill(libc::SIGTERM);
         let ended = frigate.wait();
         ended.expect_code(3);
         assert!(ended.err.contains("timed out; dropped "), "{ended:#?}");
-        assert!(asked.elapsed() < Duration::from_millis(3500), "{:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_millis(3500),
+            "{:?}",
+            asked.elapsed()
+        );
     });
 }
 
@@ -726,11 +1050,16 @@ fn the_end(out: &mut Vec<Trial>) {
     scenario("capture::one_who_holds_the_pipe_for_ever_does_not_hang_the_end").run(out, |mode| {
         let frigate = logging(mode);
         let go = frigate.path("go");
-        let frigate = frigate.puppet(format!("pour 0 100001; error poured; await {go}; exit 5")).spawn();
+        let frigate = frigate
+            .puppet(format!("pour 0 100001; error poured; await {go}; exit 5"))
+            .spawn();
         frigate.wait_message("poured");
         let child = frigate.only_child();
-        // Somebody of no concern to frigate, as a process that entered the container from outside would be.
-        let held = OpenOptions::new().write(true).open(format!("/proc/{child}/fd/1"));
+        // Somebody of no concern to frigate, as a process that entered the container from outside
+        // would be.
+        let held = OpenOptions::new()
+            .write(true)
+            .open(format!("/proc/{child}/fd/1"));
         let held = held.expect("it may be opened by name");
         let log = fs::File::open(frigate.path("log")).expect("it is there");
         fs::write(frigate.path("go"), "").expect("the directory is ours");
@@ -741,19 +1070,32 @@ fn the_end(out: &mut Vec<Trial>) {
         expect_noise(&got, 100_001);
     });
 
-    scenario("capture::a_grandchild_that_floods_to_the_last_is_captured_and_ended").run(out, |mode| {
-        let logs = Logs::new();
-        let frigate = logs.frigate(mode).options("--grace=300ms --leftovers=300ms --log-max-bytes=1M --log-backups=1");
-        let file = logs.path("there");
-        let script = format!("orphan {{session; touch {file}; pour 0 999999999999}}; await {file}; exit 5");
-        let ended = frigate.puppet(script).run();
-        ended.expect_code(5).expect_nothing_left();
-        assert!(ended.err.contains("sent KILL") && !ended.err.contains("dropped"), "{ended:#?}");
-    });
+    scenario("capture::a_grandchild_that_floods_to_the_last_is_captured_and_ended").run(
+        out,
+        |mode| {
+            let logs = Logs::new();
+            let frigate = logs
+                .frigate(mode)
+                .options("--grace=300ms --leftovers=300ms --log-max-bytes=1M --log-backups=1");
+            let file = logs.path("there");
+            let script = format!(
+                "orphan {{session; touch {file}; pour 0 999999999999}}; await {file}; exit 5"
+            );
+            let ended = frigate.puppet(script).run();
+            ended.expect_code(5).expect_nothing_left();
+            assert!(
+                ended.err.contains("sent KILL") && !ended.err.contains("dropped"),
+                "{ended:#?}"
+            );
+        },
+    );
 
     scenario("capture::what_is_written_in_the_grace_period_is_captured").run(out, |mode| {
         let logs = Logs::new();
-        let frigate = logs.frigate(mode).puppet("error ready; wait TERM; pour 0 2000000; exit 9").spawn();
+        let frigate = logs
+            .frigate(mode)
+            .puppet("error ready; wait TERM; pour 0 2000000; exit 9")
+            .spawn();
         frigate.wait_message("ready");
         frigate.kill(libc::SIGTERM);
         frigate.wait().expect_code(9);
@@ -764,28 +1106,40 @@ fn the_end(out: &mut Vec<Trial>) {
 }
 
 fn signals(out: &mut Vec<Trial>) {
-    scenario("capture::signals_are_forwarded_while_the_child_floods").alone().run(out, |mode| {
-        let frigate = logging(mode).options("--log-max-bytes=16M --log-backups=1");
-        let script = "fork {pour 0 999999999999}; to /dev/stderr; say ready; report";
-        let frigate = frigate.puppet(script).spawn();
-        frigate.wait_message("ready");
-        eventually("a flood", || frigate.path("log.1").exists().then_some(()));
-        let mut slowest = Duration::ZERO;
-        for _ in 0..30 {
-            let sent = Instant::now();
-            frigate.kill(libc::SIGHUP);
-            frigate.wait_message("got HUP");
-            slowest = slowest.max(sent.elapsed());
-        }
-        note(format!("the slowest of 30 signals through a flood of log bytes took {slowest:?}"));
-    });
+    scenario("capture::signals_are_forwarded_while_the_child_floods")
+        .alone()
+        .run(out, |mode| {
+            let frigate = logging(mode).options("--log-max-bytes=16M --log-backups=1");
+            let script = "fork {pour 0 999999999999}; to /dev/stderr; say ready; report";
+            let frigate = frigate.puppet(script).spawn();
+            frigate.wait_message("ready");
+            eventually("a flood", || frigate.path("log.1").exists().then_some(()));
+            let mut slowest = Duration::ZERO;
+            for _ in 0..30 {
+                let sent = Instant::now();
+                frigate.kill(libc::SIGHUP);
+                frigate.wait_message("got HUP");
+                slowest = slowest.max(sent.elapsed());
+            }
+            note(format!(
+                "the slowest of 30 signals through a flood of log bytes took {slowest:?}"
+            ));
+        });
 
     scenario("capture::term_ends_a_flooding_child").run(out, |mode| {
         let logs = Logs::new();
-        let frigate = logs.frigate(mode).options("--log-max-bytes=1M --log-backups=1").command(["yes"]).spawn();
+        let frigate = logs
+            .frigate(mode)
+            .options("--log-max-bytes=1M --log-backups=1")
+            .command(["yes"])
+            .spawn();
         eventually("a flood", || fs::metadata(logs.path("log.1")).ok());
         frigate.kill(libc::SIGTERM);
-        frigate.wait().expect_code(128 + libc::SIGTERM).expect_nothing_left().expect_silence();
+        frigate
+            .wait()
+            .expect_code(128 + libc::SIGTERM)
+            .expect_nothing_left()
+            .expect_silence();
     });
 }
 
@@ -800,52 +1154,87 @@ fn refusals(out: &mut Vec<Trial>) {
             let frigate = Frigate::new(mode);
             let there = frigate.path("there");
             let option = format!("{option}={path}");
-            let ended = frigate.option(&option).puppet(format!("say started; touch {there}")).run();
+            let ended = frigate
+                .option(&option)
+                .puppet(format!("say started; touch {there}"))
+                .run();
             ended.expect_code(125);
-            assert_eq!((ended.out.as_str(), ended.err), ("", format!("frigate: cannot open '{option}': {reason}\n")));
+            assert_eq!(
+                (ended.out.as_str(), ended.err),
+                ("", format!("frigate: cannot open '{option}': {reason}\n"))
+            );
         }
-        let ended = Frigate::new(mode).env("FRIGATE_INIT_STDERR", "/nowhere/log").puppet("say started").run();
+        let ended = Frigate::new(mode)
+            .env("FRIGATE_INIT_STDERR", "/nowhere/log")
+            .puppet("say started")
+            .run();
         ended.expect_code(125);
-        assert_eq!(ended.err, "frigate: cannot open 'FRIGATE_INIT_STDERR=/nowhere/log': no such file or directory\n");
+        assert_eq!(
+            ended.err,
+            "frigate: cannot open 'FRIGATE_INIT_STDERR=/nowhere/log': no such file or directory\n"
+        );
     });
 }
 
 /// The calls of frigate alone that strace saw, by name.
 fn calls(frigate: Frigate) -> Vec<String> {
-    let frigate = frigate.strace(["trace=all"]).tracing_frigate_alone().puppet("say one; error two; exit 0").spawn();
+    let frigate = frigate
+        .strace(["trace=all"])
+        .tracing_frigate_alone()
+        .puppet("say one; error two; exit 0")
+        .spawn();
     // Its directory goes with it; the log is a file that stays open.
     let mut log = eventually("a log", || fs::File::open(frigate.path("strace")).ok());
     frigate.wait().expect_code(0);
     let mut text = String::new();
     std::io::Read::read_to_string(&mut log, &mut text).expect("text");
     let exec = text.find("execve(").expect("its exec");
-    text[exec..].lines().skip(1).filter_map(|line| Some(line.split_once('(')?.0.to_owned())).collect()
+    text[exec..]
+        .lines()
+        .skip(1)
+        .filter_map(|line| Some(line.split_once('(')?.0.to_owned()))
+        .collect()
 }
 
 fn costs(out: &mut Vec<Trial>) {
-    scenario("capture::with_nothing_to_do_a_frigate_that_captures_is_never_woken").alone().run(out, |mode| {
-        let frigate = talking(mode);
-        talk(&frigate);
-        wait_state(frigate.pid, 'S');
-        let before = procfs::context_switches(frigate.pid);
-        // Nothing tells that nothing happens but time.
-        std::thread::sleep(Duration::from_millis(2500));
-        assert_eq!(procfs::context_switches(frigate.pid) - before, 0, "woken while idle");
-    });
+    scenario("capture::with_nothing_to_do_a_frigate_that_captures_is_never_woken")
+        .alone()
+        .run(out, |mode| {
+            let frigate = talking(mode);
+            talk(&frigate);
+            wait_state(frigate.pid, 'S');
+            let before = procfs::context_switches(frigate.pid);
+            // Nothing tells that nothing happens but time.
+            std::thread::sleep(Duration::from_millis(2500));
+            assert_eq!(
+                procfs::context_switches(frigate.pid) - before,
+                0,
+                "woken while idle"
+            );
+        });
 
-    scenario("capture::without_it_no_call_is_made_for_it").once().needs(&[&STRACE]).run(out, |_| {
-        let without = calls(Frigate::new(Mode::Subreaper));
-        for (name, most) in [("pipe2", 1), ("splice", 0), ("ppoll", 1), ("poll", 1), ("signalfd4", 0)] {
-            let count = without.iter().filter(|call| *call == name).count();
-            assert!(count <= most, "{count} times {name}: {without:?}");
-        }
-        let with = calls(logging(Mode::Subreaper));
-        note(format!(
-            "system calls of frigate for a command of one line: {}, with --stdout {}",
-            without.len(),
-            with.len()
-        ));
-    });
+    scenario("capture::without_it_no_call_is_made_for_it")
+        .once()
+        .needs(&[&STRACE])
+        .run(out, |_| {
+            let without = calls(Frigate::new(Mode::Subreaper));
+            for (name, most) in [
+                ("pipe2", 1),
+                ("splice", 0),
+                ("ppoll", 1),
+                ("poll", 1),
+                ("signalfd4", 0),
+            ] {
+                let count = without.iter().filter(|call| *call == name).count();
+                assert!(count <= most, "{count} times {name}: {without:?}");
+            }
+            let with = calls(logging(Mode::Subreaper));
+            note(format!(
+                "system calls of frigate for a command of one line: {}, with --stdout {}",
+                without.len(),
+                with.len()
+            ));
+        });
 
     scenario("capture::bytes_move_about_as_fast_as_by_cat").only(Mode::Subreaper).needs(&[&ROOT]).alone().run(
         out,
@@ -853,7 +1242,8 @@ fn costs(out: &mut Vec<Trial>) {
             let memory = fs::read_to_string("/proc/meminfo").expect("/proc");
             let free = memory.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
             let free: u64 = free.and_then(|line| line.split_whitespace().next()?.parse().ok()).expect("a number of kB");
-            // Where there is not enough memory for a disk of 2 GiB beside everything else, a smaller one has to do.
+            // Where there is not enough memory for a disk of 2 GiB beside everything else, a
+            // smaller one has to do.
             let blocks: u64 = if free > 5 << 20 { 32768 } else { 2048 };
             let size = blocks * 65536;
             let limit = Duration::from_secs(180);

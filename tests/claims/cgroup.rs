@@ -16,13 +16,15 @@ pub fn trials(out: &mut Vec<Trial>) {
     refusals::trials(out);
 }
 
-/// A frigate that is started where an earlier one has moved itself, since nobody can enter the group above any more. That is
-/// what `docker exec` does, or a shell that starts two.
+/// A frigate that is started where an earlier one has moved itself, since nobody can enter the
+/// group above any more. That is what `docker exec` does, or a shell that starts two.
 fn from_leaf(site: &Site, options: &str, script: &str) -> Frigate {
     let leaf = site.child("init");
     let line = format!(
         "echo 0 >{}/cgroup.procs && exec \"$UNDER_TEST\" {options} -- \"$SELF\" --puppet '{script}'",
         leaf.path().display()
     );
-    Frigate::of_program(Mode::Subreaper, ["/bin/sh"]).named_programs().bare_command(["-c", &line])
+    Frigate::of_program(Mode::Subreaper, ["/bin/sh"])
+        .named_programs()
+        .bare_command(["-c", &line])
 }

@@ -1,8 +1,9 @@
-//! Real containers: the project's image built from its `Dockerfile`, and Debian's servers behind the entrypoint
-//! `["frigate", "--restart=unexpected", "--"]`.
+//! Real containers: the project's image built from its `Dockerfile`, and Debian's servers behind
+//! the entrypoint `["frigate", "--restart=unexpected", "--"]`.
 //!
-//! Every container belongs to one trial, is named after this process, has no network, and is removed when the trial ends. The
-//! images come from `tests/docker/images`, which makes them on the machine itself.
+//! Every container belongs to one trial, is named after this process, has no network, and is
+//! removed when the trial ends. The images come from `tests/docker/images`, which makes them on the
+//! machine itself.
 
 mod confinement;
 mod container;
@@ -22,13 +23,20 @@ use libtest_mimic::Trial;
 use crate::support::capability::{self, Capability};
 use crate::support::scenario;
 
-/// An engine, and what it takes to make images for it without pulling any. It bears the engine's name, because whoever
-/// requires Docker requires these trials to run.
+/// An engine, and what it takes to make images for it without pulling any. It bears the engine's
+/// name, because whoever requires Docker requires these trials to run.
 static CONTAINERS: Capability = Capability::new("docker", || {
     capability::DOCKER.check()?;
-    let check = Command::new(container::script("base-image")).arg("--check").output().map_err(|e| e.to_string())?;
+    let check = Command::new(container::script("base-image"))
+        .arg("--check")
+        .output()
+        .map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&check.stderr);
-    if check.status.success() { Ok(()) } else { Err(said.trim().trim_start_matches("base-image: ").to_owned()) }
+    if check.status.success() {
+        Ok(())
+    } else {
+        Err(said.trim().trim_start_matches("base-image: ").to_owned())
+    }
 });
 
 /// A second engine of the test's own.
@@ -37,12 +45,15 @@ static SECOND_ENGINE: Capability = Capability::new("dockerd", || {
     answers("dockerd", "--version")
 });
 
-static COMPOSE: Capability = Capability::new("docker-compose", || answers("docker-compose", "version"));
+static COMPOSE: Capability =
+    Capability::new("docker-compose", || answers("docker-compose", "version"));
 
 static PODMAN: Capability = Capability::new("podman", || {
     capability::ROOT.check()?;
     // podman finds out that it lacks one of the others only when the pod is to start.
-    ["podman", "runc", "conmon", "catatonit"].iter().try_for_each(|program| answers(program, "--version"))
+    ["podman", "runc", "conmon", "catatonit"]
+        .iter()
+        .try_for_each(|program| answers(program, "--version"))
 });
 
 fn answers(program: &str, question: &str) -> Result<(), String> {
@@ -72,7 +83,11 @@ pub fn trials(out: &mut Vec<Trial>) {
         (&[&PODMAN], examples::KUBERNETES),
     ] {
         for &(name, claim) in claims {
-            scenario(name).once().needs(&[&CONTAINERS]).needs(needs).run(out, move |_mode| claim());
+            scenario(name)
+                .once()
+                .needs(&[&CONTAINERS])
+                .needs(needs)
+                .run(out, move |_mode| claim());
         }
     }
 }

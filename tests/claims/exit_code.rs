@@ -32,8 +32,14 @@ pub fn trials(out: &mut Vec<Trial>) {
 
 fn complete(out: &mut Vec<Trial>) {
     scenario("exit_code::complete_is_the_childs_code").run(out, |mode| {
-        for code in [0, 1, 2, 42, 124, 125, 126, 127, 128, 129, 137, 143, 254, 255] {
-            Frigate::new(mode).puppet(format!("exit {code}")).run().expect_code(code).expect_silence();
+        for code in [
+            0, 1, 2, 42, 124, 125, 126, 127, 128, 129, 137, 143, 254, 255,
+        ] {
+            Frigate::new(mode)
+                .puppet(format!("exit {code}"))
+                .run()
+                .expect_code(code)
+                .expect_silence();
         }
     });
 
@@ -62,8 +68,13 @@ fn expect_refusal(ended: &Ended, code: i32, object: &str) {
 
 fn not_started(out: &mut Vec<Trial>) {
     scenario("exit_code::a_command_that_is_not_found_is_127").run(out, |mode| {
-        for command in ["no-such-command-anywhere", "/no/such/command", "./no-such-command"] {
-            // A directory of PATH that may not be searched would make it "permission denied", as execvp(3) has it.
+        for command in [
+            "no-such-command-anywhere",
+            "/no/such/command",
+            "./no-such-command",
+        ] {
+            // A directory of PATH that may not be searched would make it "permission denied", as
+            // execvp(3) has it.
             let frigate = Frigate::new(mode).env("PATH", "/usr/bin:/bin");
             expect_refusal(&frigate.command([command]).run(), 127, command);
         }
@@ -103,23 +114,40 @@ fn not_started(out: &mut Vec<Trial>) {
         // The first is not executable, so the search goes on.
         frigate.file("tool", "#!/bin/sh\nexit 8\n");
         frigate.executable("bin/tool", "#!/bin/sh\nexit 9\n");
-        let path = format!("/no/such/directory:{}:{}", frigate.path(""), frigate.path("bin"));
-        frigate.env("PATH", path).command(["tool"]).run().expect_code(9);
+        let path = format!(
+            "/no/such/directory:{}:{}",
+            frigate.path(""),
+            frigate.path("bin")
+        );
+        frigate
+            .env("PATH", path)
+            .command(["tool"])
+            .run()
+            .expect_code(9);
     });
 
-    scenario("exit_code::a_command_that_is_only_there_without_permission_is_126").run(out, |mode| {
-        let frigate = Frigate::new(mode);
-        frigate.file("tool", "#!/bin/sh\nexit 8\n");
-        let path = format!("/no/such/directory:{}", frigate.path(""));
-        expect_refusal(&frigate.env("PATH", path).command(["tool"]).run(), 126, "tool");
-    });
+    scenario("exit_code::a_command_that_is_only_there_without_permission_is_126").run(
+        out,
+        |mode| {
+            let frigate = Frigate::new(mode);
+            frigate.file("tool", "#!/bin/sh\nexit 8\n");
+            let path = format!("/no/such/directory:{}", frigate.path(""));
+            expect_refusal(
+                &frigate.env("PATH", path).command(["tool"]).run(),
+                126,
+                "tool",
+            );
+        },
+    );
 
     scenario("exit_code::a_name_that_no_file_can_have_is_126").run(out, |mode| {
         // Where it was put behind each of these directories it took 6 GB.
         let path = ":".repeat(100_000);
-        for (length, code, reason) in
-            [(255, 127, "not found"), (256, 126, "file name too long"), (60_000, 126, "file name too long")]
-        {
+        for (length, code, reason) in [
+            (255, 127, "not found"),
+            (256, 126, "file name too long"),
+            (60_000, 126, "file name too long"),
+        ] {
             let frigate = Frigate::new(mode).env("PATH", &path).max_data(64 << 20);
             let ended = frigate.command(["n".repeat(length)]).run();
             ended.expect_code(code);
@@ -131,7 +159,9 @@ fn not_started(out: &mut Vec<Trial>) {
     scenario("exit_code::without_memory_one_line_says_so_and_the_code_is_125").run(out, |mode| {
         // 25 MB of places to look at.
         let without = || {
-            let frigate = Frigate::new(mode).env("PATH", ":".repeat(100_000)).max_data(16 << 20);
+            let frigate = Frigate::new(mode)
+                .env("PATH", ":".repeat(100_000))
+                .max_data(16 << 20);
             frigate.command(["n".repeat(250)])
         };
         let ended = without().run();
@@ -142,19 +172,27 @@ fn not_started(out: &mut Vec<Trial>) {
         without().error(Output::Full).run().expect_code(125);
     });
 
-    scenario("exit_code::a_child_that_exits_127_or_126_was_started_all_the_same").run(out, |mode| {
-        for code in [126, 127] {
-            let (ended, told) = told(with_log(Frigate::new(mode)).puppet(format!("exit {code}")), |_| ());
-            ended.expect_code(code).expect_silence();
-            assert_eq!(told["outcome"], "complete");
-        }
-    });
+    scenario("exit_code::a_child_that_exits_127_or_126_was_started_all_the_same").run(
+        out,
+        |mode| {
+            for code in [126, 127] {
+                let (ended, told) = told(
+                    with_log(Frigate::new(mode)).puppet(format!("exit {code}")),
+                    |_| (),
+                );
+                ended.expect_code(code).expect_silence();
+                assert_eq!(told["outcome"], "complete");
+            }
+        },
+    );
 }
 
 fn cancel(out: &mut Vec<Trial>) {
     scenario("exit_code::cancel_is_the_childs_code_as_it_ended").run(out, |mode| {
         for code in [0, 3, 255] {
-            let frigate = Frigate::new(mode).puppet(format!("say ready; wait TERM; exit {code}")).spawn();
+            let frigate = Frigate::new(mode)
+                .puppet(format!("say ready; wait TERM; exit {code}"))
+                .spawn();
             frigate.wait_line("ready");
             frigate.kill(libc::SIGTERM);
             frigate.wait().expect_code(code).expect_silence();
@@ -163,7 +201,9 @@ fn cancel(out: &mut Vec<Trial>) {
 
     scenario("exit_code::cancel_is_128_plus_the_signal_of_which_the_child_died").run(out, |mode| {
         for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT] {
-            let frigate = Frigate::new(mode).puppet("plain; say ready; nap 60000").spawn();
+            let frigate = Frigate::new(mode)
+                .puppet("plain; say ready; nap 60000")
+                .spawn();
             frigate.wait_line("ready");
             frigate.kill(signal);
             frigate.wait().expect_code(128 + signal).expect_silence();
@@ -171,36 +211,52 @@ fn cancel(out: &mut Vec<Trial>) {
     });
 
     scenario("exit_code::cancel_is_137_where_the_child_had_to_be_killed").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--grace=200ms").puppet("say ready; pause").spawn();
+        let frigate = Frigate::new(mode)
+            .options("--grace=200ms")
+            .puppet("say ready; pause")
+            .spawn();
         frigate.wait_line("ready");
         frigate.kill(libc::SIGTERM);
         frigate.wait().expect_code(137);
     });
 
     scenario("exit_code::cancel_is_the_last_childs_code_where_none_was_alive").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--restart=true --backoff=60s").puppet("exit 42").spawn();
+        let frigate = Frigate::new(mode)
+            .options("--restart=true --backoff=60s")
+            .puppet("exit 42")
+            .spawn();
         frigate.wait_message("starting it again");
         frigate.kill(libc::SIGINT);
         frigate.wait().expect_code(42);
     });
 
-    scenario("exit_code::cancel_is_128_plus_the_stop_signal_where_none_ever_ran").run(out, |mode| {
-        for signal in [libc::SIGTERM, libc::SIGINT] {
-            let (frigate, _busy) = unable_to_start(mode, "--restart=unexpected --backoff=60s");
-            let frigate = frigate.spawn();
-            frigate.wait_message("cannot execute");
-            frigate.kill(signal);
-            frigate.wait().expect_code(128 + signal);
-        }
-    });
+    scenario("exit_code::cancel_is_128_plus_the_stop_signal_where_none_ever_ran").run(
+        out,
+        |mode| {
+            for signal in [libc::SIGTERM, libc::SIGINT] {
+                let (frigate, _busy) = unable_to_start(mode, "--restart=unexpected --backoff=60s");
+                let frigate = frigate.spawn();
+                frigate.wait_message("cannot execute");
+                frigate.kill(signal);
+                frigate.wait().expect_code(128 + signal);
+            }
+        },
+    );
 }
 
-/// A frigate whose command cannot be started for now: its file is open for writing (ETXTBSY) as long as the second value lives.
+/// A frigate whose command cannot be started for now: its file is open for writing (ETXTBSY) as
+/// long as the second value lives.
 pub fn unable_to_start(mode: Mode, options: &str) -> (Frigate, fs::File) {
     let frigate = Frigate::new(mode).options(options);
     let busy = frigate.copy_of_own_program("busy");
-    let writer = fs::OpenOptions::new().append(true).open(&busy).expect("it is ours");
-    (frigate.command([busy.as_str(), "--puppet", "say ready; exit 0"]), writer)
+    let writer = fs::OpenOptions::new()
+        .append(true)
+        .open(&busy)
+        .expect("it is ours");
+    (
+        frigate.command([busy.as_str(), "--puppet", "say ready; exit 0"]),
+        writer,
+    )
 }
 
 fn gave_up(out: &mut Vec<Trial>) {
@@ -209,15 +265,27 @@ fn gave_up(out: &mut Vec<Trial>) {
     scenario("exit_code::gave_up_is_the_last_childs_code").run(out, move |mode| {
         let frigate = Frigate::new(mode).options(hopeless);
         let starts = frigate.path("starts");
-        frigate.puppet(format!("attempt {starts}; on 1 {{exit 5}}; exit 6")).run().expect_code(6);
+        frigate
+            .puppet(format!("attempt {starts}; on 1 {{exit 5}}; exit 6"))
+            .run()
+            .expect_code(6);
     });
 
     scenario("exit_code::gave_up_is_128_plus_the_signal_of_the_last_child").run(out, move |mode| {
-        Frigate::new(mode).options(hopeless).puppet("die SEGV").run().expect_code(139);
+        Frigate::new(mode)
+            .options(hopeless)
+            .puppet("die SEGV")
+            .run()
+            .expect_code(139);
     });
 
     scenario("exit_code::gave_up_is_1_where_the_last_code_is_0").run(out, move |mode| {
-        Frigate::new(mode).options(hopeless).options("--expect=5").puppet("exit 0").run().expect_code(1);
+        Frigate::new(mode)
+            .options(hopeless)
+            .options("--expect=5")
+            .puppet("exit 0")
+            .run()
+            .expect_code(1);
     });
 
     scenario("exit_code::gave_up_is_126_where_none_could_ever_be_started").run(out, move |mode| {
@@ -230,36 +298,67 @@ fn gave_up(out: &mut Vec<Trial>) {
 
 fn remap(out: &mut Vec<Trial>) {
     scenario("exit_code::remap_exit_alone_means_0").run(out, |mode| {
-        Frigate::new(mode).options("--remap-exit 143").puppet("exit 143").run().expect_code(0);
-        Frigate::new(mode).options("--remap-exit 143").puppet("exit 3").run().expect_code(3);
+        Frigate::new(mode)
+            .options("--remap-exit 143")
+            .puppet("exit 143")
+            .run()
+            .expect_code(0);
+        Frigate::new(mode)
+            .options("--remap-exit 143")
+            .puppet("exit 3")
+            .run()
+            .expect_code(3);
     });
 
     scenario("exit_code::remap_exit_gives_another_code_once").run(out, |mode| {
         let options = "--remap-exit 3:4 --remap-exit=4:5 --remap-exit 0:7";
         for (from, to) in [(3, 4), (4, 5), (0, 7), (5, 5)] {
-            Frigate::new(mode).options(options).puppet(format!("exit {from}")).run().expect_code(to);
+            Frigate::new(mode)
+                .options(options)
+                .puppet(format!("exit {from}"))
+                .run()
+                .expect_code(to);
         }
     });
 
     scenario("exit_code::remap_exit_holds_for_signals_and_after_a_stop").run(out, |mode| {
-        Frigate::new(mode).options("--remap-exit 139:1").puppet("die SEGV").run().expect_code(1);
-        let frigate = Frigate::new(mode).options("--remap-exit 143").puppet("plain; say ready; nap 60000").spawn();
+        Frigate::new(mode)
+            .options("--remap-exit 139:1")
+            .puppet("die SEGV")
+            .run()
+            .expect_code(1);
+        let frigate = Frigate::new(mode)
+            .options("--remap-exit 143")
+            .puppet("plain; say ready; nap 60000")
+            .spawn();
         frigate.wait_line("ready");
         frigate.kill(libc::SIGTERM);
         frigate.wait().expect_code(0);
     });
 
     scenario("exit_code::remap_exit_holds_for_a_command_that_was_not_started").run(out, |mode| {
-        Frigate::new(mode).options("--remap-exit 127:3").command(["/no/such/command"]).run().expect_code(3);
+        Frigate::new(mode)
+            .options("--remap-exit 127:3")
+            .command(["/no/such/command"])
+            .run()
+            .expect_code(3);
     });
 
-    scenario("exit_code::the_strategy_sees_the_childs_code_and_not_what_it_is_remapped_to").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--restart=unexpected --remap-exit 3:0 --backoff=5ms");
-        let starts = frigate.path("starts");
-        let ended = frigate.puppet(format!("attempt {starts}; say start $attempt; on 1 {{exit 3}}")).run();
-        ended.expect_code(0);
-        assert_eq!(ended.out, "start 1\nstart 2\n");
-    });
+    scenario("exit_code::the_strategy_sees_the_childs_code_and_not_what_it_is_remapped_to").run(
+        out,
+        |mode| {
+            let frigate =
+                Frigate::new(mode).options("--restart=unexpected --remap-exit 3:0 --backoff=5ms");
+            let starts = frigate.path("starts");
+            let ended = frigate
+                .puppet(format!(
+                    "attempt {starts}; say start $attempt; on 1 {{exit 3}}"
+                ))
+                .run();
+            ended.expect_code(0);
+            assert_eq!(ended.out, "start 1\nstart 2\n");
+        },
+    );
 }
 
 /// Runs to the end and reads the termination log.
@@ -273,7 +372,8 @@ pub fn told(frigate: Frigate, during: impl FnOnce(&mut Running)) -> (Ended, Valu
     let ended = running.wait();
     let mut text = String::new();
     log.read_to_string(&mut text).expect("the log is text");
-    let value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text:?} {ended:#?}"));
+    let value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text:?} {ended:#?}"));
     (ended, value)
 }
 
@@ -284,12 +384,15 @@ pub fn with_log(frigate: Frigate) -> Frigate {
 }
 
 fn words(out: &mut Vec<Trial>) {
-    scenario("exit_code::the_outcome_of_a_child_that_ended_by_itself_is_complete").run(out, |mode| {
-        let (ended, told) = told(with_log(Frigate::new(mode)).puppet("exit 3"), |_| ());
-        ended.expect_code(3);
-        assert_eq!(told["outcome"], "complete");
-        assert_eq!(told["exit_code"], 3);
-    });
+    scenario("exit_code::the_outcome_of_a_child_that_ended_by_itself_is_complete").run(
+        out,
+        |mode| {
+            let (ended, told) = told(with_log(Frigate::new(mode)).puppet("exit 3"), |_| ());
+            ended.expect_code(3);
+            assert_eq!(told["outcome"], "complete");
+            assert_eq!(told["exit_code"], 3);
+        },
+    );
 
     scenario("exit_code::the_outcome_of_a_stop_is_cancel").run(out, |mode| {
         let frigate = with_log(Frigate::new(mode)).puppet("say ready; wait TERM; exit 3");
@@ -303,16 +406,27 @@ fn words(out: &mut Vec<Trial>) {
 
     scenario("exit_code::the_outcome_of_too_many_failed_starts_is_gave_up").run(out, |mode| {
         let options = "--restart=unexpected --start-retries=2 --backoff=5ms";
-        let (ended, told) = told(with_log(Frigate::new(mode)).options(options).puppet("exit 9"), |_| ());
+        let (ended, told) = told(
+            with_log(Frigate::new(mode))
+                .options(options)
+                .puppet("exit 9"),
+            |_| (),
+        );
         ended.expect_code(9);
         assert_eq!(told["outcome"], "gave-up");
         assert_eq!(told["restarts"], 2);
     });
 
-    scenario("exit_code::the_outcome_of_a_command_that_is_not_found_is_not_started").run(out, |mode| {
-        let (ended, told) = told(with_log(Frigate::new(mode)).command(["/no/such/command"]), |_| ());
-        ended.expect_code(127);
-        assert_eq!(told["outcome"], "not-started");
-        assert_eq!(told["exit_code"], 127);
-    });
+    scenario("exit_code::the_outcome_of_a_command_that_is_not_found_is_not_started").run(
+        out,
+        |mode| {
+            let (ended, told) = told(
+                with_log(Frigate::new(mode)).command(["/no/such/command"]),
+                |_| (),
+            );
+            ended.expect_code(127);
+            assert_eq!(told["outcome"], "not-started");
+            assert_eq!(told["exit_code"], 127);
+        },
+    );
 }

@@ -11,11 +11,16 @@ use crate::support::{Ended, Frigate, Mode, eventually, own_program, scenario};
 
 /// A program that makes a PID namespace.
 static UNSHARE: Capability = Capability::new("unshare", || {
-    if Path::new("/usr/bin/unshare").exists() { Ok(()) } else { Err("there is no /usr/bin/unshare".into()) }
+    if Path::new("/usr/bin/unshare").exists() {
+        Ok(())
+    } else {
+        Err("there is no /usr/bin/unshare".into())
+    }
 });
 
-/// A frigate that is started by a script which starts other processes before, so that these are of the same namespace in both
-/// modes. `before` runs first; the command is the program `victim`, a copy of this one.
+/// A frigate that is started by a script which starts other processes before, so that these are of
+/// the same namespace in both modes. `before` runs first; the command is the program `victim`, a
+/// copy of this one.
 fn after(mode: Mode, before: &str, options: &str, child: &str) -> Frigate {
     let frigate = Frigate::of_program(mode, [own_program()]).named_programs();
     frigate.copy_of_own_program("victim");
@@ -61,25 +66,34 @@ pub fn trials(out: &mut Vec<Trial>) {
 }
 
 fn closed(out: &mut Vec<Trial>) {
-    scenario("grace_close::another_process_of_the_same_executable_gets_term_before_the_start").run(out, |mode| {
-        let ended = one(mode, POLITE, "--grace-close");
-        ended.expect_code(3);
-        let asked = ended.out.find("it was asked").expect("it was asked");
-        let child = ended.out.find("child").expect("the child ran");
-        assert!(asked < child, "{ended:#?}");
-        // Only TERM, and one line for it.
-        assert_eq!(ended.messages().len(), 1, "{ended:#?}");
-        assert!(ended.err.contains("TERM"), "{ended:#?}");
-    });
+    scenario("grace_close::another_process_of_the_same_executable_gets_term_before_the_start").run(
+        out,
+        |mode| {
+            let ended = one(mode, POLITE, "--grace-close");
+            ended.expect_code(3);
+            let asked = ended.out.find("it was asked").expect("it was asked");
+            let child = ended.out.find("child").expect("the child ran");
+            assert!(asked < child, "{ended:#?}");
+            // Only TERM, and one line for it.
+            assert_eq!(ended.messages().len(), 1, "{ended:#?}");
+            assert!(ended.err.contains("TERM"), "{ended:#?}");
+        },
+    );
 
-    scenario("grace_close::a_process_that_is_none_of_frigates_gets_term_as_well").run(out, |mode| {
-        let mut scripts = Vec::new();
-        let before = other(&mut scripts, "other", POLITE).replace("fork {", "orphan {");
-        let ended = with_scripts(after(mode, &before, "--grace-close", CHILD), scripts).run();
-        ended.expect_code(3);
-        let asked = ended.out.find("it was asked").expect("it was asked");
-        assert!(asked < ended.out.find("child").expect("the child ran"), "{ended:#?}");
-    });
+    scenario("grace_close::a_process_that_is_none_of_frigates_gets_term_as_well").run(
+        out,
+        |mode| {
+            let mut scripts = Vec::new();
+            let before = other(&mut scripts, "other", POLITE).replace("fork {", "orphan {");
+            let ended = with_scripts(after(mode, &before, "--grace-close", CHILD), scripts).run();
+            ended.expect_code(3);
+            let asked = ended.out.find("it was asked").expect("it was asked");
+            assert!(
+                asked < ended.out.find("child").expect("the child ran"),
+                "{ended:#?}"
+            );
+        },
+    );
 
     scenario("grace_close::without_the_option_nothing_of_that_happens").run(out, |mode| {
         let ended = one(mode, "nap 300; wait TERM; exit 0", "--grace=2s");
@@ -90,10 +104,17 @@ fn closed(out: &mut Vec<Trial>) {
     });
 
     scenario("grace_close::it_gets_the_time_that_it_needs").run(out, |mode| {
-        let ended = one(mode, "wait TERM; nap 500; say it was asked; exit 0", "--grace-close");
+        let ended = one(
+            mode,
+            "wait TERM; nap 500; say it was asked; exit 0",
+            "--grace-close",
+        );
         ended.expect_code(3);
         let asked = ended.out.find("it was asked").expect("it was asked");
-        assert!(asked < ended.out.find("child").expect("the child ran"), "{ended:#?}");
+        assert!(
+            asked < ended.out.find("child").expect("the child ran"),
+            "{ended:#?}"
+        );
         assert_eq!(ended.messages().len(), 1, "{ended:#?}");
     });
 
@@ -103,13 +124,19 @@ fn closed(out: &mut Vec<Trial>) {
         assert!(ended.out.contains("child"), "{ended:#?}");
         let messages = ended.messages();
         assert_eq!(messages.len(), 2, "{ended:#?}");
-        assert!(messages[0].contains("TERM") && messages[1].contains("KILL"), "{ended:#?}");
+        assert!(
+            messages[0].contains("TERM") && messages[1].contains("KILL"),
+            "{ended:#?}"
+        );
     });
 
     scenario("grace_close::one_line_for_each_process").run(out, |mode| {
         let mut scripts = Vec::new();
-        let before: String =
-            ["one", "two", "three"].iter().map(|name| other(&mut scripts, name, POLITE)).collect::<Vec<_>>().concat();
+        let before: String = ["one", "two", "three"]
+            .iter()
+            .map(|name| other(&mut scripts, name, POLITE))
+            .collect::<Vec<_>>()
+            .concat();
         let ended = with_scripts(after(mode, &before, "--grace-close", CHILD), scripts).run();
         ended.expect_code(3);
         assert_eq!(ended.out.matches("it was asked").count(), 3, "{ended:#?}");
@@ -119,33 +146,44 @@ fn closed(out: &mut Vec<Trial>) {
     scenario("grace_close::a_process_of_the_same_argument_0_gets_term").run(out, |mode| {
         // Its executable has another name: that of the file behind the link.
         let mut scripts = Vec::new();
-        let before = other(&mut scripts, "other", POLITE).replace("DIR/victim", "DIR/elsewhere/victim");
+        let before =
+            other(&mut scripts, "other", POLITE).replace("DIR/victim", "DIR/elsewhere/victim");
         let frigate = after(mode, &before, "--grace-close", CHILD);
         fs::create_dir(frigate.path("elsewhere")).expect("the directory is ours");
-        std::os::unix::fs::symlink(own_program(), frigate.path("elsewhere/victim")).expect("the directory is ours");
+        std::os::unix::fs::symlink(own_program(), frigate.path("elsewhere/victim"))
+            .expect("the directory is ours");
         let ended = with_scripts(frigate, scripts).run();
         ended.expect_code(3);
-        assert!(ended.out.find("it was asked") < ended.out.find("child"), "{ended:#?}");
+        assert!(
+            ended.out.find("it was asked") < ended.out.find("child"),
+            "{ended:#?}"
+        );
         assert!(ended.out.contains("it was asked"), "{ended:#?}");
     });
 
-    scenario("grace_close::a_process_of_the_same_executable_under_another_argument_0_gets_term").run(out, |mode| {
-        let mut scripts = Vec::new();
-        let before = other(&mut scripts, "other", POLITE).replace("DIR/victim", "DIR/alias");
-        let frigate = after(mode, &before, "--grace-close", CHILD);
-        std::os::unix::fs::symlink(frigate.path("victim"), frigate.path("alias")).expect("the directory is ours");
-        let ended = with_scripts(frigate, scripts).run();
-        ended.expect_code(3);
-        let asked = ended.out.find("it was asked").expect("it was asked");
-        assert!(asked < ended.out.find("child").expect("the child ran"), "{ended:#?}");
-    });
+    scenario("grace_close::a_process_of_the_same_executable_under_another_argument_0_gets_term")
+        .run(out, |mode| {
+            let mut scripts = Vec::new();
+            let before = other(&mut scripts, "other", POLITE).replace("DIR/victim", "DIR/alias");
+            let frigate = after(mode, &before, "--grace-close", CHILD);
+            std::os::unix::fs::symlink(frigate.path("victim"), frigate.path("alias"))
+                .expect("the directory is ours");
+            let ended = with_scripts(frigate, scripts).run();
+            ended.expect_code(3);
+            let asked = ended.out.find("it was asked").expect("it was asked");
+            assert!(
+                asked < ended.out.find("child").expect("the child ran"),
+                "{ended:#?}"
+            );
+        });
 
     scenario("grace_close::it_happens_before_every_start").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--grace-close --restart=unexpected --backoff=5ms -q");
         frigate.copy_of_own_program("victim");
         let (victim, starts, there) = (frigate.path("victim"), frigate.path("starts"), frigate.path("there"));
         let stray = frigate.file("stray", &format!("touch {there}; wait TERM; say it was asked; exit 0"));
-        // What the first child leaves in a session of its own is no leftover of its group, but has its name.
+        // What the first child leaves in a session of its own is no leftover of its group, but has
+        // its name.
         let script = format!(
             "attempt {starts}; say start $attempt; \
              on 1 {{orphan {{session; exec {victim} --puppet @{stray}}}; await {there}; exit 1}}; exit 0"
@@ -158,7 +196,11 @@ fn closed(out: &mut Vec<Trial>) {
 
     scenario("grace_close::a_stop_while_others_end_starts_nothing").run(out, |mode| {
         let mut scripts = Vec::new();
-        let before = other(&mut scripts, "other", "wait TERM; say asked; wait TERM; nap 200; exit 0");
+        let before = other(
+            &mut scripts,
+            "other",
+            "wait TERM; say asked; wait TERM; nap 200; exit 0",
+        );
         let frigate = with_scripts(after(mode, &before, "--grace-close", CHILD), scripts).spawn();
         frigate.wait_line("asked");
         frigate.kill(libc::SIGTERM);
@@ -170,7 +212,8 @@ fn closed(out: &mut Vec<Trial>) {
 
 /// Others, and users, that frigate has to be careful with.
 fn careful(out: &mut Vec<Trial>) {
-    // To read it takes the lock of that process's memory, which a process that means harm does not give back.
+    // To read it takes the lock of that process's memory, which a process that means harm does not
+    // give back.
     scenario("grace_close::the_command_line_of_another_users_process_is_never_read").needs(&[&ROOT, &STRACE]).run(
         out,
         |mode| {
@@ -191,20 +234,37 @@ fn careful(out: &mut Vec<Trial>) {
     );
 
     for (name, uid, is_found) in [
-        ("grace_close::a_process_of_the_childs_user_is_found_by_its_argument_0", 65534, true),
-        ("grace_close::a_process_of_a_third_user_is_not_found_by_its_argument_0", 65533, false),
+        (
+            "grace_close::a_process_of_the_childs_user_is_found_by_its_argument_0",
+            65534,
+            true,
+        ),
+        (
+            "grace_close::a_process_of_a_third_user_is_not_found_by_its_argument_0",
+            65533,
+            false,
+        ),
     ] {
         scenario(name).needs(&[&ROOT]).run(out, move |mode| {
             let mut scripts = Vec::new();
             let as_user = format!("session; become {uid}; exec DIR/elsewhere");
-            let before = other(&mut scripts, "other", POLITE).replace("session; exec DIR", &as_user);
+            let before =
+                other(&mut scripts, "other", POLITE).replace("session; exec DIR", &as_user);
             let frigate = after(mode, &before, "--grace-close --user=65534:65534", CHILD);
             fs::create_dir(frigate.path("elsewhere")).expect("the directory is ours");
-            std::os::unix::fs::symlink(own_program(), frigate.path("elsewhere/victim")).expect("the directory is ours");
+            std::os::unix::fs::symlink(own_program(), frigate.path("elsewhere/victim"))
+                .expect("the directory is ours");
             let ended = with_scripts(frigate, scripts).run();
             ended.expect_code(3);
-            let asked = ended.out.find("it was asked").expect("before the start, or as a leftover");
-            assert_eq!(asked < ended.out.find("child").expect("the child ran"), is_found, "{ended:#?}");
+            let asked = ended
+                .out
+                .find("it was asked")
+                .expect("before the start, or as a leftover");
+            assert_eq!(
+                asked < ended.out.find("child").expect("the child ran"),
+                is_found,
+                "{ended:#?}"
+            );
         });
     }
 
@@ -212,24 +272,40 @@ fn careful(out: &mut Vec<Trial>) {
         .needs(&[&ROOT, &UNSHARE])
         .run(out, |mode| {
             let mut scripts = Vec::new();
-            let before = other(&mut scripts, "other", POLITE).replace("exec DIR", "exec $UNSHARE --pid --fork DIR");
-            let frigate = after(mode, &before, "--grace-close", CHILD).env("UNSHARE", "/usr/bin/unshare");
+            let before = other(&mut scripts, "other", POLITE)
+                .replace("exec DIR", "exec $UNSHARE --pid --fork DIR");
+            let frigate =
+                after(mode, &before, "--grace-close", CHILD).env("UNSHARE", "/usr/bin/unshare");
             // In `status` their line, more than 4,096 bytes, stands before that of the ids.
             let groups: Vec<u32> = (1_000_000..1_000_600).collect();
             let ended = with_scripts(frigate.groups(&groups), scripts).run();
             ended.expect_code(3).expect_silence();
-            let asked = ended.out.find("it was asked").expect("at the end it is asked");
-            assert!(ended.out.find("child").expect("the child ran") < asked, "{ended:#?}");
+            let asked = ended
+                .out
+                .find("it was asked")
+                .expect("at the end it is asked");
+            assert!(
+                ended.out.find("child").expect("the child ran") < asked,
+                "{ended:#?}"
+            );
         });
 
     scenario("grace_close::more_processes_than_descriptors_are_ended_in_rounds").run(out, |mode| {
         const COUNT: usize = 25;
         let mut scripts = Vec::new();
-        let before: String = (0..COUNT).map(|one| other(&mut scripts, &format!("other{one}"), POLITE)).collect();
+        let before: String = (0..COUNT)
+            .map(|one| other(&mut scripts, &format!("other{one}"), POLITE))
+            .collect();
         let frigate = after(mode, &before, "--grace-close", CHILD).max_files(12);
         let ended = with_scripts(frigate, scripts).run();
         ended.expect_code(3);
-        let asked = ended.out.split("child").next().unwrap_or_default().matches("it was asked").count();
+        let asked = ended
+            .out
+            .split("child")
+            .next()
+            .unwrap_or_default()
+            .matches("it was asked")
+            .count();
         assert_eq!(asked, COUNT, "{ended:#?}");
         assert_eq!(ended.messages().len(), COUNT, "{ended:#?}");
     });
@@ -237,9 +313,18 @@ fn careful(out: &mut Vec<Trial>) {
     scenario("grace_close::without_descriptors_it_is_said_that_others_may_run").run(out, |mode| {
         let mut scripts = Vec::new();
         let before = other(&mut scripts, "other", POLITE);
-        let ended = with_scripts(after(mode, &before, "--grace-close", CHILD).max_files(5), scripts).run();
+        let ended = with_scripts(
+            after(mode, &before, "--grace-close", CHILD).max_files(5),
+            scripts,
+        )
+        .run();
         ended.expect_code(3);
-        assert!(ended.err.contains("cannot look for other processes in '/proc': too many open files"), "{ended:#?}");
+        assert!(
+            ended
+                .err
+                .contains("cannot look for other processes in '/proc': too many open files"),
+            "{ended:#?}"
+        );
     });
 }
 
@@ -253,7 +338,10 @@ fn spared(out: &mut Vec<Trial>) {
         let ended = with_scripts(frigate, scripts).run();
         ended.expect_code(3);
         // As a leftover, after the child.
-        assert!(ended.out.find("child") < ended.out.find("got TERM"), "{ended:#?}");
+        assert!(
+            ended.out.find("child") < ended.out.find("got TERM"),
+            "{ended:#?}"
+        );
         assert!(ended.out.contains("child"), "{ended:#?}");
     });
 
@@ -272,46 +360,68 @@ fn spared(out: &mut Vec<Trial>) {
         assert_eq!(running.err().text(), "");
     });
 
-    scenario("grace_close::pid_1_of_the_same_name_is_not_touched").only(Mode::Subreaper).run(out, |mode| {
-        // What holds the namespace is this very program.
-        let ended = Frigate::new(mode).options("--grace-close").puppet("say child; exit 3").run();
-        ended.expect_code(3).expect_silence();
-    });
+    scenario("grace_close::pid_1_of_the_same_name_is_not_touched")
+        .only(Mode::Subreaper)
+        .run(out, |mode| {
+            // What holds the namespace is this very program.
+            let ended = Frigate::new(mode)
+                .options("--grace-close")
+                .puppet("say child; exit 3")
+                .run();
+            ended.expect_code(3).expect_silence();
+        });
 
     scenario("grace_close::frigate_itself_is_not_touched").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--grace-close");
         let name = std::path::PathBuf::from(&crate::support::frigate::binary()[0]);
-        let same = frigate.copy_of_own_program(name.file_name().and_then(|name| name.to_str()).expect("a plain name"));
-        let ended = frigate.command([same.as_str(), "--puppet", "say child; exit 3"]).run();
+        let same = frigate.copy_of_own_program(
+            name.file_name()
+                .and_then(|name| name.to_str())
+                .expect("a plain name"),
+        );
+        let ended = frigate
+            .command([same.as_str(), "--puppet", "say child; exit 3"])
+            .run();
         ended.expect_code(3).expect_silence();
     });
 
-    scenario("grace_close::processes_of_a_namespace_below_are_not_touched").needs(&[&ROOT, &UNSHARE]).run(
-        out,
-        |mode| {
+    scenario("grace_close::processes_of_a_namespace_below_are_not_touched")
+        .needs(&[&ROOT, &UNSHARE])
+        .run(out, |mode| {
             let mut scripts = Vec::new();
-            let before = other(&mut scripts, "other", POLITE).replace("exec DIR", "exec $UNSHARE --pid --fork DIR");
-            let frigate = after(mode, &before, "--grace-close", CHILD).env("UNSHARE", "/usr/bin/unshare");
+            let before = other(&mut scripts, "other", POLITE)
+                .replace("exec DIR", "exec $UNSHARE --pid --fork DIR");
+            let frigate =
+                after(mode, &before, "--grace-close", CHILD).env("UNSHARE", "/usr/bin/unshare");
             let ended = with_scripts(frigate, scripts).run();
             ended.expect_code(3).expect_silence();
             // As a leftover, after the child.
-            let asked = ended.out.find("it was asked").expect("at the end it is asked");
-            assert!(ended.out.find("child").expect("the child ran") < asked, "{ended:#?}");
-        },
-    );
+            let asked = ended
+                .out
+                .find("it was asked")
+                .expect("at the end it is asked");
+            assert!(
+                ended.out.find("child").expect("the child ran") < asked,
+                "{ended:#?}"
+            );
+        });
 
-    scenario("grace_close::processes_outside_the_pid_namespace_are_not_touched").needs(&[&PID_NAMESPACE]).run(
-        out,
-        |mode| {
+    scenario("grace_close::processes_outside_the_pid_namespace_are_not_touched")
+        .needs(&[&PID_NAMESPACE])
+        .run(out, |mode| {
             let frigate = Frigate::new(mode).options("--grace-close");
             frigate.copy_of_own_program("victim");
             let victim = frigate.path("victim");
             let mut outside = Command::new(&victim);
-            let outside = outside.args(["--puppet", "wait USR1; exit 7"]).stdin(Stdio::null()).stdout(Stdio::null());
+            let outside = outside
+                .args(["--puppet", "wait USR1; exit 7"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null());
             let mut outside = outside.spawn().expect("the copy runs");
             let ended = frigate.command([victim.as_str(), "--puppet", CHILD]).run();
             let pid = outside.id().cast_signed();
-            // It blocks every signal from its first moment on, so this one cannot come too early once it has begun.
+            // It blocks every signal from its first moment on, so this one cannot come too early
+            // once it has begun.
             eventually("it has begun", || {
                 let blocked = crate::support::procfs::status_field(pid, "SigCgt")?;
                 let called = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
@@ -323,6 +433,5 @@ fn spared(out: &mut Vec<Trial>) {
             let status = outside.wait().expect("it ends");
             assert_eq!(status.code(), Some(7), "{ended:#?}");
             ended.expect_code(3).expect_silence();
-        },
-    );
+        });
 }

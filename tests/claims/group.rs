@@ -22,7 +22,9 @@ fn with_member_and_loner(mode: Mode, options: &str) -> (Running, PathBuf, PathBu
 
 fn wait_file(path: &PathBuf, text: &str) -> String {
     eventually(&format!("{text:?} in {}", path.display()), || {
-        fs::read_to_string(path).ok().filter(|said| said.contains(text))
+        fs::read_to_string(path)
+            .ok()
+            .filter(|said| said.contains(text))
     })
 }
 
@@ -40,7 +42,11 @@ pub fn trials(out: &mut Vec<Trial>) {
     scenario("group::a_signal_reaches_the_whole_group_and_nobody_else").run(out, |mode| {
         let (frigate, member, loner) = with_member_and_loner(mode, "");
         for name in ["HUP", "USR1"] {
-            frigate.kill(if name == "HUP" { libc::SIGHUP } else { libc::SIGUSR1 });
+            frigate.kill(if name == "HUP" {
+                libc::SIGHUP
+            } else {
+                libc::SIGUSR1
+            });
             frigate.wait_line(&format!("got {name}"));
             wait_file(&member, &format!("got {name}"));
         }
@@ -57,7 +63,11 @@ pub fn trials(out: &mut Vec<Trial>) {
 
     scenario("group::single_child_sends_signals_to_the_child_alone").run(out, |mode| {
         let (frigate, member, _) = with_member_and_loner(mode, "--single-child");
-        for (signal, name) in [(libc::SIGUSR1, "USR1"), (libc::SIGTERM, "TERM"), (libc::SIGUSR2, "USR2")] {
+        for (signal, name) in [
+            (libc::SIGUSR1, "USR1"),
+            (libc::SIGTERM, "TERM"),
+            (libc::SIGUSR2, "USR2"),
+        ] {
             frigate.kill(signal);
             frigate.wait_line(&format!("got {name}"));
         }
@@ -66,7 +76,9 @@ pub fn trials(out: &mut Vec<Trial>) {
 
     scenario("group::at_the_end_of_the_grace_period_the_whole_group_is_killed").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--grace 300ms");
-        let frigate = frigate.puppet("fork {say member; pause}; fork {say member; pause}; say ready; pause").spawn();
+        let frigate = frigate
+            .puppet("fork {say member; pause}; fork {say member; pause}; say ready; pause")
+            .spawn();
         for line in ["member", "member"] {
             frigate.wait_line(line);
         }

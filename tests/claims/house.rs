@@ -18,12 +18,18 @@ fn sources(directory: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut waiting = vec![root().join(directory)];
     while let Some(directory) = waiting.pop() {
-        for entry in fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
+        for entry in fs::read_dir(&directory)
+            .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 waiting.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).expect("it is below").display().to_string();
+                let name = path
+                    .strip_prefix(root())
+                    .expect("it is below")
+                    .display()
+                    .to_string();
                 found.push((name, fs::read_to_string(&path).expect("text")));
             }
         }
@@ -35,13 +41,17 @@ fn sources(directory: &str) -> Vec<(String, String)> {
 
 /// The source without its comments, so that prose may name what code may not.
 fn code(text: &str) -> String {
-    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Whether a word stands by itself in the code.
 fn names(code: &str, word: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '_';
-    code.match_indices(word).any(|(at, _)| !code[..at].ends_with(part) && !code[at + word.len()..].starts_with(part))
+    code.match_indices(word)
+        .any(|(at, _)| !code[..at].ends_with(part) && !code[at + word.len()..].starts_with(part))
 }
 
 /// Text files of the project that a person reads.
@@ -52,11 +62,17 @@ fn document(name: &str) -> String {
 /// The long options that the binary itself tells of.
 fn options() -> Vec<String> {
     let binary = crate::support::frigate::binary();
-    let help = Command::new(&binary[0]).args(&binary[1..]).arg("--help").output().expect("it runs");
+    let help = Command::new(&binary[0])
+        .args(&binary[1..])
+        .arg("--help")
+        .output()
+        .expect("it runs");
     let help = String::from_utf8(help.stdout).expect("text");
     let words = help.split(|c: char| c.is_whitespace() || c == ',');
-    let mut options: Vec<_> =
-        words.filter(|word| word.len() > 2 && word.starts_with("--")).map(str::to_owned).collect();
+    let mut options: Vec<_> = words
+        .filter(|word| word.len() > 2 && word.starts_with("--"))
+        .map(str::to_owned)
+        .collect();
     options.sort_unstable();
     options.dedup();
     options
@@ -64,7 +80,11 @@ fn options() -> Vec<String> {
 
 /// The shipped binary, once it has been built.
 static DIST: Capability = Capability::new("dist", || {
-    if shipped().exists() { Ok(()) } else { Err("dist/frigate has not been built (make dist)".into()) }
+    if shipped().exists() {
+        Ok(())
+    } else {
+        Err("dist/frigate has not been built (make dist)".into())
+    }
 });
 
 fn shipped() -> PathBuf {
@@ -81,93 +101,148 @@ pub fn trials(out: &mut Vec<Trial>) {
 }
 
 fn fences(out: &mut Vec<Trial>) {
-    scenario("house::the_core_is_pure_and_says_so").once().run(out, |_| {
-        let sources = sources("src");
-        for module in ["cli", "config", "signal", "status", "restart", "lifecycle", "supervisor"] {
-            let name = format!("src/{module}.rs");
-            let (_, text) = sources.iter().find(|(file, _)| *file == name).unwrap_or_else(|| panic!("no {name}"));
-            assert!(text.contains("#![forbid(unsafe_code)]"), "{name} does not forbid unsafe code");
-        }
-    });
+    scenario("house::the_core_is_pure_and_says_so")
+        .once()
+        .run(out, |_| {
+            let sources = sources("src");
+            for module in [
+                "cli",
+                "config",
+                "signal",
+                "status",
+                "restart",
+                "lifecycle",
+                "supervisor",
+            ] {
+                let name = format!("src/{module}.rs");
+                let (_, text) = sources
+                    .iter()
+                    .find(|(file, _)| *file == name)
+                    .unwrap_or_else(|| panic!("no {name}"));
+                assert!(
+                    text.contains("#![forbid(unsafe_code)]"),
+                    "{name} does not forbid unsafe code"
+                );
+            }
+        });
 
-    scenario("house::pure_files_name_no_kernel_no_clock_no_file_no_process").once().run(out, |_| {
-        let mut pure = 0;
-        for (name, text) in sources("src") {
-            let code = code(&text);
-            if !text.contains("#![forbid(unsafe_code)]") || name.contains("/sys/") {
-                continue;
-            }
-            // The rim's files may forbid unsafe code as well; what makes a file pure is that it does not use the rim.
-            if names(&code, "sys") {
-                continue;
-            }
-            pure += 1;
-            for word in ["nix", "rustix", "libc", "Instant", "SystemTime"] {
-                assert!(!names(&code, word), "{name} names {word}");
-            }
-            for word in ["std::fs", "std::process", "std::thread", "std::env", "std::io", "std::time"] {
-                assert!(!code.contains(word), "{name} names {word}");
-            }
-        }
-        assert!(pure >= 7, "only {pure} pure files");
-    });
-
-    scenario("house::only_sys_calls_the_kernel").once().run(out, |_| {
-        for (name, text) in sources("src").into_iter().filter(|(name, _)| !name.starts_with("src/sys/")) {
-            let code = code(&text);
-            for word in ["nix", "rustix"] {
-                assert!(!names(&code, word), "{name} names {word}");
-            }
-        }
-    });
-
-    scenario("house::unsafe_code_is_fenced_by_file_with_a_reason").once().run(out, |_| {
-        let mut fenced = Vec::new();
-        for directory in ["src", "tests"] {
-            for (name, text) in sources(directory) {
+    scenario("house::pure_files_name_no_kernel_no_clock_no_file_no_process")
+        .once()
+        .run(out, |_| {
+            let mut pure = 0;
+            for (name, text) in sources("src") {
                 let code = code(&text);
-                if !code.contains("unsafe ") && !code.contains("unsafe(") {
+                if !text.contains("#![forbid(unsafe_code)]") || name.contains("/sys/") {
                     continue;
                 }
-                let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                assert!(
-                    flat.contains("expect(unsafe_code, reason = ") || flat.contains("expect( unsafe_code, reason = "),
-                    "{name} holds unsafe code without a reason"
-                );
-                fenced.push(name);
+                // The rim's files may forbid unsafe code as well; what makes a file pure is that it
+                // does not use the rim.
+                if names(&code, "sys") {
+                    continue;
+                }
+                pure += 1;
+                for word in ["nix", "rustix", "libc", "Instant", "SystemTime"] {
+                    assert!(!names(&code, word), "{name} names {word}");
+                }
+                for word in [
+                    "std::fs",
+                    "std::process",
+                    "std::thread",
+                    "std::env",
+                    "std::io",
+                    "std::time",
+                ] {
+                    assert!(!code.contains(word), "{name} names {word}");
+                }
             }
-        }
-        // Elsewhere only what the C library hands to `main` is unsafe.
-        fenced.retain(|name| name.starts_with("src/") && !name.starts_with("src/sys/"));
-        assert_eq!(fenced, ["src/command_line.rs", "src/main.rs"]);
-    });
+            assert!(pure >= 7, "only {pure} pure files");
+        });
 
-    scenario("house::every_unsafe_block_argues_its_safety").once().run(out, |_| {
-        for (name, text) in sources("src") {
-            let blocks = code(&text).matches("unsafe {").count();
-            let arguments = text.matches("// SAFETY:").count();
-            assert!(arguments >= blocks, "{name}: {blocks} unsafe blocks, {arguments} arguments");
-        }
-    });
+    scenario("house::only_sys_calls_the_kernel")
+        .once()
+        .run(out, |_| {
+            for (name, text) in sources("src")
+                .into_iter()
+                .filter(|(name, _)| !name.starts_with("src/sys/"))
+            {
+                let code = code(&text);
+                for word in ["nix", "rustix"] {
+                    assert!(!names(&code, word), "{name} names {word}");
+                }
+            }
+        });
 
-    scenario("house::no_source_file_is_long").once().run(out, |_| {
-        for (name, text) in sources("src").into_iter().filter(|(name, _)| !name.ends_with("_tests.rs")) {
-            let lines = text.lines().count();
-            assert!(lines <= 600, "{name} has {lines} lines");
-        }
-    });
+    scenario("house::unsafe_code_is_fenced_by_file_with_a_reason")
+        .once()
+        .run(out, |_| {
+            let mut fenced = Vec::new();
+            for directory in ["src", "tests"] {
+                for (name, text) in sources(directory) {
+                    let code = code(&text);
+                    if !code.contains("unsafe ") && !code.contains("unsafe(") {
+                        continue;
+                    }
+                    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                    assert!(
+                        flat.contains("expect(unsafe_code, reason = ")
+                            || flat.contains("expect( unsafe_code, reason = "),
+                        "{name} holds unsafe code without a reason"
+                    );
+                    fenced.push(name);
+                }
+            }
+            // Elsewhere only what the C library hands to `main` is unsafe.
+            fenced.retain(|name| name.starts_with("src/") && !name.starts_with("src/sys/"));
+            assert_eq!(fenced, ["src/command_line.rs", "src/main.rs"]);
+        });
+
+    scenario("house::every_unsafe_block_argues_its_safety")
+        .once()
+        .run(out, |_| {
+            for (name, text) in sources("src") {
+                let blocks = code(&text).matches("unsafe {").count();
+                let arguments = text.matches("// SAFETY:").count();
+                assert!(
+                    arguments >= blocks,
+                    "{name}: {blocks} unsafe blocks, {arguments} arguments"
+                );
+            }
+        });
+
+    scenario("house::no_source_file_is_long")
+        .once()
+        .run(out, |_| {
+            for (name, text) in sources("src")
+                .into_iter()
+                .filter(|(name, _)| !name.ends_with("_tests.rs"))
+            {
+                let lines = text.lines().count();
+                assert!(lines <= 600, "{name} has {lines} lines");
+            }
+        });
 }
 
-/// The public items of the library: those that `src/lib.rs` lets out, and the functions of their types, each with its doc
-/// comment.
+/// The public items of the library: those that `src/lib.rs` lets out, and the functions of their
+/// types, each with its doc comment.
 fn public_items() -> Vec<(String, String)> {
     let library = document("src/lib.rs");
     let mut words = Vec::new();
     for line in code(&library).replace('\n', " ").split(';') {
-        assert!(!line.contains("pub mod") && !line.contains("pub fn"), "src/lib.rs: {line}");
+        assert!(
+            !line.contains("pub mod") && !line.contains("pub fn"),
+            "src/lib.rs: {line}"
+        );
         if let Some(path) = line.trim().rsplit_once("pub use ").map(|(_, path)| path) {
-            let names = path.rsplit_once("::").map_or(path, |(_, names)| names).trim_matches(['{', '}']);
-            words.extend(names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()));
+            let names = path
+                .rsplit_once("::")
+                .map_or(path, |(_, names)| names)
+                .trim_matches(['{', '}']);
+            words.extend(
+                names
+                    .split(',')
+                    .map(|name| name.trim().to_owned())
+                    .filter(|name| !name.is_empty()),
+            );
         }
     }
     let mut items = Vec::new();
@@ -175,22 +250,40 @@ fn public_items() -> Vec<(String, String)> {
         let (mut owner, mut comment) = (String::new(), String::new());
         for line in text.lines() {
             let bare = line.trim_start();
-            if let Some(head) = line.strip_prefix("impl ").filter(|head| !head.contains(" for ")) {
+            if let Some(head) = line
+                .strip_prefix("impl ")
+                .filter(|head| !head.contains(" for "))
+            {
                 owner = String::from(head.trim_end_matches(" {"));
             }
-            let item = bare.strip_prefix("pub ").filter(|_| !bare.contains("self::")).and_then(|rest| {
-                let rest = rest.strip_prefix("unsafe ").unwrap_or(rest);
-                let rest = rest
-                    .strip_prefix("const fn ")
-                    .map_or_else(|| rest.strip_prefix("fn "), Some)
-                    .or_else(|| ["struct ", "enum ", "const "].iter().find_map(|kind| rest.strip_prefix(kind)))?;
-                rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
-            });
+            let item = bare
+                .strip_prefix("pub ")
+                .filter(|_| !bare.contains("self::"))
+                .and_then(|rest| {
+                    let rest = rest.strip_prefix("unsafe ").unwrap_or(rest);
+                    let rest = rest
+                        .strip_prefix("const fn ")
+                        .map_or_else(|| rest.strip_prefix("fn "), Some)
+                        .or_else(|| {
+                            ["struct ", "enum ", "const "]
+                                .iter()
+                                .find_map(|kind| rest.strip_prefix(kind))
+                        })?;
+                    rest.split(|c: char| !c.is_alphanumeric() && c != '_')
+                        .next()
+                });
             if let Some(name) = item {
                 let is_free = !line.starts_with(' ');
-                let path = if is_free { name.to_owned() } else { format!("{owner}::{name}") };
+                let path = if is_free {
+                    name.to_owned()
+                } else {
+                    format!("{owner}::{name}")
+                };
                 let holder = if is_free { name } else { owner.as_str() };
-                assert!(words.iter().any(|word| word == holder), "{path} is pub, and src/lib.rs does not let it out");
+                assert!(
+                    words.iter().any(|word| word == holder),
+                    "{path} is pub, and src/lib.rs does not let it out"
+                );
                 items.push((path, std::mem::take(&mut comment)));
             }
             if bare.starts_with("///") {
@@ -202,13 +295,17 @@ fn public_items() -> Vec<(String, String)> {
         }
     }
     for word in &words {
-        assert!(items.iter().any(|(path, _)| path == word), "src/lib.rs lets out {word}, which is nowhere");
+        assert!(
+            items.iter().any(|(path, _)| path == word),
+            "src/lib.rs lets out {word}, which is nowhere"
+        );
     }
     items.sort_unstable();
     items
 }
 
-/// Every name that a host program can come to depend on. A change here is one of the library's version.
+/// Every name that a host program can come to depend on. A change here is one of the library's
+/// version.
 const PUBLIC: &str = "
     AutoRestart
     ByteSize ByteSize::MAX ByteSize::bytes ByteSize::gib ByteSize::kib ByteSize::mib ByteSize::new
@@ -231,68 +328,95 @@ const PUBLIC: &str = "
 ";
 
 fn library(out: &mut Vec<Trial>) {
-    scenario("house::nothing_is_public_by_accident").once().run(out, |_| {
-        let items: Vec<_> = public_items().into_iter().map(|(path, _)| path).collect();
-        let expected: Vec<_> = PUBLIC.split_whitespace().collect();
-        assert_eq!(items, expected);
-    });
+    scenario("house::nothing_is_public_by_accident")
+        .once()
+        .run(out, |_| {
+            let items: Vec<_> = public_items().into_iter().map(|(path, _)| path).collect();
+            let expected: Vec<_> = PUBLIC.split_whitespace().collect();
+            assert_eq!(items, expected);
+        });
 
-    scenario("house::every_public_item_shows_how_it_is_used").once().run(out, |_| {
-        for (path, comment) in public_items().into_iter().filter(|(path, _)| path != "main") {
-            assert!(comment.contains("/// ```"), "{path} has no example:\n{comment}");
-        }
-    });
+    scenario("house::every_public_item_shows_how_it_is_used")
+        .once()
+        .run(out, |_| {
+            for (path, comment) in public_items()
+                .into_iter()
+                .filter(|(path, _)| path != "main")
+            {
+                assert!(
+                    comment.contains("/// ```"),
+                    "{path} has no example:\n{comment}"
+                );
+            }
+        });
 }
 
 fn absences(out: &mut Vec<Trial>) {
-    scenario("house::the_binary_has_no_thread_no_async_no_handler_and_no_timer").once().run(out, |_| {
-        for (name, text) in sources("src") {
-            // The library may watch from a thread of its own; the binary's files may not.
-            if name == "src/guard.rs" || name.ends_with("_tests.rs") {
-                continue;
+    scenario("house::the_binary_has_no_thread_no_async_no_handler_and_no_timer")
+        .once()
+        .run(out, |_| {
+            for (name, text) in sources("src") {
+                // The library may watch from a thread of its own; the binary's files may not.
+                if name == "src/guard.rs" || name.ends_with("_tests.rs") {
+                    continue;
+                }
+                let code = code(&text);
+                for word in [
+                    "thread::spawn",
+                    "thread::Builder",
+                    "async fn",
+                    "async move",
+                    ".await",
+                    "setitimer",
+                    "timer_create",
+                    "SigHandler::Handler",
+                    "SigHandler::SigAction",
+                ] {
+                    assert!(!code.contains(word), "{name} has {word}");
+                }
+                for word in ["alarm", "SA_RESTART", "SA_SIGINFO"] {
+                    assert!(!names(&code, word), "{name} has {word}");
+                }
             }
-            let code = code(&text);
-            for word in [
-                "thread::spawn",
-                "thread::Builder",
-                "async fn",
-                "async move",
-                ".await",
-                "setitimer",
-                "timer_create",
-                "SigHandler::Handler",
-                "SigHandler::SigAction",
-            ] {
-                assert!(!code.contains(word), "{name} has {word}");
-            }
-            for word in ["alarm", "SA_RESTART", "SA_SIGINFO"] {
-                assert!(!names(&code, word), "{name} has {word}");
-            }
-        }
-    });
+        });
 
-    scenario("house::the_rust_runtime_does_not_start_before_main").once().run(out, |_| {
-        let main = document("src/main.rs");
-        assert!(main.contains("no_main"), "src/main.rs would let the runtime change SIGPIPE");
-    });
+    scenario("house::the_rust_runtime_does_not_start_before_main")
+        .once()
+        .run(out, |_| {
+            let main = document("src/main.rs");
+            assert!(
+                main.contains("no_main"),
+                "src/main.rs would let the runtime change SIGPIPE"
+            );
+        });
 
-    scenario("house::the_binary_depends_on_four_crates").once().run(out, |_| {
-        let manifest = document("Cargo.toml");
-        let section = manifest.split("\n[dependencies]\n").nth(1).expect("dependencies");
-        let section = section.split("\n[").next().expect("its end");
-        let mut crates: Vec<_> = section.lines().filter_map(|line| line.split([' ', '=']).next()).collect();
-        crates.retain(|name| !name.is_empty() && !name.starts_with('#'));
-        crates.sort_unstable();
-        assert_eq!(crates, ["argh", "libc", "nix", "rustix"]);
-    });
+    scenario("house::the_binary_depends_on_four_crates")
+        .once()
+        .run(out, |_| {
+            let manifest = document("Cargo.toml");
+            let section = manifest
+                .split("\n[dependencies]\n")
+                .nth(1)
+                .expect("dependencies");
+            let section = section.split("\n[").next().expect("its end");
+            let mut crates: Vec<_> = section
+                .lines()
+                .filter_map(|line| line.split([' ', '=']).next())
+                .collect();
+            crates.retain(|name| !name.is_empty() && !name.starts_with('#'));
+            crates.sort_unstable();
+            assert_eq!(crates, ["argh", "libc", "nix", "rustix"]);
+        });
 
-    scenario("house::nothing_is_left_to_do_in_the_sources").once().run(out, |_| {
-        for (name, text) in sources("src") {
-            for word in ["TODO", "FIXME", "XXX", "todo!", "unimplemented!", "dbg!"] {
-                assert!(!text.contains(word), "{name} has {word}");
+    scenario("house::nothing_is_left_to_do_in_the_sources")
+        .once()
+        .run(out, |_| {
+            for (name, text) in sources("src") {
+                for word in ["TODO", "FIXME", "XXX", "todo!", "unimplemented!", "dbg!"] {
+                    assert!(!text.contains(word), "{name} has {word}");
+                }
             }
-        }
-    });
+        });
 }
 
 fn documents(out: &mut Vec<Trial>) {
@@ -302,7 +426,10 @@ fn documents(out: &mut Vec<Trial>) {
     ] {
         scenario(name).once().run(out, move |_| {
             // mdoc writes an option as `Fl -name`, and two of them as `Fl n , -name`.
-            let text = document(file).replace("\\-", "-").replace("Fl -", "--").replace(" , -", " --");
+            let text = document(file)
+                .replace("\\-", "-")
+                .replace("Fl -", "--")
+                .replace(" , -", " --");
             let options = options();
             assert!(options.len() >= 20, "only {options:?} in --help");
             for option in options {
@@ -311,84 +438,148 @@ fn documents(out: &mut Vec<Trial>) {
         });
     }
 
-    scenario("house::the_man_page_lists_every_event_once").once().run(out, |_| {
-        let facts = document("src/fact.rs");
-        let names = facts.split("fn event(").nth(1).expect("the names of events").split('"').skip(1).step_by(2);
-        let mut expected: Vec<_> = names.chain(["refused"]).collect();
-        let page = document("doc/frigate.1");
-        let list = page.split("\nThe events are ").nth(1).expect("the list").split(".\n").next().expect("its end");
-        let mut listed: Vec<_> = list.split([',', ' ', '\n']).filter(|word| !["", "and"].contains(word)).collect();
-        expected.sort_unstable();
-        listed.sort_unstable();
-        assert_eq!(listed, expected);
-    });
-
-    scenario("house::help_tells_of_every_option_of_the_specification").once().run(out, |_| {
-        let options = options();
-        for option in super::cli::OPTIONS.iter().map(|option| option.name).chain(super::cli::FLAGS) {
-            assert!(
-                options.iter().any(|told| told.strip_prefix("--") == Some(option)),
-                "--help says nothing of --{option}"
-            );
-        }
-    });
-
-    scenario("house::every_source_file_is_in_one_feature_of_the_table_of_sizes").once().run(out, |_| {
-        let table = document("tools/features");
-        let lines = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let members = lines.flat_map(|line| line.split_once(": ").expect("a feature and its files").1.split(' '));
-        // A word without a dot is a crate.
-        let named: Vec<_> = members.filter(|member| member.contains('.')).map(|file| format!("src/{file}")).collect();
-        let mut sources = sources("src");
-        sources.retain(|(name, _)| !name.ends_with("_tests.rs"));
-        for (name, _) in &sources {
-            let times = named.iter().filter(|file| *file == name).count();
-            assert_eq!(times, 1, "tools/features names {name} {times} times");
-        }
-        assert_eq!(named.len(), sources.len(), "tools/features names a file that is not there");
-    });
-
-    scenario("house::every_claim_that_a_document_names_exists").once().run(out, |_| {
-        let sources: String = sources("tests").into_iter().map(|(_, text)| text).collect();
-        let part = |text: &str| text.chars().all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit());
-        for (file, least) in [("SECURITY.md", 40), ("README.md", 20)] {
-            let text = document(file);
-            // What stands between two backquotes: each second piece.
-            let quoted = text.split('`').skip(1).step_by(2);
-            let claims: Vec<_> = quoted
-                .filter(|word| {
-                    word.split_once("::").is_some_and(|(topic, name)| part(topic) && part(name) && !name.is_empty())
-                })
+    scenario("house::the_man_page_lists_every_event_once")
+        .once()
+        .run(out, |_| {
+            let facts = document("src/fact.rs");
+            let names = facts
+                .split("fn event(")
+                .nth(1)
+                .expect("the names of events")
+                .split('"')
+                .skip(1)
+                .step_by(2);
+            let mut expected: Vec<_> = names.chain(["refused"]).collect();
+            let page = document("doc/frigate.1");
+            let list = page
+                .split("\nThe events are ")
+                .nth(1)
+                .expect("the list")
+                .split(".\n")
+                .next()
+                .expect("its end");
+            let mut listed: Vec<_> = list
+                .split([',', ' ', '\n'])
+                .filter(|word| !["", "and"].contains(word))
                 .collect();
-            assert!(claims.len() >= least, "{file} names only {claims:?}");
-            for claim in claims {
-                assert!(sources.contains(&format!("\"{claim}\"")), "{file} names {claim}, which is no claim");
-            }
-        }
-    });
+            expected.sort_unstable();
+            listed.sort_unstable();
+            assert_eq!(listed, expected);
+        });
 
-    scenario("house::the_readme_is_for_a_person_in_a_hurry").once().run(out, |_| {
-        let lines = document("README.md").lines().count();
-        assert!(lines < 300, "{lines} lines");
-    });
+    scenario("house::help_tells_of_every_option_of_the_specification")
+        .once()
+        .run(out, |_| {
+            let options = options();
+            for option in super::cli::OPTIONS
+                .iter()
+                .map(|option| option.name)
+                .chain(super::cli::FLAGS)
+            {
+                assert!(
+                    options
+                        .iter()
+                        .any(|told| told.strip_prefix("--") == Some(option)),
+                    "--help says nothing of --{option}"
+                );
+            }
+        });
+
+    scenario("house::every_source_file_is_in_one_feature_of_the_table_of_sizes")
+        .once()
+        .run(out, |_| {
+            let table = document("tools/features");
+            let lines = table
+                .lines()
+                .filter(|line| !line.is_empty() && !line.starts_with('#'));
+            let members = lines.flat_map(|line| {
+                line.split_once(": ")
+                    .expect("a feature and its files")
+                    .1
+                    .split(' ')
+            });
+            // A word without a dot is a crate.
+            let named: Vec<_> = members
+                .filter(|member| member.contains('.'))
+                .map(|file| format!("src/{file}"))
+                .collect();
+            let mut sources = sources("src");
+            sources.retain(|(name, _)| !name.ends_with("_tests.rs"));
+            for (name, _) in &sources {
+                let times = named.iter().filter(|file| *file == name).count();
+                assert_eq!(times, 1, "tools/features names {name} {times} times");
+            }
+            assert_eq!(
+                named.len(),
+                sources.len(),
+                "tools/features names a file that is not there"
+            );
+        });
+
+    scenario("house::every_claim_that_a_document_names_exists")
+        .once()
+        .run(out, |_| {
+            let sources: String = sources("tests").into_iter().map(|(_, text)| text).collect();
+            let part = |text: &str| {
+                text.chars()
+                    .all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit())
+            };
+            for (file, least) in [("SECURITY.md", 40), ("README.md", 20)] {
+                let text = document(file);
+                // What stands between two backquotes: each second piece.
+                let quoted = text.split('`').skip(1).step_by(2);
+                let claims: Vec<_> = quoted
+                    .filter(|word| {
+                        word.split_once("::").is_some_and(|(topic, name)| {
+                            part(topic) && part(name) && !name.is_empty()
+                        })
+                    })
+                    .collect();
+                assert!(claims.len() >= least, "{file} names only {claims:?}");
+                for claim in claims {
+                    assert!(
+                        sources.contains(&format!("\"{claim}\"")),
+                        "{file} names {claim}, which is no claim"
+                    );
+                }
+            }
+        });
+
+    scenario("house::the_readme_is_for_a_person_in_a_hurry")
+        .once()
+        .run(out, |_| {
+            let lines = document("README.md").lines().count();
+            assert!(lines < 300, "{lines} lines");
+        });
 }
 
 fn shipped_binary(out: &mut Vec<Trial>) {
-    scenario("house::the_shipped_binary_has_at_most_128_kib").once().needs(&[&DIST]).run(out, |_| {
-        let size = fs::metadata(shipped()).expect("it was built").len();
-        note(format!("dist/frigate has {size} bytes"));
-        assert!(size <= 131_072, "{size} bytes");
-    });
+    scenario("house::the_shipped_binary_has_at_most_128_kib")
+        .once()
+        .needs(&[&DIST])
+        .run(out, |_| {
+            let size = fs::metadata(shipped()).expect("it was built").len();
+            note(format!("dist/frigate has {size} bytes"));
+            assert!(size <= 131_072, "{size} bytes");
+        });
 
-    scenario("house::the_shipped_binary_is_static").once().needs(&[&DIST]).run(out, |_| {
-        let image = fs::read(shipped()).expect("it was built");
-        let number = |at: usize, bytes: usize| {
-            image[at..at + bytes].iter().rev().fold(0_usize, |number, &byte| number << 8 | usize::from(byte))
-        };
-        assert_eq!(&image[..4], b"\x7fELF");
-        let (table, size, count) = (number(32, 8), number(54, 2), number(56, 2));
-        // PT_INTERP asks for a dynamic loader.
-        let kinds: Vec<_> = (0..count).map(|index| number(table + index * size, 4)).collect();
-        assert!(kinds.contains(&1) && !kinds.contains(&3), "{kinds:?}");
-    });
+    scenario("house::the_shipped_binary_is_static")
+        .once()
+        .needs(&[&DIST])
+        .run(out, |_| {
+            let image = fs::read(shipped()).expect("it was built");
+            let number = |at: usize, bytes: usize| {
+                image[at..at + bytes]
+                    .iter()
+                    .rev()
+                    .fold(0_usize, |number, &byte| number << 8 | usize::from(byte))
+            };
+            assert_eq!(&image[..4], b"\x7fELF");
+            let (table, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+            // PT_INTERP asks for a dynamic loader.
+            let kinds: Vec<_> = (0..count)
+                .map(|index| number(table + index * size, 4))
+                .collect();
+            assert!(kinds.contains(&1) && !kinds.contains(&3), "{kinds:?}");
+        });
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 
 use crate::support::capability::{Capability, MANY_PROCESSES, ROOT, STRACE};
-use crate::support::{Ended, Frigate, Mode, Running, eventually, note, own_program, procfs, scenario, wait_state};
+use crate::support::{
+    Ended, Frigate, Mode, Running, eventually, note, own_program, procfs, scenario, wait_state,
+};
 
 /// Lists the scenarios.
 pub fn trials(out: &mut Vec<Trial>) {
@@ -21,20 +23,29 @@ pub fn trials(out: &mut Vec<Trial>) {
 
 fn orphans(out: &mut Vec<Trial>) {
     scenario("reaping::orphans_come_to_frigate").run(out, |mode| {
-        let frigate = Frigate::new(mode).puppet("orphan {session; pause}; say ready; report").spawn();
+        let frigate = Frigate::new(mode)
+            .puppet("orphan {session; pause}; say ready; report")
+            .spawn();
         frigate.wait_line("ready");
-        eventually("two children", || (frigate.children().len() == 2).then_some(()));
+        eventually("two children", || {
+            (frigate.children().len() == 2).then_some(())
+        });
     });
 
     scenario("reaping::an_orphan_is_reaped_as_soon_as_it_ends").run(out, |mode| {
         let frigate = Frigate::new(mode);
         let (go, gone) = (frigate.path("go"), frigate.path("gone"));
-        let script = format!("orphan {{say orphan; await {go}; touch {gone}; exit 5}}; say ready; report");
+        let script =
+            format!("orphan {{say orphan; await {go}; touch {gone}; exit 5}}; say ready; report");
         let frigate = frigate.puppet(script).spawn();
         frigate.wait_line("ready");
-        eventually("two children", || (frigate.children().len() == 2).then_some(()));
+        eventually("two children", || {
+            (frigate.children().len() == 2).then_some(())
+        });
         fs::write(frigate.path("go"), "").expect("the directory is ours");
-        eventually("the orphan's last deed", || frigate.path("gone").exists().then_some(()));
+        eventually("the orphan's last deed", || {
+            frigate.path("gone").exists().then_some(())
+        });
         frigate.only_child();
     });
 
@@ -45,7 +56,9 @@ fn orphans(out: &mut Vec<Trial>) {
 
     scenario("reaping::orphans_are_reaped_between_two_starts").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=1h");
-        let frigate = frigate.puppet("orphan {session; wait TERM; exit 0}; orphans 50; exit 1").spawn();
+        let frigate = frigate
+            .puppet("orphan {session; wait TERM; exit 0}; orphans 50; exit 1")
+            .spawn();
         frigate.wait_message("starting it again");
         // The one that left the group lives; it is nobody's leftover before the end.
         frigate.only_child();
@@ -73,26 +86,34 @@ fn orphans(out: &mut Vec<Trial>) {
             assert!(after <= before + 256, "resident memory grew from {before} to {after} KiB");
         });
 
-    scenario("reaping::a_signal_is_forwarded_amid_a_flood_of_orphans").alone().run(out, |mode| {
-        let frigate = Frigate::new(mode);
-        let script = "fork {repeat 40 {orphans 50}; say flood over}; say ready; report";
-        let frigate = frigate.puppet(script).spawn();
-        frigate.wait_line("ready");
-        for _ in 0..20 {
-            frigate.kill(libc::SIGUSR1);
-            frigate.wait_line("got USR1");
-        }
-        frigate.wait_line("flood over");
-    });
+    scenario("reaping::a_signal_is_forwarded_amid_a_flood_of_orphans")
+        .alone()
+        .run(out, |mode| {
+            let frigate = Frigate::new(mode);
+            let script = "fork {repeat 40 {orphans 50}; say flood over}; say ready; report";
+            let frigate = frigate.puppet(script).spawn();
+            frigate.wait_line("ready");
+            for _ in 0..20 {
+                frigate.kill(libc::SIGUSR1);
+                frigate.wait_line("got USR1");
+            }
+            frigate.wait_line("flood over");
+        });
 }
 
 fn idle(out: &mut Vec<Trial>) {
     for (name, options) in [
         ("reaping::with_nothing_to_do_frigate_is_never_woken", ""),
-        ("reaping::with_nothing_to_do_a_frigate_that_would_restart_is_never_woken", "--restart=true --start-secs=1s"),
+        (
+            "reaping::with_nothing_to_do_a_frigate_that_would_restart_is_never_woken",
+            "--restart=true --start-secs=1s",
+        ),
     ] {
         scenario(name).alone().run(out, move |mode| {
-            let frigate = Frigate::new(mode).options(options).puppet("say ready; report").spawn();
+            let frigate = Frigate::new(mode)
+                .options(options)
+                .puppet("say ready; report")
+                .spawn();
             frigate.wait_line("ready");
             frigate.kill(libc::SIGUSR1);
             frigate.wait_line("got USR1");
@@ -111,17 +132,26 @@ const SLOW: &str = "say left; wait TERM; nap 500; say clean; exit 0";
 
 #[track_caller]
 fn expect_clean(ended: &Ended, code: i32) {
-    ended.expect_code(code).expect_nothing_left().expect_silence();
-    assert!(ended.out.contains("got TERM") && ended.out.contains("clean"), "{ended:#?}");
+    ended
+        .expect_code(code)
+        .expect_nothing_left()
+        .expect_silence();
+    assert!(
+        ended.out.contains("got TERM") && ended.out.contains("clean"),
+        "{ended:#?}"
+    );
 }
 
 fn leftovers(out: &mut Vec<Trial>) {
-    scenario("reaping::a_leftover_that_traps_term_and_needs_half_a_second_gets_it").run(out, |mode| {
-        let frigate = Frigate::new(mode);
-        let file = frigate.path("left");
-        let script = format!("fork {{touch {file}; {SLOW}}}; await {file}; exit 5");
-        expect_clean(&frigate.puppet(script).run(), 5);
-    });
+    scenario("reaping::a_leftover_that_traps_term_and_needs_half_a_second_gets_it").run(
+        out,
+        |mode| {
+            let frigate = Frigate::new(mode);
+            let file = frigate.path("left");
+            let script = format!("fork {{touch {file}; {SLOW}}}; await {file}; exit 5");
+            expect_clean(&frigate.puppet(script).run(), 5);
+        },
+    );
 
     scenario("reaping::a_leftover_in_a_session_of_its_own_gets_it_too").run(out, |mode| {
         let frigate = Frigate::new(mode);
@@ -142,7 +172,9 @@ fn leftovers(out: &mut Vec<Trial>) {
     scenario("reaping::a_leftover_gets_term_and_cont").run(out, |mode| {
         let frigate = Frigate::new(mode);
         let file = frigate.path("left");
-        let script = format!("fork {{touch {file}; wait TERM; wait CONT; say both; exit 0}}; await {file}; exit 0");
+        let script = format!(
+            "fork {{touch {file}; wait TERM; wait CONT; say both; exit 0}}; await {file}; exit 0"
+        );
         let ended = frigate.puppet(script).run();
         ended.expect_code(0).expect_silence();
         assert!(ended.out.contains("both"), "{ended:#?}");
@@ -153,21 +185,31 @@ fn leftovers(out: &mut Vec<Trial>) {
         let script = "fork {plain; stop; nap 60000}; say ready; wait USR1; exit 0";
         let frigate = frigate.puppet(script).spawn();
         frigate.wait_line("ready");
-        eventually("a stopped process", || frigate.descendants().into_iter().find(|process| process.state == 'T'));
+        eventually("a stopped process", || {
+            frigate
+                .descendants()
+                .into_iter()
+                .find(|process| process.state == 'T')
+        });
         frigate.kill(libc::SIGUSR1);
         frigate.wait().expect_code(0).expect_nothing_left();
     });
 
-    scenario("reaping::a_leftover_that_does_not_end_is_killed_after_the_grace_period").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--leftovers=400ms");
-        let file = frigate.path("left");
-        let script = format!("fork {{touch {file}; pause}}; orphan {{session; pause}}; await {file}; exit 8");
-        let ended = frigate.puppet(script).run();
-        ended.expect_code(8).expect_nothing_left();
-        assert!(ended.took >= Duration::from_millis(400), "{ended:#?}");
-        assert_eq!(ended.messages().len(), 1, "{ended:#?}");
-        assert!(ended.err.contains("KILL"), "{ended:#?}");
-    });
+    scenario("reaping::a_leftover_that_does_not_end_is_killed_after_the_grace_period").run(
+        out,
+        |mode| {
+            let frigate = Frigate::new(mode).options("--leftovers=400ms");
+            let file = frigate.path("left");
+            let script = format!(
+                "fork {{touch {file}; pause}}; orphan {{session; pause}}; await {file}; exit 8"
+            );
+            let ended = frigate.puppet(script).run();
+            ended.expect_code(8).expect_nothing_left();
+            assert!(ended.took >= Duration::from_millis(400), "{ended:#?}");
+            assert_eq!(ended.messages().len(), 1, "{ended:#?}");
+            assert!(ended.err.contains("KILL"), "{ended:#?}");
+        },
+    );
 
     scenario("reaping::without_a_stop_the_time_of_leftovers_begins_with_the_childs_end").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--leftovers=1500ms");
@@ -196,15 +238,19 @@ fn leftovers(out: &mut Vec<Trial>) {
         note(format!("--grace 4s, child ended after 3.5 s, leftover killed: {took:?}"));
     });
 
-    scenario("reaping::a_leftover_that_ignores_term_holds_a_finished_command_for_five_seconds").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--grace=1h");
-        let file = frigate.path("left");
-        let script = format!("orphan {{session; touch {file}; pause}}; await {file}; exit 0");
-        let ended = frigate.puppet(script).run();
-        ended.expect_code(0).expect_nothing_left();
-        assert!(ended.took >= Duration::from_secs(5), "{ended:#?}");
-        note(format!("a leftover that ignores TERM held a finished command for {:?}", ended.took));
-    });
+    scenario("reaping::a_leftover_that_ignores_term_holds_a_finished_command_for_five_seconds")
+        .run(out, |mode| {
+            let frigate = Frigate::new(mode).options("--grace=1h");
+            let file = frigate.path("left");
+            let script = format!("orphan {{session; touch {file}; pause}}; await {file}; exit 0");
+            let ended = frigate.puppet(script).run();
+            ended.expect_code(0).expect_nothing_left();
+            assert!(ended.took >= Duration::from_secs(5), "{ended:#?}");
+            note(format!(
+                "a leftover that ignores TERM held a finished command for {:?}",
+                ended.took
+            ));
+        });
 
     scenario("reaping::what_is_to_be_left_delays_nothing_and_gets_no_signal").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--leftovers=leave");
@@ -214,11 +260,18 @@ fn leftovers(out: &mut Vec<Trial>) {
         ended.expect_code(3).expect_silence();
         assert_eq!(ended.out, "");
         // As PID 1 the kernel ends it.
-        assert_eq!(ended.left.len(), usize::from(mode == Mode::Subreaper), "{ended:#?}");
+        assert_eq!(
+            ended.left.len(),
+            usize::from(mode == Mode::Subreaper),
+            "{ended:#?}"
+        );
     });
 
     scenario("reaping::where_nothing_is_left_frigate_ends_at_once").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--grace=1h").puppet("exit 0").spawn();
+        let frigate = Frigate::new(mode)
+            .options("--grace=1h")
+            .puppet("exit 0")
+            .spawn();
         let ended = frigate.wait();
         ended.expect_code(0).expect_silence();
         note(format!("started, ended and reaped in {:?}", ended.took));
@@ -227,16 +280,27 @@ fn leftovers(out: &mut Vec<Trial>) {
     scenario("reaping::frigate_ends_as_soon_as_the_last_leftover_does").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--grace=1h");
         let file = frigate.path("left");
-        let script = format!("orphan {{session; touch {file}; wait TERM; exit 0}}; await {file}; exit 0");
-        frigate.puppet(script).run().expect_code(0).expect_silence().expect_nothing_left();
+        let script =
+            format!("orphan {{session; touch {file}; wait TERM; exit 0}}; await {file}; exit 0");
+        frigate
+            .puppet(script)
+            .run()
+            .expect_code(0)
+            .expect_silence()
+            .expect_nothing_left();
     });
 
-    scenario("reaping::as_pid_1_the_last_kill_comes_from_a_forked_helper").only(Mode::Pid1).needs(&[&STRACE]).run(
-        out,
-        |mode| {
-            let frigate = Frigate::new(mode).strace(["trace=kill"]).options("--leftovers=200ms");
+    scenario("reaping::as_pid_1_the_last_kill_comes_from_a_forked_helper")
+        .only(Mode::Pid1)
+        .needs(&[&STRACE])
+        .run(out, |mode| {
+            let frigate = Frigate::new(mode)
+                .strace(["trace=kill"])
+                .options("--leftovers=200ms");
             let file = frigate.path("left");
-            let script = format!("fork {{touch {file}; report}}; await {file}; say ready; wait USR1; exit 3");
+            let script = format!(
+                "fork {{touch {file}; report}}; await {file}; say ready; wait USR1; exit 3"
+            );
             let frigate = frigate.puppet(script).spawn();
             frigate.wait_line("ready");
             let log = fs::File::open(frigate.path("strace")).expect("strace writes it");
@@ -244,18 +308,24 @@ fn leftovers(out: &mut Vec<Trial>) {
             frigate.kill(libc::SIGUSR1);
             frigate.wait().expect_code(3);
             let log = std::io::read_to_string(log).expect("text");
-            let killers: Vec<_> = log.lines().filter(|line| line.contains("kill(-1, SIGKILL")).collect();
+            let killers: Vec<_> = log
+                .lines()
+                .filter(|line| line.contains("kill(-1, SIGKILL"))
+                .collect();
             assert!(!killers.is_empty(), "{log}");
             // Where one process sleeps so deeply that the kernel waits for it, this call would too.
             assert!(killers.iter().all(|line| !line.starts_with(&own)), "{log}");
-        },
-    );
+        });
 
     scenario("reaping::with_kill_leftovers_are_killed_at_once").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--kill");
         let file = frigate.path("left");
         let script = format!("orphan {{session; touch {file}; report}}; await {file}; exit 3");
-        frigate.puppet(script).run().expect_code(3).expect_nothing_left();
+        frigate
+            .puppet(script)
+            .run()
+            .expect_code(3)
+            .expect_nothing_left();
     });
 
     scenario("reaping::children_from_before_frigates_exec_are_reaped_and_ended_as_well").run(out, |mode| {
@@ -283,9 +353,9 @@ fn hard_ends(out: &mut Vec<Trial>) {
         assert_eq!(ended.out.matches("clean").count(), 2, "{ended:#?}");
     });
 
-    scenario("reaping::with_one_descriptor_free_the_group_is_ended_and_the_reason_said").only(Mode::Subreaper).run(
-        out,
-        |mode| {
+    scenario("reaping::with_one_descriptor_free_the_group_is_ended_and_the_reason_said")
+        .only(Mode::Subreaper)
+        .run(out, |mode| {
             let frigate = Frigate::new(mode).max_files(4);
             let file = frigate.path("left");
             let script = format!("fork {{touch {file}; {SLOW}}}; await {file}; exit 5");
@@ -293,22 +363,30 @@ fn hard_ends(out: &mut Vec<Trial>) {
             ended.expect_code(5).expect_nothing_left();
             assert!(ended.out.contains("clean"), "{ended:#?}");
             assert_eq!(ended.messages().len(), 1, "{ended:#?}");
-            assert!(ended.err.contains("cannot signal 'every descendant': too many open files"), "{ended:#?}");
-        },
-    );
+            assert!(
+                ended
+                    .err
+                    .contains("cannot signal 'every descendant': too many open files"),
+                "{ended:#?}"
+            );
+        });
 
-    scenario("reaping::what_no_signal_could_reach_is_not_said_to_be_sent_kill").only(Mode::Subreaper).run(
-        out,
-        |mode| {
+    scenario("reaping::what_no_signal_could_reach_is_not_said_to_be_sent_kill")
+        .only(Mode::Subreaper)
+        .run(out, |mode| {
             let frigate = Frigate::new(mode).max_files(4).options("--leftovers=200ms");
             let file = frigate.path("left");
             let script = format!("orphan {{session; touch {file}; pause}}; await {file}; exit 5");
             let ended = frigate.puppet(script).run();
             ended.expect_code(5);
-            assert!(ended.err.contains("cannot signal 'every descendant': too many open files"), "{ended:#?}");
+            assert!(
+                ended
+                    .err
+                    .contains("cannot signal 'every descendant': too many open files"),
+                "{ended:#?}"
+            );
             assert!(!ended.err.contains("KILL"), "{ended:#?}");
-        },
-    );
+        });
 
     scenario("reaping::where_orphans_do_not_come_to_frigate_the_group_is_ended_all_the_same")
         .only(Mode::Subreaper)
@@ -327,19 +405,28 @@ fn hard_ends(out: &mut Vec<Trial>) {
             assert!(clean < ended.err.rfind("frigate: ").expect("a last message"), "{ended:#?}");
         });
 
-    scenario("reaping::where_orphans_do_not_come_to_frigate_the_group_is_killed_after_the_grace_period")
-        .only(Mode::Subreaper)
-        .needs(&[&STRACE])
-        .run(out, |mode| {
-            let frigate =
-                Frigate::new(mode).strace(["trace=prctl", "inject=prctl:error=EPERM"]).tracing_frigate_alone();
-            let file = frigate.path("left");
-            let script = format!("fork {{touch {file}; pause}}; await {file}; exit 5");
-            let ended = frigate.options("--leftovers=300ms").puppet(script).run();
-            ended.expect_code(5);
-            assert!(ended.err.contains("sent KILL") && !ended.err.contains("does not die"), "{ended:#?}");
-            assert!(ended.left.iter().all(|left| left.starts_with('Z')), "{ended:#?}");
-        });
+    scenario(
+        "reaping::where_orphans_do_not_come_to_frigate_the_group_is_killed_after_the_grace_period",
+    )
+    .only(Mode::Subreaper)
+    .needs(&[&STRACE])
+    .run(out, |mode| {
+        let frigate = Frigate::new(mode)
+            .strace(["trace=prctl", "inject=prctl:error=EPERM"])
+            .tracing_frigate_alone();
+        let file = frigate.path("left");
+        let script = format!("fork {{touch {file}; pause}}; await {file}; exit 5");
+        let ended = frigate.options("--leftovers=300ms").puppet(script).run();
+        ended.expect_code(5);
+        assert!(
+            ended.err.contains("sent KILL") && !ended.err.contains("does not die"),
+            "{ended:#?}"
+        );
+        assert!(
+            ended.left.iter().all(|left| left.starts_with('Z')),
+            "{ended:#?}"
+        );
+    });
 
     scenario("reaping::a_zombie_that_nobody_reaps_is_not_said_to_survive_kill")
         .only(Mode::Subreaper)
@@ -349,17 +436,24 @@ fn hard_ends(out: &mut Vec<Trial>) {
             let script = "orphan {session; say left $pid; pause}; say ready; wait USR1; exit 5";
             let frigate = frigate.puppet(script).spawn();
             frigate.wait_line("ready");
-            let pids = eventually("two children", || Some(frigate.children()).filter(|children| children.len() == 2));
+            let pids = eventually("two children", || {
+                Some(frigate.children()).filter(|children| children.len() == 2)
+            });
             let left = pids.iter().map(|process| process.pid).max().expect("two");
-            // A tracer is told of the end first, and until it has collected that, frigate cannot reap.
+            // A tracer is told of the end first, and until it has collected that, frigate cannot
+            // reap.
             let left = nix::unistd::Pid::from_raw(left);
-            nix::sys::ptrace::seize(left, nix::sys::ptrace::Options::empty()).expect("it may be traced");
+            nix::sys::ptrace::seize(left, nix::sys::ptrace::Options::empty())
+                .expect("it may be traced");
             frigate.kill(libc::SIGUSR1);
             frigate.wait_message("complete, exit code 5");
             nix::sys::wait::waitpid(left, None).expect("it has ended");
             let ended = frigate.wait();
             ended.expect_code(5);
-            assert!(ended.err.contains("sent KILL") && !ended.err.contains("does not die"), "{ended:#?}");
+            assert!(
+                ended.err.contains("sent KILL") && !ended.err.contains("does not die"),
+                "{ended:#?}"
+            );
         });
 
     scenario("reaping::each_leftover_is_looked_at_once_a_round").only(Mode::Subreaper).needs(&[&STRACE]).run(
@@ -386,16 +480,27 @@ fn hard_ends(out: &mut Vec<Trial>) {
 
 /// A program that runs another one inside a process's PID namespace, as `docker exec` does.
 static NSENTER: Capability = Capability::new("nsenter", || {
-    let known = Command::new("nsenter").arg("--version").stdout(Stdio::null()).status();
-    known.map(drop).map_err(|error| format!("cannot run nsenter: {error}"))
+    let known = Command::new("nsenter")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    known
+        .map(drop)
+        .map_err(|error| format!("cannot run nsenter: {error}"))
 });
 
 /// A puppet in frigate's namespace that is not its descendant; it says what comes in this file.
 fn enter(frigate: &Running, file: &str) -> Child {
     let path = frigate.path(file);
-    let script = format!("to {}; say here; wait TERM; nap 300; say asked; exit 0", path.display());
+    let script = format!(
+        "to {}; say here; wait TERM; nap 300; say asked; exit 0",
+        path.display()
+    );
     let mut nsenter = Command::new("nsenter");
-    nsenter.args(["-t", &frigate.pid.to_string(), "-p", "--"]).arg(own_program()).args(["--puppet", &script]);
+    nsenter
+        .args(["-t", &frigate.pid.to_string(), "-p", "--"])
+        .arg(own_program())
+        .args(["--puppet", &script]);
     let child = nsenter.stdin(Stdio::null()).spawn().expect("nsenter");
     eventually("the stranger", || path.exists().then_some(()));
     child
@@ -406,14 +511,18 @@ fn what_a_stranger_says(mode: Mode) -> String {
     let frigate = Frigate::new(mode);
     let file = frigate.path("left");
     // Something has to be left of the child itself: strangers alone are not waited for.
-    let script = format!("orphan {{session; touch {file}; {SLOW}}}; await {file}; say ready; wait USR1; exit 0");
+    let script = format!(
+        "orphan {{session; touch {file}; {SLOW}}}; await {file}; say ready; wait USR1; exit 0"
+    );
     let frigate = frigate.puppet(script).spawn();
     frigate.wait_line("ready");
     let mut stranger = enter(&frigate, "stranger");
     let mut said = fs::File::open(frigate.path("stranger")).expect("it is there");
     frigate.kill(libc::SIGUSR1);
     expect_clean(&frigate.wait(), 0);
-    stranger.wait().expect("it ends by itself, or with its namespace");
+    stranger
+        .wait()
+        .expect("it ends by itself, or with its namespace");
     std::io::read_to_string(&mut said).expect("text")
 }
 
@@ -423,19 +532,27 @@ fn strangers(out: &mut Vec<Trial>) {
         .needs(&[&ROOT, &NSENTER])
         .run(out, |mode| {
             let said = what_a_stranger_says(mode);
-            assert!(said.contains("got TERM") && said.contains("asked"), "{said}");
+            assert!(
+                said.contains("got TERM") && said.contains("asked"),
+                "{said}"
+            );
         });
 
     scenario("reaping::a_process_that_entered_the_namespace_holds_nothing_up")
         .only(Mode::Pid1)
         .needs(&[&ROOT, &NSENTER])
         .run(out, |mode| {
-            let frigate = Frigate::new(mode).option("--grace=1h").puppet("say ready; wait USR1; exit 3").spawn();
+            let frigate = Frigate::new(mode)
+                .option("--grace=1h")
+                .puppet("say ready; wait USR1; exit 3")
+                .spawn();
             frigate.wait_line("ready");
             let mut stranger = enter(&frigate, "stranger");
             frigate.kill(libc::SIGUSR1);
             frigate.wait().expect_code(3);
-            stranger.wait().expect("the kernel ends it with its namespace");
+            stranger
+                .wait()
+                .expect("the kernel ends it with its namespace");
         });
 
     scenario("reaping::elsewhere_only_descendants_are_ended")

@@ -4,7 +4,9 @@ use libtest_mimic::Trial;
 
 use crate::support::capability::{BASH, STRACE};
 use crate::support::terminal::Terminal;
-use crate::support::{Frigate, Mode, Running, eventually, own_program, procfs, scenario, wait_state};
+use crate::support::{
+    Frigate, Mode, Running, eventually, own_program, procfs, scenario, wait_state,
+};
 
 /// Lists the scenarios.
 pub fn trials(out: &mut Vec<Trial>) {
@@ -17,23 +19,42 @@ pub fn trials(out: &mut Vec<Trial>) {
 
 fn foreground(out: &mut Vec<Trial>) {
     scenario("terminal::the_childs_group_becomes_the_foreground_group").run(out, |mode| {
-        let frigate = Frigate::new(mode).terminal().puppet("foreground; say ready; report").spawn();
+        let frigate = Frigate::new(mode)
+            .terminal()
+            .puppet("foreground; say ready; report")
+            .spawn();
         frigate.wait_line("foreground Ok(true)");
         frigate.wait_line("ready");
-        let group = procfs::process(frigate.only_child()).expect("it lives").group;
-        assert_eq!(frigate.terminal.as_ref().and_then(Terminal::foreground), Some(group));
+        let group = procfs::process(frigate.only_child())
+            .expect("it lives")
+            .group;
+        assert_eq!(
+            frigate.terminal.as_ref().and_then(Terminal::foreground),
+            Some(group)
+        );
     });
 
     scenario("terminal::each_new_child_gets_the_foreground_after_a_restart").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=5ms").terminal();
+        let frigate = Frigate::new(mode)
+            .options("--restart=unexpected --backoff=5ms")
+            .terminal();
         let starts = frigate.path("starts");
-        let ended = frigate.puppet(format!("attempt {starts}; foreground; after 2 {{exit 0}}; exit 1")).run();
+        let ended = frigate
+            .puppet(format!(
+                "attempt {starts}; foreground; after 2 {{exit 0}}; exit 1"
+            ))
+            .run();
         ended.expect_code(0);
-        assert_eq!(ended.out.matches("foreground Ok(true)").count(), 3, "{ended:#?}");
+        assert_eq!(
+            ended.out.matches("foreground Ok(true)").count(),
+            3,
+            "{ended:#?}"
+        );
     });
 
     scenario("terminal::the_foreground_is_given_back_at_the_end").run(out, |mode| {
-        // The session's leader waits for frigate, which shares its group, and looks who has the foreground then.
+        // The session's leader waits for frigate, which shares its group, and looks who has the
+        // foreground then.
         let frigate = Frigate::of_program(mode, [own_program()]).named_programs().terminal();
         let child = frigate.file("child", "foreground; exit 3");
         let script = format!(
@@ -62,17 +83,27 @@ fn foreground(out: &mut Vec<Trial>) {
 fn signals(frigate: &Running) -> Vec<String> {
     let text = frigate.out().text();
     // The terminal echoes the key in front of the first.
-    text.lines().filter_map(|line| line.split_once("got ")).map(|(_, signal)| signal.trim_end().to_owned()).collect()
+    text.lines()
+        .filter_map(|line| line.split_once("got "))
+        .map(|(_, signal)| signal.trim_end().to_owned())
+        .collect()
 }
 
 fn keys(out: &mut Vec<Trial>) {
     for (name, key, signal) in [
         ("terminal::ctrl_c_reaches_the_child_once", "\x03", "INT"),
         ("terminal::ctrl_z_reaches_the_child_once", "\x1a", "TSTP"),
-        ("terminal::ctrl_backslash_reaches_the_child_once", "\x1c", "QUIT"),
+        (
+            "terminal::ctrl_backslash_reaches_the_child_once",
+            "\x1c",
+            "QUIT",
+        ),
     ] {
         scenario(name).run(out, move |mode| {
-            let mut frigate = Frigate::new(mode).terminal().puppet("say ready; report").spawn();
+            let mut frigate = Frigate::new(mode)
+                .terminal()
+                .puppet("say ready; report")
+                .spawn();
             frigate.wait_line("ready");
             frigate.type_in(key);
             frigate.wait_line(&format!("got {signal} "));
@@ -94,22 +125,48 @@ fn keys(out: &mut Vec<Trial>) {
         frigate.wait_line("ready");
         frigate.terminal = None;
         let path = frigate.path("said");
-        eventually("HUP", || std::fs::read_to_string(&path).ok().filter(|text| text.contains("got HUP")));
+        eventually("HUP", || {
+            std::fs::read_to_string(&path)
+                .ok()
+                .filter(|text| text.contains("got HUP"))
+        });
     });
 
     scenario("terminal::winch_reaches_the_child").run(out, |mode| {
-        let frigate = Frigate::new(mode).terminal().puppet("say ready; report").spawn();
+        let frigate = Frigate::new(mode)
+            .terminal()
+            .puppet("say ready; report")
+            .spawn();
         frigate.wait_line("ready");
-        frigate.terminal.as_ref().expect("a terminal").resize(50, 132);
+        frigate
+            .terminal
+            .as_ref()
+            .expect("a terminal")
+            .resize(50, 132);
         frigate.wait_line("got WINCH");
     });
 }
 
 fn cancel(out: &mut Vec<Trial>) {
     for (name, key, script, code) in [
-        ("terminal::a_child_that_ctrl_c_ended_was_cancelled", "\x03", "plain; say ready; nap 60000", 130),
-        ("terminal::a_child_that_ctrl_backslash_ended_was_cancelled", "\x1c", "plain; say ready; nap 60000", 131),
-        ("terminal::a_child_that_exits_130_on_ctrl_c_was_cancelled", "\x03", "say ready; wait INT; exit 130", 130),
+        (
+            "terminal::a_child_that_ctrl_c_ended_was_cancelled",
+            "\x03",
+            "plain; say ready; nap 60000",
+            130,
+        ),
+        (
+            "terminal::a_child_that_ctrl_backslash_ended_was_cancelled",
+            "\x1c",
+            "plain; say ready; nap 60000",
+            131,
+        ),
+        (
+            "terminal::a_child_that_exits_130_on_ctrl_c_was_cancelled",
+            "\x03",
+            "say ready; wait INT; exit 130",
+            130,
+        ),
         (
             "terminal::a_child_that_exits_131_on_ctrl_backslash_was_cancelled",
             "\x1c",
@@ -119,7 +176,10 @@ fn cancel(out: &mut Vec<Trial>) {
     ] {
         scenario(name).run(out, move |mode| {
             let options = "--restart=true --start-secs=0 --backoff=1ms";
-            let frigate = super::exit_code::with_log(Frigate::new(mode)).options(options).terminal().puppet(script);
+            let frigate = super::exit_code::with_log(Frigate::new(mode))
+                .options(options)
+                .terminal()
+                .puppet(script);
             let (ended, told) = super::exit_code::told(frigate, |frigate| {
                 frigate.wait_line("ready");
                 frigate.type_in(key);
@@ -131,32 +191,52 @@ fn cancel(out: &mut Vec<Trial>) {
     }
 
     scenario("terminal::ctrl_c_between_two_starts_stops").run(out, |mode| {
-        let mut frigate = Frigate::new(mode).options("--restart=true --backoff=1h").terminal().puppet("exit 7").spawn();
+        let mut frigate = Frigate::new(mode)
+            .options("--restart=true --backoff=1h")
+            .terminal()
+            .puppet("exit 7")
+            .spawn();
         frigate.wait_line("starting it again");
         frigate.type_in("\x03");
         frigate.wait().expect_code(7).expect_nothing_left();
     });
 
     scenario("terminal::a_child_that_ends_otherwise_at_a_terminal_is_restarted").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=5ms").terminal();
-        let starts = frigate.path("starts");
-        let script = format!("attempt {starts}; say start $attempt; on 1 {{die TERM}}; on 2 {{exit 129}}; exit 0");
-        let ended = frigate.puppet(script).run();
-        ended.expect_code(0);
-        assert_eq!(ended.out.lines().filter(|line| line.starts_with("start ")).count(), 3, "{ended:#?}");
-    });
-
-    scenario("terminal::without_a_terminal_130_131_and_their_signals_are_ends_like_any_other").run(out, |mode| {
-        let frigate = Frigate::new(mode).options("-q --restart=unexpected --backoff=5ms --start-retries=9");
+        let frigate = Frigate::new(mode)
+            .options("--restart=unexpected --backoff=5ms")
+            .terminal();
         let starts = frigate.path("starts");
         let script = format!(
-            "attempt {starts}; say start $attempt; \
-             on 1 {{exit 130}}; on 2 {{exit 131}}; on 3 {{die INT}}; on 4 {{die QUIT}}; exit 0"
+            "attempt {starts}; say start $attempt; on 1 {{die TERM}}; on 2 {{exit 129}}; exit 0"
         );
         let ended = frigate.puppet(script).run();
         ended.expect_code(0);
-        assert_eq!(ended.out.matches("start ").count(), 5, "{ended:#?}");
+        assert_eq!(
+            ended
+                .out
+                .lines()
+                .filter(|line| line.starts_with("start "))
+                .count(),
+            3,
+            "{ended:#?}"
+        );
     });
+
+    scenario("terminal::without_a_terminal_130_131_and_their_signals_are_ends_like_any_other").run(
+        out,
+        |mode| {
+            let frigate = Frigate::new(mode)
+                .options("-q --restart=unexpected --backoff=5ms --start-retries=9");
+            let starts = frigate.path("starts");
+            let script = format!(
+                "attempt {starts}; say start $attempt; \
+             on 1 {{exit 130}}; on 2 {{exit 131}}; on 3 {{die INT}}; on 4 {{die QUIT}}; exit 0"
+            );
+            let ended = frigate.puppet(script).run();
+            ended.expect_code(0);
+            assert_eq!(ended.out.matches("start ").count(), 5, "{ended:#?}");
+        },
+    );
 }
 
 /// A prompt that nothing else prints.
@@ -169,10 +249,18 @@ fn shell(mode: Mode, under_frigate: bool) -> Running {
     let frigate = if under_frigate {
         Frigate::new(mode).command(bash)
     } else {
-        let path = ["/bin/bash", "/usr/bin/bash"].into_iter().find(|path| std::path::Path::new(path).exists());
-        Frigate::of_program(mode, [path.expect("bash is in one of its usual places")]).options(&bash[1..].join(" "))
+        let path = ["/bin/bash", "/usr/bin/bash"]
+            .into_iter()
+            .find(|path| std::path::Path::new(path).exists());
+        Frigate::of_program(mode, [path.expect("bash is in one of its usual places")])
+            .options(&bash[1..].join(" "))
     };
-    let frigate = frigate.named_programs().env("PS1", PROMPT).env("TERM", "dumb").terminal().spawn();
+    let frigate = frigate
+        .named_programs()
+        .env("PS1", PROMPT)
+        .env("TERM", "dumb")
+        .terminal()
+        .spawn();
     frigate.out().wait_text(PROMPT);
     frigate
 }
@@ -186,36 +274,44 @@ fn wait_running(shell: &Running) {
 #[track_caller]
 fn expect_no_complaint(frigate: &Running) {
     let text = frigate.out().text();
-    assert!(!text.contains("cannot set terminal process group"), "{text}");
+    assert!(
+        !text.contains("cannot set terminal process group"),
+        "{text}"
+    );
     assert!(!text.contains("no job control"), "{text}");
 }
 
 fn job_control(out: &mut Vec<Trial>) {
-    scenario("terminal::an_interactive_shell_has_job_control").needs(&[&BASH]).run(out, |mode| {
-        let mut shell = shell(mode, true);
-        shell.type_in("\"$SELF\" --puppet 'say running; open TSTP; wait INT; exit 0'\n");
-        wait_running(&shell);
-        for _ in 0..2 {
-            shell.type_in("\x1a");
-            shell.out().wait_text("Stopped");
+    scenario("terminal::an_interactive_shell_has_job_control")
+        .needs(&[&BASH])
+        .run(out, |mode| {
+            let mut shell = shell(mode, true);
+            shell.type_in("\"$SELF\" --puppet 'say running; open TSTP; wait INT; exit 0'\n");
+            wait_running(&shell);
+            for _ in 0..2 {
+                shell.type_in("\x1a");
+                shell.out().wait_text("Stopped");
+                shell.out().wait_text(PROMPT);
+                shell.type_in("fg\n");
+                shell.wait_line("got CONT");
+            }
+            // Ctrl-C reaches the job and not the shell, which lives on.
+            shell.type_in("\x03");
+            shell.wait_line("got INT");
             shell.out().wait_text(PROMPT);
-            shell.type_in("fg\n");
-            shell.wait_line("got CONT");
-        }
-        // Ctrl-C reaches the job and not the shell, which lives on.
-        shell.type_in("\x03");
-        shell.wait_line("got INT");
-        shell.out().wait_text(PROMPT);
-        shell.type_in("exit 12\n");
-        expect_no_complaint(&shell);
-        shell.wait().expect_code(12).expect_nothing_left();
-    });
+            shell.type_in("exit 12\n");
+            expect_no_complaint(&shell);
+            shell.wait().expect_code(12).expect_nothing_left();
+        });
 
-    scenario("terminal::ctrl_z_gives_the_shell_its_prompt_and_fg_continues").only(Mode::Subreaper).needs(&[&BASH]).run(
-        out,
-        |mode| {
+    scenario("terminal::ctrl_z_gives_the_shell_its_prompt_and_fg_continues")
+        .only(Mode::Subreaper)
+        .needs(&[&BASH])
+        .run(out, |mode| {
             let mut shell = shell(mode, false);
-            shell.type_in("\"$UNDER_TEST\" -- \"$SELF\" --puppet 'say running; open TSTP; report'\n");
+            shell.type_in(
+                "\"$UNDER_TEST\" -- \"$SELF\" --puppet 'say running; open TSTP; report'\n",
+            );
             wait_running(&shell);
             for _ in 0..2 {
                 shell.type_in("\x1a");
@@ -233,15 +329,16 @@ fn job_control(out: &mut Vec<Trial>) {
             shell.wait_line("got CONT");
             shell.type_in("kill -TERM %1\n");
             shell.wait_line("got TERM");
-        },
-    );
+        });
 
     scenario("terminal::a_frigate_in_the_background_lets_the_shell_keep_the_terminal")
         .only(Mode::Subreaper)
         .needs(&[&BASH])
         .run(out, |mode| {
             let mut shell = shell(mode, false);
-            shell.type_in("\"$UNDER_TEST\" -- \"$SELF\" --puppet 'foreground; wait TERM; exit 0' &\n");
+            shell.type_in(
+                "\"$UNDER_TEST\" -- \"$SELF\" --puppet 'foreground; wait TERM; exit 0' &\n",
+            );
             shell.wait_line("foreground Ok(false)");
             shell.type_in("echo still-$((40 + 2))\n");
             shell.wait_line("still-42");
@@ -254,8 +351,8 @@ fn job_control(out: &mut Vec<Trial>) {
         .needs(&[&BASH])
         .run(out, |mode| {
             let mut shell = shell(mode, false);
-            // It asks for input only once it is in the foreground: a shell that says `fg` to a job which stops that very
-            // moment takes the stop for an answer, whoever the job is.
+            // It asks for input only once it is in the foreground: a shell that says `fg` to a job
+            // which stops that very moment takes the stop for an answer, whoever the job is.
             let go = shell.path("go");
             shell.type_in(&format!(
                 "\"$UNDER_TEST\" -- \"$SELF\" --puppet 'say running; await {}; plain; input; nap 60000' &\n",
@@ -286,48 +383,77 @@ fn job_control(out: &mut Vec<Trial>) {
             shell.wait_line("code-9");
         });
 
-    scenario("terminal::as_pid_1_a_child_that_ctrl_z_stopped_is_continued_at_once_and_said_so").only(Mode::Pid1).run(
-        out,
-        |mode| {
-            let mut frigate = Frigate::new(mode).terminal().puppet("open TSTP; say ready; report").spawn();
+    scenario("terminal::as_pid_1_a_child_that_ctrl_z_stopped_is_continued_at_once_and_said_so")
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            let mut frigate = Frigate::new(mode)
+                .terminal()
+                .puppet("open TSTP; say ready; report")
+                .spawn();
             frigate.wait_line("ready");
             frigate.type_in("\x1a");
             let message = frigate.wait_line("frigate: ");
             assert!(message.contains("continued"), "{message}");
             frigate.wait_line("got CONT");
-        },
-    );
+        });
 
-    scenario("terminal::as_pid_1_a_child_that_a_process_stopped_stays_stopped").only(Mode::Pid1).run(out, |mode| {
-        let frigate = Frigate::new(mode).options("-v").terminal().puppet("open TSTP; say ready; report").spawn();
-        frigate.wait_line("ready");
-        let child = frigate.only_child();
-        frigate.kill(libc::SIGTSTP);
-        wait_state(child, 'T');
-        frigate.kill(libc::SIGUSR1);
-        frigate.wait_line("forwarded USR1");
-        assert_eq!(procfs::process(child).map(|process| process.state), Some('T'), "{}", frigate.out().text());
-    });
+    scenario("terminal::as_pid_1_a_child_that_a_process_stopped_stays_stopped")
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            let frigate = Frigate::new(mode)
+                .options("-v")
+                .terminal()
+                .puppet("open TSTP; say ready; report")
+                .spawn();
+            frigate.wait_line("ready");
+            let child = frigate.only_child();
+            frigate.kill(libc::SIGTSTP);
+            wait_state(child, 'T');
+            frigate.kill(libc::SIGUSR1);
+            frigate.wait_line("forwarded USR1");
+            assert_eq!(
+                procfs::process(child).map(|process| process.state),
+                Some('T'),
+                "{}",
+                frigate.out().text()
+            );
+        });
 
     scenario("terminal::as_pid_1_it_stays_stopped_whatever_comes_before_frigate_learns_of_it")
         .only(Mode::Pid1)
         .needs(&[&STRACE])
         .run(out, |mode| {
-            // Frigate is held up after it has sent TSTP, so that it finds USR1 before the news that the child has stopped.
+            // Frigate is held up after it has sent TSTP, so that it finds USR1 before the news that
+            // the child has stopped.
             let calls = "kill,pidfd_send_signal";
-            let expressions = [format!("trace={calls}"), format!("inject={calls}:delay_exit=700000:when=1")];
-            let frigate = Frigate::new(mode).strace(expressions).tracing_frigate_alone().options("-v").terminal();
+            let expressions = [
+                format!("trace={calls}"),
+                format!("inject={calls}:delay_exit=700000:when=1"),
+            ];
+            let frigate = Frigate::new(mode)
+                .strace(expressions)
+                .tracing_frigate_alone()
+                .options("-v")
+                .terminal();
             let frigate = frigate.puppet("open TSTP; say ready; report").spawn();
             frigate.wait_line("ready");
             let child = frigate.only_child();
             frigate.kill(libc::SIGTSTP);
             wait_state(child, 'T');
             // The kernel gives WINCH after the news, as its number is the higher one.
-            for (signal, name) in [(libc::SIGUSR1, "forwarded USR1"), (libc::SIGWINCH, "forwarded WINCH")] {
+            for (signal, name) in [
+                (libc::SIGUSR1, "forwarded USR1"),
+                (libc::SIGWINCH, "forwarded WINCH"),
+            ] {
                 frigate.kill(signal);
                 frigate.wait_line(name);
             }
-            assert_eq!(procfs::process(child).map(|process| process.state), Some('T'), "{}", frigate.out().text());
+            assert_eq!(
+                procfs::process(child).map(|process| process.state),
+                Some('T'),
+                "{}",
+                frigate.out().text()
+            );
         });
 }
 
@@ -335,7 +461,9 @@ fn failures(out: &mut Vec<Trial>) {
     scenario("terminal::a_terminal_that_ctrl_s_stopped_stalls_nothing").run(out, |mode| {
         let frigate = Frigate::new(mode).options("-vv --grace=1h").terminal();
         let said = frigate.path("said");
-        let mut frigate = frigate.puppet(format!("say ready; to {said}; wait TERM; exit 4")).spawn();
+        let mut frigate = frigate
+            .puppet(format!("say ready; to {said}; wait TERM; exit 4"))
+            .spawn();
         frigate.wait_line("ready");
         frigate.type_in("\x13");
         let path = frigate.path("said");
@@ -351,16 +479,33 @@ fn failures(out: &mut Vec<Trial>) {
     });
 
     for (name, failure) in [
-        ("terminal::no_failure_of_a_terminal_call_is_fatal", "error=EIO"),
-        ("terminal::a_terminal_that_is_taken_away_is_not_fatal", "error=EIO:when=2+"),
-        ("terminal::a_terminal_that_is_not_frigates_own_is_not_fatal", "error=ENOTTY:when=2+"),
+        (
+            "terminal::no_failure_of_a_terminal_call_is_fatal",
+            "error=EIO",
+        ),
+        (
+            "terminal::a_terminal_that_is_taken_away_is_not_fatal",
+            "error=EIO:when=2+",
+        ),
+        (
+            "terminal::a_terminal_that_is_not_frigates_own_is_not_fatal",
+            "error=ENOTTY:when=2+",
+        ),
     ] {
         scenario(name).needs(&[&STRACE]).run(out, move |mode| {
             let expression = format!("inject=ioctl:{failure}");
-            let frigate = Frigate::new(mode).strace(["trace=ioctl", expression.as_str()]).terminal();
-            let ended = frigate.options("--restart=unexpected --backoff=5ms").puppet("say child; exit 0").run();
+            let frigate = Frigate::new(mode)
+                .strace(["trace=ioctl", expression.as_str()])
+                .terminal();
+            let ended = frigate
+                .options("--restart=unexpected --backoff=5ms")
+                .puppet("say child; exit 0")
+                .run();
             ended.expect_code(0);
-            assert_eq!(ended.out.lines().map(str::trim_end).collect::<Vec<_>>(), ["child"]);
+            assert_eq!(
+                ended.out.lines().map(str::trim_end).collect::<Vec<_>>(),
+                ["child"]
+            );
         });
     }
 }

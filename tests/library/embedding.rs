@@ -8,24 +8,50 @@ use frigate::{EventKind, Frigate, Strategy};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 
 use crate::support::{
-    GRACE, Scenario, directory, eventually, is_alive, next_start, once, shell, sleeper, text_of, threads,
+    GRACE, Scenario, directory, eventually, is_alive, next_start, once, shell, sleeper, text_of,
+    threads,
 };
 
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::new("embedding::command_of_the_standard_library_is_undisturbed", command),
+    Scenario::new(
+        "embedding::command_of_the_standard_library_is_undisturbed",
+        command,
+    ),
     Scenario::new("embedding::tokio_is_undisturbed", tokio),
     Scenario::new("embedding::all_children_share_one_thread", one_thread),
-    Scenario::new("embedding::a_child_gets_the_mask_of_its_caller_and_default_dispositions", mask),
-    Scenario::new("embedding::no_signal_meant_for_a_child_reaches_a_handler_of_the_host", handlers),
-    Scenario::new("embedding::the_hosts_mask_and_dispositions_stay_as_they_were", unchanged),
-    Scenario::new("embedding::a_host_that_waits_for_any_child_is_noticed_and_survived", any_child),
-    Scenario::new("embedding::with_nothing_to_do_the_thread_is_never_woken", asleep),
+    Scenario::new(
+        "embedding::a_child_gets_the_mask_of_its_caller_and_default_dispositions",
+        mask,
+    ),
+    Scenario::new(
+        "embedding::no_signal_meant_for_a_child_reaches_a_handler_of_the_host",
+        handlers,
+    ),
+    Scenario::new(
+        "embedding::the_hosts_mask_and_dispositions_stay_as_they_were",
+        unchanged,
+    ),
+    Scenario::new(
+        "embedding::a_host_that_waits_for_any_child_is_noticed_and_survived",
+        any_child,
+    ),
+    Scenario::new(
+        "embedding::with_nothing_to_do_the_thread_is_never_woken",
+        asleep,
+    ),
     Scenario::new("embedding::the_host_may_change_its_user", change_of_user),
-    Scenario::new("embedding::many_threads_may_protect_and_stop_at_once", many_threads),
-    Scenario::new("embedding::an_end_is_collected_though_nobody_asks", no_zombies),
+    Scenario::new(
+        "embedding::many_threads_may_protect_and_stop_at_once",
+        many_threads,
+    ),
+    Scenario::new(
+        "embedding::an_end_is_collected_though_nobody_asks",
+        no_zombies,
+    ),
 ];
 
-/// Children of the host's own end with codes of their own while frigate starts and reaps its own all the time.
+/// Children of the host's own end with codes of their own while frigate starts and reaps its own
+/// all the time.
 fn command() {
     let frigate = shell("busy", "exit 1").strategy(Strategy::new().start_retries(u32::MAX));
     frigate.protect().unwrap();
@@ -34,11 +60,21 @@ fn command() {
             std::thread::spawn(move || {
                 for turn in 0..25 {
                     let code = worker * 25 + turn;
-                    let status = Command::new("sh").args(["-c", &format!("exit {code}")]).status().unwrap();
+                    let status = Command::new("sh")
+                        .args(["-c", &format!("exit {code}")])
+                        .status()
+                        .unwrap();
                     assert_eq!(status.code(), Some(code));
                     let other = shell(&format!("{worker}"), "exit 77").strategy(once());
                     other.protect().unwrap();
-                    assert_eq!(other.wait().unwrap().status().and_then(|status| status.code()), Some(77));
+                    assert_eq!(
+                        other
+                            .wait()
+                            .unwrap()
+                            .status()
+                            .and_then(|status| status.code()),
+                        Some(77)
+                    );
                 }
             })
         })
@@ -48,13 +84,20 @@ fn command() {
     }
     let mut long = Command::new("sleep").arg("1000").spawn().unwrap();
     frigate.stop(GRACE).unwrap();
-    assert_eq!(long.try_wait().unwrap(), None, "a child of the host's own lives on");
+    assert_eq!(
+        long.try_wait().unwrap(),
+        None,
+        "a child of the host's own lives on"
+    );
     long.kill().unwrap();
     long.wait().unwrap();
 }
 
 fn tokio() {
-    let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = ::tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         use ::tokio::signal::unix::{SignalKind, signal};
         let mut hangup = signal(SignalKind::hangup()).unwrap();
@@ -63,24 +106,40 @@ fn tokio() {
         frigate.protect().unwrap();
         for code in 0..50 {
             let mut command = ::tokio::process::Command::new("sh");
-            let status = command.args(["-c", &format!("exit {code}")]).status().await.unwrap();
+            let status = command
+                .args(["-c", &format!("exit {code}")])
+                .status()
+                .await
+                .unwrap();
             assert_eq!(status.code(), Some(code));
         }
         ended.recv().await.unwrap();
-        Command::new("sh").args(["-c", "kill -HUP $PPID"]).status().unwrap();
+        Command::new("sh")
+            .args(["-c", "kill -HUP $PPID"])
+            .status()
+            .unwrap();
         hangup.recv().await.unwrap();
-        let outcome = ::tokio::task::spawn_blocking(move || frigate.stop(GRACE)).await.unwrap().unwrap();
+        let outcome = ::tokio::task::spawn_blocking(move || frigate.stop(GRACE))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(outcome.to_string(), frigate::CANCEL_PROCESS);
     });
 }
 
 fn one_thread() {
     let before = threads();
-    let all: Vec<Frigate> = (0..20).map(|number| sleeper(&format!("sleeper {number}"))).collect();
+    let all: Vec<Frigate> = (0..20)
+        .map(|number| sleeper(&format!("sleeper {number}")))
+        .collect();
     for frigate in &all {
         frigate.protect().unwrap();
     }
-    eventually("all of them run", || all.iter().all(|frigate| frigate.task().pid().is_some()).then_some(()));
+    eventually("all of them run", || {
+        all.iter()
+            .all(|frigate| frigate.task().pid().is_some())
+            .then_some(())
+    });
     assert_eq!(threads(), before + 1);
     for frigate in &all {
         frigate.stop(GRACE).unwrap();
@@ -89,7 +148,10 @@ fn one_thread() {
 }
 
 fn field(status: &str, name: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("a line");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .expect("a line");
     u64::from_str_radix(line.trim(), 16).expect("a mask")
 }
 
@@ -101,7 +163,8 @@ fn mask() {
     let mut set = SigSet::empty();
     set.add(Signal::SIGUSR1);
     set.add(Signal::SIGWINCH);
-    // In a thread of its own, so that it is not by chance the mask of frigate's, or of the main thread.
+    // In a thread of its own, so that it is not by chance the mask of frigate's, or of the main
+    // thread.
     std::thread::spawn(move || {
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&set), None).unwrap();
         let frigate = Frigate::from(
@@ -117,15 +180,34 @@ fn mask() {
     .join()
     .unwrap();
     let status = text_of(&directory().join("masks"));
-    assert_eq!(field(&status, "SigBlk"), bit(Signal::SIGUSR1) | bit(Signal::SIGWINCH), "{status}");
-    let own = field(&std::fs::read_to_string("/proc/self/status").unwrap(), "SigIgn");
-    assert_ne!(own & bit(Signal::SIGPIPE), 0, "the host's own is as the runtime has made it");
-    assert_eq!(field(&status, "SigIgn"), own & !bit(Signal::SIGPIPE), "{status}");
+    assert_eq!(
+        field(&status, "SigBlk"),
+        bit(Signal::SIGUSR1) | bit(Signal::SIGWINCH),
+        "{status}"
+    );
+    let own = field(
+        &std::fs::read_to_string("/proc/self/status").unwrap(),
+        "SigIgn",
+    );
+    assert_ne!(
+        own & bit(Signal::SIGPIPE),
+        0,
+        "the host's own is as the runtime has made it"
+    );
+    assert_eq!(
+        field(&status, "SigIgn"),
+        own & !bit(Signal::SIGPIPE),
+        "{status}"
+    );
 }
 
-/// The window between the child's mask and its exec is short; a stop at once after each start is likely to meet it.
+/// The window between the child's mask and its exec is short; a stop at once after each start is
+/// likely to meet it.
 fn handlers() {
-    let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = ::tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         use ::tokio::signal::unix::{SignalKind, signal};
         let mut term = signal(SignalKind::terminate()).unwrap();
@@ -133,20 +215,33 @@ fn handlers() {
             let frigate = sleeper("short");
             frigate.protect().unwrap();
             let outcome = frigate.stop(GRACE).unwrap();
-            let signal = outcome.status().and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status));
-            assert_eq!(signal, Some(15), "the child was to die of it, and not the host's handler to run in there");
+            let signal = outcome
+                .status()
+                .and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status));
+            assert_eq!(
+                signal,
+                Some(15),
+                "the child was to die of it, and not the host's handler to run in there"
+            );
         }
         let none = ::tokio::time::timeout(Duration::from_millis(50), term.recv()).await;
-        assert!(none.is_err(), "the host was told of a TERM that was its child's");
+        assert!(
+            none.is_err(),
+            "the host was told of a TERM that was its child's"
+        );
     });
 }
 
 /// Where frigate's thread is to be seen.
 fn own_thread() -> std::path::PathBuf {
     eventually("frigate's thread", || {
-        let mut threads =
-            std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok).map(|entry| entry.path());
-        threads.find(|path| std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name == "frigate\n"))
+        let mut threads = std::fs::read_dir("/proc/self/task")
+            .unwrap()
+            .filter_map(Result::ok)
+            .map(|entry| entry.path());
+        threads.find(|path| {
+            std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name == "frigate\n")
+        })
     })
 }
 
@@ -160,7 +255,10 @@ fn asleep() {
     let status = || std::fs::read_to_string(thread.join("status")).unwrap();
     let switches = || {
         let text = status();
-        text.lines().filter(|line| line.contains("ctxt_switches")).map(str::to_owned).collect::<Vec<_>>()
+        text.lines()
+            .filter(|line| line.contains("ctxt_switches"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     eventually("it sleeps", || status().contains("State:\tS").then_some(()));
     let before = switches();
@@ -186,8 +284,15 @@ fn unchanged() {
     assert_eq!(lines(), before);
     let thread = own_thread();
     let status = std::fs::read_to_string(thread.join("status")).unwrap();
-    let librarys = if cfg!(target_env = "musl") { 0b11 << 32 } else { 0b11 << 31 };
-    assert_eq!(field(&status, "SigBlk"), !(bit(Signal::SIGKILL) | bit(Signal::SIGSTOP) | librarys));
+    let librarys = if cfg!(target_env = "musl") {
+        0b11 << 32
+    } else {
+        0b11 << 31
+    };
+    assert_eq!(
+        field(&status, "SigBlk"),
+        !(bit(Signal::SIGKILL) | bit(Signal::SIGSTOP) | librarys)
+    );
 }
 
 fn any_child() {
@@ -202,7 +307,11 @@ fn any_child() {
         let frigate = shell("prey", "exit 5").strategy(once());
         let events = frigate.events();
         frigate.protect().unwrap();
-        let code = frigate.wait().unwrap().status().and_then(|status| status.code());
+        let code = frigate
+            .wait()
+            .unwrap()
+            .status()
+            .and_then(|status| status.code());
         let warning = events.iter().any(|event| event.kind == EventKind::Warning);
         assert_eq!(code, Some(if warning { 255 } else { 5 }));
         warned += u32::from(warning);
@@ -230,8 +339,8 @@ fn many_threads() {
     assert_eq!(crate::support::children(), []);
 }
 
-/// The C library asks every thread to take part, by a signal, and waits for each; a thread that blocks it would hold up the host
-/// for ever.
+/// The C library asks every thread to take part, by a signal, and waits for each; a thread that
+/// blocks it would hold up the host for ever.
 fn change_of_user() {
     let frigate = sleeper("sleeper");
     frigate.protect().unwrap();

@@ -8,16 +8,28 @@ use libtest_mimic::{Completion, Failed, Trial};
 /// Beside this program, where cargo puts them.
 fn program(name: &str) -> PathBuf {
     let own = crate::support::own_program();
-    let target = own.parent().and_then(|directory| directory.parent()).unwrap_or(&own);
+    let target = own
+        .parent()
+        .and_then(|directory| directory.parent())
+        .unwrap_or(&own);
     target.join("examples").join(name)
 }
 
 /// What an example prints, somewhere.
 const ALL: [(&str, &[&str]); 4] = [
-    ("protect_function", &["counted to 3", "panicked at", "outcome: complete"]),
+    (
+        "protect_function",
+        &["counted to 3", "panicked at", "outcome: complete"],
+    ),
     ("protect_program", &["outcome: cancel", "it said 0 lines"]),
-    ("small_supervisor", &["clock", "flaky", "greeter", "gave-up", "cancel", "complete"]),
-    ("tokio_host", &["the host's own child: exit status: 0", "outcome: cancel"]),
+    (
+        "small_supervisor",
+        &["clock", "flaky", "greeter", "gave-up", "cancel", "complete"],
+    ),
+    (
+        "tokio_host",
+        &["the host's own child: exit status: 0", "outcome: cancel"],
+    ),
 ];
 
 pub fn trials(out: &mut Vec<Trial>) {
@@ -25,10 +37,15 @@ pub fn trials(out: &mut Vec<Trial>) {
         Trial::ignorable_test(format!("examples::{name}"), move || {
             let program = program(name);
             if !program.exists() {
-                return Ok(Completion::ignored_with("it has not been built (cargo build --examples)"));
+                return Ok(Completion::ignored_with(
+                    "it has not been built (cargo build --examples)",
+                ));
             }
-            let output = Command::new(program).output().map_err(|error| error.to_string())?;
-            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            let output = Command::new(program)
+                .output()
+                .map_err(|error| error.to_string())?;
+            let said =
+                String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
             if output.status.success() && expected.iter().all(|word| said.contains(word)) {
                 return Ok(Completion::Completed);
             }

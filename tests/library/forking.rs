@@ -1,4 +1,5 @@
-//! A process that the host forked without an exec: it has the host's memory, but neither its thread nor its children.
+//! A process that the host forked without an exec: it has the host's memory, but neither its thread
+//! nor its children.
 #![expect(unsafe_code, reason = "fork is what these claims are about")]
 
 use std::sync::Arc;
@@ -13,16 +14,29 @@ use nix::unistd::{ForkResult, Pid, fork};
 use crate::support::{GRACE, Scenario, eventually, is_alive, next_start, once, shell, sleeper};
 
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::new("forking::in_a_forked_process_every_call_returns_at_once_with_an_error", refused),
-    Scenario::new("forking::locks_that_are_held_at_the_fork_hang_no_call_in_the_forked_process", locks),
-    Scenario::new("forking::a_forked_process_with_the_pid_of_the_host_is_not_taken_for_the_host", same_number),
-    Scenario::new("forking::a_process_forked_before_anything_was_protected_is_a_host_of_its_own", before),
+    Scenario::new(
+        "forking::in_a_forked_process_every_call_returns_at_once_with_an_error",
+        refused,
+    ),
+    Scenario::new(
+        "forking::locks_that_are_held_at_the_fork_hang_no_call_in_the_forked_process",
+        locks,
+    ),
+    Scenario::new(
+        "forking::a_forked_process_with_the_pid_of_the_host_is_not_taken_for_the_host",
+        same_number,
+    ),
+    Scenario::new(
+        "forking::a_process_forked_before_anything_was_protected_is_a_host_of_its_own",
+        before,
+    ),
 ];
 
-/// Runs the function in a forked process. It ends without the clean-up of this program, and with 1 if the function panics.
+/// Runs the function in a forked process. It ends without the clean-up of this program, and with 1
+/// if the function panics.
 fn forked(act: impl FnOnce()) -> Pid {
-    // SAFETY: POSIX allows few functions in a process forked from one with threads. The C library keeps its allocator usable
-    // there, and what else is called is what these claims are about.
+    // SAFETY: POSIX allows few functions in a process forked from one with threads. The C library
+    // keeps its allocator usable there, and what else is called is what these claims are about.
     match unsafe { fork() }.expect("a process") {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
@@ -47,7 +61,10 @@ fn assert_refused(frigate: &Frigate) {
     assert!(matches!(frigate.start(), Err(Error::Forked)));
     assert!(matches!(frigate.stop(GRACE), Err(Error::Forked)));
     assert!(matches!(frigate.wait(), Err(Error::Forked)));
-    assert_eq!((frigate.task().pid(), frigate.task().start_time()), (None, None));
+    assert_eq!(
+        (frigate.task().pid(), frigate.task().start_time()),
+        (None, None)
+    );
     assert!(frigate.events().recv().is_err(), "a channel closes at once");
 }
 
@@ -74,13 +91,17 @@ fn refused() {
     let [live, ended, waiting, new] = all;
     assert!(is_alive(pid), "the host's children live on");
     assert_eq!(live.task().pid(), Some(pid));
-    assert!(matches!(live.stop(GRACE), Ok(Outcome::Cancel { last: Some(_) })));
+    assert!(matches!(
+        live.stop(GRACE),
+        Ok(Outcome::Cancel { last: Some(_) })
+    ));
     assert_eq!(waiting.stop(GRACE).unwrap(), Outcome::Cancel { last: None });
     assert!(matches!(new.wait(), Err(Error::NotProtected { .. })));
     assert!(matches!(ended.wait(), Ok(Outcome::Complete(_))));
 }
 
-/// Other threads take every lock of frigate's again and again, so that some fork meets each of them held.
+/// Other threads take every lock of frigate's again and again, so that some fork meets each of them
+/// held.
 fn locks() {
     let stop = AtomicBool::new(false);
     let shared = Arc::new(sleeper("shared"));
@@ -96,7 +117,10 @@ fn locks() {
                         let _ = (shared.task().pid(), shared.events());
                     }
                     frigate.wait().unwrap();
-                    assert!(matches!(shared.protect(), Err(Error::AlreadyProtected { .. })));
+                    assert!(matches!(
+                        shared.protect(),
+                        Err(Error::AlreadyProtected { .. })
+                    ));
                 }
             });
         }
@@ -149,7 +173,9 @@ fn before() {
         forked(|| {
             later.protect().unwrap();
             let outcome = later.stop(GRACE).unwrap();
-            let signal = outcome.status().and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status));
+            let signal = outcome
+                .status()
+                .and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status));
             assert_eq!(signal, Some(Signal::SIGTERM as i32));
         })
     };

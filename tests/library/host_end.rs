@@ -6,24 +6,47 @@ use frigate::{Frigate, Strategy};
 use std::io::BufRead;
 
 use crate::support::{
-    Scenario, contained, directory, eventually, has_other_users, is_alive, kill, next_start, own_program, shell,
-    text_of,
+    Scenario, contained, directory, eventually, has_other_users, is_alive, kill, next_start,
+    own_program, shell, text_of,
 };
 
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::new("host_end::a_host_that_is_killed_takes_its_children_with_it_by_term", killed_term),
-    Scenario::new("host_end::a_host_that_is_killed_takes_its_children_with_it_by_kill", killed_kill),
-    Scenario::new("host_end::a_child_that_became_another_user_ends_with_its_host_too", killed_user),
-    Scenario::new("host_end::a_host_that_returns_from_main_takes_its_children_with_it", returned),
-    Scenario::new("host_end::a_host_that_is_pid_1_goes_on_beside_an_init_that_reaps", first),
-    Scenario::new("host_end::the_init_exits_with_the_code_of_the_host", first_code),
+    Scenario::new(
+        "host_end::a_host_that_is_killed_takes_its_children_with_it_by_term",
+        killed_term,
+    ),
+    Scenario::new(
+        "host_end::a_host_that_is_killed_takes_its_children_with_it_by_kill",
+        killed_kill,
+    ),
+    Scenario::new(
+        "host_end::a_child_that_became_another_user_ends_with_its_host_too",
+        killed_user,
+    ),
+    Scenario::new(
+        "host_end::a_host_that_returns_from_main_takes_its_children_with_it",
+        returned,
+    ),
+    Scenario::new(
+        "host_end::a_host_that_is_pid_1_goes_on_beside_an_init_that_reaps",
+        first,
+    ),
+    Scenario::new(
+        "host_end::the_init_exits_with_the_code_of_the_host",
+        first_code,
+    ),
 ];
 
-const WATCHFUL: &str = "trap 'echo term > term; exit' TERM; echo $$ > ready; while :; do sleep 0.05; done";
+const WATCHFUL: &str =
+    "trap 'echo term > term; exit' TERM; echo $$ > ready; while :; do sleep 0.05; done";
 
 /// Runs this scenario once more as the host that is to end; answers with the pid of its child.
 fn end_host(scenario: &str, ends_by_itself: bool) -> u32 {
-    let mut host = Command::new(own_program()).args(["--host", scenario]).env("INNER", "1").spawn().unwrap();
+    let mut host = Command::new(own_program())
+        .args(["--host", scenario])
+        .env("INNER", "1")
+        .spawn()
+        .unwrap();
     let child = text_of(&directory().join("ready")).trim().parse().unwrap();
     if ends_by_itself {
         assert!(host.wait().unwrap().success());
@@ -46,7 +69,10 @@ fn killed_term() {
     if std::env::var_os("INNER").is_some() {
         return protect_and_wait(Strategy::new());
     }
-    end_host("host_end::a_host_that_is_killed_takes_its_children_with_it_by_term", false);
+    end_host(
+        "host_end::a_host_that_is_killed_takes_its_children_with_it_by_term",
+        false,
+    );
     assert_eq!(text_of(&directory().join("term")), "term\n");
 }
 
@@ -54,7 +80,10 @@ fn killed_kill() {
     if std::env::var_os("INNER").is_some() {
         return protect_and_wait(Strategy::new().kill(true));
     }
-    end_host("host_end::a_host_that_is_killed_takes_its_children_with_it_by_kill", false);
+    end_host(
+        "host_end::a_host_that_is_killed_takes_its_children_with_it_by_kill",
+        false,
+    );
     assert!(!directory().join("term").exists(), "KILL runs no trap");
 }
 
@@ -67,7 +96,10 @@ fn killed_user() {
         return protect_and_wait(Strategy::new().user("65534:65534"));
     }
     nix::unistd::chown(&directory(), Some(65534.into()), None).unwrap();
-    end_host("host_end::a_child_that_became_another_user_ends_with_its_host_too", false);
+    end_host(
+        "host_end::a_child_that_became_another_user_ends_with_its_host_too",
+        false,
+    );
     assert_eq!(text_of(&directory().join("term")), "term\n");
 }
 
@@ -78,7 +110,10 @@ fn returned() {
         text_of(&directory().join("ready"));
         return;
     }
-    end_host("host_end::a_host_that_returns_from_main_takes_its_children_with_it", true);
+    end_host(
+        "host_end::a_host_that_returns_from_main_takes_its_children_with_it",
+        true,
+    );
     assert_eq!(text_of(&directory().join("term")), "term\n");
 }
 
@@ -86,7 +121,11 @@ fn returned() {
 fn as_first(scenario: &str) -> Option<Command> {
     let (program, rest) = contained().split_first()?;
     let mut command = Command::new(program);
-    command.args(rest).arg(own_program()).args(["--host", scenario]).env("INNER", "1");
+    command
+        .args(rest)
+        .arg(own_program())
+        .args(["--host", scenario])
+        .env("INNER", "1");
     Some(command)
 }
 
@@ -96,27 +135,52 @@ fn first() {
         // Here `frigate::init` has returned, in a process that is not PID 1 any more.
         assert_ne!(std::process::id(), 1);
         assert_eq!(std::os::unix::process::parent_id(), 1);
-        assert_eq!(std::env::var_os("FRIGATE_RESTARTS"), None, "the environment is as it was");
+        assert_eq!(
+            std::env::var_os("FRIGATE_RESTARTS"),
+            None,
+            "the environment is as it was"
+        );
         // A daemon: its parent ends at once, and it soon after.
-        let frigate = shell("parent", "setsid sh -c 'echo $$ > orphan; sleep 0.2' & exec sleep 1000");
+        let frigate = shell(
+            "parent",
+            "setsid sh -c 'echo $$ > orphan; sleep 0.2' & exec sleep 1000",
+        );
         let events = frigate.events();
         frigate.protect().unwrap();
         next_start(&events);
         let orphan: i32 = text_of(&directory().join("orphan")).trim().parse().unwrap();
-        kill(frigate.task().pid().unwrap(), nix::sys::signal::Signal::SIGKILL);
-        eventually("the orphan is reaped", || crate::procfs::process(orphan).is_none().then_some(()));
-        assert_eq!(Command::new("sh").args(["-c", "exit 3"]).status().unwrap().code(), Some(3), "its own are its own");
+        kill(
+            frigate.task().pid().unwrap(),
+            nix::sys::signal::Signal::SIGKILL,
+        );
+        eventually("the orphan is reaped", || {
+            crate::procfs::process(orphan).is_none().then_some(())
+        });
+        assert_eq!(
+            Command::new("sh")
+                .args(["-c", "exit 3"])
+                .status()
+                .unwrap()
+                .code(),
+            Some(3),
+            "its own are its own"
+        );
         println!("ready");
         // The init passes USR1 on, and the host's own default for it ends it.
         loop {
             std::thread::park();
         }
     }
-    let Some(mut command) = as_first(SELF) else { return };
+    let Some(mut command) = as_first(SELF) else {
+        return;
+    };
     let mut outer = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = std::io::BufReader::new(outer.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().and_then(Result::ok).as_deref(), Some("ready"));
-    let init = crate::procfs::children(outer.id().cast_signed()).first().expect("the init").pid;
+    let init = crate::procfs::children(outer.id().cast_signed())
+        .first()
+        .expect("the init")
+        .pid;
     kill(init.cast_unsigned(), nix::sys::signal::Signal::SIGUSR1);
     assert_eq!(outer.wait().unwrap().code(), Some(128 + 10));
 }
@@ -127,6 +191,8 @@ fn first_code() {
         Frigate::create("sleep").protect().unwrap();
         std::process::exit(23);
     }
-    let Some(mut command) = as_first(SELF) else { return };
+    let Some(mut command) = as_first(SELF) else {
+        return;
+    };
     assert_eq!(command.status().unwrap().code(), Some(23));
 }

@@ -1,8 +1,9 @@
 //! The claims of the library, each checked in a host program of its own.
 //!
-//! This binary is the harness, every host, and every task: a trial runs it anew as `--host SCENARIO`, so that each scenario has
-//! a process to itself, with its own thread, children, descriptors and signals, and `frigate::done` speaks of nobody else's.
-//! Whatever a host leaves is killed when its trial is over: it is started in a PID namespace where that can be had.
+//! This binary is the harness, every host, and every task: a trial runs it anew as `--host
+//! SCENARIO`, so that each scenario has a process to itself, with its own thread, children,
+//! descriptors and signals, and `frigate::done` speaks of nobody else's. Whatever a host leaves is
+//! killed when its trial is over: it is started in a PID namespace where that can be had.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -59,7 +60,10 @@ fn main() -> ExitCode {
     let mut words = std::env::args();
     if words.nth(1).as_deref() == Some("--host") {
         let name = words.next().expect("the name of a scenario");
-        let scenario = scenarios().into_iter().find(|scenario| scenario.name == name).expect("a known scenario");
+        let scenario = scenarios()
+            .into_iter()
+            .find(|scenario| scenario.name == name)
+            .expect("a known scenario");
         (scenario.host)();
         return ExitCode::SUCCESS;
     }

@@ -9,10 +9,22 @@ use frigate::{EventKind, Outcome, Strategy};
 use crate::support::{DEADLINE, GRACE, Scenario, children, next, next_start, once, shell, sleeper};
 
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::new("racing::a_stop_beside_a_start_leaves_no_child_that_lives", stop_and_start),
-    Scenario::new("racing::a_stop_is_of_the_child_that_it_met", stop_and_start_anew),
-    Scenario::new("racing::one_whose_end_was_told_can_be_started_anew_at_once", told),
-    Scenario::new("racing::a_channel_asked_for_while_the_child_ends_is_told_of_an_end", channels),
+    Scenario::new(
+        "racing::a_stop_beside_a_start_leaves_no_child_that_lives",
+        stop_and_start,
+    ),
+    Scenario::new(
+        "racing::a_stop_is_of_the_child_that_it_met",
+        stop_and_start_anew,
+    ),
+    Scenario::new(
+        "racing::one_whose_end_was_told_can_be_started_anew_at_once",
+        told,
+    ),
+    Scenario::new(
+        "racing::a_channel_asked_for_while_the_child_ends_is_told_of_an_end",
+        channels,
+    ),
 ];
 
 /// Acts on another thread, and fails if it has not ended by the deadline.
@@ -20,7 +32,9 @@ pub const SCENARIOS: &[Scenario] = &[
 fn in_time<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = channel();
     std::thread::spawn(move || sender.send(act()));
-    receiver.recv_timeout(DEADLINE).unwrap_or_else(|error| panic!("{what}: {error}"))
+    receiver
+        .recv_timeout(DEADLINE)
+        .unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
 /// Many channels make it take long to tell of an end, so that a start is likely to come in between.
@@ -48,9 +62,13 @@ fn stop_and_start() {
         });
         start.join().unwrap().unwrap();
         cancelled += u32::from(matches!(outcome.unwrap(), Outcome::Cancel { last: None }));
-        // If the start came later, the child lives, and another stop ends it. Afterwards none may be left in either case.
+        // If the start came later, the child lives, and another stop ends it. Afterwards none may
+        // be left in either case.
         let outcome = in_time("the last stop", move || frigate.stop(GRACE)).unwrap();
-        assert!(matches!(outcome, Outcome::Cancel { .. }), "turn {turn}: {outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Cancel { .. }),
+            "turn {turn}: {outcome:?}"
+        );
         assert_eq!(children(), [], "turn {turn}: it was cancelled, and lives");
     }
     eprintln!("{cancelled} of 2000 stops came first");
@@ -87,7 +105,9 @@ fn told() {
     let mut events = frigate.events();
     frigate.protect().unwrap();
     for _ in 0..1_000 {
-        next(&events, "the end", |kind| matches!(kind, EventKind::Finished(_)).then_some(()));
+        next(&events, "the end", |kind| {
+            matches!(kind, EventKind::Finished(_)).then_some(())
+        });
         events = frigate.events();
         frigate.start().unwrap();
         next_start(&events);
@@ -116,8 +136,14 @@ fn channels() {
         frigate.start().unwrap();
         frigate.wait().unwrap();
         for (number, events) in channels.iter().enumerate() {
-            let is_told = events.iter().any(|event| matches!(event.kind, EventKind::Finished(_)));
-            assert!(is_told, "turn {turn}: channel {number} of {} was told of no end", channels.len());
+            let is_told = events
+                .iter()
+                .any(|event| matches!(event.kind, EventKind::Finished(_)));
+            assert!(
+                is_told,
+                "turn {turn}: channel {number} of {} was told of no end",
+                channels.len()
+            );
         }
     }
 }

@@ -6,18 +6,40 @@ use frigate::{AutoRestart, EventKind, Frigate, Outcome, Strategy};
 use nix::sys::signal::Signal;
 
 use crate::support::{
-    GRACE, Scenario, children, directory, is_alive, next, next_start, once, shell, sleeper, text_of, wait_gone,
+    GRACE, Scenario, children, directory, is_alive, next, next_start, once, shell, sleeper,
+    text_of, wait_gone,
 };
 
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::new("restarting::a_long_running_program_is_protected_and_stopped_without_a_process_left", scenario),
-    Scenario::new("restarting::one_that_is_killed_from_outside_comes_back", comes_back),
-    Scenario::new("restarting::one_that_fails_at_start_is_given_up_after_three_retries", gives_up),
+    Scenario::new(
+        "restarting::a_long_running_program_is_protected_and_stopped_without_a_process_left",
+        scenario,
+    ),
+    Scenario::new(
+        "restarting::one_that_is_killed_from_outside_comes_back",
+        comes_back,
+    ),
+    Scenario::new(
+        "restarting::one_that_fails_at_start_is_given_up_after_three_retries",
+        gives_up,
+    ),
     Scenario::new("restarting::a_good_start_sets_the_count_to_zero", reset),
-    Scenario::new("restarting::an_expected_end_is_final_under_unexpected_and_not_under_true", expected),
-    Scenario::new("restarting::a_new_child_never_meets_what_the_old_one_left", leftovers),
-    Scenario::new("restarting::each_of_several_children_has_its_own_strategy", several),
-    Scenario::new("restarting::a_thousand_restarts_leak_no_descriptor_and_no_process", thousand),
+    Scenario::new(
+        "restarting::an_expected_end_is_final_under_unexpected_and_not_under_true",
+        expected,
+    ),
+    Scenario::new(
+        "restarting::a_new_child_never_meets_what_the_old_one_left",
+        leftovers,
+    ),
+    Scenario::new(
+        "restarting::each_of_several_children_has_its_own_strategy",
+        several,
+    ),
+    Scenario::new(
+        "restarting::a_thousand_restarts_leak_no_descriptor_and_no_process",
+        thousand,
+    ),
 ];
 
 fn scenario() {
@@ -59,26 +81,35 @@ fn gives_up() {
     let frigate = shell("failing", "echo x >> starts; exit 7");
     let events = frigate.events();
     frigate.protect().unwrap();
-    let Outcome::GaveUp { last: Some(last) } = frigate.wait().unwrap() else { panic!("it was not given up") };
+    let Outcome::GaveUp { last: Some(last) } = frigate.wait().unwrap() else {
+        panic!("it was not given up")
+    };
     assert_eq!(last.code(), Some(7));
     let kinds: Vec<EventKind> = events.iter().map(|event| event.kind).collect();
-    let started = kinds.iter().filter(|kind| matches!(kind, EventKind::Started { .. })).count();
+    let started = kinds
+        .iter()
+        .filter(|kind| matches!(kind, EventKind::Started { .. }))
+        .count();
     assert_eq!(started, 4, "one start and three retries: {kinds:#?}");
     assert!(kinds.contains(&EventKind::GaveUp { failures: 4 }));
     assert_eq!(text_of(&directory().join("starts")), "x\n".repeat(4));
     assert_eq!(children(), []);
 }
 
-/// Three failed starts, one that lasts, three more: with the count not reset the last of them would be one too many.
+/// Three failed starts, one that lasts, three more: with the count not reset the last of them would
+/// be one too many.
 fn reset() {
-    let script =
-        "echo x >> starts; case $FRIGATE_RESTARTS in 3) sleep 1; exit 1;; 7) exec sleep 1000;; *) exit 1;; esac";
-    let frigate = shell("recovering", script).strategy(Strategy::new().start_secs(Duration::from_millis(500)));
+    let script = "echo x >> starts; case $FRIGATE_RESTARTS in 3) sleep 1; exit 1;; 7) exec sleep 1000;; *) exit 1;; esac";
+    let frigate = shell("recovering", script)
+        .strategy(Strategy::new().start_secs(Duration::from_millis(500)));
     let events = frigate.events();
     frigate.protect().unwrap();
     let mut failures = Vec::new();
     next(&events, "the eighth start", |kind| {
-        if let EventKind::Restarting { failures: count, .. } = kind {
+        if let EventKind::Restarting {
+            failures: count, ..
+        } = kind
+        {
             failures.push(*count);
         }
         matches!(kind, EventKind::Started { restarts: 7, .. }).then_some(())
@@ -88,7 +119,8 @@ fn reset() {
 }
 
 fn expected() {
-    let frigate = shell("fine", "exit 0").strategy(Strategy::new().auto_restart(AutoRestart::Unexpected));
+    let frigate =
+        shell("fine", "exit 0").strategy(Strategy::new().auto_restart(AutoRestart::Unexpected));
     frigate.protect().unwrap();
     assert!(matches!(frigate.wait(), Ok(Outcome::Complete(status)) if status.success()));
 
@@ -110,19 +142,30 @@ fn leftovers() {
 }
 
 fn several() {
-    let strategies = [AutoRestart::False, AutoRestart::Unexpected, AutoRestart::True];
+    let strategies = [
+        AutoRestart::False,
+        AutoRestart::Unexpected,
+        AutoRestart::True,
+    ];
     let all: Vec<Frigate> = strategies
         .iter()
         .map(|restart| {
-            shell(&restart.to_string(), "exit 9").strategy(Strategy::new().auto_restart(*restart).start_retries(1))
+            shell(&restart.to_string(), "exit 9")
+                .strategy(Strategy::new().auto_restart(*restart).start_retries(1))
         })
         .collect();
     for frigate in &all {
         frigate.protect().unwrap();
     }
     let outcomes = frigate::done();
-    let words: Vec<String> = outcomes.iter().map(|(name, outcome)| format!("{name} {outcome}")).collect();
-    assert_eq!(words, ["false complete", "true gave-up", "unexpected gave-up"]);
+    let words: Vec<String> = outcomes
+        .iter()
+        .map(|(name, outcome)| format!("{name} {outcome}"))
+        .collect();
+    assert_eq!(
+        words,
+        ["false complete", "true gave-up", "unexpected gave-up"]
+    );
     assert_eq!(frigate::done(), outcomes, "as long as there is a handle");
     drop(all);
     assert!(frigate::done().is_empty());
@@ -134,13 +177,19 @@ fn thousand() {
     let strategy = Strategy::new().start_secs(Duration::from_millis(100));
     let all: Vec<Frigate> = (0..50)
         .map(|number| {
-            let task = frigate::ProtectTask::new(format!("sleep {number}")).program("sleep").arg("0.11");
-            Frigate::from(task).strategy(strategy.clone()).event_channel(sender.clone())
+            let task = frigate::ProtectTask::new(format!("sleep {number}"))
+                .program("sleep")
+                .arg("0.11");
+            Frigate::from(task)
+                .strategy(strategy.clone())
+                .event_channel(sender.clone())
         })
         .collect();
     drop(sender);
     let count = |most: usize| {
-        let restarts = events.iter().filter(|event| matches!(event.kind, EventKind::Restarting { .. }));
+        let restarts = events
+            .iter()
+            .filter(|event| matches!(event.kind, EventKind::Restarting { .. }));
         assert_eq!(restarts.take(most).count(), most);
     };
     for frigate in &all {
@@ -150,8 +199,12 @@ fn thousand() {
     let before = crate::support::descriptors();
     count(1000);
     let after = crate::support::descriptors();
-    // Two for each child that lives: its pidfd and the pipe of its exec; how many live just then is chance.
-    assert!(after <= before.max(3 + 2 * all.len() + 10), "{before} descriptors before, {after} after");
+    // Two for each child that lives: its pidfd and the pipe of its exec; how many live just then is
+    // chance.
+    assert!(
+        after <= before.max(3 + 2 * all.len() + 10),
+        "{before} descriptors before, {after} after"
+    );
     for frigate in &all {
         frigate.stop(GRACE).unwrap();
     }

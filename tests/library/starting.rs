@@ -4,39 +4,88 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::Duration;
 
-use frigate::{ByteSize, ControlGroup, Error, EventKind, Frigate, Outcome, ProtectTask, Step, Strategy};
+use frigate::{
+    ByteSize, ControlGroup, Error, EventKind, Frigate, Outcome, ProtectTask, Step, Strategy,
+};
 
 use crate::support::{
-    GRACE, Scenario, children, directory, has_other_users, is_alive, next, next_start, once, shell, sleeper, text_of,
+    GRACE, Scenario, children, directory, has_other_users, is_alive, next, next_start, once, shell,
+    sleeper, text_of,
 };
 
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::new("starting::a_program_gets_its_arguments_environment_and_directory", arguments),
-    Scenario::new("starting::the_events_tell_of_start_end_and_outcome_in_order", events),
-    Scenario::new("starting::one_that_is_not_to_start_by_itself_waits_to_be_started", auto_start),
+    Scenario::new(
+        "starting::a_program_gets_its_arguments_environment_and_directory",
+        arguments,
+    ),
+    Scenario::new(
+        "starting::the_events_tell_of_start_end_and_outcome_in_order",
+        events,
+    ),
+    Scenario::new(
+        "starting::one_that_is_not_to_start_by_itself_waits_to_be_started",
+        auto_start,
+    ),
     Scenario::new("starting::one_that_has_ended_can_be_started_anew", again),
-    Scenario::new("starting::a_program_that_does_not_exist_is_an_outcome_and_not_an_error", missing),
-    Scenario::new("starting::a_directory_that_cannot_be_entered_is_named", bad_directory),
-    Scenario::new("starting::what_cannot_be_meant_is_refused_and_nothing_is_started", refusals),
+    Scenario::new(
+        "starting::a_program_that_does_not_exist_is_an_outcome_and_not_an_error",
+        missing,
+    ),
+    Scenario::new(
+        "starting::a_directory_that_cannot_be_entered_is_named",
+        bad_directory,
+    ),
+    Scenario::new(
+        "starting::what_cannot_be_meant_is_refused_and_nothing_is_started",
+        refusals,
+    ),
     Scenario::new("starting::no_two_living_children_have_one_name", names),
-    Scenario::new("starting::a_limit_that_cannot_be_had_is_a_refusal_or_a_warning", limits),
-    Scenario::new("starting::a_child_with_limits_is_born_in_its_group_which_ends_with_it", group),
-    Scenario::new("starting::a_child_that_is_killed_for_want_of_memory_is_told_of", memory),
-    Scenario::new("starting::a_host_that_ignores_sigchld_is_refused", discarded)
-        .wrapped(&["env", "--ignore-signal=CHLD"]),
-    Scenario::new("starting::another_process_of_the_name_is_ended_first", grace_close),
-    Scenario::new("starting::a_child_becomes_its_user_and_the_host_stays_who_it_is", user),
+    Scenario::new(
+        "starting::a_limit_that_cannot_be_had_is_a_refusal_or_a_warning",
+        limits,
+    ),
+    Scenario::new(
+        "starting::a_child_with_limits_is_born_in_its_group_which_ends_with_it",
+        group,
+    ),
+    Scenario::new(
+        "starting::a_child_that_is_killed_for_want_of_memory_is_told_of",
+        memory,
+    ),
+    Scenario::new(
+        "starting::a_host_that_ignores_sigchld_is_refused",
+        discarded,
+    )
+    .wrapped(&["env", "--ignore-signal=CHLD"]),
+    Scenario::new(
+        "starting::another_process_of_the_name_is_ended_first",
+        grace_close,
+    ),
+    Scenario::new(
+        "starting::a_child_becomes_its_user_and_the_host_stays_who_it_is",
+        user,
+    ),
 ];
 
 fn arguments() {
     let directory = directory();
     let script = "echo \"$0 $1 $2|$GREETING|$FRIGATE_RESTARTS|${UNSET-unset}|$(pwd)\" > answer";
-    let task = ProtectTask::new("answer").program("sh").args(["-c", script, "zero", "one", "two words"]);
-    let task = task.env("GREETING", "hello = there").env("UNSET", "x").env_remove("UNSET").current_dir(&directory);
+    let task =
+        ProtectTask::new("answer")
+            .program("sh")
+            .args(["-c", script, "zero", "one", "two words"]);
+    let task = task
+        .env("GREETING", "hello = there")
+        .env("UNSET", "x")
+        .env_remove("UNSET")
+        .current_dir(&directory);
     let frigate = Frigate::from(task).strategy(once());
     frigate.protect().unwrap();
     assert!(matches!(frigate.wait(), Ok(Outcome::Complete(status)) if status.success()));
-    let expected = format!("zero one two words|hello = there|0|unset|{}\n", directory.display());
+    let expected = format!(
+        "zero one two words|hello = there|0|unset|{}\n",
+        directory.display()
+    );
     assert_eq!(text_of(&directory.join("answer")), expected);
 }
 
@@ -47,7 +96,9 @@ fn events() {
     let kinds: Vec<EventKind> = events.iter().map(|event| event.kind).collect();
     let [
         EventKind::Started { pid, restarts: 0 },
-        EventKind::Ended { pid: ended, status, .. },
+        EventKind::Ended {
+            pid: ended, status, ..
+        },
         EventKind::Finished(last),
     ] = &kinds[..]
     else {
@@ -62,11 +113,18 @@ fn auto_start() {
     let events = frigate.events();
     frigate.protect().unwrap();
     assert_eq!((frigate.task().pid(), children()), (None, vec![]));
-    assert!(frigate::done().is_empty(), "nobody waits for one that was never started");
+    assert!(
+        frigate::done().is_empty(),
+        "nobody waits for one that was never started"
+    );
     frigate.start().unwrap();
     let pid = next_start(&events);
     frigate.start().unwrap();
-    assert_eq!(frigate.task().pid(), Some(pid), "the start of one that lives changes nothing");
+    assert_eq!(
+        frigate.task().pid(),
+        Some(pid),
+        "the start of one that lives changes nothing"
+    );
     assert!(frigate.task().start_time().is_some());
     frigate.stop(GRACE).unwrap();
     assert_eq!(frigate.task().pid(), None);
@@ -79,46 +137,103 @@ fn again() {
     let frigate = shell("again", "exit 4").strategy(once());
     for _ in 0..3 {
         frigate.protect().unwrap();
-        assert_eq!(frigate.wait().unwrap().status().and_then(|status| status.code()), Some(4));
+        assert_eq!(
+            frigate
+                .wait()
+                .unwrap()
+                .status()
+                .and_then(|status| status.code()),
+            Some(4)
+        );
         frigate.start().unwrap();
-        assert_eq!(frigate.wait().unwrap().status().and_then(|status| status.code()), Some(4));
+        assert_eq!(
+            frigate
+                .wait()
+                .unwrap()
+                .status()
+                .and_then(|status| status.code()),
+            Some(4)
+        );
     }
 }
 
 fn missing() {
-    for (program, code) in [("no-such-program-anywhere", 2), ("/no/such/program", 2), ("/etc/passwd", 13)] {
+    for (program, code) in [
+        ("no-such-program-anywhere", 2),
+        ("/no/such/program", 2),
+        ("/etc/passwd", 13),
+    ] {
         let frigate = Frigate::create(program);
         frigate.protect().unwrap();
-        let Outcome::NotStarted(error) = frigate.wait().unwrap() else { panic!("{program} was started") };
-        assert_eq!((error.step(), error.io_error().raw_os_error()), (Step::Execute, Some(code)), "{error}");
-        assert!(error.to_string().starts_with(&format!("cannot execute '{program}': ")), "{error}");
+        let Outcome::NotStarted(error) = frigate.wait().unwrap() else {
+            panic!("{program} was started")
+        };
+        assert_eq!(
+            (error.step(), error.io_error().raw_os_error()),
+            (Step::Execute, Some(code)),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("cannot execute '{program}': ")),
+            "{error}"
+        );
     }
 }
 
 fn bad_directory() {
     let frigate = Frigate::from(ProtectTask::new("true").current_dir("/no/such/directory"));
     frigate.protect().unwrap();
-    let Outcome::NotStarted(error) = frigate.wait().unwrap() else { panic!("it was started") };
+    let Outcome::NotStarted(error) = frigate.wait().unwrap() else {
+        panic!("it was started")
+    };
     assert_eq!(error.step(), Step::Directory);
-    assert_eq!(error.to_string(), "cannot enter '/no/such/directory': no such file or directory");
+    assert_eq!(
+        error.to_string(),
+        "cannot enter '/no/such/directory': no such file or directory"
+    );
 }
 
 fn refusals() {
     let refused = |frigate: Frigate| frigate.protect().expect_err("it is to be refused");
     assert!(matches!(refused(Frigate::create("")), Error::Word { .. }));
-    assert!(matches!(refused(ProtectTask::new("true").arg("a\0b").into()), Error::Word { .. }));
-    assert!(matches!(refused(ProtectTask::new("true").env("A", "a\0b").into()), Error::Word { .. }));
+    assert!(matches!(
+        refused(ProtectTask::new("true").arg("a\0b").into()),
+        Error::Word { .. }
+    ));
+    assert!(matches!(
+        refused(ProtectTask::new("true").env("A", "a\0b").into()),
+        Error::Word { .. }
+    ));
     let nobody = Strategy::new().user("no-such-user-here");
     let error = refused(Frigate::create("true").strategy(nobody));
-    assert!(error.to_string().starts_with("cannot use 'no-such-user-here': there is no user"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("cannot use 'no-such-user-here': there is no user"),
+        "{error}"
+    );
     let weight = ControlGroup::new().cpu_weight(10_001).best_effort(true);
     let error = refused(Frigate::create("true").control_group(weight));
-    assert_eq!(error.to_string(), "cannot use 'cpu.weight=10001': expected a number from 1 to 10000");
+    assert_eq!(
+        error.to_string(),
+        "cannot use 'cpu.weight=10001': expected a number from 1 to 10000"
+    );
     for processors in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
         let limits = ControlGroup::new().cpu_max(processors);
-        assert!(matches!(refused(Frigate::create("true").control_group(limits)), Error::Word { .. }), "{processors}");
+        assert!(
+            matches!(
+                refused(Frigate::create("true").control_group(limits)),
+                Error::Word { .. }
+            ),
+            "{processors}"
+        );
     }
-    for action in [Frigate::create("true").stop(GRACE), Frigate::create("true").wait()] {
+    for action in [
+        Frigate::create("true").stop(GRACE),
+        Frigate::create("true").wait(),
+    ] {
         assert!(matches!(action, Err(Error::NotProtected { .. })));
     }
     assert_eq!(children(), []);
@@ -128,9 +243,15 @@ fn refusals() {
 fn names() {
     let first = sleeper("one");
     first.protect().unwrap();
-    assert!(matches!(first.protect(), Err(Error::AlreadyProtected { .. })));
+    assert!(matches!(
+        first.protect(),
+        Err(Error::AlreadyProtected { .. })
+    ));
     let second = sleeper("one");
-    assert!(matches!(second.protect(), Err(Error::AlreadyProtected { .. })));
+    assert!(matches!(
+        second.protect(),
+        Err(Error::AlreadyProtected { .. })
+    ));
     first.stop(GRACE).unwrap();
     second.protect().unwrap();
     second.stop(Duration::ZERO).unwrap();
@@ -139,24 +260,47 @@ fn names() {
 /// `pids.max` may be had or not, which the machine decides; a file that no kernel has cannot.
 fn limits() {
     let limits = ControlGroup::new().file("pids.no_such_file", "1");
-    let error = shell("limited", "exit 0").control_group(limits.clone()).protect().expect_err("nobody has that file");
-    let Error::ControlGroup { reason } = error else { panic!("{error}") };
-    assert!(reason.contains("pids.no_such_file=1") && reason.contains("ControlGroup::best_effort"), "{reason}");
+    let error = shell("limited", "exit 0")
+        .control_group(limits.clone())
+        .protect()
+        .expect_err("nobody has that file");
+    let Error::ControlGroup { reason } = error else {
+        panic!("{error}")
+    };
+    assert!(
+        reason.contains("pids.no_such_file=1") && reason.contains("ControlGroup::best_effort"),
+        "{reason}"
+    );
 
-    let limits = limits.pids_max(50).memory_max(ByteSize::mib(512)).best_effort(true);
-    let frigate = shell("limited", "exit 5").control_group(limits).strategy(once());
+    let limits = limits
+        .pids_max(50)
+        .memory_max(ByteSize::mib(512))
+        .best_effort(true);
+    let frigate = shell("limited", "exit 5")
+        .control_group(limits)
+        .strategy(once());
     let events = frigate.events();
     frigate.protect().unwrap();
-    assert_eq!(frigate.wait().unwrap().status().and_then(|status| status.code()), Some(5));
+    assert_eq!(
+        frigate
+            .wait()
+            .unwrap()
+            .status()
+            .and_then(|status| status.code()),
+        Some(5)
+    );
     assert!(
-        events.iter().any(|event| event.kind == EventKind::Warning && event.to_string().contains("starting without"))
+        events.iter().any(|event| event.kind == EventKind::Warning
+            && event.to_string().contains("starting without"))
     );
 }
 
-/// A limit that needs no controller, so that any writable cgroup v2 will do; without one there is nothing to see.
+/// A limit that needs no controller, so that any writable cgroup v2 will do; without one there is
+/// nothing to see.
 fn group() {
     let limits = ControlGroup::new().file("cgroup.max.descendants", "7");
-    let script = "grep ^0: /proc/self/cgroup > where; setsid sleep 1000 & echo $! > left; exec sleep 1000";
+    let script =
+        "grep ^0: /proc/self/cgroup > where; setsid sleep 1000 & echo $! > left; exec sleep 1000";
     let frigate = shell("grouped", script).control_group(limits);
     let events = frigate.events();
     match frigate.protect() {
@@ -174,16 +318,27 @@ fn group() {
     assert!(!is_alive(left));
     assert_eq!(text_of(&directory().join("where")), group);
     frigate.stop(GRACE).unwrap();
-    let path = group.trim_end().trim_start_matches("0::").trim_start_matches('/').to_owned();
+    let path = group
+        .trim_end()
+        .trim_start_matches("0::")
+        .trim_start_matches('/')
+        .to_owned();
     for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
-        assert!(!std::path::Path::new(root).join(&path).exists(), "{path} is still there");
+        assert!(
+            !std::path::Path::new(root).join(&path).exists(),
+            "{path} is still there"
+        );
     }
 }
 
 /// Where the machine has a memory controller for us.
 fn memory() {
-    let limits = ControlGroup::new().memory_max(ByteSize::mib(16)).memory_swap_max(ByteSize::new(0));
-    let frigate = shell("hungry", "x=a; while :; do x=$x$x; done").control_group(limits).strategy(once());
+    let limits = ControlGroup::new()
+        .memory_max(ByteSize::mib(16))
+        .memory_swap_max(ByteSize::new(0));
+    let frigate = shell("hungry", "x=a; while :; do x=$x$x; done")
+        .control_group(limits)
+        .strategy(once());
     let events = frigate.events();
     match frigate.protect() {
         Err(Error::ControlGroup { reason }) => return eprintln!("not to be seen here: {reason}"),
@@ -192,12 +347,24 @@ fn memory() {
     let outcome = frigate.wait().unwrap();
     assert_eq!(outcome.status().and_then(|status| status.signal()), Some(9));
     let kinds: Vec<EventKind> = events.iter().map(|event| event.kind).collect();
-    assert!(kinds.iter().any(|kind| matches!(kind, EventKind::Ended { out_of_memory: true, .. })), "{kinds:?}");
+    assert!(
+        kinds.iter().any(|kind| matches!(
+            kind,
+            EventKind::Ended {
+                out_of_memory: true,
+                ..
+            }
+        )),
+        "{kinds:?}"
+    );
 }
 
 fn discarded() {
     let refused = Frigate::create("true").protect();
-    assert!(matches!(refused, Err(Error::ChildrenDiscarded)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::ChildrenDiscarded)),
+        "{refused:?}"
+    );
 }
 
 fn grace_close() {
@@ -219,7 +386,10 @@ fn grace_close() {
     assert_eq!(closed, other.id());
     next_start(&events);
     assert!(!other.wait().unwrap().success());
-    assert!(is_alive(spared) && bystander.task().pid() == Some(spared), "another protected child is never touched");
+    assert!(
+        is_alive(spared) && bystander.task().pid() == Some(spared),
+        "another protected child is never touched"
+    );
     frigate.stop(GRACE).unwrap();
     bystander.stop(GRACE).unwrap();
 }
@@ -230,10 +400,14 @@ fn user() {
     }
     let directory = directory();
     nix::unistd::chown(&directory, Some(65534.into()), None).unwrap();
-    let frigate = shell("nobody", "echo \"$(id -u):$(id -g)\" > who").strategy(once().user("65534:65534"));
+    let frigate =
+        shell("nobody", "echo \"$(id -u):$(id -g)\" > who").strategy(once().user("65534:65534"));
     frigate.protect().unwrap();
     let outcome = frigate.wait().unwrap();
-    assert!(matches!(outcome, Outcome::Complete(status) if status.success()), "{outcome:?}");
+    assert!(
+        matches!(outcome, Outcome::Complete(status) if status.success()),
+        "{outcome:?}"
+    );
     assert_eq!(text_of(&directory.join("who")), "65534:65534\n");
     assert!(nix::unistd::geteuid().is_root(), "the host is who it was");
 }

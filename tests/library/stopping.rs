@@ -7,19 +7,38 @@ use nix::sys::signal::Signal;
 use std::os::unix::process::ExitStatusExt;
 
 use crate::support::{
-    GRACE, Scenario, children, directory, is_alive, kill, next, next_start, once, shell, sleeper, text_of, wait_gone,
+    GRACE, Scenario, children, directory, is_alive, kill, next, next_start, once, shell, sleeper,
+    text_of, wait_gone,
 };
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("stopping::term_comes_first_and_its_exit_code_counts", term),
-    Scenario::new("stopping::one_that_ignores_term_gets_kill_when_the_time_is_over", ignores),
+    Scenario::new(
+        "stopping::one_that_ignores_term_gets_kill_when_the_time_is_over",
+        ignores,
+    ),
     Scenario::new("stopping::kill_leaves_no_time", kill_at_once),
     Scenario::new("stopping::a_second_stop_shortens_the_first", shortened),
-    Scenario::new("stopping::a_stopped_child_is_continued_and_can_die", suspended),
-    Scenario::new("stopping::what_a_child_leaves_in_its_group_ends_with_it", group),
-    Scenario::new("stopping::leftovers_that_ignore_term_get_kill_after_five_seconds", stubborn_leftovers),
-    Scenario::new("stopping::a_stop_between_two_starts_ends_it_at_once", between),
-    Scenario::new("stopping::dropping_a_handle_neither_kills_nor_leaks", dropped),
+    Scenario::new(
+        "stopping::a_stopped_child_is_continued_and_can_die",
+        suspended,
+    ),
+    Scenario::new(
+        "stopping::what_a_child_leaves_in_its_group_ends_with_it",
+        group,
+    ),
+    Scenario::new(
+        "stopping::leftovers_that_ignore_term_get_kill_after_five_seconds",
+        stubborn_leftovers,
+    ),
+    Scenario::new(
+        "stopping::a_stop_between_two_starts_ends_it_at_once",
+        between,
+    ),
+    Scenario::new(
+        "stopping::dropping_a_handle_neither_kills_nor_leaks",
+        dropped,
+    ),
 ];
 
 const TRAP: &str = "trap 'exit 12' TERM; echo ready > ready; while :; do sleep 0.05; done";
@@ -29,9 +48,15 @@ fn term() {
     let frigate = shell("polite", TRAP);
     frigate.protect().unwrap();
     text_of(&directory().join("ready"));
-    let Outcome::Cancel { last: Some(last) } = frigate.stop(GRACE).unwrap() else { panic!("no cancel") };
+    let Outcome::Cancel { last: Some(last) } = frigate.stop(GRACE).unwrap() else {
+        panic!("no cancel")
+    };
     assert_eq!(last.code(), Some(12));
-    assert_eq!(frigate.stop(GRACE).unwrap(), Outcome::Cancel { last: Some(last) }, "once more changes nothing");
+    assert_eq!(
+        frigate.stop(GRACE).unwrap(),
+        Outcome::Cancel { last: Some(last) },
+        "once more changes nothing"
+    );
 }
 
 fn ignores() {
@@ -39,12 +64,18 @@ fn ignores() {
     let events = frigate.events();
     frigate.protect().unwrap();
     text_of(&directory().join("ready"));
-    let Outcome::Cancel { last: Some(last) } = frigate.stop(Duration::from_millis(100)).unwrap() else {
+    let Outcome::Cancel { last: Some(last) } = frigate.stop(Duration::from_millis(100)).unwrap()
+    else {
         panic!("no cancel")
     };
     assert_eq!(last.signal(), Some(9));
     let kinds: Vec<EventKind> = events.iter().map(|event| event.kind).collect();
-    assert!(kinds.contains(&EventKind::Stopping { timeout: Duration::from_millis(100) }), "{kinds:?}");
+    assert!(
+        kinds.contains(&EventKind::Stopping {
+            timeout: Duration::from_millis(100)
+        }),
+        "{kinds:?}"
+    );
     assert!(kinds.contains(&EventKind::Killed), "{kinds:?}");
     assert_eq!(children(), []);
 }
@@ -64,7 +95,9 @@ fn shortened() {
     text_of(&directory().join("ready"));
     let patient = std::sync::Arc::clone(&frigate);
     let waiting = std::thread::spawn(move || patient.stop(Duration::from_secs(100_000)));
-    next(&events, "the first stop", |kind| matches!(kind, EventKind::Stopping { .. }).then_some(()));
+    next(&events, "the first stop", |kind| {
+        matches!(kind, EventKind::Stopping { .. }).then_some(())
+    });
     let outcome = frigate.stop(Duration::ZERO).unwrap();
     assert_eq!(outcome.status().and_then(|status| status.signal()), Some(9));
     assert_eq!(waiting.join().unwrap().unwrap(), outcome);
@@ -76,7 +109,10 @@ fn suspended() {
     frigate.protect().unwrap();
     kill(next_start(&events), Signal::SIGSTOP);
     let outcome = frigate.stop(GRACE).unwrap();
-    assert_eq!(outcome.status().and_then(|status| status.signal()), Some(15));
+    assert_eq!(
+        outcome.status().and_then(|status| status.signal()),
+        Some(15)
+    );
 }
 
 fn group() {
@@ -96,7 +132,10 @@ fn stubborn_leftovers() {
     frigate.protect().unwrap();
     assert!(matches!(frigate.wait(), Ok(Outcome::GaveUp { .. })));
     let elapsed = began.elapsed();
-    assert!(elapsed >= Duration::from_secs(10) && elapsed < Duration::from_secs(40), "{elapsed:?}");
+    assert!(
+        elapsed >= Duration::from_secs(10) && elapsed < Duration::from_secs(40),
+        "{elapsed:?}"
+    );
     assert_eq!(children(), []);
 }
 
@@ -127,9 +166,18 @@ fn dropped() {
     assert!(is_alive(pid));
     kill(pid, Signal::SIGKILL);
     let outcomes = frigate::done();
-    assert_eq!(outcomes["orphan"].status().and_then(|status| status.signal()), Some(9));
+    assert_eq!(
+        outcomes["orphan"]
+            .status()
+            .and_then(|status| status.signal()),
+        Some(9)
+    );
     wait_gone(pid);
-    assert_eq!(frigate::done().keys().collect::<Vec<_>>(), ["other"], "one without a handle is told of once");
+    assert_eq!(
+        frigate::done().keys().collect::<Vec<_>>(),
+        ["other"],
+        "one without a handle is told of once"
+    );
     drop(other);
     assert!(frigate::done().is_empty());
 }

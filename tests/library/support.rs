@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use frigate::{AutoRestart, Event, EventKind, Frigate, ProtectTask, Strategy};
 use libtest_mimic::{Failed, Trial};
 
-/// How long anything that must happen may take; long, because a loaded machine is slow and a passing run never waits for it.
+/// How long anything that must happen may take; long, because a loaded machine is slow and a
+/// passing run never waits for it.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A grace period that nothing here ever needs.
@@ -26,7 +27,11 @@ pub struct Scenario {
 
 impl Scenario {
     pub const fn new(name: &'static str, host: fn()) -> Self {
-        Self { name, host, wrapper: &[] }
+        Self {
+            name,
+            host,
+            wrapper: &[],
+        }
     }
 
     pub const fn wrapped(self, wrapper: &'static [&'static str]) -> Self {
@@ -37,7 +42,8 @@ impl Scenario {
     pub fn trial(self) -> Trial {
         Trial::test(self.name, move || {
             let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
-            let mut words: Vec<String> = contained().iter().map(|word| (*word).to_owned()).collect();
+            let mut words: Vec<String> =
+                contained().iter().map(|word| (*word).to_owned()).collect();
             words.extend(self.wrapper.iter().map(|word| (*word).to_owned()));
             words.push(own_program().display().to_string());
             let (program, rest) = words.split_first().expect("a program");
@@ -52,22 +58,38 @@ impl Scenario {
                 return Ok(());
             }
             let said = [output.stdout, output.stderr].concat();
-            Err(Failed::from(format!("{}\n{}", output.status, String::from_utf8_lossy(&said))))
+            Err(Failed::from(format!(
+                "{}\n{}",
+                output.status,
+                String::from_utf8_lossy(&said)
+            )))
         })
     }
 }
 
-/// A PID namespace around the host, which ends everything with it, if there is one to be had. PID 1 in it is the host itself,
-/// before `frigate::init` makes it the init.
+/// A PID namespace around the host, which ends everything with it, if there is one to be had. PID 1
+/// in it is the host itself, before `frigate::init` makes it the init.
 pub fn contained() -> &'static [&'static str] {
     static WORDS: OnceLock<&[&str]> = OnceLock::new();
     WORDS.get_or_init(|| {
         const WAYS: [&[&str]; 2] = [
             &["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"],
-            &["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"],
+            &[
+                "unshare",
+                "--user",
+                "--map-root-user",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+            ],
         ];
         let works = |way: &&&[&str]| {
-            Command::new(way[0]).args(&way[1..]).arg("true").output().is_ok_and(|output| output.status.success())
+            Command::new(way[0])
+                .args(&way[1..])
+                .arg("true")
+                .output()
+                .is_ok_and(|output| output.status.success())
         };
         WAYS.iter().find(works).copied().unwrap_or(&[])
     })
@@ -81,7 +103,9 @@ pub fn has_other_users() -> bool {
 
 /// A directory of the trial's own.
 pub fn directory() -> PathBuf {
-    std::env::var_os("DIRECTORY").expect("the trial made one").into()
+    std::env::var_os("DIRECTORY")
+        .expect("the trial made one")
+        .into()
 }
 
 pub fn own_program() -> PathBuf {
@@ -96,7 +120,10 @@ pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < until, "waited {DEADLINE:?} in vain: {what}");
+        assert!(
+            Instant::now() < until,
+            "waited {DEADLINE:?} in vain: {what}"
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -105,7 +132,9 @@ pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
 #[track_caller]
 pub fn text_of(file: &Path) -> String {
     eventually(&format!("{} is written", file.display()), || {
-        std::fs::read_to_string(file).ok().filter(|text| text.ends_with('\n'))
+        std::fs::read_to_string(file)
+            .ok()
+            .filter(|text| text.ends_with('\n'))
     })
 }
 
@@ -116,16 +145,25 @@ pub fn is_alive(pid: u32) -> bool {
 
 #[track_caller]
 pub fn wait_gone(pid: u32) {
-    eventually(&format!("process {pid} is gone"), || crate::procfs::process(pid.cast_signed()).is_none().then_some(()));
+    eventually(&format!("process {pid} is gone"), || {
+        crate::procfs::process(pid.cast_signed())
+            .is_none()
+            .then_some(())
+    });
 }
 
 pub fn kill(pid: u32, signal: nix::sys::signal::Signal) {
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), signal).expect("it is there");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), signal)
+        .expect("it is there");
 }
 
 /// A shell that runs the script.
 pub fn shell(name: &str, script: &str) -> Frigate {
-    ProtectTask::new(name).program("/bin/sh").args(["-c", script]).current_dir(directory()).into()
+    ProtectTask::new(name)
+        .program("/bin/sh")
+        .args(["-c", script])
+        .current_dir(directory())
+        .into()
 }
 
 /// One that sleeps until it is told otherwise.
@@ -139,7 +177,11 @@ pub fn once() -> Strategy {
 
 /// The next event that means something to the caller.
 #[track_caller]
-pub fn next<T>(events: &Receiver<Event>, what: &str, mut pick: impl FnMut(&EventKind) -> Option<T>) -> T {
+pub fn next<T>(
+    events: &Receiver<Event>,
+    what: &str,
+    mut pick: impl FnMut(&EventKind) -> Option<T>,
+) -> T {
     let until = Instant::now() + DEADLINE;
     let mut seen = Vec::new();
     loop {
@@ -156,22 +198,36 @@ pub fn next<T>(events: &Receiver<Event>, what: &str, mut pick: impl FnMut(&Event
 /// The process of the next start.
 #[track_caller]
 pub fn next_start(events: &Receiver<Event>) -> u32 {
-    next(events, "a start", |kind| if let EventKind::Started { pid, .. } = kind { Some(*pid) } else { None })
+    next(events, "a start", |kind| {
+        if let EventKind::Started { pid, .. } = kind {
+            Some(*pid)
+        } else {
+            None
+        }
+    })
 }
 
 /// The descriptors of this process.
 pub fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").expect("/proc is mounted").count()
+    std::fs::read_dir("/proc/self/fd")
+        .expect("/proc is mounted")
+        .count()
 }
 
 pub fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").expect("/proc is mounted").count()
+    std::fs::read_dir("/proc/self/task")
+        .expect("/proc is mounted")
+        .count()
 }
 
 /// The children of this process, ended ones included, but for the given ones.
 pub fn children() -> Vec<i32> {
     let threads = std::fs::read_dir("/proc/self/task").expect("/proc is mounted");
-    let lists = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok());
+    let lists = threads
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok());
     let text: Vec<String> = lists.collect();
-    text.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
+    text.iter()
+        .flat_map(|list| list.split_whitespace())
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }

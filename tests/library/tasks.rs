@@ -8,21 +8,38 @@ use std::process::{Command, ExitCode};
 
 use frigate::{AutoRestart, Error, Frigate, Outcome, ProtectTask, Strategy};
 
-use crate::support::{GRACE, Scenario, directory, has_other_users, next_start, once, own_program, text_of};
+use crate::support::{
+    GRACE, Scenario, directory, has_other_users, next_start, once, own_program, text_of,
+};
 
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::new("tasks::a_function_runs_in_a_process_of_its_own_and_its_code_counts", code),
+    Scenario::new(
+        "tasks::a_function_runs_in_a_process_of_its_own_and_its_code_counts",
+        code,
+    ),
     Scenario::new("tasks::a_panic_is_reported_and_ends_with_101", panics),
     Scenario::new("tasks::a_panic_is_an_unexpected_end", unexpected),
     Scenario::new("tasks::an_error_ends_with_one_and_is_printed", error),
     Scenario::new("tasks::arguments_and_environment_are_intact", intact),
     Scenario::new("tasks::arguments_can_be_given", given),
-    Scenario::new("tasks::a_task_runs_though_its_executable_was_removed", removed),
-    Scenario::new("tasks::a_task_runs_though_its_executable_was_replaced", replaced),
-    Scenario::new("tasks::a_task_that_nobody_registered_protects_nothing", unregistered),
+    Scenario::new(
+        "tasks::a_task_runs_though_its_executable_was_removed",
+        removed,
+    ),
+    Scenario::new(
+        "tasks::a_task_runs_though_its_executable_was_replaced",
+        replaced,
+    ),
+    Scenario::new(
+        "tasks::a_task_that_nobody_registered_protects_nothing",
+        unregistered,
+    ),
     Scenario::new("tasks::a_task_is_stopped_like_a_program", stopped),
     Scenario::new("tasks::a_task_bears_its_name", named),
-    Scenario::new("tasks::a_host_with_privileges_of_its_file_does_not_believe_the_variable", privileged),
+    Scenario::new(
+        "tasks::a_host_with_privileges_of_its_file_does_not_believe_the_variable",
+        privileged,
+    ),
 ];
 
 /// Registers all of them, at the top of `main`.
@@ -49,24 +66,40 @@ fn telling() {
     let variable = std::env::var("FRIGATE_TASK").unwrap_or_else(|_| "none".into());
     let color = std::env::var("COLOR").unwrap_or_else(|_| "none".into());
     // What it starts itself must not be taken for the task again.
-    let child = Command::new("/bin/sh").args(["-c", "echo ${FRIGATE_TASK-none}"]).output().unwrap();
+    let child = Command::new("/bin/sh")
+        .args(["-c", "echo ${FRIGATE_TASK-none}"])
+        .output()
+        .unwrap();
     let child = String::from_utf8_lossy(&child.stdout).trim().to_owned();
     let threads = crate::support::threads();
-    let text = format!("{}|{color}|{variable}|{child}|{threads}\n", arguments.join(" "));
+    let text = format!(
+        "{}|{color}|{variable}|{child}|{threads}\n",
+        arguments.join(" ")
+    );
     fs::write(directory().join("told"), text).unwrap();
 }
 
 fn code() {
     let frigate = Frigate::create("forty-two").strategy(once());
     frigate.protect().unwrap();
-    assert_eq!(frigate.wait().unwrap().status().and_then(|status| status.code()), Some(42));
+    assert_eq!(
+        frigate
+            .wait()
+            .unwrap()
+            .status()
+            .and_then(|status| status.code()),
+        Some(42)
+    );
 }
 
 /// The host's own standard error is a file, to be read afterwards.
 fn with_stderr_in_file(scenario: &str) -> String {
     let file = directory().join("stderr");
     let mut command = Command::new(own_program());
-    command.args(["--host", scenario]).env("INNER", "1").stderr(fs::File::create(&file).unwrap());
+    command
+        .args(["--host", scenario])
+        .env("INNER", "1")
+        .stderr(fs::File::create(&file).unwrap());
     assert!(command.status().unwrap().success());
     text_of(&file)
 }
@@ -74,19 +107,33 @@ fn with_stderr_in_file(scenario: &str) -> String {
 fn panics() {
     if std::env::var_os("INNER").is_none() {
         let said = with_stderr_in_file("tasks::a_panic_is_reported_and_ends_with_101");
-        assert!(said.contains("panicked at") && said.contains("as was to be shown"), "{said}");
+        assert!(
+            said.contains("panicked at") && said.contains("as was to be shown"),
+            "{said}"
+        );
         return;
     }
     let frigate = Frigate::create("panicking").strategy(once());
     frigate.protect().unwrap();
-    assert_eq!(frigate.wait().unwrap().status().and_then(|status| status.code()), Some(101));
+    assert_eq!(
+        frigate
+            .wait()
+            .unwrap()
+            .status()
+            .and_then(|status| status.code()),
+        Some(101)
+    );
 }
 
 fn unexpected() {
-    let strategy = Strategy::new().auto_restart(AutoRestart::Unexpected).start_retries(1);
+    let strategy = Strategy::new()
+        .auto_restart(AutoRestart::Unexpected)
+        .start_retries(1);
     let frigate = Frigate::create("panicking").strategy(strategy);
     frigate.protect().unwrap();
-    let Outcome::GaveUp { last: Some(last) } = frigate.wait().unwrap() else { panic!("it was not given up") };
+    let Outcome::GaveUp { last: Some(last) } = frigate.wait().unwrap() else {
+        panic!("it was not given up")
+    };
     assert_eq!(last.code(), Some(101));
 }
 
@@ -98,7 +145,14 @@ fn error() {
     }
     let frigate = Frigate::create("failing").strategy(once());
     frigate.protect().unwrap();
-    assert_eq!(frigate.wait().unwrap().status().and_then(|status| status.code()), Some(1));
+    assert_eq!(
+        frigate
+            .wait()
+            .unwrap()
+            .status()
+            .and_then(|status| status.code()),
+        Some(1)
+    );
 }
 
 fn intact() {
@@ -106,7 +160,10 @@ fn intact() {
     frigate.protect().unwrap();
     frigate.wait().unwrap();
     let told = text_of(&directory().join("told"));
-    assert_eq!(told, "--host tasks::arguments_and_environment_are_intact|blue|none|none|1\n");
+    assert_eq!(
+        told,
+        "--host tasks::arguments_and_environment_are_intact|blue|none|none|1\n"
+    );
 }
 
 fn given() {
@@ -120,7 +177,10 @@ fn given() {
 fn as_copy(scenario: &str) {
     let copy = directory().join("copy");
     fs::copy(own_program(), &copy).unwrap();
-    let error = Command::new(&copy).args(["--host", scenario]).env("INNER", &copy).exec();
+    let error = Command::new(&copy)
+        .args(["--host", scenario])
+        .env("INNER", &copy)
+        .exec();
     panic!("{error}");
 }
 
@@ -146,16 +206,23 @@ fn unregistered() {
     if std::env::var_os("FRIGATE_TASK").is_none() {
         let mut command = Command::new(own_program());
         command
-            .args(["--host", "tasks::a_task_that_nobody_registered_protects_nothing"])
+            .args([
+                "--host",
+                "tasks::a_task_that_nobody_registered_protects_nothing",
+            ])
             .env("FRIGATE_TASK", "unknown");
         assert!(command.status().unwrap().success());
         return;
     }
     let refused = Frigate::create("true").protect();
-    assert!(matches!(&refused, Err(Error::NotRegistered { name }) if name == "unknown"), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Error::NotRegistered { name }) if name == "unknown"),
+        "{refused:?}"
+    );
 }
 
-/// A set-user-ID copy of this program, started by another user: what that user puts into the environment is not obeyed.
+/// A set-user-ID copy of this program, started by another user: what that user puts into the
+/// environment is not obeyed.
 fn privileged() {
     const SELF: &str = "tasks::a_host_with_privileges_of_its_file_does_not_believe_the_variable";
     const OWNER: u32 = 65533;
@@ -166,12 +233,24 @@ fn privileged() {
             std::process::exit(NOT_HONORED);
         }
         let script = "exit ${FRIGATE_TASK+1}";
-        let program = Frigate::from(ProtectTask::new("program").program("sh").args(["-c", script])).strategy(once());
+        let program = Frigate::from(
+            ProtectTask::new("program")
+                .program("sh")
+                .args(["-c", script]),
+        )
+        .strategy(once());
         program.protect().unwrap();
-        assert!(matches!(program.wait(), Ok(Outcome::Complete(status)) if status.success()), "it does not pass it on");
-        // Its process would be privileged as well, not know which task it is, and run this function once more.
+        assert!(
+            matches!(program.wait(), Ok(Outcome::Complete(status)) if status.success()),
+            "it does not pass it on"
+        );
+        // Its process would be privileged as well, not know which task it is, and run this function
+        // once more.
         let refused = Frigate::create("forty-two").protect();
-        assert!(matches!(&refused, Err(Error::Privileged { name }) if name == "forty-two"), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(Error::Privileged { name }) if name == "forty-two"),
+            "{refused:?}"
+        );
         return;
     }
     if !has_other_users() {
@@ -184,7 +263,12 @@ fn privileged() {
     fs::set_permissions(directory(), Permissions::from_mode(0o755)).unwrap();
     let run = |variable: &str| {
         let mut command = Command::new(&copy);
-        command.args(["--host", SELF]).env("INNER", "1").env(variable, "forty-two").uid(CALLER).gid(CALLER);
+        command
+            .args(["--host", SELF])
+            .env("INNER", "1")
+            .env(variable, "forty-two")
+            .uid(CALLER)
+            .gid(CALLER);
         command.status().unwrap().code()
     };
     if run("NO_TASK") == Some(NOT_HONORED) {
@@ -197,7 +281,10 @@ fn stopped() {
     let frigate = Frigate::create("waiting");
     frigate.protect().unwrap();
     let outcome = frigate.stop(GRACE).unwrap();
-    assert_eq!(outcome.status().and_then(|status| status.signal()), Some(15));
+    assert_eq!(
+        outcome.status().and_then(|status| status.signal()),
+        Some(15)
+    );
 }
 
 fn named() {

@@ -1,4 +1,5 @@
-//! Containers by crun in the guest: an OCI bundle with frigate as the first process, in a private cgroup namespace.
+//! Containers by crun in the guest: an OCI bundle with frigate as the first process, in a private
+//! cgroup namespace.
 
 use std::fs;
 use std::path::Path;
@@ -47,7 +48,10 @@ impl Bundle {
             writable: false,
             clone3: true,
             resources: json!({}),
-            directory: tempfile::Builder::new().prefix("bundle-").tempdir().expect("a temporary directory"),
+            directory: tempfile::Builder::new()
+                .prefix("bundle-")
+                .tempdir()
+                .expect("a temporary directory"),
         }
     }
 
@@ -59,7 +63,10 @@ impl Bundle {
 
     /// Sets the puppet with a script as the command.
     pub fn puppet(mut self, script: &str) -> Self {
-        let own = own_program().into_os_string().into_string().expect("a plain path");
+        let own = own_program()
+            .into_os_string()
+            .into_string()
+            .expect("a plain path");
         self.command = vec!["--".into(), own, "--puppet".into(), script.into()];
         self
     }
@@ -70,7 +77,8 @@ impl Bundle {
         self
     }
 
-    /// Lets `clone3` fail with ENOSYS, as the filters of engines do so that C libraries fall back to `clone`.
+    /// Lets `clone3` fail with ENOSYS, as the filters of engines do so that C libraries fall back
+    /// to `clone`.
     pub fn without_clone3(mut self) -> Self {
         self.clone3 = false;
         self
@@ -92,7 +100,11 @@ impl Bundle {
     pub fn run(self) -> Contained {
         let rootfs = self.directory.path().join("rootfs");
         fs::create_dir(&rootfs).expect("it is ours");
-        fs::write(self.directory.path().join("config.json"), self.config().to_string()).expect("it is ours");
+        fs::write(
+            self.directory.path().join("config.json"),
+            self.config().to_string(),
+        )
+        .expect("it is ours");
         let output = Command::new("crun")
             .args(["--cgroup-manager=cgroupfs", "run", "--bundle"])
             .arg(self.directory.path())
@@ -101,18 +113,34 @@ impl Bundle {
             .output()
             .expect("crun");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Contained { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+        Contained {
+            code: output.status.code(),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
     }
 
     fn config(&self) -> Value {
-        let under_test = frigate::binary().into_iter().map(|word| word.into_string().expect("text"));
-        let words: Vec<_> = under_test.chain(self.options.clone()).chain(self.command.clone()).collect();
+        let under_test = frigate::binary()
+            .into_iter()
+            .map(|word| word.into_string().expect("text"));
+        let words: Vec<_> = under_test
+            .chain(self.options.clone())
+            .chain(self.command.clone())
+            .collect();
         // Everything that the programs need lies in these directories of the guest.
-        let shared = ["/bin", "/lib", "/lib64", "/usr"].into_iter().filter(|path| Path::new(path).is_dir());
+        let shared = ["/bin", "/lib", "/lib64", "/usr"]
+            .into_iter()
+            .filter(|path| Path::new(path).is_dir());
         let mut mounts: Vec<_> = shared
             .map(|path| json!({"destination": path, "source": path, "type": "bind", "options": ["rbind", "ro"]}))
             .collect();
-        let cgroups = ["nosuid", "nodev", "noexec", if self.writable { "rw" } else { "ro" }];
+        let cgroups = [
+            "nosuid",
+            "nodev",
+            "noexec",
+            if self.writable { "rw" } else { "ro" },
+        ];
         mounts.extend([
             json!({"destination": "/proc", "type": "proc", "source": "proc"}),
             json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]}),
@@ -120,7 +148,8 @@ impl Bundle {
             json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "nodev", "noexec", "ro"]}),
             json!({"destination": ROOT, "type": "cgroup", "source": "cgroup", "options": cgroups}),
         ]);
-        let namespaces = ["pid", "mount", "cgroup", "ipc", "uts", "network"].map(|kind| json!({"type": kind}));
+        let namespaces =
+            ["pid", "mount", "cgroup", "ipc", "uts", "network"].map(|kind| json!({"type": kind}));
         let mut linux = json!({
             "cgroupsPath": format!("/{}", self.name),
             "namespaces": namespaces,
@@ -128,7 +157,8 @@ impl Bundle {
         });
         if !self.clone3 {
             const ENOSYS: i32 = libc::ENOSYS;
-            let clone3 = json!({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS});
+            let clone3 =
+                json!({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS});
             linux["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [clone3]});
         }
         json!({

@@ -17,7 +17,11 @@ pub struct Capability {
 impl Capability {
     /// A capability with its probe; `Err` says why it is missing.
     pub const fn new(name: &'static str, probe: fn() -> Result<(), String>) -> Self {
-        Self { name, probe, found: OnceLock::new() }
+        Self {
+            name,
+            probe,
+            found: OnceLock::new(),
+        }
     }
 
     /// Whether it is there, or why not.
@@ -36,17 +40,28 @@ pub enum Verdict {
     Fail(String),
 }
 
-/// Checks all that a scenario needs. `FRIGATE_TEST_REQUIRE=docker,strace` turns a missing one into a failure, and `all`
-/// any.
+/// Checks all that a scenario needs. `FRIGATE_TEST_REQUIRE=docker,strace` turns a missing one into
+/// a failure, and `all` any.
 pub fn judge(needs: &[&'static Capability]) -> Verdict {
     for capability in needs {
-        let Err(reason) = capability.check() else { continue };
+        let Err(reason) = capability.check() else {
+            continue;
+        };
         let required = std::env::var("FRIGATE_TEST_REQUIRE").unwrap_or_default();
-        if required.split(',').any(|name| name.trim() == capability.name || name.trim() == "all") {
-            return Verdict::Fail(format!("{} is required and missing: {reason}", capability.name));
+        if required
+            .split(',')
+            .any(|name| name.trim() == capability.name || name.trim() == "all")
+        {
+            return Verdict::Fail(format!(
+                "{} is required and missing: {reason}",
+                capability.name
+            ));
         }
         let mut missing = MISSING.lock().unwrap_or_else(PoisonError::into_inner);
-        missing.entry(capability.name).or_insert_with(|| (reason.clone(), 0)).1 += 1;
+        missing
+            .entry(capability.name)
+            .or_insert_with(|| (reason.clone(), 0))
+            .1 += 1;
         return Verdict::Skip(format!("needs {}: {reason}", capability.name));
     }
     Verdict::Run
@@ -55,51 +70,80 @@ pub fn judge(needs: &[&'static Capability]) -> Verdict {
 /// One line for each capability that was missing.
 pub fn summary() -> Vec<String> {
     let missing = MISSING.lock().unwrap_or_else(PoisonError::into_inner);
-    missing.iter().map(|(name, (reason, count))| format!("skipped {count} for want of {name}: {reason}")).collect()
+    missing
+        .iter()
+        .map(|(name, (reason, count))| format!("skipped {count} for want of {name}: {reason}"))
+        .collect()
 }
 
 /// A fresh PID namespace, by root's right or by a user namespace.
 pub static PID_NAMESPACE: Capability = Capability::new("pid-namespace", || {
     let ended = Frigate::launching(Mode::Pid1, ["--puppet", "exit 7"]).try_wait()?;
-    if ended == 7 << 8 { Ok(()) } else { Err(format!("a process in one ended with status {ended}")) }
+    if ended == 7 << 8 {
+        Ok(())
+    } else {
+        Err(format!("a process in one ended with status {ended}"))
+    }
 });
 
 /// Root, for changes of identity and limits of mounts.
 pub static ROOT: Capability = Capability::new("root", || {
-    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err("the tests do not run as root".into()) }
+    if nix::unistd::geteuid().is_root() {
+        Ok(())
+    } else {
+        Err("the tests do not run as root".into())
+    }
 });
 
 /// Kernel keyrings, which a filter of system calls may forbid.
 pub static KEYRINGS: Capability = Capability::new("keyrings", || {
-    let frigate = Frigate::launching(Mode::Subreaper, ["--puppet", "key probe; exit 7"]).key("probe");
+    let frigate =
+        Frigate::launching(Mode::Subreaper, ["--puppet", "key probe; exit 7"]).key("probe");
     let ended = frigate.try_wait()?;
-    if ended == 7 << 8 { Ok(()) } else { Err(format!("a process with a keyring ended with status {ended}")) }
+    if ended == 7 << 8 {
+        Ok(())
+    } else {
+        Err(format!(
+            "a process with a keyring ended with status {ended}"
+        ))
+    }
 });
 
 /// strace that can attach and inject.
 pub static STRACE: Capability = Capability::new("strace", || {
     let delay = "inject=getpid:delay_enter=1";
-    let ended = Frigate::launching(Mode::Subreaper, ["--puppet", "exit 7"]).strace([delay]).try_wait()?;
-    if ended == 7 << 8 { Ok(()) } else { Err(format!("a traced process ended with status {ended}")) }
+    let ended = Frigate::launching(Mode::Subreaper, ["--puppet", "exit 7"])
+        .strace([delay])
+        .try_wait()?;
+    if ended == 7 << 8 {
+        Ok(())
+    } else {
+        Err(format!("a traced process ended with status {ended}"))
+    }
 });
 
 /// A shell with job control.
-pub static BASH: Capability = Capability::new("bash", || succeeds(Command::new("bash").args(["-c", "exit 0"])));
+pub static BASH: Capability = Capability::new("bash", || {
+    succeeds(Command::new("bash").args(["-c", "exit 0"]))
+});
 
 /// A Docker engine that answers.
-pub static DOCKER: Capability = Capability::new("docker", || succeeds(Command::new("docker").arg("version")));
+pub static DOCKER: Capability =
+    Capability::new("docker", || succeeds(Command::new("docker").arg("version")));
 
 /// A virtual machine with a kernel of its own.
 pub static VM: Capability = Capability::new("vm", vm::probe);
 
 /// crun, which the guest has if the machine that boots it has it.
-pub static CRUN: Capability = Capability::new("crun", || succeeds(Command::new("crun").arg("--version")));
+pub static CRUN: Capability =
+    Capability::new("crun", || succeeds(Command::new("crun").arg("--version")));
 
 /// Room for 20,000 processes more.
 pub static MANY_PROCESSES: Capability = Capability::new("many-processes", || {
     const WANTED: u64 = 24_000;
     let most = |path: &str| -> u64 {
-        let text = std::fs::read_to_string(Path::new("/proc/sys/kernel").join(path)).unwrap_or_default();
+        let text =
+            std::fs::read_to_string(Path::new("/proc/sys/kernel").join(path)).unwrap_or_default();
         text.trim().parse().unwrap_or(0)
     };
     for limit in ["pid_max", "threads-max"] {
@@ -110,18 +154,27 @@ pub static MANY_PROCESSES: Capability = Capability::new("many-processes", || {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    let (own, _) =
-        nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NPROC).map_err(|e| e.to_string())?;
-    if own < WANTED { Err(format!("the limit of processes is {own}")) } else { Ok(()) }
+    let (own, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NPROC)
+        .map_err(|e| e.to_string())?;
+    if own < WANTED {
+        Err(format!("the limit of processes is {own}"))
+    } else {
+        Ok(())
+    }
 });
 
 fn succeeds(command: &mut Command) -> Result<(), String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let Output { status, stderr, .. } =
-        command.stdin(Stdio::null()).output().map_err(|error| format!("cannot run {program}: {error}"))?;
+    let Output { status, stderr, .. } = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cannot run {program}: {error}"))?;
     if status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&stderr);
-    Err(format!("{program}: {}", said.lines().next().unwrap_or("it failed without a word")))
+    Err(format!(
+        "{program}: {}",
+        said.lines().next().unwrap_or("it failed without a word")
+    ))
 }

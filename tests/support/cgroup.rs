@@ -1,4 +1,5 @@
-//! Cgroups of version 2 for scenarios in the guest: where frigate is put, and what a trial reads there.
+//! Cgroups of version 2 for scenarios in the guest: where frigate is put, and what a trial reads
+//! there.
 
 use std::fmt;
 use std::fs;
@@ -43,12 +44,20 @@ impl View {
 
     /// The word for it in the launcher's plan.
     pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(view, _)| *view == self).expect("all are listed").1
+        Self::ALL
+            .iter()
+            .find(|(view, _)| *view == self)
+            .expect("all are listed")
+            .1
     }
 
     /// The view that a word of the launcher's plan stands for.
     pub fn named(word: &str) -> Self {
-        Self::ALL.iter().find(|(_, name)| *name == word).unwrap_or_else(|| panic!("no such view: {word}")).0
+        Self::ALL
+            .iter()
+            .find(|(_, name)| *name == word)
+            .unwrap_or_else(|| panic!("no such view: {word}"))
+            .0
     }
 }
 
@@ -63,7 +72,12 @@ pub struct Place {
 
 impl Default for Place {
     fn default() -> Self {
-        Self { files: Vec::new(), view: View::Host, owner: None, neighbors: 0 }
+        Self {
+            files: Vec::new(),
+            view: View::Host,
+            owner: None,
+            neighbors: 0,
+        }
     }
 }
 
@@ -85,13 +99,15 @@ impl Place {
         self
     }
 
-    /// Delegates it to a user, as `cgroups(7)` describes: the directory and the files that move and enable, but no limit.
+    /// Delegates it to a user, as `cgroups(7)` describes: the directory and the files that move and
+    /// enable, but no limit.
     pub fn delegated_to(mut self, uid: u32) -> Self {
         self.owner = Some(uid);
         self
     }
 
-    /// Puts so many other processes into the group, which know nothing of frigate: as `docker exec` does.
+    /// Puts so many other processes into the group, which know nothing of frigate: as `docker exec`
+    /// does.
     pub fn neighbors(mut self, count: usize) -> Self {
         self.neighbors = count;
         self
@@ -109,23 +125,41 @@ impl Place {
                     .expect("the root may enable all it has");
             }
         }
-        let group = Group::at(Path::new(ROOT).join(format!("trial-{}-{number}", std::process::id())));
+        let group =
+            Group::at(Path::new(ROOT).join(format!("trial-{}-{number}", std::process::id())));
         fs::create_dir(&group.path).expect("no other has this name");
-        let site = Site(Arc::new(Held { group, view: self.view, neighbors: Mutex::default() }));
+        let site = Site(Arc::new(Held {
+            group,
+            view: self.view,
+            neighbors: Mutex::default(),
+        }));
         for (file, value) in &self.files {
-            site.write(file, value).unwrap_or_else(|error| panic!("cannot write {value} to {file}: {error}"));
+            site.write(file, value)
+                .unwrap_or_else(|error| panic!("cannot write {value} to {file}: {error}"));
         }
         if let Some(uid) = self.owner {
-            for name in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+            for name in [
+                "",
+                "cgroup.procs",
+                "cgroup.subtree_control",
+                "cgroup.threads",
+            ] {
                 chown(site.path.join(name), Some(uid), Some(uid)).expect("root may");
             }
         }
         for _ in 0..self.neighbors {
             let mut command = Command::new(own_program());
-            command.args(["--puppet", "pause"]).stdin(Stdio::null()).stdout(Stdio::null());
+            command
+                .args(["--puppet", "pause"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null());
             let child = command.spawn().expect("a neighbor");
             let pid = child.id().to_string();
-            site.0.neighbors.lock().unwrap_or_else(PoisonError::into_inner).push(child);
+            site.0
+                .neighbors
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(child);
             site.write("cgroup.procs", &pid).expect("root may move it");
         }
         site
@@ -150,7 +184,10 @@ impl Group {
 
     /// Its last name.
     pub fn name(&self) -> String {
-        self.path.file_name().map(|name| name.display().to_string()).unwrap_or_default()
+        self.path
+            .file_name()
+            .map(|name| name.display().to_string())
+            .unwrap_or_default()
     }
 
     pub fn exists(&self) -> bool {
@@ -164,8 +201,12 @@ impl Group {
 
     /// The groups directly below this one, by name.
     pub fn children(&self) -> Vec<Self> {
-        let Ok(entries) = fs::read_dir(&self.path) else { return Vec::new() };
-        let directories = entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir());
+        let Ok(entries) = fs::read_dir(&self.path) else {
+            return Vec::new();
+        };
+        let directories = entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.path().is_dir());
         let mut children: Vec<_> = directories.map(|entry| Self::at(entry.path())).collect();
         children.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         children
@@ -175,7 +216,8 @@ impl Group {
     #[track_caller]
     pub fn read(&self, file: &str) -> String {
         let path = self.path.join(file);
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+        let text = fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
         text.trim_end().to_owned()
     }
 
@@ -183,7 +225,9 @@ impl Group {
     #[track_caller]
     pub fn number(&self, file: &str, key: &str) -> u64 {
         let text = self.read(file);
-        let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok());
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok());
         value.unwrap_or_else(|| panic!("no {key} in {file}: {text}"))
     }
 
@@ -206,12 +250,21 @@ impl Group {
 
     /// The tree from here on with its processes, for messages.
     fn describe(&self, out: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
-        writeln!(out, "{:1$}{2}: processes {3:?}", "", depth * 2, self.name(), self.processes())?;
+        writeln!(
+            out,
+            "{:1$}{2}: processes {3:?}",
+            "",
+            depth * 2,
+            self.name(),
+            self.processes()
+        )?;
         // A trial may nest thousands.
         if depth > 8 {
             return Ok(());
         }
-        self.children().iter().try_for_each(|child| child.describe(out, depth + 1))
+        self.children()
+            .iter()
+            .try_for_each(|child| child.describe(out, depth + 1))
     }
 
     fn remove(&self) -> io::Result<()> {
@@ -233,8 +286,8 @@ struct Held {
     neighbors: Mutex<Vec<Child>>,
 }
 
-/// A group that was made for a trial. When the last holder of it is dropped, all in it are killed and it is removed with
-/// everything below.
+/// A group that was made for a trial. When the last holder of it is dropped, all in it are killed
+/// and it is removed with everything below.
 #[derive(Debug, Clone)]
 pub struct Site(Arc<Held>);
 
@@ -270,9 +323,14 @@ impl Drop for Held {
         if std::thread::panicking() {
             eprintln!("--- cgroups:\n{}", self.group);
         }
-        // One write kills the whole tree, those that fork right now included. A frozen one dies as well.
+        // One write kills the whole tree, those that fork right now included. A frozen one dies as
+        // well.
         let _gone = self.group.write("cgroup.kill", "1");
-        for neighbor in self.neighbors.get_mut().unwrap_or_else(PoisonError::into_inner) {
+        for neighbor in self
+            .neighbors
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
             let _gone = neighbor.wait();
         }
         if std::thread::panicking() {
@@ -280,6 +338,8 @@ impl Drop for Held {
             return;
         }
         // The killed ones count until they are reaped, by whomever.
-        eventually("the trial's cgroups can be removed", || self.group.remove().ok());
+        eventually("the trial's cgroups can be removed", || {
+            self.group.remove().ok()
+        });
     }
 }

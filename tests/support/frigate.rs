@@ -66,7 +66,8 @@ pub struct Frigate {
     directory: TempDir,
 }
 
-/// The binary under test. `FRIGATE_TEST_BINARY` may name another one, with arguments of its own: `tini -s -g`.
+/// The binary under test. `FRIGATE_TEST_BINARY` may name another one, with arguments of its own:
+/// `tini -s -g`.
 pub fn binary() -> Vec<OsString> {
     match std::env::var("FRIGATE_TEST_BINARY") {
         Ok(words) => words.split_whitespace().map(OsString::from).collect(),
@@ -82,7 +83,10 @@ impl Frigate {
 
     /// Another program in frigate's place.
     pub fn of_program(mode: Mode, program: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        let directory = tempfile::Builder::new().prefix("frigate-").tempdir().expect("a temporary directory");
+        let directory = tempfile::Builder::new()
+            .prefix("frigate-")
+            .tempdir()
+            .expect("a temporary directory");
         // Some trials run as another user.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).expect("it is ours");
         Self {
@@ -90,7 +94,10 @@ impl Frigate {
             program: program.into_iter().map(Into::into).collect(),
             options: Vec::new(),
             command: Vec::new(),
-            environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()))],
+            environment: vec![(
+                "PATH".into(),
+                std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()),
+            )],
             plan: Vec::new(),
             input: Input::Null,
             output: Output::Pipe,
@@ -110,7 +117,12 @@ impl Frigate {
 
     /// A path in the trial's own directory, which is removed after it.
     pub fn path(&self, name: &str) -> String {
-        self.directory.path().join(name).to_str().expect("temporary directories have plain names").to_owned()
+        self.directory
+            .path()
+            .join(name)
+            .to_str()
+            .expect("temporary directories have plain names")
+            .to_owned()
     }
 
     /// Adds one word before the command.
@@ -121,7 +133,8 @@ impl Frigate {
 
     /// Adds words before the command, cut at white space.
     pub fn options(mut self, words: &str) -> Self {
-        self.options.extend(words.split_whitespace().map(OsString::from));
+        self.options
+            .extend(words.split_whitespace().map(OsString::from));
         self
     }
 
@@ -140,7 +153,11 @@ impl Frigate {
 
     /// Sets the puppet with a script as the command.
     pub fn puppet(self, script: impl AsRef<str>) -> Self {
-        self.command([own_program().into_os_string(), "--puppet".into(), script.as_ref().into()])
+        self.command([
+            own_program().into_os_string(),
+            "--puppet".into(),
+            script.as_ref().into(),
+        ])
     }
 
     /// Sets an environment variable; there are none but these and PATH.
@@ -156,13 +173,17 @@ impl Frigate {
 
     /// Starts it with these signals blocked.
     pub fn blocked(self, signals: &[i32]) -> Self {
-        let mask = signals.iter().fold(0, |mask, &signal| mask | sys::bit(signal));
+        let mask = signals
+            .iter()
+            .fold(0, |mask, &signal| mask | sys::bit(signal));
         self.plan(format!("mask={mask}"))
     }
 
     /// Starts it with these signals ignored.
     pub fn ignored(self, signals: &[i32]) -> Self {
-        let mask = signals.iter().fold(0, |mask, &signal| mask | sys::bit(signal));
+        let mask = signals
+            .iter()
+            .fold(0, |mask, &signal| mask | sys::bit(signal));
         self.plan(format!("ignored={mask}"))
     }
 
@@ -189,7 +210,8 @@ impl Frigate {
         self.plan(format!("groups={}", words.join(",")))
     }
 
-    /// Starts it with these capabilities inheritable and ambient; as another user than root it has no others.
+    /// Starts it with these capabilities inheritable and ambient; as another user than root it has
+    /// no others.
     pub fn capabilities(self, set: CapabilitySet) -> Self {
         self.plan(format!("capabilities={}", set.bits()))
     }
@@ -224,8 +246,8 @@ impl Frigate {
         self.plan(format!("bind={from}:{to}"))
     }
 
-    /// Makes the directory `disk` in the trial's own directory a file system of this size, which only frigate and its
-    /// descendants see.
+    /// Makes the directory `disk` in the trial's own directory a file system of this size, which
+    /// only frigate and its descendants see.
     pub fn disk(self, size: u64) -> Self {
         let at = self.path("disk");
         fs::create_dir(&at).expect("the directory is ours");
@@ -247,7 +269,8 @@ impl Frigate {
         self.env(name, "0").plan(format!("own-pid-in={name}"))
     }
 
-    /// Starts it in a cgroup: a `Place`, which is made now, or a `&Site`, which has been made. Only in the guest.
+    /// Starts it in a cgroup: a `Place`, which is made now, or a `&Site`, which has been made. Only
+    /// in the guest.
     #[track_caller]
     pub fn in_cgroup(mut self, place: impl Into<Site>) -> Self {
         let site: Site = place.into();
@@ -258,16 +281,21 @@ impl Frigate {
         self.plan(group).plan(view)
     }
 
-    /// Runs it under strace with these `-e` expressions; the log is the file `strace` in the trial's directory.
+    /// Runs it under strace with these `-e` expressions; the log is the file `strace` in the
+    /// trial's directory.
     pub fn strace(self, expressions: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let log = format!("strace-log={}", self.path("strace"));
-        expressions.into_iter().fold(self.plan(log), |this, word| this.plan(format!("strace={}", word.as_ref())))
+        expressions.into_iter().fold(self.plan(log), |this, word| {
+            this.plan(format!("strace={}", word.as_ref()))
+        })
     }
 
-    /// Lets scripts and shells name the binary under test and this program: `$UNDER_TEST` and `$SELF`.
+    /// Lets scripts and shells name the binary under test and this program: `$UNDER_TEST` and
+    /// `$SELF`.
     pub fn named_programs(self) -> Self {
         let under_test = binary().swap_remove(0);
-        self.env("UNDER_TEST", under_test).env("SELF", own_program())
+        self.env("UNDER_TEST", under_test)
+            .env("SELF", own_program())
     }
 
     /// Writes a file into the trial's own directory and returns its path.
@@ -300,11 +328,16 @@ impl Frigate {
         (self, path)
     }
 
-    /// Copies by a program of its own. A file that this process had open for writing would be open for a moment in every
-    /// process that another thread forks just then, and could not be executed as long (ETXTBSY).
+    /// Copies by a program of its own. A file that this process had open for writing would be open
+    /// for a moment in every process that another thread forks just then, and could not be executed
+    /// as long (ETXTBSY).
     fn copy(&self, from: &Path, name: &str) -> String {
         let path = self.path(name);
-        let copied = Command::new("cp").arg(from).arg(&path).status().expect("cp");
+        let copied = Command::new("cp")
+            .arg(from)
+            .arg(&path)
+            .status()
+            .expect("cp");
         assert!(copied.success(), "cannot copy {} to {path}", from.display());
         fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it is ours");
         path
@@ -328,20 +361,27 @@ impl Frigate {
         self
     }
 
-    /// Gives it a fresh controlling terminal as all three standard descriptors, as `docker run -it` does.
+    /// Gives it a fresh controlling terminal as all three standard descriptors, as `docker run -it`
+    /// does.
     pub fn terminal(mut self) -> Self {
         self.terminal = true;
         self
     }
 
     fn command_line(&self) -> Vec<OsString> {
-        self.program.iter().chain(&self.options).chain(&self.command).cloned().collect()
+        self.program
+            .iter()
+            .chain(&self.options)
+            .chain(&self.command)
+            .cloned()
+            .collect()
     }
 
     /// Starts it.
     #[track_caller]
     pub fn spawn(self) -> Running {
-        self.try_spawn().unwrap_or_else(|error| panic!("cannot launch: {error}"))
+        self.try_spawn()
+            .unwrap_or_else(|error| panic!("cannot launch: {error}"))
     }
 
     /// Starts it and waits for its end.
@@ -353,20 +393,28 @@ impl Frigate {
     /// Starts it, waits for its end and returns the raw status; for probes, which must not panic.
     pub fn try_wait(self) -> Result<i32, String> {
         let running = self.try_spawn()?;
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| running.wait().status)).map_err(|_| "no end".into())
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| running.wait().status))
+            .map_err(|_| "no end".into())
     }
 
     fn try_spawn(self) -> Result<Running, String> {
         let socket = self.directory.path().join("launcher");
-        let listener = UnixListener::bind(&socket).map_err(|error| format!("bind {}: {error}", socket.display()))?;
-        listener.set_nonblocking(true).map_err(|error| error.to_string())?;
+        let listener = UnixListener::bind(&socket)
+            .map_err(|error| format!("bind {}: {error}", socket.display()))?;
+        listener
+            .set_nonblocking(true)
+            .map_err(|error| error.to_string())?;
         let place = match self.mode {
             Mode::Pid1 => "pid1",
             Mode::Subreaper if PID_NAMESPACE.check().is_ok() => "contained",
             Mode::Subreaper => "bare",
         };
         let mut launcher = Command::new(own_program());
-        launcher.arg("--launch").arg(&socket).arg(place).args(&self.plan);
+        launcher
+            .arg("--launch")
+            .arg(&socket)
+            .arg(place)
+            .args(&self.plan);
         launcher.env_clear().envs(self.environment.iter().cloned());
 
         let mut terminal = None;
@@ -375,7 +423,11 @@ impl Frigate {
             let (opened, transcript) = Terminal::open();
             let mut word = OsString::from("terminal=");
             word.push(opened.path());
-            launcher.arg(word).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            launcher
+                .arg(word)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
             terminal = Some(opened);
             streams.out = Some(transcript);
         } else {
@@ -383,18 +435,26 @@ impl Frigate {
                 Input::Null | Input::Closed => Stdio::null(),
                 Input::Pipe => Stdio::piped(),
             });
-            launcher.stdout(streams.open(self.output, true)?).stderr(streams.open(self.error, false)?);
+            launcher
+                .stdout(streams.open(self.output, true)?)
+                .stderr(streams.open(self.error, false)?);
             let closed = [
                 (0, self.input == Input::Closed),
                 (1, self.output == Output::Closed),
                 (2, self.error == Output::Closed),
             ];
-            launcher.args(closed.iter().filter(|(_, closed)| *closed).map(|(fd, _)| format!("close={fd}")));
+            launcher.args(
+                closed
+                    .iter()
+                    .filter(|(_, closed)| *closed)
+                    .map(|(fd, _)| format!("close={fd}")),
+            );
         }
         let command_line = self.command_line();
         launcher.arg("--").args(&command_line);
         let mut child = launcher.spawn().map_err(|error| error.to_string())?;
-        // The harness must not hold the pipes that its children were given, or their readers would never see an end.
+        // The harness must not hold the pipes that its children were given, or their readers would
+        // never see an end.
         drop(launcher);
 
         let connection = accept(&listener, &mut child)?;
@@ -428,11 +488,13 @@ impl Frigate {
 fn accept(listener: &UnixListener, launcher: &mut Child) -> Result<UnixStream, String> {
     let until = Instant::now() + deadline();
     loop {
-        // Asked before the look at the socket: a launcher that is quick has connected, done its work and ended between
-        // two looks, and what it said waits there.
+        // Asked before the look at the socket: a launcher that is quick has connected, done its
+        // work and ended between two looks, and what it said waits there.
         let ended = launcher.try_wait();
         if let Ok((connection, _)) = listener.accept() {
-            connection.set_nonblocking(false).map_err(|error| error.to_string())?;
+            connection
+                .set_nonblocking(false)
+                .map_err(|error| error.to_string())?;
             return Ok(connection);
         }
         if let Ok(Some(status)) = ended {
@@ -499,18 +561,22 @@ impl Streams {
     }
 }
 
-/// Fills a pipe to the last byte. It is opened anew for that, because `O_NONBLOCK` belongs to the open file, which the program
-/// under test shares and would find changed.
+/// Fills a pipe to the last byte. It is opened anew for that, because `O_NONBLOCK` belongs to the
+/// open file, which the program under test shares and would find changed.
 fn fill(either_end: &impl AsRawFd) -> io::Result<()> {
     let again = format!("/proc/self/fd/{}", either_end.as_raw_fd());
-    let mut again = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(again)?;
+    let mut again = OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(again)?;
     for size in [4096, 1] {
         while again.write(&vec![b'.'; size]).is_ok() {}
     }
     Ok(())
 }
 
-/// A frigate that was started. It and all that it started is killed and reaped when this is dropped.
+/// A frigate that was started. It and all that it started is killed and reaped when this is
+/// dropped.
 pub struct Running {
     /// Its pid, as the harness sees it.
     pub pid: i32,
@@ -599,24 +665,36 @@ impl Running {
     }
 
     fn next_fact(&mut self, limit: Duration) -> Result<String, String> {
-        self.connection.set_read_timeout(Some(limit)).map_err(|error| error.to_string())?;
+        self.connection
+            .set_read_timeout(Some(limit))
+            .map_err(|error| error.to_string())?;
         let mut line = String::new();
         match self.facts.read_line(&mut line) {
             Ok(0) => Err("the launcher ended without a word".into()),
             Ok(_) => Ok(line.trim_end().to_owned()),
-            Err(error) => Err(format!("nothing from the launcher within {limit:?}: {error}")),
+            Err(error) => Err(format!(
+                "nothing from the launcher within {limit:?}: {error}"
+            )),
         }
     }
 
     /// Its standard output, or its terminal.
     pub fn out(&self) -> &Transcript {
-        self.streams.out.as_ref().expect("standard output is a pipe or a terminal")
+        self.streams
+            .out
+            .as_ref()
+            .expect("standard output is a pipe or a terminal")
     }
 
     /// Its standard error, or its terminal.
     pub fn err(&self) -> &Transcript {
-        let err = if self.terminal.is_some() { &self.streams.out } else { &self.streams.err };
-        err.as_ref().expect("standard error is a pipe or a terminal")
+        let err = if self.terminal.is_some() {
+            &self.streams.out
+        } else {
+            &self.streams.err
+        };
+        err.as_ref()
+            .expect("standard error is a pipe or a terminal")
     }
 
     /// Waits for a line on standard output that contains this text.
@@ -645,7 +723,11 @@ impl Running {
 
     /// Writes to its standard input.
     pub fn write_input(&mut self, text: &str) {
-        self.input.as_mut().expect("standard input is a pipe").write_all(text.as_bytes()).expect("somebody reads it");
+        self.input
+            .as_mut()
+            .expect("standard input is a pipe")
+            .write_all(text.as_bytes())
+            .expect("somebody reads it");
     }
 
     /// Closes its standard input.
@@ -655,7 +737,10 @@ impl Running {
 
     /// The terminal's keyboard.
     pub fn type_in(&mut self, keys: &str) {
-        self.terminal.as_mut().expect("there is a terminal").type_in(keys);
+        self.terminal
+            .as_mut()
+            .expect("there is a terminal")
+            .type_in(keys);
     }
 
     /// Its children, ended ones included.
@@ -685,7 +770,12 @@ impl Running {
 
     /// Begins to read a standard output that nobody read.
     pub fn drain(&mut self) -> Transcript {
-        let reader = self.streams.held.get_mut().expect("no trial panics here").pop();
+        let reader = self
+            .streams
+            .held
+            .get_mut()
+            .expect("no trial panics here")
+            .pop();
         Transcript::of(reader.expect("there is an unread pipe"))
     }
 
@@ -727,9 +817,20 @@ impl Running {
         };
         let out = said(&mut self.streams.out).unwrap_or_default();
         // A terminal takes both.
-        let err = if self.terminal.is_some() { out.clone() } else { said(&mut self.streams.err).unwrap_or_default() };
+        let err = if self.terminal.is_some() {
+            out.clone()
+        } else {
+            said(&mut self.streams.err).unwrap_or_default()
+        };
         let status = status.expect("the end comes before all is done");
-        Ended { status, left, out, err, took: took.unwrap_or_default(), site: self.site.take() }
+        Ended {
+            status,
+            left,
+            out,
+            err,
+            took: took.unwrap_or_default(),
+            site: self.site.take(),
+        }
     }
 
     /// Everything that helps to understand a failure.
@@ -738,15 +839,30 @@ impl Running {
         for word in &self.command_line {
             let _infallible = write!(text, " {}", OsStr::display(word));
         }
-        for (name, stream) in [("standard output", &self.streams.out), ("standard error", &self.streams.err)] {
+        for (name, stream) in [
+            ("standard output", &self.streams.out),
+            ("standard error", &self.streams.err),
+        ] {
             if let Some(stream) = stream {
                 let _infallible = write!(text, "\n--- {name}:\n{}", stream.text());
             }
         }
         let _infallible = write!(text, "\n--- processes:");
-        for process in procfs::process(self.pid).into_iter().chain(self.descendants()) {
-            let Process { pid, parent, group, state, name } = process;
-            let _infallible = write!(text, "\n{pid} {name}: parent {parent}, group {group}, state {state}");
+        for process in procfs::process(self.pid)
+            .into_iter()
+            .chain(self.descendants())
+        {
+            let Process {
+                pid,
+                parent,
+                group,
+                state,
+                name,
+            } = process;
+            let _infallible = write!(
+                text,
+                "\n{pid} {name}: parent {parent}, group {group}, state {state}"
+            );
         }
         text
     }

@@ -1,8 +1,10 @@
-//! The launcher: starts one program under exactly the conditions that a scenario asks for, and tells how it ended.
+//! The launcher: starts one program under exactly the conditions that a scenario asks for, and
+//! tells how it ended.
 //!
-//! `--launch SOCKET MODE [WORD...] -- PROGRAM [ARG...]`. It runs between the harness and the program, because what it
-//! arranges (namespaces, signal mask and dispositions, closed descriptors, a controlling terminal) must not be done to
-//! the harness, which is one process with many threads. It talks to the harness over the socket, one fact a line:
+//! `--launch SOCKET MODE [WORD...] -- PROGRAM [ARG...]`. It runs between the harness and the
+//! program, because what it arranges (namespaces, signal mask and dispositions, closed descriptors,
+//! a controlling terminal) must not be done to the harness, which is one process with many threads.
+//! It talks to the harness over the socket, one fact a line:
 //!
 //! ```text
 //! pid 4711            the program's pid, as the harness sees it
@@ -13,7 +15,8 @@
 //! done                nothing of the program's is left
 //! ```
 //!
-//! When the harness closes the socket, all that was started is killed: a trial that fails leaves nothing behind.
+//! When the harness closes the socket, all that was started is killed: a trial that fails leaves
+//! nothing behind.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -129,7 +132,10 @@ impl Plan {
 
     fn take(&mut self, word: &OsStr) {
         let bytes = word.as_bytes();
-        let at = bytes.iter().position(|&byte| byte == b'=').unwrap_or(bytes.len());
+        let at = bytes
+            .iter()
+            .position(|&byte| byte == b'=')
+            .unwrap_or(bytes.len());
         let (name, value) = (&bytes[..at], bytes.get(at + 1..).unwrap_or_default());
         let path = || PathBuf::from(OsStr::from_bytes(value));
         let text = || str::from_utf8(value).expect("a word of the plan is text");
@@ -140,7 +146,8 @@ impl Plan {
             b"close" => self.close.push(text().parse().expect("a descriptor")),
             b"open" => {
                 let (fd, path) = text().split_once(':').expect("FD:PATH");
-                self.open.push((fd.parse().expect("a descriptor"), path.into()));
+                self.open
+                    .push((fd.parse().expect("a descriptor"), path.into()));
             }
             b"terminal" => self.terminal = Some(path()),
             b"groups" => {
@@ -173,7 +180,12 @@ impl Plan {
             b"own-pid-in" => self.own_pid_in = Some(text().into()),
             b"strace-alone" => self.strace_alone = true,
             b"strace-log" => self.strace = Some((path(), Vec::new())),
-            b"strace" => self.strace.as_mut().expect("strace-log comes first").1.push(text().into()),
+            b"strace" => self
+                .strace
+                .as_mut()
+                .expect("strace-log comes first")
+                .1
+                .push(text().into()),
             _ => panic!("no such word in a plan: {}", word.display()),
         }
     }
@@ -182,7 +194,8 @@ impl Plan {
 /// Runs the launcher; the words are those after `--launch`.
 pub fn run(mut words: impl Iterator<Item = OsString>) -> i32 {
     sys::close_from(3);
-    // The launcher outlives whatever the program, or the terminal, sends around: it ends by the socket alone.
+    // The launcher outlives whatever the program, or the terminal, sends around: it ends by the
+    // socket alone.
     sys::replace_mask(sys::ALL);
     sys::set_disposition(libc::SIGCHLD, Disposition::Default).expect("SIGCHLD can be reset");
     sys::set_disposition(libc::SIGPIPE, Disposition::Ignore).expect("SIGPIPE can be ignored");
@@ -203,8 +216,8 @@ fn say(mut socket: &UnixStream, line: &str) {
 }
 
 fn start(plan: &Plan, socket: &UnixStream) -> io::Result<()> {
-    // The harness's own view of processes: a link `self` that is read through it names pids as the harness sees them,
-    // whatever namespace the reader is in.
+    // The harness's own view of processes: a link `self` that is read through it names pids as the
+    // harness sees them, whatever namespace the reader is in.
     let outside = File::open("/proc")?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     match plan.place {
@@ -232,11 +245,15 @@ fn start(plan: &Plan, socket: &UnixStream) -> io::Result<()> {
     }
 }
 
-/// A PID namespace needs a capability; who lacks it gets it from a user namespace, as root of nothing but that.
+/// A PID namespace needs a capability; who lacks it gets it from a user namespace, as root of
+/// nothing but that.
 fn enter_user_namespace_if_needed() -> io::Result<()> {
-    // A namespace that is entered by a child that ends at once tells whether one may be had, and costs nothing.
+    // A namespace that is entered by a child that ends at once tells whether one may be had, and
+    // costs nothing.
     let Some(probe) = sys::fork()? else {
-        sys::exit_now(i32::from(unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS).is_err()));
+        sys::exit_now(i32::from(
+            unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS).is_err(),
+        ));
     };
     if sys::reap(probe, Wait::Blocking).is_some_and(|(_, status)| status == 0) {
         return Ok(());
@@ -257,7 +274,8 @@ fn mount_own_proc() -> io::Result<()> {
     Ok(())
 }
 
-/// The gate at which the program's process waits for a tracer: it tells that it is there, and goes on when it is opened.
+/// The gate at which the program's process waits for a tracer: it tells that it is there, and goes
+/// on when it is opened.
 struct Gate {
     reached: io::PipeWriter,
     opened: io::PipeReader,
@@ -285,7 +303,10 @@ fn keep(plan: &Plan, socket: &UnixStream, outside: &File) -> io::Result<()> {
         drop(report);
         let mut target = [0; 4];
         reports.read_exact(&mut target)?;
-        Child { pid: i32::from_ne_bytes(target), parent: Some((middle, reports)) }
+        Child {
+            pid: i32::from_ne_bytes(target),
+            parent: Some((middle, reports)),
+        }
     } else {
         drop(report);
         let Some(pid) = fork_the_program(plan)? else {
@@ -325,15 +346,18 @@ fn keep(plan: &Plan, socket: &UnixStream, outside: &File) -> io::Result<()> {
 /// The program's process, as its keeper sees it.
 struct Child {
     pid: i32,
-    /// The parent in the middle, if there is one, and the pipe over which it tells the child's status.
+    /// The parent in the middle, if there is one, and the pipe over which it tells the child's
+    /// status.
     parent: Option<(i32, io::PipeReader)>,
 }
 
 impl Child {
-    /// Waits until the child has ended and returns its raw status; `None` if the harness went away before.
+    /// Waits until the child has ended and returns its raw status; `None` if the harness went away
+    /// before.
     fn wait(self, socket: &UnixStream) -> Option<i32> {
         let pid = Pid::from_raw(self.pid).expect("a child's pid is positive");
-        let exit: OwnedFd = pidfd_open(pid, PidfdFlags::empty()).expect("a child that is not reaped can be opened");
+        let exit: OwnedFd =
+            pidfd_open(pid, PidfdFlags::empty()).expect("a child that is not reaped can be opened");
         loop {
             let mut both = [
                 PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN),
@@ -361,22 +385,36 @@ impl Child {
     }
 }
 
-fn stand_in_the_middle(plan: &Plan, socket: &UnixStream, outside: &File, mut report: io::PipeWriter, gate: Gate) -> ! {
+fn stand_in_the_middle(
+    plan: &Plan,
+    socket: &UnixStream,
+    outside: &File,
+    mut report: io::PipeWriter,
+    gate: Gate,
+) -> ! {
     announce("middle", socket, outside);
     let Some(pid) = fork_the_program(plan).expect("fork") else {
         drop(report);
         become_the_program(plan, socket, outside, gate);
     };
     drop(gate);
-    report.write_all(&pid.to_ne_bytes()).expect("the keeper reads");
+    report
+        .write_all(&pid.to_ne_bytes())
+        .expect("the keeper reads");
     if let Some((_, status)) = sys::reap(pid, Wait::Blocking) {
-        report.write_all(&status.to_ne_bytes()).expect("the keeper reads");
+        report
+            .write_all(&status.to_ne_bytes())
+            .expect("the keeper reads");
     }
     sys::exit_now(0);
 }
 
 fn fork_the_program(plan: &Plan) -> io::Result<Option<i32>> {
-    if plan.place == Place::First { sys::fork_into_pid_namespace() } else { sys::fork() }
+    if plan.place == Place::First {
+        sys::fork_into_pid_namespace()
+    } else {
+        sys::fork()
+    }
 }
 
 fn announce(what: &str, socket: &UnixStream, outside: &File) {
@@ -384,16 +422,26 @@ fn announce(what: &str, socket: &UnixStream, outside: &File) {
     say(socket, &format!("{what} {}", own.display()));
 }
 
-/// Attaches strace to a process that waits at the gate, so that every call from its exec on is seen.
+/// Attaches strace to a process that waits at the gate, so that every call from its exec on is
+/// seen.
 fn attach(pid: i32, log: &Path, expressions: &[String], alone: bool) -> io::Result<i32> {
     let mut command = Command::new("strace");
-    command.args((!alone).then_some("-f")).arg("-qq").arg("-o").arg(log);
+    command
+        .args((!alone).then_some("-f"))
+        .arg("-qq")
+        .arg("-o")
+        .arg(log);
     for expression in expressions {
         command.arg("-e").arg(expression);
     }
-    // Apart from what frigate says: under load strace remarks on events that it sees in another order than it expects.
+    // Apart from what frigate says: under load strace remarks on events that it sees in another
+    // order than it expects.
     let remarks = fs::File::create(log.with_extension("remarks"))?;
-    let mut tracer = command.arg("-p").arg(pid.to_string()).stderr(remarks).spawn()?;
+    let mut tracer = command
+        .arg("-p")
+        .arg(pid.to_string())
+        .stderr(remarks)
+        .spawn()?;
     let until = Instant::now() + Duration::from_secs(20);
     while status_field(pid, "TracerPid:").is_none_or(|tracer| tracer == "0") {
         if tracer.try_wait()?.is_some() || Instant::now() > until {
@@ -406,25 +454,33 @@ fn attach(pid: i32, log: &Path, expressions: &[String], alone: bool) -> io::Resu
 
 fn status_field(pid: i32, field: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix(field)).map(|value| value.trim().to_owned())
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .map(|value| value.trim().to_owned())
 }
 
 /// The keeper's children with their states and names.
 fn children() -> Vec<(i32, String, String)> {
     let own = nix::unistd::getpid();
     let list = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
-    let described = list.split_whitespace().filter_map(|pid| pid.parse().ok()).map(|pid: i32| {
-        let state = status_field(pid, "State:").unwrap_or_default();
-        let name = status_field(pid, "Name:").unwrap_or_default();
-        (pid, state.chars().next().unwrap_or('?').to_string(), name)
-    });
+    let described = list
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .map(|pid: i32| {
+            let state = status_field(pid, "State:").unwrap_or_default();
+            let name = status_field(pid, "Name:").unwrap_or_default();
+            (pid, state.chars().next().unwrap_or('?').to_string(), name)
+        });
     described.collect()
 }
 
-/// Kills and reaps every descendant: the children of a killed one become the keeper's, who reaps all their orphans.
+/// Kills and reaps every descendant: the children of a killed one become the keeper's, who reaps
+/// all their orphans.
 fn clear_up(tracer: Option<i32>) {
     let until = Instant::now() + Duration::from_secs(10);
-    // The tracer ends by itself once nothing is left to trace; killed earlier, it would let its tracees run on.
+    // The tracer ends by itself once nothing is left to trace; killed earlier, it would let its
+    // tracees run on.
     while Instant::now() < until {
         while sys::reap(-1, Wait::Polling).is_some() {}
         let left = children();
@@ -449,7 +505,11 @@ fn become_the_program(plan: &Plan, socket: &UnixStream, outside: &File, gate: Ga
         Ok((program, arguments, environment)) => {
             for signal in 1..=64 {
                 let ignored = plan.ignored & sys::bit(signal) != 0;
-                let disposition = if ignored { Disposition::Ignore } else { Disposition::Default };
+                let disposition = if ignored {
+                    Disposition::Ignore
+                } else {
+                    Disposition::Default
+                };
                 // KILL and STOP are refused, and need nothing.
                 let _refused = sys::set_disposition(signal, disposition);
             }
@@ -515,7 +575,8 @@ fn give_capabilities(plan: &Plan) -> io::Result<()> {
 type Image = (CString, Vec<CString>, Vec<CString>);
 
 fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::Result<Image> {
-    let step = |what: &'static str| move |error: nix::Error| io::Error::other(format!("{what}: {error}"));
+    let step =
+        |what: &'static str| move |error: nix::Error| io::Error::other(format!("{what}: {error}"));
     setsid().map_err(step("setsid"))?;
     if let Some(group) = &plan.cgroup {
         // The one who writes; before any namespace hides the group.
@@ -538,21 +599,38 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
     if let Some(limit) = plan.max_files {
         setrlimit(Resource::RLIMIT_NOFILE, limit, limit).map_err(step("setrlimit"))?;
     }
-    // Other places than the first have no mount namespace of their own, or share it with their keeper.
-    let mounts = plan.read_only || plan.disk.is_some() || !plan.binds.is_empty() || plan.view != View::Host;
+    // Other places than the first have no mount namespace of their own, or share it with their
+    // keeper.
+    let mounts =
+        plan.read_only || plan.disk.is_some() || !plan.binds.is_empty() || plan.view != View::Host;
     if plan.place != Place::First && mounts {
         unshare(CloneFlags::CLONE_NEWNS).map_err(step("unshare"))?;
         let none = None::<&str>;
-        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(step("mount"))?;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+            .map_err(step("mount"))?;
     }
     for (from, to) in &plan.binds {
         let none = None::<&str>;
-        mount(Some(from), to, none, MsFlags::MS_BIND | MsFlags::MS_REC, none).map_err(step("bind"))?;
+        mount(
+            Some(from),
+            to,
+            none,
+            MsFlags::MS_BIND | MsFlags::MS_REC,
+            none,
+        )
+        .map_err(step("bind"))?;
     }
     show_cgroups(plan.view).map_err(step("the view of cgroups"))?;
     if let Some((size, at)) = &plan.disk {
         let options = format!("size={size}");
-        mount(Some("disk"), at, Some("tmpfs"), MsFlags::empty(), Some(options.as_str())).map_err(step("tmpfs"))?;
+        mount(
+            Some("disk"),
+            at,
+            Some("tmpfs"),
+            MsFlags::empty(),
+            Some(options.as_str()),
+        )
+        .map_err(step("tmpfs"))?;
     }
     if plan.read_only {
         sys::make_mounts_read_only()?;
@@ -578,7 +656,11 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
     }
     let c_string = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::other);
     let program = c_string(&plan.program[0])?;
-    let arguments = plan.program.iter().map(|word| c_string(word)).collect::<io::Result<Vec<_>>>()?;
+    let arguments = plan
+        .program
+        .iter()
+        .map(|word| c_string(word))
+        .collect::<io::Result<Vec<_>>>()?;
     // Here a tracer attaches, which so sees nothing but the program.
     gate.pass()?;
     // Last, since these numbers may be those of the launcher's own descriptors.
@@ -602,5 +684,9 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
         name.push(value);
         c_string(&name)
     });
-    Ok((program, arguments, environment.collect::<io::Result<Vec<_>>>()?))
+    Ok((
+        program,
+        arguments,
+        environment.collect::<io::Result<Vec<_>>>()?,
+    ))
 }

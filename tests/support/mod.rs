@@ -1,11 +1,14 @@
 //! What the claims are checked with.
 //!
-//! - `scenario("topic::claim")` registers one claim: in both modes, or `.only(mode)`, or `.once()` where modes mean nothing;
-//!   `.needs(&[capability::STRACE])` and `.alone()` say what it needs of the machine.
-//! - `Frigate::new(mode)` builds a command line and the conditions it runs under; `.spawn()` gives a `Running`, which waits for
-//!   lines, sends signals, looks into `/proc`, and kills everything of its own when it is dropped.
-//! - `.in_guest()` runs a scenario in a virtual machine with cgroups of version 2, where `Frigate::in_cgroup(Place::new()..)`
-//!   puts frigate into a group of the trial's own, and `bundle::Bundle` into a container; `vm::Boot` makes it PID 1 of a kernel.
+//! - `scenario("topic::claim")` registers one claim: in both modes, or `.only(mode)`, or `.once()`
+//!   where modes mean nothing; `.needs(&[capability::STRACE])` and `.alone()` say what it needs of
+//!   the machine.
+//! - `Frigate::new(mode)` builds a command line and the conditions it runs under; `.spawn()` gives
+//!   a `Running`, which waits for lines, sends signals, looks into `/proc`, and kills everything of
+//!   its own when it is dropped.
+//! - `.in_guest()` runs a scenario in a virtual machine with cgroups of version 2, where
+//!   `Frigate::in_cgroup(Place::new()..)` puts frigate into a group of the trial's own, and
+//!   `bundle::Bundle` into a container; `vm::Boot` makes it PID 1 of a kernel.
 //! - `--launch`, `--puppet` and `--tether` are helper programs inside the test binary itself.
 //! - `note(...)` prints a measured figure after the run; figures are printed, not asserted.
 
@@ -29,8 +32,8 @@ pub use scenario::{Mode, note, scenario};
 
 use std::time::{Duration, Instant};
 
-/// How long anything that must happen may take; long, because a loaded machine is slow and a passing run never waits for it.
-/// The guest's processor is an emulated one.
+/// How long anything that must happen may take; long, because a loaded machine is slow and a
+/// passing run never waits for it. The guest's processor is an emulated one.
 pub fn deadline() -> Duration {
     Duration::from_secs(if vm::guest::inside() { 60 } else { 20 })
 }
@@ -54,12 +57,16 @@ pub fn eventually_within<T>(
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < until, "waited {deadline:?} in vain: {what}");
+        assert!(
+            Instant::now() < until,
+            "waited {deadline:?} in vain: {what}"
+        );
         std::thread::sleep(pause);
     }
 }
 
-/// Waits until a process is in this state (`T`: stopped, `t`: held by a tracer, `Z`: zombie, `S`: asleep).
+/// Waits until a process is in this state (`T`: stopped, `t`: held by a tracer, `Z`: zombie, `S`:
+/// asleep).
 #[track_caller]
 pub fn wait_state(pid: i32, state: char) {
     eventually(&format!("process {pid} in state {state}"), || {

@@ -1,4 +1,5 @@
-//! Names of signals for the scripts and the output of the puppet: what a reader knows by name is written by name.
+//! Names of signals for the scripts and the output of the puppet: what a reader knows by name is
+//! written by name.
 
 const NAMED: [(&str, i32); 29] = [
     ("HUP", libc::SIGHUP),
@@ -34,8 +35,13 @@ const NAMED: [(&str, i32); 29] = [
 
 /// The number of a signal that is given by name or number.
 pub fn number(word: &str) -> i32 {
-    let named = NAMED.iter().find(|(name, _)| *name == word).map(|&(_, number)| number);
-    named.or_else(|| word.parse().ok()).unwrap_or_else(|| panic!("no such signal: {word}"))
+    let named = NAMED
+        .iter()
+        .find(|(name, _)| *name == word)
+        .map(|&(_, number)| number);
+    named
+        .or_else(|| word.parse().ok())
+        .unwrap_or_else(|| panic!("no such signal: {word}"))
 }
 
 /// The name of a signal, or its number where it has none here.

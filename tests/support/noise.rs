@@ -1,12 +1,14 @@
-//! A stream of bytes of which no two stretches are alike, and of which any stretch can be made anew: what was lost, doubled or
-//! moved on its way shows.
+//! A stream of bytes of which no two stretches are alike, and of which any stretch can be made
+//! anew: what was lost, doubled or moved on its way shows.
 
 use std::io::{self, Write};
 use std::ops::Range;
 
 /// The bytes of the stream from one place to another.
 pub fn noise(range: Range<u64>) -> Vec<u8> {
-    range.map(|at| mixed(at / 8).to_le_bytes()[usize::try_from(at % 8).expect("it is small")]).collect()
+    range
+        .map(|at| mixed(at / 8).to_le_bytes()[usize::try_from(at % 8).expect("it is small")])
+        .collect()
 }
 
 /// The finalizer of `SplitMix64`.

@@ -1,4 +1,5 @@
-//! What `/proc` tells about processes, as the harness sees them from outside of any namespace of theirs.
+//! What `/proc` tells about processes, as the harness sees them from outside of any namespace of
+//! theirs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,13 +24,21 @@ pub fn process(pid: i32) -> Option<Process> {
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    Some(Process { pid, parent, group, state, name })
+    Some(Process {
+        pid,
+        parent,
+        group,
+        state,
+        name,
+    })
 }
 
 /// The children of a process, ended ones included.
 pub fn children(pid: i32) -> Vec<Process> {
     let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|pid| process(pid.parse().ok()?)).collect()
+    list.split_whitespace()
+        .filter_map(|pid| process(pid.parse().ok()?))
+        .collect()
 }
 
 /// Every descendant of a process.
@@ -48,7 +57,9 @@ pub fn descendants(pid: i32) -> Vec<Process> {
 /// A field of `/proc/PID/status`, without its name.
 pub fn status_field(pid: i32, field: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.split(':').next() == Some(field))?;
+    let line = status
+        .lines()
+        .find(|line| line.split(':').next() == Some(field))?;
     Some(line[field.len() + 1..].trim().to_owned())
 }
 
@@ -56,22 +67,35 @@ pub fn status_field(pid: i32, field: &str) -> Option<String> {
 pub fn context_switches(pid: i32) -> u64 {
     ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"]
         .iter()
-        .map(|field| status_field(pid, field).and_then(|count| count.parse::<u64>().ok()).expect("a live process"))
+        .map(|field| {
+            status_field(pid, field)
+                .and_then(|count| count.parse::<u64>().ok())
+                .expect("a live process")
+        })
         .sum()
 }
 
 /// Resident memory in KiB.
 pub fn resident_kib(pid: i32) -> u64 {
     let field = status_field(pid, "VmRSS").expect("a live process");
-    field.split_whitespace().next().and_then(|count| count.parse().ok()).expect("a number of kB")
+    field
+        .split_whitespace()
+        .next()
+        .and_then(|count| count.parse().ok())
+        .expect("a number of kB")
 }
 
 /// The open descriptors of a process with what they lead to.
 pub fn descriptors(pid: i32) -> Vec<(i32, PathBuf)> {
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return Vec::new();
+    };
     let described = entries.filter_map(|entry| {
         let path = entry.ok()?.path();
-        Some((path.file_name()?.to_str()?.parse().ok()?, fs::read_link(&path).ok()?))
+        Some((
+            path.file_name()?.to_str()?.parse().ok()?,
+            fs::read_link(&path).ok()?,
+        ))
     });
     described.collect()
 }

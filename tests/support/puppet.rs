@@ -1,8 +1,11 @@
-//! The puppet: a child program that does what a scenario's script says, and says what happens to it.
+//! The puppet: a child program that does what a scenario's script says, and says what happens to
+//! it.
 //!
-//! `--puppet SCRIPT [ARG...]`, or `--puppet @FILE` for a script in a file. A script is a list of deeds with `;` between them; a deed that starts another process takes
-//! that one's script in braces. The puppet blocks every signal before its first deed and takes them one by one, so it
-//! reports exactly what was sent to it, and dies of nothing but KILL, unless the script says `plain`.
+//! `--puppet SCRIPT [ARG...]`, or `--puppet @FILE` for a script in a file. A script is a list of
+//! deeds with `;` between them; a deed that starts another process takes that one's script in
+//! braces. The puppet blocks every signal before its first deed and takes them one by one, so it
+//! reports exactly what was sent to it, and dies of nothing but KILL, unless the script says
+//! `plain`.
 //!
 //! ```text
 //! say TEXT            prints a line ($pid, $ppid, $attempt and $clock are replaced)
@@ -76,8 +79,14 @@ struct Puppet {
 /// Runs the puppet; the words are those after `--puppet`.
 pub fn run(mut words: impl Iterator<Item = OsString>) -> i32 {
     let mask = sys::replace_mask(sys::ALL);
-    let script = words.next().expect("a script").into_string().expect("a script is text");
-    let script = script.strip_prefix('@').map_or(script.clone(), |path| fs::read_to_string(path).expect("a script"));
+    let script = words
+        .next()
+        .expect("a script")
+        .into_string()
+        .expect("a script is text");
+    let script = script.strip_prefix('@').map_or(script.clone(), |path| {
+        fs::read_to_string(path).expect("a script")
+    });
     let arguments = words.collect();
     let mut puppet = Puppet {
         mask,
@@ -104,11 +113,16 @@ fn deeds(script: &str) -> impl Iterator<Item = &str> {
         }
         character == ';' && depth == 0
     };
-    script.split(cut).map(str::trim).filter(|deed| !deed.is_empty())
+    script
+        .split(cut)
+        .map(str::trim)
+        .filter(|deed| !deed.is_empty())
 }
 
 fn block(text: &str) -> &str {
-    let inner = text.split_once('{').and_then(|(_, rest)| rest.trim_end().strip_suffix('}'));
+    let inner = text
+        .split_once('{')
+        .and_then(|(_, rest)| rest.trim_end().strip_suffix('}'));
     inner.unwrap_or_else(|| panic!("a script in braces, not {text:?}"))
 }
 
@@ -126,12 +140,23 @@ impl Puppet {
             "error" => {
                 let _closed = write_line(&mut io::stderr(), &self.filled_in(rest));
             }
-            "to" => self.output = Some(OpenOptions::new().create(true).append(true).open(rest).expect(rest)),
+            "to" => {
+                self.output = Some(
+                    OpenOptions::new()
+                        .create(true)
+                        .append(true)
+                        .open(rest)
+                        .expect(rest),
+                );
+            }
             "pour" => {
                 let (from, to) = rest.split_once(' ').expect("FROM TO");
                 let range = from.parse().expect("a number")..to.parse().expect("a number");
                 // Not through the library's buffer, which would cut the pieces at its own lengths.
-                let out = io::stdout().as_fd().try_clone_to_owned().expect("standard output is open");
+                let out = io::stdout()
+                    .as_fd()
+                    .try_clone_to_owned()
+                    .expect("standard output is open");
                 super::noise::pour(range, &mut File::from(out)).expect("somebody takes it");
             }
             "report" => self.take_signals(None),
@@ -144,7 +169,9 @@ impl Puppet {
                 nix::unistd::pause();
             },
             "plain" => self.give_back(),
-            "ignore" => sys::set_disposition(number(rest), Disposition::Ignore).expect("it can be ignored"),
+            "ignore" => {
+                sys::set_disposition(number(rest), Disposition::Ignore).expect("it can be ignored");
+            }
             "open" => {
                 sys::set_disposition(number(rest), Disposition::Default).expect("it can be reset");
                 self.taken &= !sys::bit(number(rest));
@@ -182,7 +209,10 @@ impl Puppet {
                 let fd = io::stderr();
                 let flags = rustix::fs::fcntl_getfl(&fd).expect("standard error is open");
                 let blocking = !flags.contains(rustix::fs::OFlags::NONBLOCK);
-                self.say(&format!("flags 2 {}", if blocking { "blocking" } else { "non-blocking" }));
+                self.say(&format!(
+                    "flags 2 {}",
+                    if blocking { "blocking" } else { "non-blocking" }
+                ));
             }
             "input" => {
                 for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -201,32 +231,50 @@ impl Puppet {
             }
             "hog" => self.hog(rest),
             "spin" => {
-                let (wall, processor) = spin(Duration::from_millis(rest.parse().expect("milliseconds")));
-                self.say(&format!("spun {} {}", wall.as_millis(), processor.as_millis()));
+                let (wall, processor) =
+                    spin(Duration::from_millis(rest.parse().expect("milliseconds")));
+                self.say(&format!(
+                    "spun {} {}",
+                    wall.as_millis(),
+                    processor.as_millis()
+                ));
             }
             "bomb" => bomb(),
             "stubborn" => self.stubborn(),
             "key" => {
                 let name = CString::new(rest).expect("no null byte");
-                let told = sys::has_key(&name).map_or_else(|error| error.to_string(), |()| "found".into());
+                let told =
+                    sys::has_key(&name).map_or_else(|error| error.to_string(), |()| "found".into());
                 self.say(&format!("key {rest}: {told}"));
             }
             "cgroup" => {
                 let groups = fs::read_to_string("/proc/self/cgroup").expect("/proc");
-                let path = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("none");
+                let path = groups
+                    .lines()
+                    .find_map(|line| line.strip_prefix("0::"))
+                    .unwrap_or("none");
                 self.say(&format!("cgroup {path}"));
             }
             "nest" => {
                 let (top, count) = rest.split_once(' ').expect("DIRECTORY COUNT");
-                self.say(&format!("nested {}", nest(top, count.parse().expect("a count"))));
+                self.say(&format!(
+                    "nested {}",
+                    nest(top, count.parse().expect("a count"))
+                ));
             }
-            "mask" => self.say(&format!("mask {:016x} ignored {:016x}", self.mask, self.ignored)),
+            "mask" => self.say(&format!(
+                "mask {:016x} ignored {:016x}",
+                self.mask, self.ignored
+            )),
             "args" => self.arguments.iter().for_each(|word| {
                 self.say(&format!("argument {}", word.as_bytes().escape_ascii()));
             }),
             "descriptors" => list_descriptors().iter().for_each(|line| self.say(line)),
             "listed" => fs::write(rest, list_descriptors().join("\n")).expect(rest),
-            "directory" => self.say(&format!("directory {}", std::env::current_dir().expect("a directory").display())),
+            "directory" => self.say(&format!(
+                "directory {}",
+                std::env::current_dir().expect("a directory").display()
+            )),
             "ids" => self.say(&format!(
                 "pid {} parent {} group {} session {}",
                 getpid(),
@@ -239,12 +287,19 @@ impl Puppet {
                 self.say(&format!("foreground {foreground:?}"));
             }
             "environment" => {
-                let value = std::env::var_os(rest).map(|value| value.as_bytes().escape_ascii().to_string());
-                self.say(&format!("environment {rest} {}", value.as_deref().unwrap_or("unset")));
+                let value =
+                    std::env::var_os(rest).map(|value| value.as_bytes().escape_ascii().to_string());
+                self.say(&format!(
+                    "environment {rest} {}",
+                    value.as_deref().unwrap_or("unset")
+                ));
             }
             "field" => {
                 let status = fs::read_to_string("/proc/self/status").expect("/proc");
-                let line = status.lines().find(|line| line.starts_with(rest)).expect("such a field");
+                let line = status
+                    .lines()
+                    .find(|line| line.starts_with(rest))
+                    .expect("such a field");
                 self.say(&line.replace('\t', " "));
             }
             _ => panic!("the puppet knows no {verb:?}"),
@@ -256,7 +311,10 @@ impl Puppet {
         text.replace("$pid", &getpid().to_string())
             .replace("$ppid", &getppid().to_string())
             .replace("$attempt", &self.attempt.to_string())
-            .replace("$clock", &(clock.tv_sec * 1000 + clock.tv_nsec / 1_000_000).to_string())
+            .replace(
+                "$clock",
+                &(clock.tv_sec * 1000 + clock.tv_nsec / 1_000_000).to_string(),
+            )
     }
 
     /// Prints a line by one write, so that lines of several processes do not mix.
@@ -270,13 +328,21 @@ impl Puppet {
 
     fn take_signals(&self, until: Option<i32>) {
         loop {
-            let Some(taken) = sys::take_signal(self.taken, None) else { continue };
-            // Its own children's ends are not what a scenario asks for; one that a process sent has a code of 0 or less.
+            let Some(taken) = sys::take_signal(self.taken, None) else {
+                continue;
+            };
+            // Its own children's ends are not what a scenario asks for; one that a process sent has
+            // a code of 0 or less.
             if taken.signal == libc::SIGCHLD && taken.code > 0 {
                 continue;
             }
             let sender = taken.sender;
-            self.say(&format!("got {} code {} from {sender} value {}", name(taken.signal), taken.code, taken.value));
+            self.say(&format!(
+                "got {} code {} from {sender} value {}",
+                name(taken.signal),
+                taken.code,
+                taken.value
+            ));
             if until == Some(taken.signal) {
                 return;
             }
@@ -286,8 +352,14 @@ impl Puppet {
     fn give_back(&mut self) {
         for signal in 1..=64 {
             let ignored = self.ignored & sys::bit(signal) != 0;
-            let _refused =
-                sys::set_disposition(signal, if ignored { Disposition::Ignore } else { Disposition::Default });
+            let _refused = sys::set_disposition(
+                signal,
+                if ignored {
+                    Disposition::Ignore
+                } else {
+                    Disposition::Default
+                },
+            );
         }
         self.taken = self.mask;
         sys::replace_mask(self.mask);
@@ -328,13 +400,21 @@ impl Puppet {
     }
 
     fn count_attempt(&mut self, path: &str) {
-        let mut file = OpenOptions::new().create(true).append(true).open(path).expect(path);
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .expect(path);
         file.write_all(b".").expect(path);
         self.attempt = fs::read(path).expect(path).len();
     }
 
     fn conditionally(&mut self, verb: &str, rest: &str) {
-        let count: usize = rest.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a count");
+        let count: usize = rest
+            .split_whitespace()
+            .next()
+            .and_then(|word| word.parse().ok())
+            .expect("a count");
         let times = match verb {
             "on" => usize::from(self.attempt == count),
             "after" => usize::from(self.attempt > count),
@@ -346,7 +426,11 @@ impl Puppet {
     }
 
     fn lock(&mut self, path: &str) {
-        let file = OpenOptions::new().create(true).append(true).open(path).expect(path);
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .expect(path);
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => {
                 self.locks.push(lock);
@@ -357,7 +441,10 @@ impl Puppet {
     }
 
     fn hog(&mut self, size: &str) {
-        let count = size.strip_suffix('M').and_then(|count| count.parse::<usize>().ok()).expect("a size such as 32M");
+        let count = size
+            .strip_suffix('M')
+            .and_then(|count| count.parse::<usize>().ok())
+            .expect("a size such as 32M");
         // Filled with something, because pages of zeros need not be there.
         self.hoard.extend((0..count).map(|_| vec![1; 1 << 20]));
         self.say(&format!("hogged {size}"));
@@ -367,7 +454,8 @@ impl Puppet {
         ignore_all();
         for _ in 0..3 {
             if let Ok(None) = sys::fork() {
-                // A fork that fails at a limit of processes is tried again: the line breaks off by KILL alone.
+                // A fork that fails at a limit of processes is tried again: the line breaks off by
+                // KILL alone.
                 loop {
                     let _own = setsid();
                     sleep(Duration::from_millis(5));
@@ -382,12 +470,16 @@ impl Puppet {
     }
 
     fn exec(&self, rest: &str) {
-        let words = rest.split_whitespace().map(|word| match word.strip_prefix('$') {
-            Some("self") => super::own_program().into_os_string(),
-            Some(name) => std::env::var_os(name).expect(name),
-            None => word.into(),
-        });
-        let words: Vec<_> = words.map(|word| CString::new(word.into_vec()).expect("no NUL")).collect();
+        let words = rest
+            .split_whitespace()
+            .map(|word| match word.strip_prefix('$') {
+                Some("self") => super::own_program().into_os_string(),
+                Some(name) => std::env::var_os(name).expect(name),
+                None => word.into(),
+            });
+        let words: Vec<_> = words
+            .map(|word| CString::new(word.into_vec()).expect("no NUL"))
+            .collect();
         let Err(error) = nix::unistd::execv(&words[0], &words);
         self.say(&format!("exec {rest}: {error}"));
         sys::exit_now(99)
@@ -400,12 +492,19 @@ fn list_descriptors() -> Vec<String> {
     let described = entries.filter_map(|entry| {
         let path = entry.ok()?.path();
         let target = fs::read_link(&path).ok()?;
-        Some((path.file_name()?.to_str()?.parse::<i32>().ok()?, target.display().to_string()))
+        Some((
+            path.file_name()?.to_str()?.parse::<i32>().ok()?,
+            target.display().to_string(),
+        ))
     });
     // The one that reads this very directory is not the script's.
-    let mut open: Vec<_> = described.filter(|(_, target)| !target.ends_with("/fd")).collect();
+    let mut open: Vec<_> = described
+        .filter(|(_, target)| !target.ends_with("/fd"))
+        .collect();
     open.sort_unstable();
-    let lines = open.into_iter().map(|(fd, target)| format!("descriptor {fd} {target}"));
+    let lines = open
+        .into_iter()
+        .map(|(fd, target)| format!("descriptor {fd} {target}"));
     lines.chain(["descriptors end".to_owned()]).collect()
 }
 
@@ -446,8 +545,8 @@ fn bomb() -> ! {
     }
 }
 
-/// Computes until so much time is over; returns the time that it took and the processor time that it got.
-/// One below the other, by descriptors: their path is soon longer than the kernel takes.
+/// Computes until so much time is over; returns the time that it took and the processor time that
+/// it got. One below the other, by descriptors: their path is soon longer than the kernel takes.
 fn nest(top: &str, count: usize) -> usize {
     use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -465,7 +564,10 @@ fn nest(top: &str, count: usize) -> usize {
 fn spin(limit: Duration) -> (Duration, Duration) {
     let processor = || {
         let now = rustix::time::clock_gettime(ClockId::ProcessCPUTime);
-        Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default())
+        Duration::new(
+            now.tv_sec.try_into().unwrap_or_default(),
+            now.tv_nsec.try_into().unwrap_or_default(),
+        )
     };
     let (begun, before) = (Instant::now(), processor());
     while begun.elapsed() < limit {}

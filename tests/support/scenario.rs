@@ -39,7 +39,14 @@ pub struct Scenario {
 /// Begins a scenario, which runs in both modes unless it says otherwise.
 pub fn scenario(name: &'static str) -> Scenario {
     let modes = &[Mode::Pid1, Mode::Subreaper];
-    Scenario { name, modes, shows_mode: true, needs: Vec::new(), alone: false, in_guest: false }
+    Scenario {
+        name,
+        modes,
+        shows_mode: true,
+        needs: Vec::new(),
+        alone: false,
+        in_guest: false,
+    }
 }
 
 /// Scenarios share this; one that must run alone holds it for itself.
@@ -53,7 +60,11 @@ pub fn shared_turn() -> RwLockReadGuard<'static, ()> {
 impl Scenario {
     /// Runs in one mode only.
     pub fn only(mut self, mode: Mode) -> Self {
-        self.modes = if mode == Mode::Pid1 { &[Mode::Pid1] } else { &[Mode::Subreaper] };
+        self.modes = if mode == Mode::Pid1 {
+            &[Mode::Pid1]
+        } else {
+            &[Mode::Subreaper]
+        };
         self
     }
 
@@ -64,20 +75,22 @@ impl Scenario {
         self
     }
 
-    /// Names what the machine must have; where something is missing the scenario is reported as ignored.
+    /// Names what the machine must have; where something is missing the scenario is reported as
+    /// ignored.
     pub fn needs(mut self, capabilities: &[&'static Capability]) -> Self {
         self.needs.extend_from_slice(capabilities);
         self
     }
 
-    /// Runs while no other scenario does, because it measures, or takes so much of the machine that others would.
+    /// Runs while no other scenario does, because it measures, or takes so much of the machine that
+    /// others would.
     pub fn alone(mut self) -> Self {
         self.alone = true;
         self
     }
 
-    /// Runs in the guest, where all cgroups are of version 2 and root may do everything, and not on this machine. What it
-    /// needs, it needs there.
+    /// Runs in the guest, where all cgroups are of version 2 and root may do everything, and not on
+    /// this machine. What it needs, it needs there.
     pub fn in_guest(mut self) -> Self {
         self.in_guest = true;
         self
@@ -89,7 +102,11 @@ impl Scenario {
             return;
         }
         for &mode in self.modes {
-            let name = if self.shows_mode { format!("{} [{}]", self.name, mode.name()) } else { self.name.to_owned() };
+            let name = if self.shows_mode {
+                format!("{} [{}]", self.name, mode.name())
+            } else {
+                self.name.to_owned()
+            };
             if self.in_guest && !guest::inside() {
                 let asked = name.clone();
                 out.push(Trial::ignorable_test(name, move || ask_guest(&asked)));
@@ -117,7 +134,9 @@ impl Scenario {
             };
             if guest::inside() {
                 let told = name.clone();
-                out.push(Trial::ignorable_test(name, move || tell_host(&told, perform)));
+                out.push(Trial::ignorable_test(name, move || {
+                    tell_host(&told, perform)
+                }));
             } else {
                 out.push(Trial::ignorable_test(name, perform));
             }
@@ -159,7 +178,10 @@ static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Keeps a measured figure, to be printed after the run.
 pub fn note(figure: impl Into<String>) {
-    NOTES.lock().unwrap_or_else(PoisonError::into_inner).push(figure.into());
+    NOTES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(figure.into());
 }
 
 /// Takes the figures of this run.

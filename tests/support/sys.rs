@@ -1,7 +1,9 @@
-//! The kernel calls that the helper programs need and that no safe crate offers: fork, and signals with all 64 numbers.
+//! The kernel calls that the helper programs need and that no safe crate offers: fork, and signals
+//! with all 64 numbers.
 //!
-//! A C library hides signals 32 to 34 from `sigprocmask` and `sigaction`, and nix knows no real-time ones, so these go to
-//! the kernel directly. This is the only file of the tests that may hold unsafe code.
+//! A C library hides signals 32 to 34 from `sigprocmask` and `sigaction`, and nix knows no
+//! real-time ones, so these go to the kernel directly. This is the only file of the tests that may
+//! hold unsafe code.
 #![expect(
     unsafe_code,
     reason = "fork and the raw signal calls are unsafe by nature; everything else is kept out of here"
@@ -58,22 +60,28 @@ struct MountAttributes {
 const MASK_BYTES: usize = size_of::<u64>();
 
 fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
 }
 
 /// Forks; the child gets `None`, the parent the child's pid.
 pub fn fork() -> io::Result<Option<i32>> {
-    // SAFETY: only the helper programs call this, and these never start a thread, so the child may do whatever the
-    // parent might have done.
+    // SAFETY: only the helper programs call this, and these never start a thread, so the child may
+    // do whatever the parent might have done.
     let pid = unsafe { libc::fork() };
     checked(pid.into())?;
     Ok((pid != 0).then_some(pid))
 }
 
-/// Forks a child that is PID 1 of a fresh PID namespace. `unshare` would send every later child there as well.
+/// Forks a child that is PID 1 of a fresh PID namespace. `unshare` would send every later child
+/// there as well.
 pub fn fork_into_pid_namespace() -> io::Result<Option<i32>> {
     let flags = libc::CLONE_NEWPID | libc::SIGCHLD;
-    // SAFETY: without a stack and without CLONE_VM this is fork; the duties are those of `fork` above.
+    // SAFETY: without a stack and without CLONE_VM this is fork; the duties are those of `fork`
+    // above.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     let pid = i32::try_from(checked(pid)?).expect("a pid is small");
     Ok((pid != 0).then_some(pid))
@@ -90,7 +98,13 @@ pub fn replace_mask(mask: u64) -> u64 {
     let mut old = 0_u64;
     // SAFETY: both pointers are to live words of the size that is passed along.
     let result = unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut old, MASK_BYTES)
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const mask,
+            &raw mut old,
+            MASK_BYTES,
+        )
     };
     assert_eq!(result, 0, "rt_sigprocmask: {}", io::Error::last_os_error());
     old
@@ -102,26 +116,56 @@ pub fn set_disposition(signal: i32, disposition: Disposition) -> io::Result<()> 
         Disposition::Default => libc::SIG_DFL,
         Disposition::Ignore => libc::SIG_IGN,
     };
-    let action = KernelAction { handler, flags: 0, restorer: 0, mask: 0 };
-    // SAFETY: the structure has the kernel's layout, and neither SIG_DFL nor SIG_IGN runs any code of ours.
+    let action = KernelAction {
+        handler,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
+    // SAFETY: the structure has the kernel's layout, and neither SIG_DFL nor SIG_IGN runs any code
+    // of ours.
     let result = unsafe {
-        libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, ptr::null_mut::<KernelAction>(), MASK_BYTES)
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            &raw const action,
+            ptr::null_mut::<KernelAction>(),
+            MASK_BYTES,
+        )
     };
     checked(result).map(drop)
 }
 
 /// The signals that are ignored, as a mask.
 pub fn ignored() -> u64 {
-    (1..=64).filter(|&signal| handler_of(signal) == libc::SIG_IGN).fold(0, |mask, signal| mask | bit(signal))
+    (1..=64)
+        .filter(|&signal| handler_of(signal) == libc::SIG_IGN)
+        .fold(0, |mask, signal| mask | bit(signal))
 }
 
 fn handler_of(signal: i32) -> usize {
-    let mut action = KernelAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    let mut action = KernelAction {
+        handler: 0,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
     // SAFETY: the structure has the kernel's layout and is only written to.
     let result = unsafe {
-        libc::syscall(libc::SYS_rt_sigaction, signal, ptr::null::<KernelAction>(), &raw mut action, MASK_BYTES)
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            ptr::null::<KernelAction>(),
+            &raw mut action,
+            MASK_BYTES,
+        )
     };
-    assert_eq!(result, 0, "rt_sigaction {signal}: {}", io::Error::last_os_error());
+    assert_eq!(
+        result,
+        0,
+        "rt_sigaction {signal}: {}",
+        io::Error::last_os_error()
+    );
     action.handler
 }
 
@@ -134,20 +178,35 @@ pub fn take_signal(set: u64, limit: Option<Duration>) -> Option<Taken> {
     let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     loop {
-        // SAFETY: the set and the time-out outlive the call, and the kernel writes one siginfo at most.
-        let result =
-            unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), limit, MASK_BYTES) };
+        // SAFETY: the set and the time-out outlive the call, and the kernel writes one siginfo at
+        // most.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigtimedwait,
+                &raw const set,
+                info.as_mut_ptr(),
+                limit,
+                MASK_BYTES,
+            )
+        };
         if let Ok(signal) = checked(result) {
             // SAFETY: zeroed memory is a valid siginfo, and the kernel has filled it in.
             let info = unsafe { info.assume_init() };
-            // SAFETY: the union is plain integers; for a signal that no process sent they say nothing, but are initialized.
+            // SAFETY: the union is plain integers; for a signal that no process sent they say
+            // nothing, but are initialized.
             let sender = unsafe { info.si_pid() };
             // SAFETY: the same.
             let value = unsafe { info.si_value() };
             let signal = i32::try_from(signal).expect("a signal number is small");
-            // An integer shares the union with the pointer; it is the low half on every machine that this runs on.
+            // An integer shares the union with the pointer; it is the low half on every machine
+            // that this runs on.
             let value = u32::try_from(value.sival_ptr.addr() & 0xffff_ffff).expect("it is masked");
-            return Some(Taken { signal, code: info.si_code, sender, value: value.cast_signed() });
+            return Some(Taken {
+                signal,
+                code: info.si_code,
+                sender,
+                value: value.cast_signed(),
+            });
         }
         match io::Error::last_os_error().raw_os_error() {
             Some(libc::EAGAIN) => return None,
@@ -166,7 +225,9 @@ pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
 
 /// `sigqueue(pid, signal, value)`.
 pub fn queue(pid: i32, signal: i32, value: i32) -> io::Result<()> {
-    let value = libc::sigval { sival_ptr: ptr::without_provenance_mut(value.cast_unsigned() as usize) };
+    let value = libc::sigval {
+        sival_ptr: ptr::without_provenance_mut(value.cast_unsigned() as usize),
+    };
     // SAFETY: the value is an integer that nobody dereferences.
     let result = unsafe { libc::sigqueue(pid, signal, value) };
     checked(result.into()).map(drop)
@@ -179,10 +240,15 @@ pub enum Wait {
     Polling,
 }
 
-/// Reaps one child (-1: any) and returns its pid and raw status; `None` if there is none, or none has ended yet.
+/// Reaps one child (-1: any) and returns its pid and raw status; `None` if there is none, or none
+/// has ended yet.
 pub fn reap(pid: i32, wait: Wait) -> Option<(i32, i32)> {
     let mut status = 0;
-    let flags = if wait == Wait::Polling { libc::WNOHANG } else { 0 };
+    let flags = if wait == Wait::Polling {
+        libc::WNOHANG
+    } else {
+        0
+    };
     loop {
         // SAFETY: the status is a live integer.
         let result = unsafe { libc::waitpid(pid, &raw mut status, flags) };
@@ -195,10 +261,12 @@ pub fn reap(pid: i32, wait: Wait) -> Option<(i32, i32)> {
     }
 }
 
-/// Lets any process trace this one (`PR_SET_PTRACER`), where a security module would only let ancestors do so.
+/// Lets any process trace this one (`PR_SET_PTRACER`), where a security module would only let
+/// ancestors do so.
 pub fn allow_tracing() {
     const ANYBODY: libc::c_ulong = libc::c_ulong::MAX;
-    // SAFETY: this option takes integers only. It fails where the module is absent, which is as good.
+    // SAFETY: this option takes integers only. It fails where the module is absent, which is as
+    // good.
     unsafe { libc::prctl(libc::PR_SET_PTRACER, ANYBODY, 0, 0, 0) };
 }
 
@@ -211,11 +279,13 @@ pub fn take_terminal(fd: i32) -> io::Result<()> {
 
 /// Closes a descriptor by number.
 pub fn close(fd: i32) {
-    // SAFETY: the helper programs close only numbers that they were told to, and own nothing behind these.
+    // SAFETY: the helper programs close only numbers that they were told to, and own nothing behind
+    // these.
     unsafe { libc::close(fd) };
 }
 
-/// Closes every descriptor from this one on: what the harness was itself started with is not a scenario's.
+/// Closes every descriptor from this one on: what the harness was itself started with is not a
+/// scenario's.
 pub fn close_from(first: u32) {
     // SAFETY: the launcher does so before it has opened anything.
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
@@ -230,8 +300,14 @@ pub fn duplicate(from: i32, to: i32) -> io::Result<()> {
 
 /// Makes every mount of this mount namespace read-only, all the way down.
 pub fn make_mounts_read_only() -> io::Result<()> {
-    let attributes = MountAttributes { set: libc::MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, user_namespace: 0 };
-    // SAFETY: the path is a C string, the structure lives through the call and its size is passed along.
+    let attributes = MountAttributes {
+        set: libc::MOUNT_ATTR_RDONLY,
+        clear: 0,
+        propagation: 0,
+        user_namespace: 0,
+    };
+    // SAFETY: the path is a C string, the structure lives through the call and its size is passed
+    // along.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -252,11 +328,24 @@ const SESSION_KEYRING: libc::c_int = -3;
 pub fn make_key(name: &CStr) -> io::Result<()> {
     const JOIN_SESSION_KEYRING: libc::c_int = 1;
     // SAFETY: this operation takes a name, or null for a keyring without one.
-    checked(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, ptr::null::<libc::c_char>()) })?;
+    checked(unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            JOIN_SESSION_KEYRING,
+            ptr::null::<libc::c_char>(),
+        )
+    })?;
     let (kind, content) = (c"user", "secret");
     // SAFETY: two C strings, and as many bytes as said.
     let result = unsafe {
-        libc::syscall(libc::SYS_add_key, kind.as_ptr(), name.as_ptr(), content.as_ptr(), content.len(), SESSION_KEYRING)
+        libc::syscall(
+            libc::SYS_add_key,
+            kind.as_ptr(),
+            name.as_ptr(),
+            content.as_ptr(),
+            content.len(),
+            SESSION_KEYRING,
+        )
     };
     checked(result).map(drop)
 }
@@ -265,7 +354,15 @@ pub fn make_key(name: &CStr) -> io::Result<()> {
 pub fn has_key(name: &CStr) -> io::Result<()> {
     const SEARCH: libc::c_int = 10;
     // SAFETY: two C strings; the last argument is the number of no keyring.
-    let result =
-        unsafe { libc::syscall(libc::SYS_keyctl, SEARCH, SESSION_KEYRING, c"user".as_ptr(), name.as_ptr(), 0) };
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            SEARCH,
+            SESSION_KEYRING,
+            c"user".as_ptr(),
+            name.as_ptr(),
+            0,
+        )
+    };
     checked(result).map(drop)
 }

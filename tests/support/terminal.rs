@@ -36,13 +36,18 @@ impl Read for Reader {
         ];
         poll(&mut both, None)?;
         let stop = both[0].revents().is_empty();
-        if stop { Ok(0) } else { self.master.read(buffer) }
+        if stop {
+            Ok(0)
+        } else {
+            self.master.read(buffer)
+        }
     }
 }
 
 /// A fresh pseudo-terminal: the person's side and its path.
 fn master() -> (OwnedFd, PathBuf) {
-    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a pseudo-terminal");
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
+        .expect("a pseudo-terminal");
     grantpt(&master).expect("grantpt");
     unlockpt(&master).expect("unlockpt");
     let path = PathBuf::from(ptsname_r(&master).expect("a name"));
@@ -53,19 +58,39 @@ impl Terminal {
     /// Both sides of one that nobody reads: the person's first.
     pub fn unread() -> (OwnedFd, File) {
         let (master, path) = master();
-        let other_side = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(path);
+        let other_side = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOCTTY)
+            .open(path);
         (master, other_side.expect("its other side"))
     }
 
-    /// Opens a fresh one; all its descriptors are close-on-exec, or other trials' programs would keep it from hanging up.
+    /// Opens a fresh one; all its descriptors are close-on-exec, or other trials' programs would
+    /// keep it from hanging up.
     pub fn open() -> (Self, Transcript) {
         let (master, path) = master();
-        let other_side = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(&path);
+        let other_side = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOCTTY)
+            .open(&path);
         let other_side = Some(other_side.expect("its other side"));
         let master = File::from(master);
         let (stop, reading) = io::pipe().expect("a pipe");
-        let transcript = Transcript::of(Reader { master: master.try_clone().expect("a copy"), stop });
-        (Self { master, path, other_side, _reading: reading }, transcript)
+        let transcript = Transcript::of(Reader {
+            master: master.try_clone().expect("a copy"),
+            stop,
+        });
+        (
+            Self {
+                master,
+                path,
+                other_side,
+                _reading: reading,
+            },
+            transcript,
+        )
     }
 
     /// Lets its output end when the last program has closed it.
@@ -80,17 +105,27 @@ impl Terminal {
 
     /// Types; `\x03` is Ctrl-C, `\x1a` is Ctrl-Z, `\x1c` is Ctrl-\.
     pub fn type_in(&mut self, keys: &str) {
-        self.master.write_all(keys.as_bytes()).expect("the terminal takes input");
+        self.master
+            .write_all(keys.as_bytes())
+            .expect("the terminal takes input");
     }
 
     /// Changes the size of its window.
     pub fn resize(&self, rows: u16, columns: u16) {
-        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = rustix::termios::Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
         rustix::termios::tcsetwinsize(&self.master, size).expect("it has a size");
     }
 
     /// The foreground group, as the harness sees it.
     pub fn foreground(&self) -> Option<i32> {
-        nix::unistd::tcgetpgrp(&self.master).ok().map(nix::unistd::Pid::as_raw).filter(|&group| group > 0)
+        nix::unistd::tcgetpgrp(&self.master)
+            .ok()
+            .map(nix::unistd::Pid::as_raw)
+            .filter(|&group| group > 0)
     }
 }

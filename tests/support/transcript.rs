@@ -37,7 +37,10 @@ impl Transcript {
             lock(&sink.0).ended = true;
             sink.1.notify_all();
         });
-        Self { shared, reader: Some(reader) }
+        Self {
+            shared,
+            reader: Some(reader),
+        }
     }
 
     /// Everything so far, with what is not UTF-8 replaced.
@@ -45,7 +48,8 @@ impl Transcript {
         String::from_utf8_lossy(&lock(&self.shared.0).bytes).into_owned()
     }
 
-    /// Waits for a whole line that contains this text, and returns it. The next wait looks behind it.
+    /// Waits for a whole line that contains this text, and returns it. The next wait looks behind
+    /// it.
     #[track_caller]
     pub fn wait_line(&self, text: &str) -> String {
         self.wait(text, |bytes| {
@@ -64,7 +68,9 @@ impl Transcript {
     /// Waits for this text, be its line complete or not: a prompt, for instance.
     #[track_caller]
     pub fn wait_text(&self, text: &str) -> String {
-        self.wait(text, |bytes| find(bytes, text.as_bytes()).map(|start| (text.to_owned(), start + text.len())))
+        self.wait(text, |bytes| {
+            find(bytes, text.as_bytes()).map(|start| (text.to_owned(), start + text.len()))
+        })
     }
 
     #[track_caller]
@@ -82,10 +88,17 @@ impl Transcript {
             assert!(
                 !state.ended && !left.is_zero(),
                 "{} without {text:?}; all that came:\n{}",
-                if state.ended { "the output ended" } else { "the deadline is over" },
+                if state.ended {
+                    "the output ended"
+                } else {
+                    "the deadline is over"
+                },
                 String::from_utf8_lossy(&state.bytes)
             );
-            state = changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -100,7 +113,8 @@ impl Transcript {
     }
 }
 
-/// A trial that panics while it holds the lock fails anyway; its transcript is still wanted for the report.
+/// A trial that panics while it holds the lock fails anyway; its transcript is still wanted for the
+/// report.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

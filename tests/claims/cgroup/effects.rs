@@ -30,97 +30,144 @@ fn group_of(site: &Group) -> Group {
 }
 
 fn memory(out: &mut Vec<Trial>) {
-    scenario("cgroup::a_hog_is_killed_reported_and_restarted").in_guest().run(out, |mode| {
-        let frigate = Frigate::new(mode).in_cgroup(Place::new());
-        let lives = frigate.path("lives");
-        let ended = frigate
-            .options("--restart=unexpected --memory-max=16M --memory-swap-max=0 --backoff=10ms")
-            .puppet(format!("attempt {lives}; on 1 {{hog 48M}}; say alive; exit 0"))
-            .run();
-        ended.expect_code(0).expect_nothing_left();
-        assert_eq!(ended.out, "alive\n", "{ended:#?}");
-        let [message] = ended.messages()[..] else { panic!("one line: {ended:#?}") };
-        assert!(
-            message.contains(" was ended by KILL after ") && message.contains(", out of memory; starting it again "),
-            "{message}"
-        );
-        assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
-    });
+    scenario("cgroup::a_hog_is_killed_reported_and_restarted")
+        .in_guest()
+        .run(out, |mode| {
+            let frigate = Frigate::new(mode).in_cgroup(Place::new());
+            let lives = frigate.path("lives");
+            let ended = frigate
+                .options("--restart=unexpected --memory-max=16M --memory-swap-max=0 --backoff=10ms")
+                .puppet(format!(
+                    "attempt {lives}; on 1 {{hog 48M}}; say alive; exit 0"
+                ))
+                .run();
+            ended.expect_code(0).expect_nothing_left();
+            assert_eq!(ended.out, "alive\n", "{ended:#?}");
+            let [message] = ended.messages()[..] else {
+                panic!("one line: {ended:#?}")
+            };
+            assert!(
+                message.contains(" was ended by KILL after ")
+                    && message.contains(", out of memory; starting it again "),
+                "{message}"
+            );
+            assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
+        });
 
-    scenario("cgroup::an_out_of_memory_kill_takes_the_whole_group").in_guest().run(out, |mode| {
-        // The hog is not the command itself, which would live on without it.
-        let ended = Frigate::new(mode)
-            .in_cgroup(Place::new())
-            .options("--memory-max=16M --memory-swap-max=0")
-            .puppet("fork {pause}; fork {session; hog 48M}; reap; say survived")
-            .run();
-        ended.expect_code(137).expect_nothing_left();
-        assert_eq!(ended.out, "", "{ended:#?}");
-        assert!(ended.err.contains(", out of memory"), "{ended:#?}");
-    });
+    scenario("cgroup::an_out_of_memory_kill_takes_the_whole_group")
+        .in_guest()
+        .run(out, |mode| {
+            // The hog is not the command itself, which would live on without it.
+            let ended = Frigate::new(mode)
+                .in_cgroup(Place::new())
+                .options("--memory-max=16M --memory-swap-max=0")
+                .puppet("fork {pause}; fork {session; hog 48M}; reap; say survived")
+                .run();
+            ended.expect_code(137).expect_nothing_left();
+            assert_eq!(ended.out, "", "{ended:#?}");
+            assert!(ended.err.contains(", out of memory"), "{ended:#?}");
+        });
 
-    scenario("cgroup::memory_oom_group_can_be_had_otherwise").in_guest().only(Mode::Pid1).run(out, |mode| {
-        let ended = Frigate::new(mode)
-            .in_cgroup(Place::new())
-            .options("--memory-max=16M --memory-swap-max=0 --cgroup=memory.oom.group=0")
-            .puppet("fork {hog 48M}; reap; say survived; exit 5")
-            .run();
-        ended.expect_code(5);
-        assert_eq!(ended.out, "survived\n", "{ended:#?}");
-        assert!(
-            ended.err.contains(" exited with code 5 after ") && ended.err.contains(", out of memory"),
-            "{ended:#?}"
-        );
-    });
+    scenario("cgroup::memory_oom_group_can_be_had_otherwise")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            let ended = Frigate::new(mode)
+                .in_cgroup(Place::new())
+                .options("--memory-max=16M --memory-swap-max=0 --cgroup=memory.oom.group=0")
+                .puppet("fork {hog 48M}; reap; say survived; exit 5")
+                .run();
+            ended.expect_code(5);
+            assert_eq!(ended.out, "survived\n", "{ended:#?}");
+            assert!(
+                ended.err.contains(" exited with code 5 after ")
+                    && ended.err.contains(", out of memory"),
+                "{ended:#?}"
+            );
+        });
 
-    scenario("cgroup::memory_high_slows_down_and_does_not_kill").in_guest().only(Mode::Pid1).alone().run(out, |mode| {
-        let time = |options: &str| {
-            let begun = Instant::now();
-            let running =
-                Frigate::new(mode).in_cgroup(Place::new()).options(options).puppet("hog 9M; wait TERM").spawn();
-            running.wait_line("hogged");
-            let taken = begun.elapsed();
-            let throttled = group_of(running.cgroup()).number("memory.events", "high");
-            running.kill(libc::SIGTERM);
-            running.wait().expect_code(0);
-            (taken, throttled)
-        };
-        let (free, none) = time("--memory-high=64M --memory-swap-max=0");
-        let (slowed, some) = time("--memory-high=8M --memory-swap-max=0");
-        note(format!("9 MiB held in {free:?} without need, in {slowed:?} against --memory-high=8M"));
-        assert!(none == 0 && some > 0, "slowed down {none} times without need, {some} times with");
-    });
+    scenario("cgroup::memory_high_slows_down_and_does_not_kill")
+        .in_guest()
+        .only(Mode::Pid1)
+        .alone()
+        .run(out, |mode| {
+            let time = |options: &str| {
+                let begun = Instant::now();
+                let running = Frigate::new(mode)
+                    .in_cgroup(Place::new())
+                    .options(options)
+                    .puppet("hog 9M; wait TERM")
+                    .spawn();
+                running.wait_line("hogged");
+                let taken = begun.elapsed();
+                let throttled = group_of(running.cgroup()).number("memory.events", "high");
+                running.kill(libc::SIGTERM);
+                running.wait().expect_code(0);
+                (taken, throttled)
+            };
+            let (free, none) = time("--memory-high=64M --memory-swap-max=0");
+            let (slowed, some) = time("--memory-high=8M --memory-swap-max=0");
+            note(format!(
+                "9 MiB held in {free:?} without need, in {slowed:?} against --memory-high=8M"
+            ));
+            assert!(
+                none == 0 && some > 0,
+                "slowed down {none} times without need, {some} times with"
+            );
+        });
 
-    scenario("cgroup::swap_and_other_files_are_limits_too").in_guest().only(Mode::Pid1).run(out, |mode| {
-        // Another file than those with options of their own, by its effect: no group may be made in the group.
-        let ended = Frigate::new(mode)
-            .in_cgroup(Place::new().view(View::Private))
-            .option("--cgroup=cgroup.max.descendants=0")
-            .command(["/bin/sh", "-c", "mkdir /sys/fs/cgroup/sh/below 2>/dev/null && echo made; exit 0"])
-            .run();
-        ended.expect_code(0).expect_silence();
-        assert_eq!(ended.out, "", "{ended:#?}");
-    });
+    scenario("cgroup::swap_and_other_files_are_limits_too")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            // Another file than those with options of their own, by its effect: no group may be
+            // made in the group.
+            let ended = Frigate::new(mode)
+                .in_cgroup(Place::new().view(View::Private))
+                .option("--cgroup=cgroup.max.descendants=0")
+                .command([
+                    "/bin/sh",
+                    "-c",
+                    "mkdir /sys/fs/cgroup/sh/below 2>/dev/null && echo made; exit 0",
+                ])
+                .run();
+            ended.expect_code(0).expect_silence();
+            assert_eq!(ended.out, "", "{ended:#?}");
+        });
 }
 
 fn out_of_memory_reports(out: &mut Vec<Trial>) {
-    scenario("cgroup::an_out_of_memory_kill_is_told_in_the_termination_message").in_guest().run(out, |mode| {
-        let frigate = with_log(Frigate::new(mode).in_cgroup(Place::new()));
-        let frigate = frigate.options("--memory-max=16M --memory-swap-max=0").puppet("hog 48M");
-        let (ended, told) = told(frigate, |_| {});
-        ended.expect_code(137);
-        assert_eq!(told["oom_killed"], json!(true), "{told}");
-        assert_eq!(told["signal"], json!("KILL"), "{told}");
-        assert_eq!(told["message"], json!("'/usr/local/bin/claims' was ended by KILL, out of memory"), "{told}");
-    });
+    scenario("cgroup::an_out_of_memory_kill_is_told_in_the_termination_message")
+        .in_guest()
+        .run(out, |mode| {
+            let frigate = with_log(Frigate::new(mode).in_cgroup(Place::new()));
+            let frigate = frigate
+                .options("--memory-max=16M --memory-swap-max=0")
+                .puppet("hog 48M");
+            let (ended, told) = told(frigate, |_| {});
+            ended.expect_code(137);
+            assert_eq!(told["oom_killed"], json!(true), "{told}");
+            assert_eq!(told["signal"], json!("KILL"), "{told}");
+            assert_eq!(
+                told["message"],
+                json!("'/usr/local/bin/claims' was ended by KILL, out of memory"),
+                "{told}"
+            );
+        });
 
-    scenario("cgroup::a_kill_by_a_person_is_no_out_of_memory_kill").in_guest().only(Mode::Pid1).run(out, |mode| {
-        let frigate = with_log(Frigate::new(mode).in_cgroup(Place::new()));
-        let (ended, told) = told(frigate.options("-v --memory-max=64M").puppet("die KILL"), |_| {});
-        ended.expect_code(137);
-        assert!(!ended.err.contains("out of memory"), "{ended:#?}");
-        assert_eq!(told["oom_killed"], json!(false), "{told}");
-    });
+    scenario("cgroup::a_kill_by_a_person_is_no_out_of_memory_kill")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            let frigate = with_log(Frigate::new(mode).in_cgroup(Place::new()));
+            let (ended, told) = told(
+                frigate.options("-v --memory-max=64M").puppet("die KILL"),
+                |_| {},
+            );
+            ended.expect_code(137);
+            assert!(!ended.err.contains("out of memory"), "{ended:#?}");
+            assert_eq!(told["oom_killed"], json!(false), "{told}");
+        });
 
     scenario("cgroup::what_leftovers_use_is_not_told_of_the_next_start").in_guest().run(out, |mode| {
         // TERM comes only after the first child has been reaped and its use been counted.
@@ -145,22 +192,34 @@ fn out_of_memory_reports(out: &mut Vec<Trial>) {
         assert!(used.len() == 2 && used[1] < 1000, "{used:?}: {ended:#?}");
     });
 
-    scenario("cgroup::the_limit_of_a_group_above_is_told_as_out_of_memory_too").in_guest().only(Mode::Pid1).run(
-        out,
-        |mode| {
+    scenario("cgroup::the_limit_of_a_group_above_is_told_as_out_of_memory_too")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
             let ended = Frigate::new(mode)
-                .in_cgroup(Place::new().set("memory.max", "16M").set("memory.swap.max", "0"))
+                .in_cgroup(
+                    Place::new()
+                        .set("memory.max", "16M")
+                        .set("memory.swap.max", "0"),
+                )
                 .option("--memory-max=64M")
                 .puppet("hog 48M")
                 .run();
             ended.expect_code(137);
-            let [above, oom] = ended.messages()[..] else { panic!("two lines: {ended:#?}") };
-            let allows =
-                format!("'{}/memory.max' allows only {}; that holds", ended.cgroup().path().display(), 16 << 20);
-            assert_eq!(above, format!("frigate: cannot raise '--memory-max=64M': {allows}"));
+            let [above, oom] = ended.messages()[..] else {
+                panic!("two lines: {ended:#?}")
+            };
+            let allows = format!(
+                "'{}/memory.max' allows only {}; that holds",
+                ended.cgroup().path().display(),
+                16 << 20
+            );
+            assert_eq!(
+                above,
+                format!("frigate: cannot raise '--memory-max=64M': {allows}")
+            );
             assert!(oom.contains(", out of memory"), "{oom}");
-        },
-    );
+        });
 
     // Alone, since a command that gets less than its quota is never throttled.
     scenario("cgroup::the_end_tells_memory_and_processor_time").in_guest().only(Mode::Pid1).alone().run(out, |mode| {
@@ -188,46 +247,70 @@ fn out_of_memory_reports(out: &mut Vec<Trial>) {
 }
 
 fn processors(out: &mut Vec<Trial>) {
-    scenario("cgroup::cpu_max_gives_its_share_of_a_processor").in_guest().only(Mode::Pid1).alone().run(out, |mode| {
-        for (limit, share) in [("0.2", 20), ("30000 100000", 30)] {
-            let measure = || {
-                let ended = Frigate::new(mode)
-                    .in_cgroup(Place::new())
-                    .option(format!("--cpu-max={limit}"))
-                    .puppet("spin 3000")
-                    .run();
-                ended.expect_code(0);
-                let words: Vec<u64> = ended.out.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-                let [wall, processor] = words[..] else { panic!("{ended:#?}") };
-                note(format!("--cpu-max='{limit}': {processor} ms of processor time in {wall} ms"));
-                // The command may use one quota at once at the beginning, wherever in the period that is.
-                (processor * 100).abs_diff(wall * share) <= wall * share / 10
-            };
-            // A processor that the host takes away for a while is no fault of the limit.
-            assert!((0..3).any(|_| measure()), "--cpu-max={limit} gives more or less than 10 % off");
-        }
-    });
+    scenario("cgroup::cpu_max_gives_its_share_of_a_processor")
+        .in_guest()
+        .only(Mode::Pid1)
+        .alone()
+        .run(out, |mode| {
+            for (limit, share) in [("0.2", 20), ("30000 100000", 30)] {
+                let measure = || {
+                    let ended = Frigate::new(mode)
+                        .in_cgroup(Place::new())
+                        .option(format!("--cpu-max={limit}"))
+                        .puppet("spin 3000")
+                        .run();
+                    ended.expect_code(0);
+                    let words: Vec<u64> = ended
+                        .out
+                        .split_whitespace()
+                        .filter_map(|word| word.parse().ok())
+                        .collect();
+                    let [wall, processor] = words[..] else {
+                        panic!("{ended:#?}")
+                    };
+                    note(format!(
+                        "--cpu-max='{limit}': {processor} ms of processor time in {wall} ms"
+                    ));
+                    // The command may use one quota at once at the beginning, wherever in the
+                    // period that is.
+                    (processor * 100).abs_diff(wall * share) <= wall * share / 10
+                };
+                // A processor that the host takes away for a while is no fault of the limit.
+                assert!(
+                    (0..3).any(|_| measure()),
+                    "--cpu-max={limit} gives more or less than 10 % off"
+                );
+            }
+        });
 
-    scenario("cgroup::cpu_weight_decides_between_two").in_guest().only(Mode::Pid1).alone().run(out, |mode| {
-        let site = Place::new().make();
-        let heavy =
-            Frigate::new(mode).in_cgroup(&site).option("--cpu-weight=450").puppet("say ready; spin 9000").spawn();
-        heavy.wait_line("ready");
-        let light = from_leaf(&site, "--cpu-weight=50", "spin 3000").spawn();
-        let time = |ended: crate::support::Ended| -> u64 {
-            ended
-                .out
-                .split_whitespace()
-                .last()
-                .and_then(|word| word.parse().ok())
-                .unwrap_or_else(|| panic!("{ended:#?}"))
-        };
-        // All of the light one's time is the heavy one's too; on more processors than one both could have all they want.
-        let light = time(light.wait());
-        heavy.wait().expect_code(0);
-        note(format!("--cpu-weight=50 beside 450: {light} of 3000 ms"));
-        assert!(light < 1500, "{light}");
-    });
+    scenario("cgroup::cpu_weight_decides_between_two")
+        .in_guest()
+        .only(Mode::Pid1)
+        .alone()
+        .run(out, |mode| {
+            let site = Place::new().make();
+            let heavy = Frigate::new(mode)
+                .in_cgroup(&site)
+                .option("--cpu-weight=450")
+                .puppet("say ready; spin 9000")
+                .spawn();
+            heavy.wait_line("ready");
+            let light = from_leaf(&site, "--cpu-weight=50", "spin 3000").spawn();
+            let time = |ended: crate::support::Ended| -> u64 {
+                ended
+                    .out
+                    .split_whitespace()
+                    .last()
+                    .and_then(|word| word.parse().ok())
+                    .unwrap_or_else(|| panic!("{ended:#?}"))
+            };
+            // All of the light one's time is the heavy one's too; on more processors than one both
+            // could have all they want.
+            let light = time(light.wait());
+            heavy.wait().expect_code(0);
+            note(format!("--cpu-weight=50 beside 450: {light} of 3000 ms"));
+            assert!(light < 1500, "{light}");
+        });
 }
 
 fn processes(out: &mut Vec<Trial>) {
@@ -257,9 +340,10 @@ fn processes(out: &mut Vec<Trial>) {
         assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
     });
 
-    scenario("cgroup::a_group_without_room_for_one_process_is_a_failed_start").in_guest().only(Mode::Pid1).run(
-        out,
-        |mode| {
+    scenario("cgroup::a_group_without_room_for_one_process_is_a_failed_start")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
             let ended = Frigate::new(mode)
                 .in_cgroup(Place::new())
                 .options("--pids-max=0 --restart=unexpected --start-retries=1 --backoff=10ms")
@@ -268,59 +352,80 @@ fn processes(out: &mut Vec<Trial>) {
             ended.expect_code(126);
             assert_eq!(ended.out, "");
             assert!(ended.err.contains("a limit on processes?"), "{ended:#?}");
-        },
-    );
+        });
 }
 
 fn whole_group(out: &mut Vec<Trial>) {
-    scenario("cgroup::a_tree_that_ignores_everything_and_forks_all_the_time_is_ended").in_guest().run(out, |mode| {
-        let running = Frigate::new(mode)
-            .in_cgroup(Place::new())
-            .options("--memory-max=256M --grace=300ms --leftovers=300ms")
-            .puppet("stubborn; fork {session; stubborn}; wait USR1")
-            .spawn();
-        running.wait_line("stubborn");
-        let group = group_of(running.cgroup());
-        eventually("several of them", || (group.processes().len() > 5).then_some(()));
-        running.kill(libc::SIGTERM);
-        let ended = running.wait();
-        ended.expect_code(137).expect_nothing_left();
-        assert!(ended.err.contains("did not end within 300 ms"), "{ended:#?}");
-        assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
-    });
+    scenario("cgroup::a_tree_that_ignores_everything_and_forks_all_the_time_is_ended")
+        .in_guest()
+        .run(out, |mode| {
+            let running = Frigate::new(mode)
+                .in_cgroup(Place::new())
+                .options("--memory-max=256M --grace=300ms --leftovers=300ms")
+                .puppet("stubborn; fork {session; stubborn}; wait USR1")
+                .spawn();
+            running.wait_line("stubborn");
+            let group = group_of(running.cgroup());
+            eventually("several of them", || {
+                (group.processes().len() > 5).then_some(())
+            });
+            running.kill(libc::SIGTERM);
+            let ended = running.wait();
+            ended.expect_code(137).expect_nothing_left();
+            assert!(
+                ended.err.contains("did not end within 300 ms"),
+                "{ended:#?}"
+            );
+            assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
+        });
 
-    scenario("cgroup::a_stop_by_kill_ends_the_whole_group_at_once").in_guest().only(Mode::Pid1).run(out, |mode| {
-        let running = Frigate::new(mode)
-            .in_cgroup(Place::new())
-            .options("--memory-max=256M --kill")
-            .puppet("stubborn; wait USR1")
-            .spawn();
-        running.wait_line("stubborn");
-        running.kill(libc::SIGTERM);
-        let ended = running.wait();
-        ended.expect_code(137).expect_nothing_left();
-        assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
-    });
+    scenario("cgroup::a_stop_by_kill_ends_the_whole_group_at_once")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            let running = Frigate::new(mode)
+                .in_cgroup(Place::new())
+                .options("--memory-max=256M --kill")
+                .puppet("stubborn; wait USR1")
+                .spawn();
+            running.wait_line("stubborn");
+            running.kill(libc::SIGTERM);
+            let ended = running.wait();
+            ended.expect_code(137).expect_nothing_left();
+            assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
+        });
 
-    scenario("cgroup::a_frozen_group_is_ended_all_the_same").in_guest().only(Mode::Pid1).run(out, |mode| {
-        let running = Frigate::new(mode)
-            .in_cgroup(Place::new())
-            .options("--memory-max=256M --grace=200ms --leftovers=200ms")
-            .puppet("fork {session; pause}; say ready; pause")
-            .spawn();
-        running.wait_line("ready");
-        group_of(running.cgroup()).write("cgroup.freeze", "1").expect("root may");
-        running.kill(libc::SIGTERM);
-        running.wait().expect_code(137).expect_nothing_left();
-    });
+    scenario("cgroup::a_frozen_group_is_ended_all_the_same")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            let running = Frigate::new(mode)
+                .in_cgroup(Place::new())
+                .options("--memory-max=256M --grace=200ms --leftovers=200ms")
+                .puppet("fork {session; pause}; say ready; pause")
+                .spawn();
+            running.wait_line("ready");
+            group_of(running.cgroup())
+                .write("cgroup.freeze", "1")
+                .expect("root may");
+            running.kill(libc::SIGTERM);
+            running.wait().expect_code(137).expect_nothing_left();
+        });
 }
 
 fn containers(out: &mut Vec<Trial>) {
-    scenario("cgroup::limits_hold_inside_a_container_with_a_writable_cgroup").in_guest().needs(&[&CRUN]).once().run(
-        out,
-        |_| {
-            for (name, bundle) in [("plain", Bundle::new()), ("without clone3", Bundle::new().without_clone3())] {
-                let bundle = bundle.writable_cgroup().resources(json!({"memory": {"limit": 128 << 20}}));
+    scenario("cgroup::limits_hold_inside_a_container_with_a_writable_cgroup")
+        .in_guest()
+        .needs(&[&CRUN])
+        .once()
+        .run(out, |_| {
+            for (name, bundle) in [
+                ("plain", Bundle::new()),
+                ("without clone3", Bundle::new().without_clone3()),
+            ] {
+                let bundle = bundle
+                    .writable_cgroup()
+                    .resources(json!({"memory": {"limit": 128 << 20}}));
                 let group = bundle.cgroup();
                 let ended = bundle
                     .option("--restart=unexpected")
@@ -332,18 +437,34 @@ fn containers(out: &mut Vec<Trial>) {
                     .run();
                 // The second end is a failed start like the first, and so are two more.
                 assert_eq!(ended.code, Some(4), "{name}: {ended:#?}");
-                assert!(ended.out.starts_with("cgroup /claims\ncgroup /claims\nalive\n"), "{name}: {ended:#?}");
-                assert!(ended.err.contains(", out of memory; starting it again"), "{name}: {ended:#?}");
+                assert!(
+                    ended
+                        .out
+                        .starts_with("cgroup /claims\ncgroup /claims\nalive\n"),
+                    "{name}: {ended:#?}"
+                );
+                assert!(
+                    ended.err.contains(", out of memory; starting it again"),
+                    "{name}: {ended:#?}"
+                );
                 assert!(!group.exists(), "{name}: {group}");
             }
-        },
-    );
+        });
 
-    scenario("cgroup::a_container_with_a_read_only_cgroup_gets_the_remedy").in_guest().needs(&[&CRUN]).once().run(
-        out,
-        |_| {
-            let ended = Bundle::new().option("--memory-max=32M").puppet("say ran").run();
-            assert_eq!((ended.code, ended.out.as_str()), (Some(125), ""), "{ended:#?}");
+    scenario("cgroup::a_container_with_a_read_only_cgroup_gets_the_remedy")
+        .in_guest()
+        .needs(&[&CRUN])
+        .once()
+        .run(out, |_| {
+            let ended = Bundle::new()
+                .option("--memory-max=32M")
+                .puppet("say ran")
+                .run();
+            assert_eq!(
+                (ended.code, ended.out.as_str()),
+                (Some(125), ""),
+                "{ended:#?}"
+            );
             assert_eq!(ended.err.lines().count(), 1, "{ended:#?}");
             for part in [
                 "--memory-max=32M",
@@ -353,14 +474,22 @@ fn containers(out: &mut Vec<Trial>) {
             ] {
                 assert!(ended.err.contains(part), "no {part}: {ended:#?}");
             }
-            let ended = Bundle::new().option("--memory-max=32M").option("--cgroup-best-effort").puppet("say ran").run();
-            assert_eq!((ended.code, ended.out.as_str()), (Some(0), "ran\n"), "{ended:#?}");
-            assert!(
-                ended.err.contains("read-only file system") && ended.err.contains("starting without it"),
+            let ended = Bundle::new()
+                .option("--memory-max=32M")
+                .option("--cgroup-best-effort")
+                .puppet("say ran")
+                .run();
+            assert_eq!(
+                (ended.code, ended.out.as_str()),
+                (Some(0), "ran\n"),
                 "{ended:#?}"
             );
-        },
-    );
+            assert!(
+                ended.err.contains("read-only file system")
+                    && ended.err.contains("starting without it"),
+                "{ended:#?}"
+            );
+        });
 }
 
 fn pid_1(out: &mut Vec<Trial>) {
@@ -394,9 +523,9 @@ fn costs(out: &mut Vec<Trial>) {
                 let ended = frigate.strace(["trace=all"]).options(options).command(["/bin/true"]).run();
                 ended.expect_code(0);
                 let log = std::io::read_to_string(log).expect("the log is text");
-                // The child's calls, which begin after the clone, and the parent's before it.
-                // A debug build asks whether a descriptor is open before it closes it; and what strace cuts in two it writes
-                // twice.
+                // The child's calls, which begin after the clone, and the parent's before it. A
+                // debug build asks whether a descriptor is open before it closes it; and what
+                // strace cuts in two it writes twice.
                 let lines = || log.lines().filter(|line| !line.contains("F_GETFD") && !line.contains(" resumed>"));
                 let caller = |line: &str| line.split_whitespace().next().map(str::to_owned);
                 let begin = lines().position(|line| line.contains("execve(")).expect("its own exec");
@@ -433,17 +562,20 @@ fn costs(out: &mut Vec<Trial>) {
         },
     );
 
-    scenario("cgroup::a_limited_frigate_sleeps_as_soundly_as_any").in_guest().only(Mode::Pid1).run(out, |mode| {
-        let running = Frigate::new(mode)
-            .in_cgroup(Place::new())
-            .options("--memory-max=64M --cpu-max=0.5 --restart=true")
-            .puppet("say ready; pause")
-            .spawn();
-        running.wait_line("ready");
-        let switches = || crate::support::procfs::context_switches(running.pid);
-        crate::support::wait_state(running.pid, 'S');
-        let before = switches();
-        std::thread::sleep(Duration::from_secs(2));
-        assert_eq!(switches(), before, "woken for nothing");
-    });
+    scenario("cgroup::a_limited_frigate_sleeps_as_soundly_as_any")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            let running = Frigate::new(mode)
+                .in_cgroup(Place::new())
+                .options("--memory-max=64M --cpu-max=0.5 --restart=true")
+                .puppet("say ready; pause")
+                .spawn();
+            running.wait_line("ready");
+            let switches = || crate::support::procfs::context_switches(running.pid);
+            crate::support::wait_state(running.pid, 'S');
+            let before = switches();
+            std::thread::sleep(Duration::from_secs(2));
+            assert_eq!(switches(), before, "woken for nothing");
+        });
 }

@@ -18,42 +18,65 @@ pub fn trials(out: &mut Vec<Trial>) {
     users(out);
 }
 
-/// What a frigate that was killed leaves: the leaf that it moved to, and its group, which is returned, with a process in it.
+/// What a frigate that was killed leaves: the leaf that it moved to, and its group, which is
+/// returned, with a process in it.
 fn earlier_run(site: &Site, process: i32) -> Group {
     let (leaf, group) = (site.child("init"), site.child("claims"));
     for group in [&leaf, &group] {
         fs::create_dir(group.path()).expect("root may");
     }
-    group.write("cgroup.procs", &process.to_string()).expect("root may");
+    group
+        .write("cgroup.procs", &process.to_string())
+        .expect("root may");
     group
 }
 
 fn starts(out: &mut Vec<Trial>) {
-    scenario("cgroup::the_child_is_in_a_group_named_after_it_from_its_first_instruction").in_guest().run(out, |mode| {
-        for view in [View::Host, View::Private] {
-            let running = Frigate::new(mode)
-                .in_cgroup(Place::new().view(view))
-                .option("--pids-max=9")
-                .puppet("cgroup; say ready; wait TERM; exit 0")
-                .spawn();
-            let site = running.cgroup().clone();
-            let above = if view == View::Private { String::new() } else { format!("/{}", site.name()) };
-            assert_eq!(running.wait_line("cgroup"), format!("cgroup {above}/claims"));
-            running.wait_line("ready");
-            assert_eq!(site.child("claims").processes(), [running.only_child()], "{}", *site);
-            assert_eq!(site.child("init").processes(), [running.pid], "{}", *site);
-            running.kill(libc::SIGTERM);
-            running.wait().expect_code(0).expect_silence();
-            assert!(site.children().is_empty(), "{}", *site);
-            assert_eq!(site.read("cgroup.subtree_control"), "", "as it was found");
-        }
-    });
+    scenario("cgroup::the_child_is_in_a_group_named_after_it_from_its_first_instruction")
+        .in_guest()
+        .run(out, |mode| {
+            for view in [View::Host, View::Private] {
+                let running = Frigate::new(mode)
+                    .in_cgroup(Place::new().view(view))
+                    .option("--pids-max=9")
+                    .puppet("cgroup; say ready; wait TERM; exit 0")
+                    .spawn();
+                let site = running.cgroup().clone();
+                let above = if view == View::Private {
+                    String::new()
+                } else {
+                    format!("/{}", site.name())
+                };
+                assert_eq!(
+                    running.wait_line("cgroup"),
+                    format!("cgroup {above}/claims")
+                );
+                running.wait_line("ready");
+                assert_eq!(
+                    site.child("claims").processes(),
+                    [running.only_child()],
+                    "{}",
+                    *site
+                );
+                assert_eq!(site.child("init").processes(), [running.pid], "{}", *site);
+                running.kill(libc::SIGTERM);
+                running.wait().expect_code(0).expect_silence();
+                assert!(site.children().is_empty(), "{}", *site);
+                assert_eq!(site.read("cgroup.subtree_control"), "", "as it was found");
+            }
+        });
 
-    scenario("cgroup::without_limits_no_group_is_made").in_guest().only(Mode::Pid1).run(out, |mode| {
-        let ended = Frigate::new(mode).in_cgroup(Place::new().view(View::Private)).puppet("cgroup").run();
-        ended.expect_code(0).expect_silence();
-        assert_eq!(ended.out, "cgroup /\n");
-    });
+    scenario("cgroup::without_limits_no_group_is_made")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            let ended = Frigate::new(mode)
+                .in_cgroup(Place::new().view(View::Private))
+                .puppet("cgroup")
+                .run();
+            ended.expect_code(0).expect_silence();
+            assert_eq!(ended.out, "cgroup /\n");
+        });
 
     scenario("cgroup::a_new_child_never_meets_a_process_of_the_old_one").in_guest().run(out, |mode| {
         // The first leaves a process that has left its process group and ignores TERM.
@@ -87,8 +110,8 @@ fn starts(out: &mut Vec<Trial>) {
     });
 
     scenario("cgroup::a_threaded_group_is_said_and_its_command_killed_all_the_same").in_guest().run(out, |mode| {
-        // Only an empty group below the root of the hierarchy, where this frigate is, can become a threaded one. So the child
-        // leaves its group for a moment.
+        // Only an empty group below the root of the hierarchy, where this frigate is, can become a
+        // threaded one. So the child leaves its group for a moment.
         let script = "own=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); echo $$ >/sys/fs/cgroup/cgroup.procs; \
                       echo threaded >$own/cgroup.type && echo $$ >$own/cgroup.threads && trap '' TERM && echo ready; \
                       while :; do sleep 1; done";
@@ -103,138 +126,234 @@ fn starts(out: &mut Vec<Trial>) {
         assert!(refused.contains("cannot write to 'cgroup.kill': not supported there; only processes"), "{refused}");
     });
 
-    scenario("cgroup::a_thousand_restarts_leave_no_group_behind").in_guest().only(Mode::Pid1).run(out, |mode| {
-        let site = Place::new().make();
-        let begun = std::time::Instant::now();
-        let running = Frigate::new(mode)
-            .in_cgroup(&site)
-            .options("--restart=unexpected --start-retries=1000 --backoff=0 --backoff-max=0 -q")
-            .options("--memory-max=64M --pids-max=20")
-            .command(["/bin/false"])
-            .spawn();
-        let ended = running.wait_within(std::time::Duration::from_secs(300));
-        ended.expect_code(1).expect_nothing_left();
-        assert!(ended.err.contains("1001 failed starts in a row"), "{ended:#?}");
-        note(format!("1,000 restarts in a group took {:?}", begun.elapsed()));
+    scenario("cgroup::a_thousand_restarts_leave_no_group_behind")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            let site = Place::new().make();
+            let begun = std::time::Instant::now();
+            let running = Frigate::new(mode)
+                .in_cgroup(&site)
+                .options("--restart=unexpected --start-retries=1000 --backoff=0 --backoff-max=0 -q")
+                .options("--memory-max=64M --pids-max=20")
+                .command(["/bin/false"])
+                .spawn();
+            let ended = running.wait_within(std::time::Duration::from_secs(300));
+            ended.expect_code(1).expect_nothing_left();
+            assert!(
+                ended.err.contains("1001 failed starts in a row"),
+                "{ended:#?}"
+            );
+            note(format!(
+                "1,000 restarts in a group took {:?}",
+                begun.elapsed()
+            ));
 
-        assert!(site.children().is_empty(), "{}", *site);
-        assert_eq!(site.number("cgroup.stat", "nr_descendants"), 0);
-        // Groups that are removed live on until their last page is gone; there was one for the child, and the leaf.
-        assert!(site.number("cgroup.stat", "nr_dying_descendants") <= 2, "{}", site.read("cgroup.stat"));
-    });
+            assert!(site.children().is_empty(), "{}", *site);
+            assert_eq!(site.number("cgroup.stat", "nr_descendants"), 0);
+            // Groups that are removed live on until their last page is gone; there was one for the
+            // child, and the leaf.
+            assert!(
+                site.number("cgroup.stat", "nr_dying_descendants") <= 2,
+                "{}",
+                site.read("cgroup.stat")
+            );
+        });
 }
 
 fn earlier_runs(out: &mut Vec<Trial>) {
-    scenario("cgroup::an_empty_group_of_an_earlier_run_is_made_anew").in_guest().only(Mode::Pid1).run(out, |mode| {
-        let site = Place::new().make();
-        let old = site.child("claims");
-        fs::create_dir(old.path()).expect("root may");
-        fs::create_dir(old.child("below").path()).expect("root may");
-        old.write("cgroup.max.depth", "5").expect("root may");
-        let running = Frigate::new(mode).in_cgroup(&site).option("--pids-max=9").puppet("say ready; wait TERM").spawn();
-        running.wait_line("ready");
-        assert_eq!(old.read("cgroup.max.depth"), "32");
-        assert!(old.children().is_empty(), "{old}");
-        running.kill(libc::SIGTERM);
-        running.wait().expect_code(0);
-        assert!(site.children().is_empty(), "{}", *site);
-    });
-
-    scenario("cgroup::a_group_of_an_earlier_run_is_adopted_and_emptied").in_guest().once().run(out, |_| {
-        // A frigate that was killed leaves its controllers as well; what is in its group ignores TERM.
-        let site = Place::new().neighbors(1).make();
-        let old = site.processes();
-        let group = earlier_run(&site, old[0]);
-        site.write("cgroup.subtree_control", "+pids +cpu").expect("nobody is in it");
-        group.write("cpu.weight", "7").expect("it is enabled");
-        let running =
-            from_leaf(&site, "--pids-max=8 --grace=200ms --leftovers=200ms", "cgroup; say ready; wait TERM; exit 0")
+    scenario("cgroup::an_empty_group_of_an_earlier_run_is_made_anew")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            let site = Place::new().make();
+            let old = site.child("claims");
+            fs::create_dir(old.path()).expect("root may");
+            fs::create_dir(old.child("below").path()).expect("root may");
+            old.write("cgroup.max.depth", "5").expect("root may");
+            let running = Frigate::new(mode)
+                .in_cgroup(&site)
+                .option("--pids-max=9")
+                .puppet("say ready; wait TERM")
                 .spawn();
-        assert!(running.wait_line("cgroup").ends_with("/claims"));
-        running.wait_line("ready");
-        assert!(group.processes().len() == 1 && group.processes() != old, "{}", *site);
-        assert_eq!((group.read("pids.max"), group.read("cpu.weight")), ("8".into(), "100".into()));
-        running.kill(libc::SIGTERM);
-        let ended = running.wait();
-        ended.expect_code(0);
-        let [adopted, killed] = ended.messages()[..] else { panic!("two lines: {ended:#?}") };
-        assert!(adopted.contains("holds processes of an earlier run; ending them before the start"), "{adopted}");
-        assert!(killed.contains("did not end within its grace period of 200 ms; sent KILL"), "{killed}");
-        assert!(!group.exists(), "{}", *site);
-    });
-
-    scenario("cgroup::a_lock_that_a_user_can_take_saves_no_leftovers").in_guest().once().run(out, |_| {
-        // What a child did under --user: it opened the directory of its group, and kept it locked.
-        let site = Place::new().neighbors(1).make();
-        let old = site.processes();
-        let group = earlier_run(&site, old[0]);
-        let directory = fs::File::open(group.path()).expect("anybody may");
-        let _lock =
-            nix::fcntl::Flock::lock(directory, nix::fcntl::FlockArg::LockExclusiveNonblock).expect("it is free");
-        let running = from_leaf(
-            &site,
-            "--user=65534 --pids-max=8 --grace=200ms --leftovers=200ms",
-            "cgroup; say ready; wait TERM",
-        )
-        .spawn();
-        assert!(running.wait_line("cgroup").ends_with("/claims"));
-        running.wait_line("ready");
-        assert!(group.processes().len() == 1 && group.processes() != old, "{}", *site);
-        // What holds the lock, the user cannot open.
-        let mode = fs::metadata(group.path().join("cgroup.kill")).expect("it is there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o200);
-        running.kill(libc::SIGTERM);
-        running.wait().expect_code(0);
-        assert!(!group.exists(), "{}", *site);
-    });
-
-    scenario("cgroup::two_frigates_of_one_command_have_a_group_each").in_guest().run(out, |mode| {
-        let site = Place::new().make();
-        let script = "cgroup; wait TERM; exit 0";
-        let first = Frigate::new(mode).in_cgroup(&site).option("--pids-max=9").puppet(script).spawn();
-        assert!(first.wait_line("cgroup").ends_with("/claims"));
-        let second = from_leaf(&site, "--pids-max=9", script).spawn();
-        assert!(second.wait_line("cgroup").ends_with("/claims-2"));
-        first.kill(libc::SIGTERM);
-        first.wait().expect_code(0).expect_silence();
-        assert!(!site.child("claims").exists() && site.child("claims-2").exists(), "{}", *site);
-        assert_eq!(site.child("claims-2").read("pids.max"), "9", "the first has taken nothing with it");
-        let third = from_leaf(&site, "--pids-max=9", script).spawn();
-        assert!(third.wait_line("cgroup").ends_with("/claims"));
-        for running in [second, third] {
+            running.wait_line("ready");
+            assert_eq!(old.read("cgroup.max.depth"), "32");
+            assert!(old.children().is_empty(), "{old}");
             running.kill(libc::SIGTERM);
-            running.wait().expect_code(0).expect_silence();
-        }
-        assert!(site.children().iter().all(|group| group.name() == "init"), "{}", *site);
-    });
+            running.wait().expect_code(0);
+            assert!(site.children().is_empty(), "{}", *site);
+        });
 
-    scenario("cgroup::a_run_from_a_leaf_makes_its_group_beside_it").in_guest().only(Mode::Pid1).run(out, |mode| {
-        // As `docker exec` does it, which puts the program where PID 1 is.
-        let site = Place::new().make();
-        let outer =
-            Frigate::new(mode).in_cgroup(&site).option("--pids-max=99").puppet("say ready; wait TERM; exit 0").spawn();
-        outer.wait_line("ready");
-        let leaf = site.child("init");
-        let ended = from_leaf(&site, "--pids-max=9", "cgroup").run();
-        ended.expect_code(0);
-        assert_eq!(ended.out, format!("cgroup /{}/claims-2\n", site.name()), "{ended:#?}");
-        assert!(leaf.children().is_empty() && leaf.processes() == [outer.pid], "{}", *site);
-        outer.kill(libc::SIGTERM);
-        outer.wait().expect_code(0);
-    });
+    scenario("cgroup::a_group_of_an_earlier_run_is_adopted_and_emptied")
+        .in_guest()
+        .once()
+        .run(out, |_| {
+            // A frigate that was killed leaves its controllers as well; what is in its group
+            // ignores TERM.
+            let site = Place::new().neighbors(1).make();
+            let old = site.processes();
+            let group = earlier_run(&site, old[0]);
+            site.write("cgroup.subtree_control", "+pids +cpu")
+                .expect("nobody is in it");
+            group.write("cpu.weight", "7").expect("it is enabled");
+            let running = from_leaf(
+                &site,
+                "--pids-max=8 --grace=200ms --leftovers=200ms",
+                "cgroup; say ready; wait TERM; exit 0",
+            )
+            .spawn();
+            assert!(running.wait_line("cgroup").ends_with("/claims"));
+            running.wait_line("ready");
+            assert!(
+                group.processes().len() == 1 && group.processes() != old,
+                "{}",
+                *site
+            );
+            assert_eq!(
+                (group.read("pids.max"), group.read("cpu.weight")),
+                ("8".into(), "100".into())
+            );
+            running.kill(libc::SIGTERM);
+            let ended = running.wait();
+            ended.expect_code(0);
+            let [adopted, killed] = ended.messages()[..] else {
+                panic!("two lines: {ended:#?}")
+            };
+            assert!(
+                adopted.contains("holds processes of an earlier run; ending them before the start"),
+                "{adopted}"
+            );
+            assert!(
+                killed.contains("did not end within its grace period of 200 ms; sent KILL"),
+                "{killed}"
+            );
+            assert!(!group.exists(), "{}", *site);
+        });
+
+    scenario("cgroup::a_lock_that_a_user_can_take_saves_no_leftovers")
+        .in_guest()
+        .once()
+        .run(out, |_| {
+            // What a child did under --user: it opened the directory of its group, and kept it
+            // locked.
+            let site = Place::new().neighbors(1).make();
+            let old = site.processes();
+            let group = earlier_run(&site, old[0]);
+            let directory = fs::File::open(group.path()).expect("anybody may");
+            let _lock =
+                nix::fcntl::Flock::lock(directory, nix::fcntl::FlockArg::LockExclusiveNonblock)
+                    .expect("it is free");
+            let running = from_leaf(
+                &site,
+                "--user=65534 --pids-max=8 --grace=200ms --leftovers=200ms",
+                "cgroup; say ready; wait TERM",
+            )
+            .spawn();
+            assert!(running.wait_line("cgroup").ends_with("/claims"));
+            running.wait_line("ready");
+            assert!(
+                group.processes().len() == 1 && group.processes() != old,
+                "{}",
+                *site
+            );
+            // What holds the lock, the user cannot open.
+            let mode = fs::metadata(group.path().join("cgroup.kill"))
+                .expect("it is there")
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o200);
+            running.kill(libc::SIGTERM);
+            running.wait().expect_code(0);
+            assert!(!group.exists(), "{}", *site);
+        });
+
+    scenario("cgroup::two_frigates_of_one_command_have_a_group_each")
+        .in_guest()
+        .run(out, |mode| {
+            let site = Place::new().make();
+            let script = "cgroup; wait TERM; exit 0";
+            let first = Frigate::new(mode)
+                .in_cgroup(&site)
+                .option("--pids-max=9")
+                .puppet(script)
+                .spawn();
+            assert!(first.wait_line("cgroup").ends_with("/claims"));
+            let second = from_leaf(&site, "--pids-max=9", script).spawn();
+            assert!(second.wait_line("cgroup").ends_with("/claims-2"));
+            first.kill(libc::SIGTERM);
+            first.wait().expect_code(0).expect_silence();
+            assert!(
+                !site.child("claims").exists() && site.child("claims-2").exists(),
+                "{}",
+                *site
+            );
+            assert_eq!(
+                site.child("claims-2").read("pids.max"),
+                "9",
+                "the first has taken nothing with it"
+            );
+            let third = from_leaf(&site, "--pids-max=9", script).spawn();
+            assert!(third.wait_line("cgroup").ends_with("/claims"));
+            for running in [second, third] {
+                running.kill(libc::SIGTERM);
+                running.wait().expect_code(0).expect_silence();
+            }
+            assert!(
+                site.children().iter().all(|group| group.name() == "init"),
+                "{}",
+                *site
+            );
+        });
+
+    scenario("cgroup::a_run_from_a_leaf_makes_its_group_beside_it")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            // As `docker exec` does it, which puts the program where PID 1 is.
+            let site = Place::new().make();
+            let outer = Frigate::new(mode)
+                .in_cgroup(&site)
+                .option("--pids-max=99")
+                .puppet("say ready; wait TERM; exit 0")
+                .spawn();
+            outer.wait_line("ready");
+            let leaf = site.child("init");
+            let ended = from_leaf(&site, "--pids-max=9", "cgroup").run();
+            ended.expect_code(0);
+            assert_eq!(
+                ended.out,
+                format!("cgroup /{}/claims-2\n", site.name()),
+                "{ended:#?}"
+            );
+            assert!(
+                leaf.children().is_empty() && leaf.processes() == [outer.pid],
+                "{}",
+                *site
+            );
+            outer.kill(libc::SIGTERM);
+            outer.wait().expect_code(0);
+        });
 }
 
 fn neighbors(out: &mut Vec<Trial>) {
-    scenario("cgroup::a_leaf_with_processors_of_its_own_is_not_left").in_guest().once().run(out, |_| {
-        let site = Place::new().make();
-        let leaf = site.child("init");
-        fs::create_dir(leaf.path()).expect("root may");
-        site.write("cgroup.subtree_control", "+cpuset +pids").expect("nobody is in it");
-        leaf.write("cpuset.cpus", "0").expect("it is enabled");
-        let ended = from_leaf(&site, "--pids-max=8", "cgroup").run();
-        ended.expect_code(0);
-        assert_eq!(ended.out, format!("cgroup /{}/init/claims\n", site.name()), "{ended:#?}");
-    });
+    scenario("cgroup::a_leaf_with_processors_of_its_own_is_not_left")
+        .in_guest()
+        .once()
+        .run(out, |_| {
+            let site = Place::new().make();
+            let leaf = site.child("init");
+            fs::create_dir(leaf.path()).expect("root may");
+            site.write("cgroup.subtree_control", "+cpuset +pids")
+                .expect("nobody is in it");
+            leaf.write("cpuset.cpus", "0").expect("it is enabled");
+            let ended = from_leaf(&site, "--pids-max=8", "cgroup").run();
+            ended.expect_code(0);
+            assert_eq!(
+                ended.out,
+                format!("cgroup /{}/init/claims\n", site.name()),
+                "{ended:#?}"
+            );
+        });
 
     // They are of frigate's own PID namespace, as those of `docker exec` are.
     let with_neighbors = |mode, neighbors: &str, options: &str| {
@@ -242,7 +361,9 @@ fn neighbors(out: &mut Vec<Trial>) {
             "sleep 1000 & {neighbors} \"$UNDER_TEST\" {options} -- \"$SELF\" --puppet 'cgroup; say ready; wait TERM; exit 0'; \
              echo ended $?"
         );
-        let frigate = Frigate::of_program(mode, ["/bin/sh"]).named_programs().in_cgroup(Place::new());
+        let frigate = Frigate::of_program(mode, ["/bin/sh"])
+            .named_programs()
+            .in_cgroup(Place::new());
         frigate.bare_command(["-c", &line])
     };
     let stop = |site: &Site| {
@@ -251,28 +372,34 @@ fn neighbors(out: &mut Vec<Trial>) {
         }
     };
 
-    scenario("cgroup::neighbors_are_moved_to_the_leaf_and_back").in_guest().only(Mode::Subreaper).run(
-        out,
-        move |mode| {
+    scenario("cgroup::neighbors_are_moved_to_the_leaf_and_back")
+        .in_guest()
+        .only(Mode::Subreaper)
+        .run(out, move |mode| {
             let running = with_neighbors(mode, "sleep 1000 &", "--memory-max=64M").spawn();
             running.wait_line("ready");
             let site = running.cgroup().clone();
             // The shell, the two that it started, and frigate.
-            assert!(site.processes().is_empty() && site.child("init").processes().len() == 4, "{}", *site);
+            assert!(
+                site.processes().is_empty() && site.child("init").processes().len() == 4,
+                "{}",
+                *site
+            );
             stop(&site);
             assert_eq!(running.wait_line("ended"), "ended 0");
             running.wait().expect_silence();
             assert!(site.children().is_empty(), "{}", *site);
             assert_eq!(site.read("cgroup.subtree_control"), "");
-        },
-    );
+        });
 
     scenario("cgroup::processes_that_enter_while_frigate_moves_are_moved_too").in_guest().only(Mode::Subreaper).run(
         out,
         move |mode| {
-            // With pids alone, the kernel would let the controller be enabled beside them, and make the group threaded.
+            // With pids alone, the kernel would let the controller be enabled beside them, and make
+            // the group threaded.
             for options in ["--pids-max=50", "--memory-max=64M"] {
-                // As if one `docker exec` came after the other. Once controllers are on, the kernel refuses.
+                // As if one `docker exec` came after the other. Once controllers are on, the kernel
+                // refuses.
                 let entering = "s=$!; g=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); while :; do echo $s; usleep 2000; \
                                 done 2>/dev/null >>$g/cgroup.procs & usleep 50000;";
                 let running = with_neighbors(mode, entering, options).spawn();
@@ -338,26 +465,32 @@ fn nesting(out: &mut Vec<Trial>) {
 }
 
 fn deep_nesting(out: &mut Vec<Trial>) {
-    scenario("cgroup::a_child_can_nest_32_groups_unless_it_is_told_otherwise").in_guest().only(Mode::Pid1).run(
-        out,
-        |mode| {
+    scenario("cgroup::a_child_can_nest_32_groups_unless_it_is_told_otherwise")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
             for (options, says) in [
                 ("", "nested 32"),
                 ("--cgroup=cgroup.max.depth=5", "nested 5"),
                 ("--cgroup=cgroup.max.depth=max", "nested 40"),
             ] {
-                let frigate = Frigate::new(mode).in_cgroup(Place::new().view(View::Private)).options(options);
-                let ended = frigate.option("--pids-max=9").puppet("nest /sys/fs/cgroup/claims 40").run();
+                let frigate = Frigate::new(mode)
+                    .in_cgroup(Place::new().view(View::Private))
+                    .options(options);
+                let ended = frigate
+                    .option("--pids-max=9")
+                    .puppet("nest /sys/fs/cgroup/claims 40")
+                    .run();
                 ended.expect_code(0).expect_nothing_left().expect_silence();
                 assert_eq!(ended.out.trim_end(), says, "{options}: {ended:#?}");
                 assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
             }
-        },
-    );
+        });
 
     scenario("cgroup::a_child_that_nests_hundreds_of_groups_is_ended_and_restarted").in_guest().run(out, |mode| {
-        // A recursion into them takes more stack than there is, their path is longer than the kernel takes, and a descriptor
-        // for each would be too many. As root the child can lift the limit that frigate has set.
+        // A recursion into them takes more stack than there is, their path is longer than the
+        // kernel takes, and a descriptor for each would be too many. As root the child can lift the
+        // limit that frigate has set.
         let frigate = Frigate::of_program(mode, ["/bin/sh"]).named_programs().max_files(20);
         let lives = frigate.path("lives");
         let script = frigate.executable(
@@ -397,27 +530,39 @@ fn deep_nesting(out: &mut Vec<Trial>) {
 }
 
 fn users(out: &mut Vec<Trial>) {
-    scenario("cgroup::the_group_is_entered_before_the_user_changes").in_guest().only(Mode::Pid1).run(out, |mode| {
-        let ended = Frigate::new(mode)
-            .in_cgroup(Place::new().view(View::Private))
-            .options("--user=65534:65534 --pids-max=30 --memory-max=64M")
-            .puppet("cgroup; field Uid; become 0")
-            .run();
-        ended.expect_code(0);
-        assert!(ended.out.starts_with("cgroup /claims\nUid: 65534 65534 65534 65534\n"), "{ended:#?}");
-        assert!(ended.out.contains("become 0: EPERM"), "{ended:#?}");
-    });
+    scenario("cgroup::the_group_is_entered_before_the_user_changes")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            let ended = Frigate::new(mode)
+                .in_cgroup(Place::new().view(View::Private))
+                .options("--user=65534:65534 --pids-max=30 --memory-max=64M")
+                .puppet("cgroup; field Uid; become 0")
+                .run();
+            ended.expect_code(0);
+            assert!(
+                ended
+                    .out
+                    .starts_with("cgroup /claims\nUid: 65534 65534 65534 65534\n"),
+                "{ended:#?}"
+            );
+            assert!(ended.out.contains("become 0: EPERM"), "{ended:#?}");
+        });
 
-    scenario("cgroup::a_delegated_group_serves_a_user").in_guest().run(out, |mode| {
-        let frigate = Frigate::new(mode).in_cgroup(Place::new().view(View::Private).delegated_to(1000)).uid(1000);
-        let lives = frigate.path("lives");
-        let ended = frigate
-            .options("--restart=unexpected --backoff=10ms --memory-max=16M --memory-swap-max=0")
-            .puppet(format!("attempt {lives}; cgroup; on 1 {{hog 48M}}; exit 0"))
-            .run();
-        ended.expect_code(0);
-        assert_eq!(ended.out, "cgroup /claims\ncgroup /claims\n", "{ended:#?}");
-        assert!(ended.err.contains("out of memory"), "{ended:#?}");
-        assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
-    });
+    scenario("cgroup::a_delegated_group_serves_a_user")
+        .in_guest()
+        .run(out, |mode| {
+            let frigate = Frigate::new(mode)
+                .in_cgroup(Place::new().view(View::Private).delegated_to(1000))
+                .uid(1000);
+            let lives = frigate.path("lives");
+            let ended = frigate
+                .options("--restart=unexpected --backoff=10ms --memory-max=16M --memory-swap-max=0")
+                .puppet(format!("attempt {lives}; cgroup; on 1 {{hog 48M}}; exit 0"))
+                .run();
+            ended.expect_code(0);
+            assert_eq!(ended.out, "cgroup /claims\ncgroup /claims\n", "{ended:#?}");
+            assert!(ended.err.contains("out of memory"), "{ended:#?}");
+            assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
+        });
 }

@@ -1,4 +1,5 @@
-//! Limits that cannot be had: one line that names file, reason and remedy, nothing started, nothing left.
+//! Limits that cannot be had: one line that names file, reason and remedy, nothing started, nothing
+//! left.
 
 use libtest_mimic::Trial;
 
@@ -16,8 +17,13 @@ pub fn trials(out: &mut Vec<Trial>) {
 fn refused(ended: &Ended, parts: &[&str]) {
     ended.expect_code(125).expect_nothing_left();
     assert_eq!(ended.out, "", "nothing was started: {ended:#?}");
-    let [message] = ended.messages()[..] else { panic!("one line: {ended:#?}") };
-    assert!(message.starts_with("frigate: cannot apply '--"), "{message}");
+    let [message] = ended.messages()[..] else {
+        panic!("one line: {ended:#?}")
+    };
+    assert!(
+        message.starts_with("frigate: cannot apply '--"),
+        "{message}"
+    );
     for part in parts.iter().chain(&["or give --cgroup-best-effort"]) {
         assert!(message.contains(part), "no {part}: {message}");
     }
@@ -38,37 +44,66 @@ fn warned(ended: &Ended, count: usize, parts: &[&str]) {
 }
 
 fn places(out: &mut Vec<Trial>) {
-    scenario("cgroup::a_place_that_cannot_be_written_to_is_refused_with_the_remedy").in_guest().run(out, |mode| {
-        let table: [(Place, &[&str]); 5] = [
-            (
-                Place::new().view(View::PrivateReadOnly),
-                &["'/sys/fs/cgroup/init': read-only file system", "docker run --security-opt writable-cgroups=true"],
-            ),
-            (Place::new().view(View::HostReadOnly), &["/init': read-only file system", "unmask=/sys/fs/cgroup"]),
-            (
-                Place::new().view(View::Nothing),
-                &["no cgroup v2 hierarchy is to be seen here; mount cgroup2 on /sys/fs/cgroup"],
-            ),
-            (Place::new().view(View::VersionOne), &["is to be seen here"]),
-            (Place::new().neighbors(2).view(View::PrivateReadOnly), &["read-only file system"]),
-        ];
-        for (place, parts) in table {
-            let site = place.make();
-            let start = |options: &str| Frigate::new(mode).in_cgroup(&site).options(options).puppet("say ran").run();
-            refused(&start("--memory-max=64M --pids-max=9"), parts);
-            warned(&start("--memory-max=64M --pids-max=9 --cgroup-best-effort"), 1, &["starting without it"]);
-        }
-    });
+    scenario("cgroup::a_place_that_cannot_be_written_to_is_refused_with_the_remedy")
+        .in_guest()
+        .run(out, |mode| {
+            let table: [(Place, &[&str]); 5] = [
+                (
+                    Place::new().view(View::PrivateReadOnly),
+                    &[
+                        "'/sys/fs/cgroup/init': read-only file system",
+                        "docker run --security-opt writable-cgroups=true",
+                    ],
+                ),
+                (
+                    Place::new().view(View::HostReadOnly),
+                    &["/init': read-only file system", "unmask=/sys/fs/cgroup"],
+                ),
+                (
+                    Place::new().view(View::Nothing),
+                    &["no cgroup v2 hierarchy is to be seen here; mount cgroup2 on /sys/fs/cgroup"],
+                ),
+                (Place::new().view(View::VersionOne), &["is to be seen here"]),
+                (
+                    Place::new().neighbors(2).view(View::PrivateReadOnly),
+                    &["read-only file system"],
+                ),
+            ];
+            for (place, parts) in table {
+                let site = place.make();
+                let start = |options: &str| {
+                    Frigate::new(mode)
+                        .in_cgroup(&site)
+                        .options(options)
+                        .puppet("say ran")
+                        .run()
+                };
+                refused(&start("--memory-max=64M --pids-max=9"), parts);
+                warned(
+                    &start("--memory-max=64M --pids-max=9 --cgroup-best-effort"),
+                    1,
+                    &["starting without it"],
+                );
+            }
+        });
 
-    scenario("cgroup::a_place_that_is_not_delegated_is_refused_with_the_remedy").in_guest().run(out, |mode| {
-        let ended = Frigate::new(mode)
-            .in_cgroup(Place::new().view(View::Private))
-            .uid(1000)
-            .option("--pids-max=9")
-            .puppet("say ran")
-            .run();
-        refused(&ended, &["'/sys/fs/cgroup/init': permission denied", "systemd: Delegate=yes"]);
-    });
+    scenario("cgroup::a_place_that_is_not_delegated_is_refused_with_the_remedy")
+        .in_guest()
+        .run(out, |mode| {
+            let ended = Frigate::new(mode)
+                .in_cgroup(Place::new().view(View::Private))
+                .uid(1000)
+                .option("--pids-max=9")
+                .puppet("say ran")
+                .run();
+            refused(
+                &ended,
+                &[
+                    "'/sys/fs/cgroup/init': permission denied",
+                    "systemd: Delegate=yes",
+                ],
+            );
+        });
 
     scenario("cgroup::another_mount_of_cgroup_v2_does_as_well").in_guest().only(Mode::Pid1).run(out, |mode| {
         // Nothing at the usual place, as on hosts that have version 1 there.
@@ -87,51 +122,104 @@ fn places(out: &mut Vec<Trial>) {
 }
 
 fn values(out: &mut Vec<Trial>) {
-    scenario("cgroup::a_value_or_file_that_the_kernel_refuses_is_named").in_guest().run(out, |mode| {
-        for (option, parts) in [
-            ("--cgroup=memory.max=lots", &["'/sys/fs/cgroup/claims/memory.max': the kernel refuses the value"][..]),
-            ("--cgroup=cpu.max=1", &["'/sys/fs/cgroup/claims/cpu.max': the kernel refuses the value"][..]),
-            ("--cgroup=io.max=259:9 rbps=1", &["'/sys/fs/cgroup/claims/io.max': no such device"][..]),
-            (
-                "--cgroup=memory.nothing=1",
-                &["'/sys/fs/cgroup/claims/memory.nothing': this kernel has no such file"][..],
-            ),
-            (
-                "--cgroup=cgroup.nothing=1",
-                &["'/sys/fs/cgroup/claims/cgroup.nothing': this kernel has no such file"][..],
-            ),
-        ] {
-            let site = Place::new().view(View::Private).make();
-            let start = |options: &[&str]| {
-                let frigate = Frigate::new(mode).in_cgroup(&site).option("--pids-max=9").option(option);
-                options.iter().fold(frigate, |frigate, option| frigate.option(*option)).puppet("cgroup; say ran").run()
-            };
-            refused(&start(&[]), parts);
-            // The other limit is there all the same.
-            let ended = start(&["--cgroup-best-effort"]);
-            warned(&ended, 1, &["starting without it"]);
-            assert!(ended.out.starts_with("cgroup /claims\n"), "{ended:#?}");
-        }
-    });
+    scenario("cgroup::a_value_or_file_that_the_kernel_refuses_is_named")
+        .in_guest()
+        .run(out, |mode| {
+            for (option, parts) in [
+                (
+                    "--cgroup=memory.max=lots",
+                    &["'/sys/fs/cgroup/claims/memory.max': the kernel refuses the value"][..],
+                ),
+                (
+                    "--cgroup=cpu.max=1",
+                    &["'/sys/fs/cgroup/claims/cpu.max': the kernel refuses the value"][..],
+                ),
+                (
+                    "--cgroup=io.max=259:9 rbps=1",
+                    &["'/sys/fs/cgroup/claims/io.max': no such device"][..],
+                ),
+                (
+                    "--cgroup=memory.nothing=1",
+                    &["'/sys/fs/cgroup/claims/memory.nothing': this kernel has no such file"][..],
+                ),
+                (
+                    "--cgroup=cgroup.nothing=1",
+                    &["'/sys/fs/cgroup/claims/cgroup.nothing': this kernel has no such file"][..],
+                ),
+            ] {
+                let site = Place::new().view(View::Private).make();
+                let start = |options: &[&str]| {
+                    let frigate = Frigate::new(mode)
+                        .in_cgroup(&site)
+                        .option("--pids-max=9")
+                        .option(option);
+                    options
+                        .iter()
+                        .fold(frigate, |frigate, option| frigate.option(*option))
+                        .puppet("cgroup; say ran")
+                        .run()
+                };
+                refused(&start(&[]), parts);
+                // The other limit is there all the same.
+                let ended = start(&["--cgroup-best-effort"]);
+                warned(&ended, 1, &["starting without it"]);
+                assert!(ended.out.starts_with("cgroup /claims\n"), "{ended:#?}");
+            }
+        });
 
-    scenario("cgroup::a_limit_above_the_parents_is_a_warning").in_guest().only(Mode::Pid1).run(out, |mode| {
-        for (file, value, option, says) in [
-            ("memory.max", "64M", "--memory-max=1G", "allows only 67108864"),
-            ("memory.high", "64M", "--memory-high=65M", "allows only 67108864"),
-            ("memory.swap.max", "0", "--memory-swap-max=1M", "allows only 0"),
-            ("pids.max", "50", "--pids-max=51", "allows only 50"),
-            ("cpu.max", "50000 100000", "--cpu-max=0.6", "allows only 50000 100000"),
-        ] {
-            let place = Place::new().set(file, value).view(View::Private);
-            let ended = Frigate::new(mode).in_cgroup(place).option(option).puppet("say ran").run();
-            let expected = format!("frigate: cannot raise '{option}': '/sys/fs/cgroup/{file}' {says}; that holds");
-            warned(&ended, 1, &[&expected]);
-        }
-        let place = Place::new().set("memory.max", "64M").set("cpu.max", "50000 100000").view(View::Private);
-        let ended =
-            Frigate::new(mode).in_cgroup(place).options("--memory-max=64M --cpu-max=0.5").puppet("say ran").run();
-        warned(&ended, 0, &[]);
-    });
+    scenario("cgroup::a_limit_above_the_parents_is_a_warning")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            for (file, value, option, says) in [
+                (
+                    "memory.max",
+                    "64M",
+                    "--memory-max=1G",
+                    "allows only 67108864",
+                ),
+                (
+                    "memory.high",
+                    "64M",
+                    "--memory-high=65M",
+                    "allows only 67108864",
+                ),
+                (
+                    "memory.swap.max",
+                    "0",
+                    "--memory-swap-max=1M",
+                    "allows only 0",
+                ),
+                ("pids.max", "50", "--pids-max=51", "allows only 50"),
+                (
+                    "cpu.max",
+                    "50000 100000",
+                    "--cpu-max=0.6",
+                    "allows only 50000 100000",
+                ),
+            ] {
+                let place = Place::new().set(file, value).view(View::Private);
+                let ended = Frigate::new(mode)
+                    .in_cgroup(place)
+                    .option(option)
+                    .puppet("say ran")
+                    .run();
+                let expected = format!(
+                    "frigate: cannot raise '{option}': '/sys/fs/cgroup/{file}' {says}; that holds"
+                );
+                warned(&ended, 1, &[&expected]);
+            }
+            let place = Place::new()
+                .set("memory.max", "64M")
+                .set("cpu.max", "50000 100000")
+                .view(View::Private);
+            let ended = Frigate::new(mode)
+                .in_cgroup(place)
+                .options("--memory-max=64M --cpu-max=0.5")
+                .puppet("say ran")
+                .run();
+            warned(&ended, 0, &[]);
+        });
 }
 
 fn controllers(out: &mut Vec<Trial>) {
@@ -159,15 +247,29 @@ fn controllers(out: &mut Vec<Trial>) {
         assert!(ended.out.starts_with("cgroup /sh\n"), "without any, there is no group: {ended:#?}");
     });
 
-    scenario("cgroup::processes_that_cannot_be_moved_are_a_refusal").in_guest().only(Mode::Pid1).run(out, |mode| {
-        // The neighbor is outside of frigate's PID namespace, where nothing names it.
-        for (options, file) in
-            [("--memory-max=64M", "cgroup.subtree_control"), ("--pids-max=9", "cgroup.subtree_control")]
-        {
-            let site = Place::new().neighbors(1).view(View::Private).make();
-            let ended = Frigate::new(mode).in_cgroup(&site).options(options).puppet("say ran").run();
-            refused(&ended, &[file, "busy; move the processes that frigate cannot out of that cgroup"]);
-            assert_eq!(site.processes().len(), 1, "it is where it was");
-        }
-    });
+    scenario("cgroup::processes_that_cannot_be_moved_are_a_refusal")
+        .in_guest()
+        .only(Mode::Pid1)
+        .run(out, |mode| {
+            // The neighbor is outside of frigate's PID namespace, where nothing names it.
+            for (options, file) in [
+                ("--memory-max=64M", "cgroup.subtree_control"),
+                ("--pids-max=9", "cgroup.subtree_control"),
+            ] {
+                let site = Place::new().neighbors(1).view(View::Private).make();
+                let ended = Frigate::new(mode)
+                    .in_cgroup(&site)
+                    .options(options)
+                    .puppet("say ran")
+                    .run();
+                refused(
+                    &ended,
+                    &[
+                        file,
+                        "busy; move the processes that frigate cannot out of that cgroup",
+                    ],
+                );
+                assert_eq!(site.processes().len(), 1, "it is where it was");
+            }
+        });
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::support::eventually_within;
 
-/// How long anything in a container may take. An engine that starts six containers at once on a loaded machine is slow, and
-/// only what hangs is to fail.
+/// How long anything in a container may take. An engine that starts six containers at once on a
+/// loaded machine is slow, and only what hangs is to fail.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// In place of the image's entrypoint, where a trial gives options of its own.
@@ -18,7 +18,9 @@ pub const BARE: &str = "--entrypoint=frigate";
 
 /// A file of `tests/docker`.
 pub fn script(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "docker", name].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "tests", "docker", name]
+        .iter()
+        .collect()
 }
 
 /// The images of this run.
@@ -34,19 +36,29 @@ pub struct Images {
 pub fn images() -> &'static Images {
     static IMAGES: OnceLock<Result<Images, String>> = OnceLock::new();
     let images = IMAGES.get_or_init(|| {
-        let made = Command::new(script("images")).output().map_err(|error| error.to_string())?;
+        let made = Command::new(script("images"))
+            .output()
+            .map_err(|error| error.to_string())?;
         let names = String::from_utf8_lossy(&made.stdout);
         match names.lines().collect::<Vec<_>>()[..] {
-            [project, servers] if made.status.success() => {
-                Ok(Images { project: project.to_owned(), servers: servers.to_owned() })
-            }
-            _ => Err(format!("{}\n{}", made.status, String::from_utf8_lossy(&made.stderr))),
+            [project, servers] if made.status.success() => Ok(Images {
+                project: project.to_owned(),
+                servers: servers.to_owned(),
+            }),
+            _ => Err(format!(
+                "{}\n{}",
+                made.status,
+                String::from_utf8_lossy(&made.stderr)
+            )),
         }
     });
-    images.as_ref().unwrap_or_else(|error| panic!("no images: {error}"))
+    images
+        .as_ref()
+        .unwrap_or_else(|error| panic!("no images: {error}"))
 }
 
-/// Polls until the condition holds: less often than elsewhere, as each look runs the engine's client, and for longer.
+/// Polls until the condition holds: less often than elsewhere, as each look runs the engine's
+/// client, and for longer.
 #[track_caller]
 pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
     eventually_within(DEADLINE, Duration::from_millis(50), what, condition)
@@ -62,24 +74,37 @@ pub struct Engine {
 impl Engine {
     /// The client with these words, ready to be started.
     pub fn command(&self, words: &[&str]) -> Command {
-        // Nothing here takes as long as this; a client that waits for an engine in vain would hold up the whole run.
+        // Nothing here takes as long as this; a client that waits for an engine in vain would hold
+        // up the whole run.
         let mut command = Command::new("timeout");
-        command.args(["--foreground", "--kill-after=10", "180", "docker"]).args(words);
+        command
+            .args(["--foreground", "--kill-after=10", "180", "docker"])
+            .args(words);
         command.envs(self.host.iter().map(|host| ("DOCKER_HOST", host)));
         command
     }
 
     /// Runs the client to its end.
     pub fn call(&self, words: &[&str]) -> Output {
-        self.command(words).output().expect("timeout and docker are there")
+        self.command(words)
+            .output()
+            .expect("timeout and docker are there")
     }
 
     /// Runs the client, which must succeed, and returns what it printed.
     #[track_caller]
     pub fn ok(&self, words: &[&str]) -> String {
         let output = self.call(words);
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "docker {}: {}\n{out}{err}", words.join(" "), output.status);
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(
+            output.status.success(),
+            "docker {}: {}\n{out}{err}",
+            words.join(" "),
+            output.status
+        );
         out.trim_end().to_owned()
     }
 }
@@ -94,7 +119,10 @@ pub struct Logs {
 impl Logs {
     /// What frigate said.
     pub fn messages(&self) -> Vec<&str> {
-        self.err.lines().filter(|line| line.starts_with("frigate: ")).collect()
+        self.err
+            .lines()
+            .filter(|line| line.starts_with("frigate: "))
+            .collect()
     }
 }
 
@@ -105,7 +133,8 @@ pub struct Container {
 }
 
 impl Container {
-    /// Starts the image with the servers: the engine's options, then the words behind the image's name.
+    /// Starts the image with the servers: the engine's options, then the words behind the image's
+    /// name.
     #[track_caller]
     pub fn start(options: &[&str], words: &[&str]) -> Self {
         Self::start_on(&Engine::default(), &images().servers, options, words)
@@ -117,8 +146,11 @@ impl Container {
         let container = Self::unstarted(engine);
         let fixed = ["run", "--detach", "--name", &container.name];
         // A network of its own that leads nowhere, unless the trial says another one.
-        let network: &[&str] =
-            if options.iter().any(|option| option.starts_with("--network")) { &[] } else { &["--network=none"] };
+        let network: &[&str] = if options.iter().any(|option| option.starts_with("--network")) {
+            &[]
+        } else {
+            &["--network=none"]
+        };
         engine.ok(&[&fixed, network, options, &[image], words].concat());
         container
     }
@@ -127,7 +159,10 @@ impl Container {
     pub fn unstarted(engine: &Engine) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { engine: engine.clone(), name: format!("frigate-test-{}-{number}", std::process::id()) }
+        Self {
+            engine: engine.clone(),
+            name: format!("frigate-test-{}-{number}", std::process::id()),
+        }
     }
 
     /// Runs a program in it, which must succeed, and returns what it printed.
@@ -139,16 +174,22 @@ impl Container {
     /// Runs a program in it, and leaves it running.
     #[track_caller]
     pub fn exec_detached(&self, options: &[&str], words: &[&str]) {
-        self.engine.ok(&[&["exec", "--detach"], options, &[&self.name], words].concat());
+        self.engine
+            .ok(&[&["exec", "--detach"], options, &[&self.name], words].concat());
     }
 
     /// Runs a program in it that may fail.
     pub fn try_exec(&self, words: &[&str]) -> Option<String> {
         let output = self.engine.call(&[&["exec", &self.name], words].concat());
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+        output.status.success().then(|| {
+            String::from_utf8_lossy(&output.stdout)
+                .trim_end()
+                .to_owned()
+        })
     }
 
-    /// The pid, inside the container, of the protected child: the one child of PID 1 but for orphans.
+    /// The pid, inside the container, of the protected child: the one child of PID 1 but for
+    /// orphans.
     #[track_caller]
     pub fn child(&self) -> String {
         eventually("one child of PID 1", || {
@@ -163,9 +204,17 @@ impl Container {
     #[track_caller]
     pub fn logs(&self) -> Logs {
         let output = self.engine.call(&["logs", &self.name]);
-        assert!(output.status.success(), "no logs of {}: {}", self.name, String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "no logs of {}: {}",
+            self.name,
+            String::from_utf8_lossy(&output.stderr)
+        );
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Logs { out: text(&output.stdout), err: text(&output.stderr) }
+        Logs {
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
     }
 
     /// Waits until it has written this.
@@ -180,7 +229,10 @@ impl Container {
     /// Waits for its end and returns its exit code.
     #[track_caller]
     pub fn wait(&self) -> i32 {
-        self.engine.ok(&["wait", &self.name]).parse().expect("docker wait prints the exit code")
+        self.engine
+            .ok(&["wait", &self.name])
+            .parse()
+            .expect("docker wait prints the exit code")
     }
 
     /// Sends it a signal, by name.
@@ -189,8 +241,8 @@ impl Container {
         self.engine.ok(&["kill", "--signal", signal, &self.name]);
     }
 
-    /// Stops it as `docker stop` does, and returns its exit code. The engine's patience is longer than frigate's, so that
-    /// what ends the container is frigate and never the engine.
+    /// Stops it as `docker stop` does, and returns its exit code. The engine's patience is longer
+    /// than frigate's, so that what ends the container is frigate and never the engine.
     #[track_caller]
     pub fn stop(&self) -> i32 {
         self.engine.ok(&["stop", "--time", "100", &self.name]);
@@ -206,9 +258,16 @@ impl Container {
     /// Everything that helps to understand a failure.
     fn describe(&self) -> String {
         let mut text = format!("--- container {}", self.name);
-        for words in [&["inspect", "--format={{json .State}}"][..], &["top"], &["logs"]] {
+        for words in [
+            &["inspect", "--format={{json .State}}"][..],
+            &["top"],
+            &["logs"],
+        ] {
             let output = self.engine.call(&[words, &[&self.name]].concat());
-            let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let (out, err) = (
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr),
+            );
             let _infallible = write!(text, "\n--- {}:\n{out}{err}", words.join(" "));
         }
         text
@@ -221,6 +280,7 @@ impl Drop for Container {
             eprintln!("{}", self.describe());
         }
         // A trial that only borrowed the name has nothing to remove, and that is no failure.
-        self.engine.call(&["rm", "--force", "--volumes", &self.name]);
+        self.engine
+            .call(&["rm", "--force", "--volumes", &self.name]);
     }
 }

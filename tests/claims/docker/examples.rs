@@ -7,13 +7,18 @@ use super::Claim;
 use super::container::{Container, Engine, eventually, images};
 
 pub const COMPOSE: &[Claim] = &[
-    ("docker::compose_example_serves_survives_a_crash_and_stops", compose),
+    (
+        "docker::compose_example_serves_survives_a_crash_and_stops",
+        compose,
+    ),
     ("docker::examples_with_limits_are_valid", limits),
 ];
 pub const KUBERNETES: &[Claim] = &[("docker::pod_example_serves_survives_a_crash_and_stops", pod)];
 
 fn example(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(path)
 }
 
 fn text(path: &Path) -> &str {
@@ -34,15 +39,29 @@ struct Tool {
 impl Tool {
     fn call(&self, words: &[&str]) -> Output {
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=10", "180", self.program]).args(&self.before).args(words);
-        command.envs(self.environment.iter().cloned()).output().expect("timeout is there")
+        command
+            .args(["--kill-after=10", "180", self.program])
+            .args(&self.before)
+            .args(words);
+        command
+            .envs(self.environment.iter().cloned())
+            .output()
+            .expect("timeout is there")
     }
 
     #[track_caller]
     fn ok(&self, words: &[&str]) -> String {
         let output = self.call(words);
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{} {words:?}: {}\n{out}{err}", self.program, output.status);
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(
+            output.status.success(),
+            "{} {words:?}: {}\n{out}{err}",
+            self.program,
+            output.status
+        );
         out.trim_end().to_owned()
     }
 }
@@ -60,7 +79,8 @@ fn compose() {
     let directory = tempfile::tempdir().expect("a directory");
     let other = directory.path().join("override.yaml");
     let name = format!("frigate-test-{}", std::process::id());
-    // What only a test changes: images that are on this machine, a name that is its own, and no network.
+    // What only a test changes: images that are on this machine, a name that is its own, and no
+    // network.
     let text_of_override = format!(
         "services:\n  web:\n    image: {name}-web\n    network_mode: none\n    build:\n      args:\n        \
          FRIGATE: {}\n        NGINX: {}\n",
@@ -73,51 +93,91 @@ fn compose() {
     let project = Project(Tool {
         program: "docker-compose",
         before: before.map(str::to_owned).to_vec(),
-        environment: vec![("DOCKER_BUILDKIT", "0".to_owned()), ("COMPOSE_DOCKER_CLI_BUILD", "0".to_owned())],
+        environment: vec![
+            ("DOCKER_BUILDKIT", "0".to_owned()),
+            ("COMPOSE_DOCKER_CLI_BUILD", "0".to_owned()),
+        ],
     });
     let Project(tool) = &project;
     tool.ok(&["config", "--quiet"]);
     tool.ok(&["up", "--build", "--detach"]);
     let engine = Engine::default();
     let id = tool.ok(&["ps", "--quiet", "web"]);
-    let ask = || engine.call(&["exec", &id, "sh", "-c", ASK]).status.success().then_some(());
+    let ask = || {
+        engine
+            .call(&["exec", &id, "sh", "-c", ASK])
+            .status
+            .success()
+            .then_some(())
+    };
     eventually("the first answer", ask);
     engine.ok(&["exec", &id, "sh", "-c", CRASH]);
     let log = || String::from_utf8(engine.call(&["logs", &id]).stderr).expect("UTF-8");
-    eventually("the restart, as JSON", || log().contains("\"event\":\"restart").then_some(()));
+    eventually("the restart, as JSON", || {
+        log().contains("\"event\":\"restart").then_some(())
+    });
     eventually("the next answer", ask);
     tool.ok(&["stop"]);
-    assert_eq!(engine.ok(&["inspect", "--format={{.State.ExitCode}}", &id]), "0", "{}", log());
+    assert_eq!(
+        engine.ok(&["inspect", "--format={{.State.ExitCode}}", &id]),
+        "0",
+        "{}",
+        log()
+    );
     drop(project);
     engine.call(&["image", "rm", "--no-prune", &format!("{name}-web")]);
 }
 
-/// Not to be run where the engine's own groups are of version 1; but every word of frigate's is one that it understands.
+/// Not to be run where the engine's own groups are of version 1; but every word of frigate's is one
+/// that it understands.
 fn limits() {
     let file = std::fs::read_to_string(example("limits/compose.yaml")).expect("the example");
     let directory = tempfile::tempdir().expect("a directory");
     let copy = directory.path().join("limits/compose.yaml");
     std::fs::create_dir(directory.path().join("limits")).expect("a directory");
-    std::os::unix::fs::symlink(example("compose"), directory.path().join("compose")).expect("a link");
-    // Compose before version 2 knows neither this line, which only says what is the default, nor the other way to build.
+    std::os::unix::fs::symlink(example("compose"), directory.path().join("compose"))
+        .expect("a link");
+    // Compose before version 2 knows neither this line, which only says what is the default, nor
+    // the other way to build.
     std::fs::write(&copy, file.replace("    cgroup: private\n", "")).expect("a file");
     let before = ["-f", text(&copy)].map(str::to_owned).to_vec();
-    let tool = Tool { program: "docker-compose", before, environment: Vec::new() };
+    let tool = Tool {
+        program: "docker-compose",
+        before,
+        environment: Vec::new(),
+    };
     let config = tool.ok(&["config"]);
     let variables: Vec<(&str, &str)> = config
         .lines()
-        .filter_map(|line| line.trim().split_once(": ").filter(|(name, _)| name.starts_with("FRIGATE_INIT_")))
+        .filter_map(|line| {
+            line.trim()
+                .split_once(": ")
+                .filter(|(name, _)| name.starts_with("FRIGATE_INIT_"))
+        })
         .map(|(name, value)| (name, value.trim_matches(['\'', '"'])))
         .collect();
     assert!(variables.len() >= 3, "{config}");
     let pod = std::fs::read_to_string(example("limits/pod.yaml")).expect("the example");
-    let command = pod.lines().find_map(|line| line.trim().strip_prefix("command: ")).expect("a command");
+    let command = pod
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("command: "))
+        .expect("a command");
     let words: Vec<String> = serde_json::from_str(command).expect("a list of words");
     let mut binary = crate::support::frigate::binary().into_iter();
     let mut run = Command::new(binary.next().expect("a program"));
-    run.args(binary).args(["--cgroup-best-effort", "-q"]).args(words.get(1..words.len() - 1).expect("options"));
-    let output = run.envs(variables).arg("true").output().expect("frigate runs");
-    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{output:?}");
+    run.args(binary)
+        .args(["--cgroup-best-effort", "-q"])
+        .args(words.get(1..words.len() - 1).expect("options"));
+    let output = run
+        .envs(variables)
+        .arg("true")
+        .output()
+        .expect("frigate runs");
+    assert_eq!(
+        (output.status.code(), output.stderr.as_slice()),
+        (Some(0), &b""[..]),
+        "{output:?}"
+    );
 }
 
 /// The pod is taken down however the trial ends.
@@ -128,13 +188,23 @@ struct Pod {
 
 impl Drop for Pod {
     fn drop(&mut self) {
-        self.podman.call(&["play", "kube", "--down", text(&self.manifest)]);
+        self.podman
+            .call(&["play", "kube", "--down", text(&self.manifest)]);
         self.podman.call(&["rm", "--all", "--force", "--time=0"]);
         self.podman.call(&["rmi", "--all", "--force"]);
-        // podman leaves its empty groups behind; one that holds anybody's processes cannot be removed.
-        for hierarchy in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+        // podman leaves its empty groups behind; one that holds anybody's processes cannot be
+        // removed.
+        for hierarchy in std::fs::read_dir("/sys/fs/cgroup")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let parent = hierarchy.path().join("libpod_parent");
-            let groups = std::fs::read_dir(&parent).into_iter().flatten().flatten().map(|group| group.path());
+            let groups = std::fs::read_dir(&parent)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|group| group.path());
             for group in groups.chain([parent.clone()]) {
                 let _kept = std::fs::remove_dir(group);
             }
@@ -145,41 +215,81 @@ impl Drop for Pod {
 fn pod() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| text(&directory.path().join(name)).to_owned();
-    // Limits that this process may set, the runtime that takes the older cgroups, and nothing outside of the directory.
+    // Limits that this process may set, the runtime that takes the older cgroups, and nothing
+    // outside of the directory.
     let configuration = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\nnetns = \"none\"\n\
                          [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\n";
     std::fs::write(path("containers.conf"), configuration).expect("a file");
-    let before =
-        ["--root", &path("root"), "--runroot", &path("run"), "--tmpdir", &path("tmp"), "--storage-driver", "vfs"];
+    let before = [
+        "--root",
+        &path("root"),
+        "--runroot",
+        &path("run"),
+        "--tmpdir",
+        &path("tmp"),
+        "--storage-driver",
+        "vfs",
+    ];
     let podman = Tool {
         program: "podman",
         before: before.map(str::to_owned).to_vec(),
         environment: vec![("CONTAINERS_CONF", path("containers.conf"))],
     };
 
-    // nginx and what it needs, without the rest of its image: podman would copy all of that for each layer.
+    // nginx and what it needs, without the rest of its image: podman would copy all of that for
+    // each layer.
     let pack = "set -e; f() { command -v $1; ldd $(command -v $1) | grep -o '/[^ ]*'; }; \
                 { for p in nginx curl ps sh head; do f $p; done; echo /usr/local/bin/frigate; } | sort -u | \
                 tar -ch -T - /etc/nginx /usr/share/nginx /var/log/nginx /var/lib/nginx /var/www \
                 /etc/passwd /etc/group /etc/nsswitch.conf";
-    let donor = Container::start(&["--entrypoint=bash"], &["-c", &format!("({pack}) >/tmp/image.tar")]);
+    let donor = Container::start(
+        &["--entrypoint=bash"],
+        &["-c", &format!("({pack}) >/tmp/image.tar")],
+    );
     assert_eq!(donor.wait(), 0, "{:#?}", donor.logs());
-    Engine::default().ok(&["cp", &format!("{}:/tmp/image.tar", donor.name), &path("image.tar")]);
+    Engine::default().ok(&[
+        "cp",
+        &format!("{}:/tmp/image.tar", donor.name),
+        &path("image.tar"),
+    ]);
     let search = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    podman.ok(&["import", "--quiet", "--change", search, &path("image.tar"), "localhost/web-behind-frigate:latest"]);
+    podman.ok(&[
+        "import",
+        "--quiet",
+        "--change",
+        search,
+        &path("image.tar"),
+        "localhost/web-behind-frigate:latest",
+    ]);
 
-    let pod = Pod { podman, manifest: example("kubernetes/pod.yaml") };
+    let pod = Pod {
+        podman,
+        manifest: example("kubernetes/pod.yaml"),
+    };
     let podman = &pod.podman;
     podman.ok(&["play", "kube", "--network=none", text(&pod.manifest)]);
-    let ask = || podman.call(&["exec", "web-web", "sh", "-c", ASK]).status.success().then_some(());
+    let ask = || {
+        podman
+            .call(&["exec", "web-web", "sh", "-c", ASK])
+            .status
+            .success()
+            .then_some(())
+    };
     eventually("the first answer", ask);
     podman.ok(&["exec", "web-web", "sh", "-c", CRASH]);
     let log = || {
         let logs = podman.call(&["logs", "web-web"]);
         String::from_utf8_lossy(&[logs.stdout, logs.stderr].concat()).into_owned()
     };
-    eventually("the restart, as JSON", || log().contains("\"event\":\"restart").then_some(()));
+    eventually("the restart, as JSON", || {
+        log().contains("\"event\":\"restart").then_some(())
+    });
     eventually("the next answer", ask);
     podman.ok(&["stop", "--time=60", "web-web"]);
-    assert_eq!(podman.ok(&["inspect", "--format={{.State.ExitCode}}", "web-web"]), "0", "{}", log());
+    assert_eq!(
+        podman.ok(&["inspect", "--format={{.State.ExitCode}}", "web-web"]),
+        "0",
+        "{}",
+        log()
+    );
 }

@@ -8,34 +8,68 @@ use super::Claim;
 use super::container::{Container, Engine, images};
 
 pub const CLAIMS: &[Claim] = &[
-    ("docker::image_holds_one_file_and_nothing_else", holds_one_file),
+    (
+        "docker::image_holds_one_file_and_nothing_else",
+        holds_one_file,
+    ),
     ("docker::image_runs_without_any_other_file", runs_alone),
-    ("docker::copied_frigate_is_the_entrypoint_of_another_image", is_an_entrypoint),
+    (
+        "docker::copied_frigate_is_the_entrypoint_of_another_image",
+        is_an_entrypoint,
+    ),
 ];
 
 fn holds_one_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let archive = directory.path().join("image.tar");
-    Engine::default().ok(&["save", "--output", archive.to_str().expect("UTF-8"), &images().project]);
+    Engine::default().ok(&[
+        "save",
+        "--output",
+        archive.to_str().expect("UTF-8"),
+        &images().project,
+    ]);
     let tar = |words: &[&str]| {
-        let output = Command::new("tar").current_dir(directory.path()).args(words).output().expect("tar is there");
-        assert!(output.status.success(), "tar {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new("tar")
+            .current_dir(directory.path())
+            .args(words)
+            .output()
+            .expect("tar is there");
+        assert!(
+            output.status.success(),
+            "tar {words:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     tar(&["-xf", "image.tar"]);
     let manifest = std::fs::read(directory.path().join("manifest.json")).expect("a manifest");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
-    let layers: Vec<&str> =
-        manifest[0]["Layers"].as_array().expect("layers").iter().filter_map(Value::as_str).collect();
-    let [layer] = layers[..] else { panic!("more layers than one: {layers:?}") };
+    let layers: Vec<&str> = manifest[0]["Layers"]
+        .as_array()
+        .expect("layers")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let [layer] = layers[..] else {
+        panic!("more layers than one: {layers:?}")
+    };
     assert_eq!(tar(&["-tf", layer]), "frigate\n");
     let modes = tar(&["-tvf", layer]);
-    assert!(modes.starts_with("-rwxr-xr-x "), "everybody may run it: {modes}");
+    assert!(
+        modes.starts_with("-rwxr-xr-x "),
+        "everybody may run it: {modes}"
+    );
 }
 
 fn runs_alone() {
     let engine = Engine::default();
-    let run = ["run", "--rm", "--network=none", "--read-only", &images().project];
+    let run = [
+        "run",
+        "--rm",
+        "--network=none",
+        "--read-only",
+        &images().project,
+    ];
     let version = engine.ok(&[&run[..], &["--version"]].concat());
     assert!(version.starts_with("frigate "), "{version}");
 
@@ -45,7 +79,10 @@ fn runs_alone() {
     assert_eq!(missing.status.code(), Some(127), "{missing:?}");
     for refused in [usage, missing] {
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(said.starts_with("frigate: ") && said.lines().count() == 1, "one line: {said}");
+        assert!(
+            said.starts_with("frigate: ") && said.lines().count() == 1,
+            "one line: {said}"
+        );
     }
 }
 
@@ -55,5 +92,8 @@ fn is_an_entrypoint() {
     assert_eq!(entrypoint, r#"["frigate","--restart=unexpected","--"]"#);
     let container = Container::start(&[], &["cat", "/proc/1/cmdline"]);
     assert_eq!(container.wait(), 0);
-    assert_eq!(container.logs().out, "frigate\0--restart=unexpected\0--\0cat\0/proc/1/cmdline\0");
+    assert_eq!(
+        container.logs().out,
+        "frigate\0--restart=unexpected\0--\0cat\0/proc/1/cmdline\0"
+    );
 }

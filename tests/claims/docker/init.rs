@@ -1,4 +1,5 @@
-//! frigate as the engine's own init: a second engine, whose `--init-path` is the file from the project's image.
+//! frigate as the engine's own init: a second engine, whose `--init-path` is the file from the
+//! project's image.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,15 +12,25 @@ use super::container::{Container, Engine, eventually, images};
 use crate::support::sys;
 
 pub const CLAIMS: &[Claim] = &[
-    ("docker::engine_takes_frigate_for_its_init_and_passes_exit_codes", exit_codes),
-    ("docker::engines_init_reaps_forwards_and_stops", reaps_and_stops),
-    ("docker::engines_init_is_told_by_the_environment_to_restart", restarts),
+    (
+        "docker::engine_takes_frigate_for_its_init_and_passes_exit_codes",
+        exit_codes,
+    ),
+    (
+        "docker::engines_init_reaps_forwards_and_stops",
+        reaps_and_stops,
+    ),
+    (
+        "docker::engines_init_is_told_by_the_environment_to_restart",
+        restarts,
+    ),
 ];
 
 /// The name of the image that holds nothing but busybox, in the second engine.
 const BUSYBOX: &str = "busybox";
 
-/// A second engine: its data, its state, its socket and its network are its own; it has no bridge and no packet filter.
+/// A second engine: its data, its state, its socket and its network are its own; it has no bridge
+/// and no packet filter.
 struct Second {
     engine: Engine,
     daemon: Child,
@@ -30,7 +41,14 @@ impl Second {
     fn start() -> Self {
         let first = Engine::default();
         let directory = tempfile::tempdir().expect("a directory");
-        let path = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+        let path = |name: &str| {
+            directory
+                .path()
+                .join(name)
+                .to_str()
+                .expect("UTF-8")
+                .to_owned()
+        };
 
         let donor = Container::unstarted(&first);
         first.ok(&["create", "--name", &donor.name, &images().project]);
@@ -40,23 +58,61 @@ impl Second {
         let log = File::create(path("log")).expect("a log");
         // The machine's own configuration is for the machine's own engine.
         std::fs::write(path("configuration"), "{}").expect("a file");
-        // In a network namespace of its own: an engine without a bridge takes away the bridge that it finds, and that one is
-        // the first engine's.
+        // In a network namespace of its own: an engine without a bridge takes away the bridge that
+        // it finds, and that one is the first engine's.
         let daemon = Command::new("unshare")
-            .args(["--net", "dockerd", "--host", &host, "--data-root", &path("data"), "--exec-root", &path("exec")])
-            .args(["--pidfile", &path("pid"), "--init-path", &path("frigate"), "--storage-driver=vfs", "--bridge=none"])
-            .args(["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"])
-            .args(["--exec-opt", "native.cgroupdriver=cgroupfs", "--config-file", &path("configuration")])
+            .args([
+                "--net",
+                "dockerd",
+                "--host",
+                &host,
+                "--data-root",
+                &path("data"),
+                "--exec-root",
+                &path("exec"),
+            ])
+            .args([
+                "--pidfile",
+                &path("pid"),
+                "--init-path",
+                &path("frigate"),
+                "--storage-driver=vfs",
+                "--bridge=none",
+            ])
+            .args([
+                "--iptables=false",
+                "--ip6tables=false",
+                "--ip-forward=false",
+                "--ip-masq=false",
+            ])
+            .args([
+                "--exec-opt",
+                "native.cgroupdriver=cgroupfs",
+                "--config-file",
+                &path("configuration"),
+            ])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a copy"))
             .stderr(log)
             .spawn()
             .expect("unshare is there");
         let archive = path("busybox.tar");
-        let mut second = Self { engine: Engine { host: Some(host) }, daemon, directory };
+        let mut second = Self {
+            engine: Engine { host: Some(host) },
+            daemon,
+            directory,
+        };
         eventually("an answer of the second engine", || {
-            assert!(second.daemon.try_wait().expect("a child").is_none(), "dockerd ended early");
-            second.engine.call(&["version"]).status.success().then_some(())
+            assert!(
+                second.daemon.try_wait().expect("a child").is_none(),
+                "dockerd ended early"
+            );
+            second
+                .engine
+                .call(&["version"])
+                .status
+                .success()
+                .then_some(())
         });
         second.import(&first, Path::new(&archive));
         second
@@ -64,23 +120,46 @@ impl Second {
 
     /// busybox, by way of a file: it is static and needs nothing else.
     fn import(&self, from: &Engine, file: &Path) {
-        let pack =
-            ["run", "--rm", "--network=none", "--entrypoint=tar", &images().servers, "-c", "-C", "/", "bin/busybox"];
-        let status = from.command(&pack).stdout(File::create(file).expect("a file")).status().expect("docker is there");
-        assert!(status.success(), "cannot take busybox out of the image: {status}");
-        self.engine.ok(&["import", file.to_str().expect("UTF-8"), BUSYBOX]);
+        let pack = [
+            "run",
+            "--rm",
+            "--network=none",
+            "--entrypoint=tar",
+            &images().servers,
+            "-c",
+            "-C",
+            "/",
+            "bin/busybox",
+        ];
+        let status = from
+            .command(&pack)
+            .stdout(File::create(file).expect("a file"))
+            .status()
+            .expect("docker is there");
+        assert!(
+            status.success(),
+            "cannot take busybox out of the image: {status}"
+        );
+        self.engine
+            .ok(&["import", file.to_str().expect("UTF-8"), BUSYBOX]);
     }
 
     fn run(&self, options: &[&str], script: &str) -> Container {
         let options = [&["--init"], options].concat();
-        Container::start_on(&self.engine, BUSYBOX, &options, &["busybox", "sh", "-c", script])
+        Container::start_on(
+            &self.engine,
+            BUSYBOX,
+            &options,
+            &["busybox", "sh", "-c", script],
+        )
     }
 }
 
 impl Drop for Second {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
+            let log =
+                std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
             eprintln!("--- dockerd:\n{log}");
         }
         // TERM and not KILL: it ends its containers and takes its mounts away.
@@ -100,7 +179,14 @@ fn exit_codes() {
     }
     let container = second.run(&[], "busybox tr '\\0' ' ' </proc/1/cmdline");
     assert_eq!(container.wait(), 0);
-    assert!(container.logs().out.starts_with("/sbin/docker-init -- busybox sh -c "), "{:#?}", container.logs());
+    assert!(
+        container
+            .logs()
+            .out
+            .starts_with("/sbin/docker-init -- busybox sh -c "),
+        "{:#?}",
+        container.logs()
+    );
 }
 
 fn reaps_and_stops() {
@@ -113,20 +199,32 @@ fn reaps_and_stops() {
     eventually("no orphan and no zombie", || {
         let states = container.try_exec(&["busybox", "ps", "-o", "stat,args"])?;
         // The script's own sleep comes and goes.
-        let asleep = states.lines().filter(|line| line.ends_with("    busybox sleep 0.1")).count();
+        let asleep = states
+            .lines()
+            .filter(|line| line.ends_with("    busybox sleep 0.1"))
+            .count();
         (!states.lines().any(|line| line.starts_with('Z')) && asleep <= 1).then_some(())
     });
     container.kill("HUP");
     container.wait_log("hup");
     assert_eq!(container.stop(), 5);
     let logs = container.logs();
-    assert!(logs.messages().is_empty() && logs.out == "ready\nhup\nbye\n", "{logs:#?}");
+    assert!(
+        logs.messages().is_empty() && logs.out == "ready\nhup\nbye\n",
+        "{logs:#?}"
+    );
 }
 
 fn restarts() {
     let second = Second::start();
     let script = "echo start $FRIGATE_RESTARTS; [ $FRIGATE_RESTARTS = 1 ] || kill -SEGV $$";
-    let container = second.run(&["--env=FRIGATE_INIT_RESTART=unexpected", "--env=FRIGATE_INIT_BACKOFF=10ms"], script);
+    let container = second.run(
+        &[
+            "--env=FRIGATE_INIT_RESTART=unexpected",
+            "--env=FRIGATE_INIT_BACKOFF=10ms",
+        ],
+        script,
+    );
     assert_eq!(container.wait(), 0);
     let logs = container.logs();
     assert_eq!(logs.out, "start 0\nstart 1\n");

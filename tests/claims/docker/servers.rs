@@ -1,29 +1,67 @@
-//! Real servers behind the exact entrypoint: they crash and are there again, and they are stopped in their own way.
+//! Real servers behind the exact entrypoint: they crash and are there again, and they are stopped
+//! in their own way.
 
 use super::Claim;
 use super::container::{BARE, Container, eventually};
 use crate::support::note;
 
 pub const CLAIMS: &[Claim] = &[
-    ("docker::stop_ends_nginx_by_quit_and_exits_zero", nginx_stops),
-    ("docker::request_under_way_is_answered_before_nginx_ends", nginx_finishes),
-    ("docker::hup_makes_nginx_read_its_configuration_anew", nginx_reloads),
-    ("docker::crashed_nginx_answers_again_in_spite_of_its_workers", nginx_crashes),
+    (
+        "docker::stop_ends_nginx_by_quit_and_exits_zero",
+        nginx_stops,
+    ),
+    (
+        "docker::request_under_way_is_answered_before_nginx_ends",
+        nginx_finishes,
+    ),
+    (
+        "docker::hup_makes_nginx_read_its_configuration_anew",
+        nginx_reloads,
+    ),
+    (
+        "docker::crashed_nginx_answers_again_in_spite_of_its_workers",
+        nginx_crashes,
+    ),
     ("docker::stop_lets_redis_save_and_exits_zero", redis_stops),
     ("docker::crashed_redis_answers_again", redis_crashes),
-    ("docker::stop_shuts_postgresql_down_cleanly_and_exits_zero", postgresql_stops),
-    ("docker::crashed_postgresql_answers_again_with_its_data", postgresql_crashes),
-    ("docker::stop_ends_a_python_server_that_would_not_listen_as_pid_1", python_stops),
-    ("docker::crashed_python_server_answers_again", python_crashes),
-    ("docker::stop_lets_a_node_server_close_and_exits_zero", node_stops),
+    (
+        "docker::stop_shuts_postgresql_down_cleanly_and_exits_zero",
+        postgresql_stops,
+    ),
+    (
+        "docker::crashed_postgresql_answers_again_with_its_data",
+        postgresql_crashes,
+    ),
+    (
+        "docker::stop_ends_a_python_server_that_would_not_listen_as_pid_1",
+        python_stops,
+    ),
+    (
+        "docker::crashed_python_server_answers_again",
+        python_crashes,
+    ),
+    (
+        "docker::stop_lets_a_node_server_close_and_exits_zero",
+        node_stops,
+    ),
     ("docker::crashed_node_server_answers_again", node_crashes),
-    ("docker::server_that_had_started_is_restarted_without_a_pause", started_server),
+    (
+        "docker::server_that_had_started_is_restarted_without_a_pause",
+        started_server,
+    ),
 ];
 
 const NGINX: [&str; 3] = ["nginx", "-c", "/srv/nginx.conf"];
 const REDIS: [&str; 3] = ["redis-server", "--dir", "/srv/redis"];
 const POSTGRESQL: [&str; 5] = ["postgres", "-D", "/srv/postgresql", "-k", "/tmp"];
-const PYTHON: [&str; 6] = ["python3", "-u", "-m", "http.server", "8080", "--directory=/usr/share"];
+const PYTHON: [&str; 6] = [
+    "python3",
+    "-u",
+    "-m",
+    "http.server",
+    "8080",
+    "--directory=/usr/share",
+];
 const NODE: [&str; 2] = ["node", "server.js"];
 
 /// The server refuses to run as root; and what stops it at once, clients or not, is INT.
@@ -33,7 +71,11 @@ const AS_POSTGRES: [&str; 2] = ["--user=postgres", "--stop-signal=INT"];
 #[track_caller]
 fn serve(options: &[&str], words: &[&str], question: &str) -> Container {
     let container = Container::start(options, words);
-    eventually("the first answer", || container.try_exec(&["sh", "-c", question]).filter(|answer| !answer.is_empty()));
+    eventually("the first answer", || {
+        container
+            .try_exec(&["sh", "-c", question])
+            .filter(|answer| !answer.is_empty())
+    });
     container
 }
 
@@ -47,10 +89,16 @@ fn crash(container: &Container, kind: &str, signals: &[&str]) {
     for (count, signal) in signals.iter().enumerate() {
         let child = container.child();
         let milliseconds = container.exec(&["./crash", signal, &child, kind]);
-        note(format!("docker: {kind} killed by {signal} answered again after {milliseconds} ms"));
+        note(format!(
+            "docker: {kind} killed by {signal} answered again after {milliseconds} ms"
+        ));
         assert_ne!(container.child(), child);
         let logs = container.logs();
-        assert_eq!(logs.messages().len(), count + 1, "one line for each restart: {logs:#?}");
+        assert_eq!(
+            logs.messages().len(),
+            count + 1,
+            "one line for each restart: {logs:#?}"
+        );
     }
 }
 
@@ -65,12 +113,24 @@ fn stop(container: &Container, code: i32, restarts: usize) {
 fn nginx_stops() {
     let container = serve(&["--stop-signal=QUIT"], &NGINX, HTTP);
     stop(&container, 0, 0);
-    assert!(container.logs().err.contains("gracefully shutting down"), "{:#?}", container.logs());
+    assert!(
+        container.logs().err.contains("gracefully shutting down"),
+        "{:#?}",
+        container.logs()
+    );
 
     // The same where the engine sends TERM, as Kubernetes does, and frigate knows better.
-    let container = serve(&[BARE], &[&["--stop-signal=QUIT"], &NGINX[..]].concat(), HTTP);
+    let container = serve(
+        &[BARE],
+        &[&["--stop-signal=QUIT"], &NGINX[..]].concat(),
+        HTTP,
+    );
     stop(&container, 0, 0);
-    assert!(container.logs().err.contains("gracefully shutting down"), "{:#?}", container.logs());
+    assert!(
+        container.logs().err.contains("gracefully shutting down"),
+        "{:#?}",
+        container.logs()
+    );
 }
 
 fn nginx_finishes() {
@@ -92,7 +152,9 @@ fn nginx_reloads() {
     container.exec(&["sed", "-i", "s/\"nginx /\"reloaded /", "nginx.conf"]);
     container.kill("HUP");
     eventually("an answer of the new configuration", || {
-        container.try_exec(&["sh", "-c", HTTP]).filter(|answer| answer.starts_with("reloaded"))
+        container
+            .try_exec(&["sh", "-c", HTTP])
+            .filter(|answer| answer.starts_with("reloaded"))
     });
     assert_eq!(container.child(), master);
     stop(&container, 0, 0);
@@ -110,7 +172,9 @@ fn redis_stops() {
     stop(&container, 0, 0);
     container.start_again();
     eventually("the value that was saved", || {
-        container.try_exec(&["redis-cli", "get", "ship"]).filter(|value| value == "frigate")
+        container
+            .try_exec(&["redis-cli", "get", "ship"])
+            .filter(|value| value == "frigate")
     });
     stop(&container, 0, 0);
 }
@@ -125,13 +189,23 @@ fn postgresql_stops() {
     let container = serve(&AS_POSTGRES, &POSTGRESQL, SQL);
     stop(&container, 0, 0);
     let logs = container.logs();
-    assert!(logs.err.contains("database system is shut down"), "{logs:#?}");
+    assert!(
+        logs.err.contains("database system is shut down"),
+        "{logs:#?}"
+    );
 }
 
 fn postgresql_crashes() {
     let container = serve(&AS_POSTGRES, &POSTGRESQL, SQL);
     let run = |statement: &str| {
-        container.exec(&["psql", "--host=127.0.0.1", "--username=postgres", "--tuples-only", "--command", statement])
+        container.exec(&[
+            "psql",
+            "--host=127.0.0.1",
+            "--username=postgres",
+            "--tuples-only",
+            "--command",
+            statement,
+        ])
     };
     run("create table ships (name text); insert into ships values ('frigate')");
     crash(&container, "postgresql", &["KILL", "SEGV"]);
@@ -154,7 +228,11 @@ fn python_crashes() {
 fn node_stops() {
     let container = serve(&[], &NODE, HTTP);
     stop(&container, 0, 0);
-    assert!(container.logs().out.ends_with("closing\nclosed\n"), "{:#?}", container.logs());
+    assert!(
+        container.logs().out.ends_with("closing\nclosed\n"),
+        "{:#?}",
+        container.logs()
+    );
 }
 
 fn node_crashes() {
@@ -164,12 +242,20 @@ fn node_crashes() {
 }
 
 fn started_server() {
-    let options = ["--restart=unexpected", "--start-secs=1s", "--backoff=1h", "--backoff-max=1h"];
+    let options = [
+        "--restart=unexpected",
+        "--start-secs=1s",
+        "--backoff=1h",
+        "--backoff-max=1h",
+    ];
     let container = serve(&[BARE], &[&options[..], &PYTHON].concat(), HTTP);
     let child = container.child();
-    // Whether a start has succeeded is a matter of time by its nature; how long the wait is in the end does not matter.
+    // Whether a start has succeeded is a matter of time by its nature; how long the wait is in the
+    // end does not matter.
     container.exec(&["sleep", "1.5"]);
     let milliseconds = container.exec(&["./crash", "KILL", &child, "http"]);
-    note(format!("docker: http killed by KILL after its start window answered again after {milliseconds} ms"));
+    note(format!(
+        "docker: http killed by KILL after its start window answered again after {milliseconds} ms"
+    ));
     assert_eq!(container.stop(), 143);
 }

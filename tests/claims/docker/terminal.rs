@@ -9,11 +9,23 @@ use crate::support::terminal::Terminal;
 use crate::support::transcript::Transcript;
 
 pub const CLAIMS: &[Claim] = &[
-    ("docker::interactive_shell_has_job_control_and_warns_of_nothing", job_control),
+    (
+        "docker::interactive_shell_has_job_control_and_warns_of_nothing",
+        job_control,
+    ),
     ("docker::ctrl_c_reaches_the_child_once", ctrl_c_once),
-    ("docker::ctrl_c_cancels_and_starts_nothing_again", ctrl_c_cancels),
-    ("docker::ctrl_z_without_a_shell_is_undone_and_said_so", ctrl_z),
-    ("docker::terminal_goes_to_the_next_child_after_a_restart", restart),
+    (
+        "docker::ctrl_c_cancels_and_starts_nothing_again",
+        ctrl_c_cancels,
+    ),
+    (
+        "docker::ctrl_z_without_a_shell_is_undone_and_said_so",
+        ctrl_z,
+    ),
+    (
+        "docker::terminal_goes_to_the_next_child_after_a_restart",
+        restart,
+    ),
 ];
 
 /// A client of the engine on a terminal.
@@ -28,19 +40,48 @@ impl Session {
     fn start(options: &[&str], words: &[&str]) -> Self {
         let container = Container::unstarted(&Engine::default());
         let (terminal, screen) = Terminal::open();
-        let fixed = ["run", "--interactive", "--tty", "--network=none", "--name", &container.name];
+        let fixed = [
+            "run",
+            "--interactive",
+            "--tty",
+            "--network=none",
+            "--name",
+            &container.name,
+        ];
         // Not by way of `timeout`: the client must be the one that has the terminal.
         let mut command = Command::new("docker");
-        command.args(fixed).args(options).arg(&images().servers).args(words);
-        let side = || File::options().read(true).write(true).open(terminal.path()).expect("the terminal's other side");
-        let client = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("docker is there");
-        Self { container, client, terminal, screen }
+        command
+            .args(fixed)
+            .args(options)
+            .arg(&images().servers)
+            .args(words);
+        let side = || {
+            File::options()
+                .read(true)
+                .write(true)
+                .open(terminal.path())
+                .expect("the terminal's other side")
+        };
+        let client = command
+            .stdin(side())
+            .stdout(side())
+            .stderr(side())
+            .spawn()
+            .expect("docker is there");
+        Self {
+            container,
+            client,
+            terminal,
+            screen,
+        }
     }
 
     /// Waits for the client's end, and returns its code and all that was on the screen.
     fn end(mut self) -> (Option<i32>, String) {
         let client = &mut self.client;
-        let status = eventually("the client's end", || client.try_wait().expect("a child of this process"));
+        let status = eventually("the client's end", || {
+            client.try_wait().expect("a child of this process")
+        });
         (status.code(), self.screen.text())
     }
 }
@@ -48,7 +89,11 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- the screen of {}:\n{}", self.container.name, self.screen.text());
+            eprintln!(
+                "--- the screen of {}:\n{}",
+                self.container.name,
+                self.screen.text()
+            );
         }
         // Gone already, if all went well.
         let _gone = self.client.kill();
@@ -63,7 +108,10 @@ fn job_control() {
 }
 
 fn job_control_as(user: &str) {
-    let mut session = Session::start(&[BARE, user, "--env=PS1=prompt> "], &["bash", "--norc", "-i"]);
+    let mut session = Session::start(
+        &[BARE, user, "--env=PS1=prompt> "],
+        &["bash", "--norc", "-i"],
+    );
     session.screen.wait_text("prompt> ");
     session.terminal.type_in("sleep 1000\r");
     let shell = session.container.child();
@@ -78,7 +126,11 @@ fn job_control_as(user: &str) {
     session.terminal.type_in("exit 7\r");
     let (code, screen) = session.end();
     assert_eq!(code, Some(7), "{screen}");
-    for warning in ["cannot set terminal process group", "no job control", "frigate:"] {
+    for warning in [
+        "cannot set terminal process group",
+        "no job control",
+        "frigate:",
+    ] {
         assert!(!screen.contains(warning), "{screen}");
     }
 }
@@ -92,7 +144,10 @@ fn ctrl_c_once() {
     }
     assert_eq!(session.container.stop(), 0);
     let (code, screen) = session.end();
-    assert!(code == Some(0) && screen.contains("2 in all"), "{code:?} {screen}");
+    assert!(
+        code == Some(0) && screen.contains("2 in all"),
+        "{code:?} {screen}"
+    );
 }
 
 fn ctrl_c_cancels() {
@@ -102,10 +157,14 @@ fn ctrl_c_cancels() {
     session.terminal.type_in("\x03");
     let (code, screen) = session.end();
     assert_eq!(code, Some(130), "{screen}");
-    assert!(!screen.contains("frigate:"), "a person's wish is no trouble: {screen}");
+    assert!(
+        !screen.contains("frigate:"),
+        "a person's wish is no trouble: {screen}"
+    );
 }
 
-/// Waits until a child of this process has the terminal, and runs there: keys that come earlier are not for the child.
+/// Waits until a child of this process has the terminal, and runs there: keys that come earlier are
+/// not for the child.
 fn foreground(container: &Container, parent: &str) {
     eventually("a child in the foreground", || {
         let states = container.try_exec(&["ps", "-o", "stat=", "--ppid", parent])?;
@@ -131,11 +190,16 @@ fn restart() {
     session.screen.wait_line("frigate: ");
     session.screen.wait_text("prompt> ");
     // Typed sooner, the word would come while the shell still has the terminal in its own mode.
-    session.terminal.type_in("echo $((40 + 2)); read -r word; echo \"<$word>\"; exit 0\r");
+    session
+        .terminal
+        .type_in("echo $((40 + 2)); read -r word; echo \"<$word>\"; exit 0\r");
     session.screen.wait_line("42");
     session.terminal.type_in("typed\r");
     session.screen.wait_line("<typed>");
     let (code, screen) = session.end();
     assert_eq!(code, Some(0), "{screen}");
-    assert!(!screen.contains("cannot set terminal process group"), "{screen}");
+    assert!(
+        !screen.contains("cannot set terminal process group"),
+        "{screen}"
+    );
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::machine::{self, End, Event};
 use super::{CLAIMS, base, instructions, under_test};
 
-/// A frigate that shall be PID 1 of a kernel, and its command. A scenario that boots needs `capability::VM`.
+/// A frigate that shall be PID 1 of a kernel, and its command. A scenario that boots needs
+/// `capability::VM`.
 ///
 /// ```ignore
 /// let booted = vm::Boot::new().option("--restart=unexpected").puppet("say hello; exit 37").run();
@@ -42,7 +43,8 @@ impl Boot {
         self
     }
 
-    /// Runs these lines of shell in the guest first: by the process that then becomes frigate. What they export, it has.
+    /// Runs these lines of shell in the guest first: by the process that then becomes frigate. What
+    /// they export, it has.
     pub fn setup(mut self, lines: &str) -> Self {
         self.setup.push_str(lines);
         self.setup.push('\n');
@@ -70,9 +72,16 @@ impl Boot {
         let own = instructions(&self.setup, &words);
         let ended = base().and_then(|base| machine::run(&[base, &own], LIMIT, |_: &Event| {}));
         match ended {
-            Ok(End { console: out, status: Some(status), .. }) => Booted { status, out },
+            Ok(End {
+                console: out,
+                status: Some(status),
+                ..
+            }) => Booted { status, out },
             Ok(end) if end.late => panic!("PID 1 did not end within {LIMIT:?}\n{}", end.tail()),
-            Ok(end) => panic!("the guest ended, and not by the end of its PID 1\n{}", end.tail()),
+            Ok(end) => panic!(
+                "the guest ended, and not by the end of its PID 1\n{}",
+                end.tail()
+            ),
             Err(error) => panic!("{error}"),
         }
     }

@@ -1,7 +1,7 @@
 //! The guest that all scenarios `in_guest` share: both sides of it.
 //!
-//! The host boots it when the first of them runs, and starts this program in it with the filters that it was itself
-//! started with. Every fact is told as soon as it is known:
+//! The host boots it when the first of them runs, and starts this program in it with the filters
+//! that it was itself started with. Every fact is told as soon as it is known:
 //!
 //! ```text
 //! ["up", "1.52"]                     the guest has booted, in so many seconds of its own clock
@@ -57,8 +57,8 @@ impl Record {
         self.end = Some(how);
     }
 
-    /// The verdict on a scenario; `None` as long as there may still come one. The first one that was not reported gets
-    /// all that is known of the guest's end, the others a line of it.
+    /// The verdict on a scenario; `None` as long as there may still come one. The first one that
+    /// was not reported gets all that is known of the guest's end, the others a line of it.
     pub fn verdict(&mut self, name: &str) -> Option<Verdict> {
         if let Some(verdict) = self.verdicts.get(name) {
             return Some(verdict.clone());
@@ -83,10 +83,18 @@ static ASKED: OnceLock<Asked> = OnceLock::new();
 pub fn prepare(arguments: &Arguments) {
     let mut words: Vec<_> = arguments.filter.iter().cloned().collect();
     words.extend(arguments.exact.then(|| "--exact".into()));
-    words.extend(arguments.skip.iter().flat_map(|skip| ["--skip".into(), skip.clone()]));
+    words.extend(
+        arguments
+            .skip
+            .iter()
+            .flat_map(|skip| ["--skip".into(), skip.clone()]),
+    );
     // Most of a scenario is waiting, but there is one processor, and a slow one.
     words.extend(["--test-threads=4", "--color=never"].map(str::to_owned));
-    let _again = ASKED.set(Asked { words, quiet: arguments.quiet });
+    let _again = ASKED.set(Asked {
+        words,
+        quiet: arguments.quiet,
+    });
 }
 
 type Shared = Arc<(Mutex<Record>, Condvar)>;
@@ -100,7 +108,9 @@ static GUEST: OnceLock<Shared> = OnceLock::new();
 /// Waits for the end of the guest, if there is one: its last figures, and its engine's processes.
 pub fn finish() {
     if let Some(shared) = GUEST.get() {
-        let record = shared.1.wait_while(lock(shared), |record| record.end.is_none());
+        let record = shared
+            .1
+            .wait_while(lock(shared), |record| record.end.is_none());
         drop(record.unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -110,7 +120,8 @@ pub fn verdict(name: &str) -> Verdict {
     let shared = GUEST.get_or_init(|| {
         let shared = Shared::default();
         let record = Arc::clone(&shared);
-        // A thread of its own, which lives as long as the machine: the machine is killed when it ends.
+        // A thread of its own, which lives as long as the machine: the machine is killed when it
+        // ends.
         std::thread::spawn(move || keep(&record));
         shared
     });
@@ -119,7 +130,10 @@ pub fn verdict(name: &str) -> Verdict {
         if let Some(verdict) = record.verdict(name) {
             return verdict;
         }
-        record = shared.1.wait(record).unwrap_or_else(PoisonError::into_inner);
+        record = shared
+            .1
+            .wait(record)
+            .unwrap_or_else(PoisonError::into_inner);
     }
 }
 
@@ -127,7 +141,8 @@ pub fn verdict(name: &str) -> Verdict {
 fn keep(shared: &Shared) {
     // A scenario that must run alone waits for the whole guest.
     let _turn = scenario::shared_turn();
-    let how = catch_unwind(AssertUnwindSafe(|| run(shared))).unwrap_or_else(|panic| message(&*panic));
+    let how =
+        catch_unwind(AssertUnwindSafe(|| run(shared))).unwrap_or_else(|panic| message(&*panic));
     lock(shared).close(how);
     shared.1.notify_all();
 }
@@ -137,9 +152,13 @@ fn run(shared: &Shared) -> String {
     let mut words = under_test();
     words.extend(["--", CLAIMS].map(str::to_owned));
     words.extend(asked.words.iter().cloned());
-    let kept = ["FRIGATE_TEST_REQUIRE", "RUST_BACKTRACE"].map(|name| (name, std::env::var(name).ok()));
+    let kept =
+        ["FRIGATE_TEST_REQUIRE", "RUST_BACKTRACE"].map(|name| (name, std::env::var(name).ok()));
     let given = [("FRIGATE_TEST_BINARY", Some(under_test().join(" ")))];
-    let exports = kept.into_iter().chain(given).filter_map(|(name, value)| Some((name, value?)));
+    let exports = kept
+        .into_iter()
+        .chain(given)
+        .filter_map(|(name, value)| Some((name, value?)));
     let exports = exports.map(|(name, value)| format!("export {name}={}\n", super::quoted(&value)));
     let setup = format!("export {PORT}=$port\n{}", exports.collect::<String>());
     let own = instructions(&setup, &words);
@@ -151,7 +170,12 @@ fn run(shared: &Shared) -> String {
                 }
             }
             Event::Fact(fact) => {
-                if let ["up", seconds] = fact.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+                if let ["up", seconds] = fact
+                    .iter()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .as_slice()
+                {
                     scenario::note(format!("the guest was up {seconds} s after its boot"));
                 }
                 if let Some(figure) = lock(shared).take(fact) {
@@ -171,7 +195,9 @@ fn run(shared: &Shared) -> String {
 /// What a panic says.
 pub fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without words")
+        .to_owned()
 }
 
 /// The variable that names the line for facts, and so says that this is the guest.
@@ -187,9 +213,17 @@ pub fn tell(fact: &[&str]) {
     static LINE: OnceLock<Mutex<std::fs::File>> = OnceLock::new();
     let open = || {
         let port = std::env::var_os(PORT).expect("only the guest tells");
-        Mutex::new(OpenOptions::new().write(true).open(port).expect("the second line is there"))
+        Mutex::new(
+            OpenOptions::new()
+                .write(true)
+                .open(port)
+                .expect("the second line is there"),
+        )
     };
-    let mut line = LINE.get_or_init(open).lock().unwrap_or_else(PoisonError::into_inner);
+    let mut line = LINE
+        .get_or_init(open)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let text = serde_json::to_string(fact).expect("strings") + "\n";
     line.write_all(text.as_bytes()).expect("the host listens");
     // PID 1's end follows the last fact at once, and what the line has not taken by then is lost.

@@ -1,8 +1,10 @@
-//! One run of a virtual machine: a kernel, a file system, what it says on its console, and facts on a second line.
+//! One run of a virtual machine: a kernel, a file system, what it says on its console, and facts on
+//! a second line.
 //!
-//! The engine is QEMU's emulator, which needs no privilege and no KVM; `FRIGATE_TEST_VM=uml` takes User Mode Linux, which
-//! is faster and has no cpuset controller and no pressure figures. The console is the engine's standard output, the second
-//! line its standard error: a fact there is a JSON array of strings, and whatever else comes is the engine's own complaint.
+//! The engine is QEMU's emulator, which needs no privilege and no KVM; `FRIGATE_TEST_VM=uml` takes
+//! User Mode Linux, which is faster and has no cpuset controller and no pressure figures. The
+//! console is the engine's standard output, the second line its standard error: a fact there is a
+//! JSON array of strings, and whatever else comes is the engine's own complaint.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -44,29 +46,40 @@ impl End {
     pub fn tail(&self) -> String {
         let lines: Vec<_> = self.console.lines().collect();
         let last = lines[lines.len().saturating_sub(40)..].join("\n");
-        format!("{}--- the end of the guest's console:\n{last}", self.complaints)
+        format!(
+            "{}--- the end of the guest's console:\n{last}",
+            self.complaints
+        )
     }
 }
 
-/// A guest is up within 3 s. An emulated kernel hangs once in some hundred boots; one that has not told of itself by then
-/// has proved nothing and is booted again. Once it is up nothing is tried again.
+/// A guest is up within 3 s. An emulated kernel hangs once in some hundred boots; one that has not
+/// told of itself by then has proved nothing and is booted again. Once it is up nothing is tried
+/// again.
 const BOOT_LIMIT: Duration = Duration::from_secs(30);
 const BOOTS: usize = 3;
 
-/// How long an engine whose guest has panicked may take to end by itself: User Mode Linux leaves processes that hold its
-/// console open.
+/// How long an engine whose guest has panicked may take to end by itself: User Mode Linux leaves
+/// processes that hold its console open.
 const AFTER_THE_END: Duration = Duration::from_millis(500);
 
 /// What the kernel says when PID 1 ends, before its exit status as `wait` would tell it.
 const END_OF_INIT: &str = "Attempted to kill init! exitcode=0x";
 
-/// Boots this file system and runs it to its end; calls `each` for everything that comes out. The limit counts from the
-/// boot that comes up.
-pub fn run(archives: &[&[u8]], limit: Duration, mut each: impl FnMut(&Event)) -> Result<End, String> {
-    // A file without a name, which the engine opens through this process: nothing is left of it, whatever happens.
+/// Boots this file system and runs it to its end; calls `each` for everything that comes out. The
+/// limit counts from the boot that comes up.
+pub fn run(
+    archives: &[&[u8]],
+    limit: Duration,
+    mut each: impl FnMut(&Event),
+) -> Result<End, String> {
+    // A file without a name, which the engine opens through this process: nothing is left of it,
+    // whatever happens.
     let mut image = tempfile::tempfile().map_err(|error| error.to_string())?;
     for archive in archives {
-        image.write_all(archive).map_err(|error| format!("cannot write the guest's file system: {error}"))?;
+        image
+            .write_all(archive)
+            .map_err(|error| format!("cannot write the guest's file system: {error}"))?;
     }
     let path = format!("/proc/{}/fd/{}", std::process::id(), image.as_raw_fd());
     let mut last = String::new();
@@ -85,7 +98,8 @@ struct Running(Child);
 impl Drop for Running {
     fn drop(&mut self) {
         if Engine::chosen() == Engine::Uml {
-            // Its kernel leads a session of its own, in which processes of the guest may be left, stopped.
+            // Its kernel leads a session of its own, in which processes of the guest may be left,
+            // stopped.
             let _gone = sys::kill(-self.0.id().cast_signed(), libc::SIGKILL);
         }
         let _gone = self.0.kill();
@@ -95,17 +109,30 @@ impl Drop for Running {
 
 fn start(image: &str) -> Result<Running, String> {
     let mut command = Command::new(own_program());
-    command.arg("--tether").arg(std::process::id().to_string()).args(words(image)?);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg("--tether")
+        .arg(std::process::id().to_string())
+        .args(words(image)?);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     if Engine::chosen() == Engine::Uml {
         // Where the guest's memory is kept.
         command.env("TMPDIR", "/dev/shm");
     }
-    command.spawn().map(Running).map_err(|error| format!("cannot start the virtual machine: {error}"))
+    command
+        .spawn()
+        .map(Running)
+        .map_err(|error| format!("cannot start the virtual machine: {error}"))
 }
 
 /// One boot: `Err` inside is the console of a guest that has not come up in time.
-fn boot(image: &str, limit: Duration, each: &mut impl FnMut(&Event)) -> Result<Result<End, String>, String> {
+fn boot(
+    image: &str,
+    limit: Duration,
+    each: &mut impl FnMut(&Event),
+) -> Result<Result<End, String>, String> {
     let mut engine = start(image)?;
     let (sender, events) = channel();
     let out = engine.0.stdout.take().expect("it is a pipe");
@@ -122,13 +149,21 @@ fn boot(image: &str, limit: Duration, each: &mut impl FnMut(&Event)) -> Result<R
     let started = Instant::now();
     let mut up = false;
     let mut over: Option<Instant> = None;
-    let mut end = End { console: String::new(), status: None, complaints: String::new(), late: false };
+    let mut end = End {
+        console: String::new(),
+        status: None,
+        complaints: String::new(),
+        late: false,
+    };
     loop {
         let until = over.unwrap_or(started + if up { limit } else { BOOT_LIMIT });
         match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(Event::Line(line)) => {
                 if let Some((_, code)) = line.split_once(END_OF_INIT) {
-                    let code = code.split(|c: char| !c.is_ascii_hexdigit()).next().unwrap_or_default();
+                    let code = code
+                        .split(|c: char| !c.is_ascii_hexdigit())
+                        .next()
+                        .unwrap_or_default();
                     end.status = i32::from_str_radix(code, 16).ok();
                     over = Some(Instant::now() + AFTER_THE_END);
                 } else if end.status.is_none() {
@@ -160,7 +195,10 @@ fn boot(image: &str, limit: Duration, each: &mut impl FnMut(&Event)) -> Result<R
         return Ok(Ok(end));
     }
     // It ended by itself and early: the next boot would end the same way.
-    Err(format!("the virtual machine ended before the guest was up\n{}", end.tail()))
+    Err(format!(
+        "the virtual machine ended before the guest was up\n{}",
+        end.tail()
+    ))
 }
 
 const COMPLAINT: &str = "complaint";
@@ -168,9 +206,15 @@ const COMPLAINT: &str = "complaint";
 fn read_lines(stream: impl Read, to: &Sender<Event>, event: impl Fn(String) -> Event) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
-    while stream.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+    while stream
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|count| count > 0)
+    {
         let text = String::from_utf8_lossy(&line);
-        if to.send(event(text.trim_end_matches(['\r', '\n']).to_owned())).is_err() {
+        if to
+            .send(event(text.trim_end_matches(['\r', '\n']).to_owned()))
+            .is_err()
+        {
             return;
         }
         line.clear();
@@ -185,12 +229,20 @@ fn words(image: &str) -> Result<Vec<OsString>, String> {
     let mut add = |text: &str| words.extend(text.split_whitespace().map(OsString::from));
     match Engine::chosen() {
         Engine::Qemu => {
-            // Not the microvm machine: it has no second clock, and a kernel that cannot tell the speed of its first one hangs.
-            // One processor: with two, an emulated boot hangs more often.
-            add("qemu-system-x86_64 -accel tcg -M q35,sata=off,usb=off,smbus=off,vmport=off -cpu max -m 1024 -smp 1");
+            // Not the microvm machine: it has no second clock, and a kernel that cannot tell the
+            // speed of its first one hangs. One processor: with two, an emulated boot hangs more
+            // often.
+            add(
+                "qemu-system-x86_64 -accel tcg -M q35,sata=off,usb=off,smbus=off,vmport=off -cpu max -m 1024 -smp 1",
+            );
             add("-nodefaults -no-user-config -display none -monitor none -no-reboot");
             add("-serial stdio -serial file:/dev/stderr -kernel");
-            words.extend([kernel()?.into(), "-initrd".into(), image.into(), "-append".into()]);
+            words.extend([
+                kernel()?.into(),
+                "-initrd".into(),
+                image.into(),
+                "-append".into(),
+            ]);
             // What only delays a boot is left out: mitigations, self tests, security modules.
             words.push(
                 format!(
@@ -209,8 +261,8 @@ fn words(image: &str) -> Result<Vec<OsString>, String> {
     Ok(words)
 }
 
-/// `--tether PID PROGRAM [ARG...]`: becomes the program, which is killed when the thread that started it ends, however it
-/// ends; that thread belongs to the process PID.
+/// `--tether PID PROGRAM [ARG...]`: becomes the program, which is killed when the thread that
+/// started it ends, however it ends; that thread belongs to the process PID.
 pub fn tether(mut words: impl Iterator<Item = OsString>) -> i32 {
     let parent = words.next().expect("a pid");
     prctl::set_pdeathsig(Signal::SIGKILL).expect("it may wish so");

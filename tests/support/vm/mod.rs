@@ -1,11 +1,13 @@
 //! A virtual machine with a kernel whose cgroups are all of version 2, for claims that need one.
 //!
-//! - `scenario(..).in_guest()` runs a scenario in the one guest that all such scenarios share. There this very program runs
-//!   again, below a frigate that really is PID 1 of a kernel, and tells the host what came of each: `guest`.
+//! - `scenario(..).in_guest()` runs a scenario in the one guest that all such scenarios share.
+//!   There this very program runs again, below a frigate that really is PID 1 of a kernel, and
+//!   tells the host what came of each: `guest`.
 //! - `vm::Boot` boots a guest of its own, for claims about that PID 1: `boot`.
 //!
-//! `FRIGATE_TEST_VM=uml` takes User Mode Linux for the engine, `FRIGATE_TEST_KERNEL=FILE` another kernel for QEMU, and
-//! `FRIGATE_TEST_VM_LIMIT=SECONDS` is how long the shared guest may take from its boot to its end: 600.
+//! `FRIGATE_TEST_VM=uml` takes User Mode Linux for the engine, `FRIGATE_TEST_KERNEL=FILE` another
+//! kernel for QEMU, and `FRIGATE_TEST_VM_LIMIT=SECONDS` is how long the shared guest may take from
+//! its boot to its end: 600.
 
 mod archive;
 mod boot;
@@ -75,16 +77,26 @@ fn kernel() -> Result<String, String> {
         let output = Command::new(&script).stdin(Stdio::null()).output();
         let output = output.map_err(|error| format!("cannot run {}: {error}", script.display()))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+        if output.status.success() {
+            Ok(text(&output.stdout))
+        } else {
+            Err(text(&output.stderr))
+        }
     };
     KERNEL.get_or_init(fetch).clone()
 }
 
 /// The binary under test with its own arguments, as the guest has it.
 fn under_test() -> Vec<String> {
-    let words = frigate::binary().into_iter().map(|word| word.into_string().expect("its path is text"));
+    let words = frigate::binary()
+        .into_iter()
+        .map(|word| word.into_string().expect("its path is text"));
     let mut words: Vec<_> = words.collect();
-    let name = Path::new(&words[0]).file_name().expect("a program").display().to_string();
+    let name = Path::new(&words[0])
+        .file_name()
+        .expect("a program")
+        .display()
+        .to_string();
     words[0] = format!("/usr/local/bin/{name}");
     words
 }
@@ -92,20 +104,38 @@ fn under_test() -> Vec<String> {
 /// The file system that all guests have in common.
 fn base() -> Result<&'static [u8], String> {
     static BASE: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
-    let made = BASE.get_or_init(|| pack().map_err(|error| format!("cannot make the guest's file system: {error}")));
+    let made = BASE.get_or_init(|| {
+        pack().map_err(|error| format!("cannot make the guest's file system: {error}"))
+    });
     made.as_deref().map_err(Clone::clone)
 }
 
 fn pack() -> Result<Vec<u8>, String> {
     let text = |error: std::io::Error| error.to_string();
     let mut archive = Archive::default();
-    for directory in ["/proc", "/sys", "/dev", "/run", "/tmp", "/mnt", "/root", "/sbin", "/usr/sbin"] {
+    for directory in [
+        "/proc",
+        "/sys",
+        "/dev",
+        "/run",
+        "/tmp",
+        "/mnt",
+        "/root",
+        "/sbin",
+        "/usr/sbin",
+    ] {
         archive.directory(directory);
     }
     archive.file("/init", 0o755, include_bytes!("../../vm/init"));
-    archive.file("/etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n");
+    archive.file(
+        "/etc/passwd",
+        0o644,
+        b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
+    );
     archive.file("/etc/group", 0o644, b"root:x:0:\nnogroup:x:65534:\n");
-    archive.program(&archive::find("busybox")?, "/bin/busybox").map_err(text)?;
+    archive
+        .program(&archive::find("busybox")?, "/bin/busybox")
+        .map_err(text)?;
     archive.program(&own_program(), CLAIMS).map_err(text)?;
     let binary = frigate::binary().swap_remove(0);
     let binary = archive::find(binary.to_str().expect("its path is text"))?;
@@ -113,16 +143,23 @@ fn pack() -> Result<Vec<u8>, String> {
     // Whoever needs one of these in the guest asks there whether it has come along.
     for name in ["crun", "strace"] {
         if let Ok(program) = archive::find(name) {
-            archive.program(&program, &format!("/usr/bin/{name}")).map_err(text)?;
+            archive
+                .program(&program, &format!("/usr/bin/{name}"))
+                .map_err(text)?;
         }
     }
     Ok(archive.finish())
 }
 
-/// The part of the file system that one guest has for itself: a shell script that ends by becoming these words.
+/// The part of the file system that one guest has for itself: a shell script that ends by becoming
+/// these words.
 fn instructions(setup: &str, words: &[String]) -> Vec<u8> {
     let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
-    let script = format!("port={}\nfirst() {{\n{setup}\nexec {}\n}}\n", Engine::chosen().port(), words.join(" "));
+    let script = format!(
+        "port={}\nfirst() {{\n{setup}\nexec {}\n}}\n",
+        Engine::chosen().port(),
+        words.join(" ")
+    );
     let mut archive = Archive::default();
     archive.file("/etc/guest", 0o644, script.as_bytes());
     archive.finish()
@@ -135,7 +172,7 @@ fn quoted(word: &str) -> String {
 
 /// How long the shared guest may take.
 fn limit() -> Duration {
-    let limit =
-        std::env::var("FRIGATE_TEST_VM_LIMIT").map(|limit| limit.parse().expect("FRIGATE_TEST_VM_LIMIT: seconds"));
+    let limit = std::env::var("FRIGATE_TEST_VM_LIMIT")
+        .map(|limit| limit.parse().expect("FRIGATE_TEST_VM_LIMIT: seconds"));
     Duration::from_secs(limit.unwrap_or(600))
 }

@@ -13,11 +13,12 @@ struct Bound {
 /// Every bound there is. Lower one when the figure is lower; raise none without a reason in the
 /// commit.
 const BOUNDS: &[Bound] = &[
-    // 128 KiB. What was mended after an attack cost 11.7 kB: log files that nobody else chooses,
+    // 136 KiB. What was mended after an attack cost 11.7 kB: log files that nobody else chooses,
     // leftovers and others of one name without hanging, starts and stops that a filter refuses.
+    // Clear code may cost 8 kB more.
     Bound {
         key: "size",
-        most: 131_072.0,
+        most: 139_264.0,
     },
     // In kB, a page or two above what is mostly found: where the kernel puts the stack is left to
     // chance.

@@ -74,56 +74,25 @@
 //! | `ByteSize` | [`ByteSize`] |
 //! | `cgroup.ControlGroup` | [`ControlGroup`] |
 
-mod action;
-mod capture;
-mod cgroup;
-mod cli;
-mod command_line;
-mod config;
-mod custody;
-mod errno;
-mod event_loop;
-mod face;
-mod fact;
-mod guard;
-mod identity;
-mod init;
-mod leftovers;
-mod lifecycle;
-mod limit;
-mod line;
-mod link;
-mod look;
-mod message;
-mod moment;
-mod number;
-mod pid;
-mod preparation;
-mod report;
-mod restart;
-mod rules;
-mod signal;
-mod status;
-mod supervisor;
+mod child;
+mod core;
+mod library;
+mod messages;
+mod program;
 mod sys;
-mod task;
-mod termination;
-mod timestamp;
-mod usage;
-mod ward;
 
-pub use face::control_group::ControlGroup;
-pub use face::error::Error;
-pub use face::event::{Event, EventKind};
-pub use face::frigate::Frigate;
-pub use face::logger::Logger;
-pub use face::outcome::{CANCEL_PROCESS, COMPLETE_PROCESS, Outcome, StartError, Step};
-pub use face::protect_task::ProtectTask;
-pub use face::size::ByteSize;
-pub use face::strategy::{AutoRestart, Strategy};
-pub use init::init;
-pub use link::done;
-pub use task::register_task;
+pub use library::control_group::ControlGroup;
+pub use library::error::Error;
+pub use library::event::{Event, EventKind};
+pub use library::frigate::Frigate;
+pub use library::link::done;
+pub use library::logger::Logger;
+pub use library::outcome::{CANCEL_PROCESS, COMPLETE_PROCESS, Outcome, StartError, Step};
+pub use library::protect_task::ProtectTask;
+pub use library::size::ByteSize;
+pub use library::strategy::{AutoRestart, Strategy};
+pub use library::task::register_task;
+pub use program::init::init;
 
 #[doc(hidden)]
-pub use command_line::main;
+pub use program::start_up::main;

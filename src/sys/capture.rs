@@ -9,7 +9,7 @@ use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with}
 use rustix::{fs, io};
 
 use super::{errno, place};
-use crate::errno::Errno;
+use crate::core::errno::Errno;
 
 /// What a child's pipe is made to hold: the most that needs no privilege by default
 /// (`/proc/sys/fs/pipe-max-size`).

@@ -14,10 +14,10 @@ use rustix::io::{Errno as RawErrno, pread, write};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::{c_path, errno, open_at, rustix_pid, signals};
-use crate::errno::Errno;
-use crate::number::number;
-use crate::pid::Pid;
-use crate::signal::Signal;
+use crate::core::errno::Errno;
+use crate::core::number::number;
+use crate::core::pid::Pid;
+use crate::core::signal::Signal;
 
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)

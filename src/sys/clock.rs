@@ -1,7 +1,7 @@
 //! The two clocks, read without a system call where the kernel offers its vdso.
 #![expect(unsafe_code, reason = "clock_gettime(2) writes through a pointer")]
 
-use crate::moment::Moment;
+use crate::core::moment::Moment;
 
 fn read(clock: libc::clockid_t) -> libc::timespec {
     let mut time = libc::timespec {

@@ -25,8 +25,8 @@ use core::sync::atomic::AtomicU32;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::last_errno;
-use crate::errno::Errno;
-use crate::pid::Pid;
+use crate::core::errno::Errno;
+use crate::core::pid::Pid;
 
 #[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
 use other::CAN_SHARE;
@@ -179,7 +179,7 @@ mod x86_64 {
     use core::arch::asm;
 
     use super::{Cloned, Room, Stack, cloned};
-    use crate::errno::Errno;
+    use crate::core::errno::Errno;
 
     pub(in super::super) const CAN_SHARE: bool = true;
 
@@ -272,7 +272,7 @@ mod x86_64 {
 #[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
 mod other {
     use super::{Cloned, Stack, last_errno};
-    use crate::errno::Errno;
+    use crate::core::errno::Errno;
 
     pub(in super::super) const CAN_SHARE: bool = false;
 

@@ -22,10 +22,10 @@ use super::signals::Watch;
 use super::signals::{self, Mask};
 use super::spawn::LastSteps;
 use super::{errno, rustix_pid};
-use crate::errno::Errno;
-use crate::pid::Pid;
-use crate::signal::Signal;
-use crate::status::ExitStatus;
+use crate::core::errno::Errno;
+use crate::core::pid::Pid;
+use crate::core::signal::Signal;
+use crate::core::status::ExitStatus;
 
 /// The pid of the host, on a page that the kernel empties in every process that is forked from it;
 /// null: no process is the host yet.

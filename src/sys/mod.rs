@@ -34,8 +34,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::errno::Errno;
-use crate::pid::Pid;
+use crate::core::errno::Errno;
+use crate::core::pid::Pid;
 
 /// The error number of the C library call that failed just now.
 fn last_errno() -> Errno {

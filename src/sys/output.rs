@@ -11,7 +11,7 @@ use rustix::time::Timespec;
 
 use super::open_at;
 use super::place::is_regular;
-use crate::errno;
+use crate::core::errno;
 
 /// Writes what was asked for to standard output, however long its reader takes; false: it cannot be
 /// written.

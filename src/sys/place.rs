@@ -17,7 +17,7 @@ use rustix::{fs, io};
 
 use super::errno;
 use super::spawn::Confinement;
-use crate::errno::Errno;
+use crate::core::errno::Errno;
 
 /// As many links as the kernel itself follows in one path (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
@@ -87,7 +87,7 @@ impl Refusal {
     }
 
     fn rule(object: &CStr, rule: Rule) -> Self {
-        let text = ["'", &crate::line::text_of(object.to_bytes()), rule].concat();
+        let text = ["'", &crate::core::text::text_of(object.to_bytes()), rule].concat();
         Self {
             errno: Errno::NOT_PERMITTED,
             against: Some(text),

@@ -14,10 +14,10 @@ use rustix::process::{PidfdFlags, geteuid, pidfd_open};
 
 use super::cgroup::read_from;
 use super::{c_path, errno, rustix_pid, signals, startup};
-use crate::errno::Errno;
-use crate::number::number;
-use crate::pid::Pid;
-use crate::signal::Signal;
+use crate::core::errno::Errno;
+use crate::core::number::number;
+use crate::core::pid::Pid;
+use crate::core::signal::Signal;
 
 /// One process, as `/proc/pid/stat` shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{Others, Proc, Process, descendants, last_component};
-use crate::pid::Pid;
+use crate::core::pid::Pid;
 use crate::sys::startup::own_pid;
 
 /// A line of `/proc/pid/stat` as the kernel writes it, less the fields behind the start time that

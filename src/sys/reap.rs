@@ -3,9 +3,9 @@
 use rustix::io::Errno;
 use rustix::process::{WaitOptions, wait};
 
-use crate::errno;
-use crate::pid::Pid;
-use crate::status::WaitStatus;
+use crate::core::errno;
+use crate::core::pid::Pid;
+use crate::core::status::WaitStatus;
 
 /// What one call found.
 pub(crate) enum Found {

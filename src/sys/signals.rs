@@ -21,9 +21,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{clone, last_errno, rustix_pid};
-use crate::errno::Errno;
-use crate::pid::Pid;
-use crate::signal::{Sender, Signal};
+use crate::core::errno::Errno;
+use crate::core::pid::Pid;
+use crate::core::signal::{Sender, Signal};
 
 /// The size of the kernel's signal set in bytes, which its calls demand as an argument.
 const SET_SIZE: usize = size_of::<u64>();

@@ -33,10 +33,10 @@ use super::clone::{self, Cloned, Stack, Word};
 use super::signals::{Mask, ignore_sigchld, is_readable, set_mask};
 use super::startup::CStrings;
 use super::{errno, last_errno};
-use crate::errno::Errno;
-use crate::number::number;
-use crate::pid::Pid;
-use crate::status::{SpawnFailure, Stage};
+use crate::core::errno::Errno;
+use crate::core::number::number;
+use crate::core::pid::Pid;
+use crate::core::status::{SpawnFailure, Stage};
 
 /// An array of C strings as `execve(2)` takes it: null at its end.
 pub(crate) struct Pointers(Vec<*const c_char>);
@@ -648,7 +648,7 @@ fn exec(plan: &SpawnPlan) -> Errno {
 /// that sleeps without listening, while frigate may not. It is reaped like an orphan.
 pub(crate) fn kill_everyone() {
     use super::signals::send_to_everyone;
-    use crate::signal::Signal;
+    use crate::core::signal::Signal;
     let cloned = clone::fork(false);
     if let Ok(Some(_)) = cloned {
         return;

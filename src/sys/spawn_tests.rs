@@ -11,9 +11,9 @@ use std::os::fd::AsFd;
 use rustix::process::{WaitOptions, WaitStatus, waitpid};
 
 use super::{Bond, Confinement, Environment, Pidfd, SpawnPlan, spawn};
-use crate::errno::Errno;
-use crate::pid::Pid;
-use crate::status::{SpawnFailure, Stage};
+use crate::core::errno::Errno;
+use crate::core::pid::Pid;
+use crate::core::status::{SpawnFailure, Stage};
 use crate::sys::{clone, rustix_pid, signals};
 
 fn words(list: &[&str]) -> Vec<CString> {

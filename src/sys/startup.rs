@@ -8,9 +8,9 @@
 
 use core::ffi::{CStr, c_char};
 
-use crate::errno::Errno;
-use crate::pid::Pid;
-use crate::signal::Signal;
+use crate::core::errno::Errno;
+use crate::core::pid::Pid;
+use crate::core::signal::Signal;
 
 /// An array of C strings with a null pointer at its end, as `main` gets it.
 #[derive(Clone, Copy)]

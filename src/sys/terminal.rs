@@ -8,7 +8,7 @@ use rustix::stdio::stdin;
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
 use super::rustix_pid;
-use crate::pid::Pid;
+use crate::core::pid::Pid;
 
 /// The terminal's foreground group.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
 
 use super::{c_path, errno, open_at};
-use crate::errno::Errno;
+use crate::core::errno::Errno;
 
 /// The largest database that is read: beyond that it is not one.
 const LARGEST: usize = 16 << 20;

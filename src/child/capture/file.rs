@@ -1,0 +1,138 @@
+//! A log file: appended to, rotated at its largest size, followed when somebody else renames,
+//! removes or empties it.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::core::errno::Errno;
+use crate::sys::capture::Target;
+use crate::sys::place::{self, ChildUser, Opened, Place, Refusal};
+
+/// What was to be done to the file, and why it could not be.
+pub(super) type Trouble = (&'static str, Refusal);
+
+pub(super) struct LogFile {
+    path: String,
+    /// Where it is. A file without a name of its own is never rotated, and never another one.
+    place: Option<Place>,
+    target: Target,
+    /// Its length when it was last looked at, and what was written since.
+    size: u64,
+    /// It is rotated before a byte goes there.
+    full_at: u64,
+    max_bytes: u64,
+    backups: u32,
+}
+
+impl LogFile {
+    /// Opens it to append to; 0 as its largest size: it has none.
+    pub(super) fn open(
+        path: &str,
+        max_bytes: u64,
+        backups: u32,
+        user: Option<ChildUser<'_>>,
+    ) -> Result<Self, Refusal> {
+        let Opened { file, stat, place } = place::open(path, user)?;
+        let (target, size) = Target::of(file, &stat);
+        let max_bytes = if max_bytes == 0 || place.is_none() {
+            u64::MAX
+        } else {
+            max_bytes
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            place,
+            target,
+            size,
+            full_at: max_bytes,
+            max_bytes,
+            backups,
+        })
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.target.as_fd()
+    }
+
+    /// Of the directory that it is in.
+    pub(super) fn directory(&self) -> Option<BorrowedFd<'_>> {
+        self.place.as_ref().map(Place::directory)
+    }
+
+    /// Makes sure that it is the file of that name, and has room; answers whether that took a
+    /// change. Where it cannot be had, the file at hand still takes all bytes: none is lost by
+    /// that.
+    pub(super) fn ready(&mut self) -> Result<bool, Trouble> {
+        let Some(place) = &self.place else {
+            return Ok(false);
+        };
+        let mut is_changed = false;
+        // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied,
+        // as copytruncate does).
+        let found = place.look(0).map_err(|errno| ("look at", errno.into()))?;
+        if let Some(size) = found.and_then(|stat| self.target.size_in(&stat)) {
+            self.size = size;
+        } else {
+            self.reopen().map_err(|refusal| ("open", refusal))?;
+            is_changed = true;
+        }
+        if self.size < self.max_bytes {
+            self.full_at = self.max_bytes;
+        }
+        if self.size >= self.full_at && self.target.is_regular {
+            // Should that fail, the next attempt comes after as many bytes again.
+            self.full_at = self.size.saturating_add(self.max_bytes);
+            self.rotate().map_err(|refusal| ("rotate", refusal))?;
+            is_changed = true;
+        }
+        Ok(is_changed)
+    }
+
+    /// Writes to its end, and no byte beyond its largest size. Returns how many bytes it took.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let room = self
+            .full_at
+            .checked_sub(self.size)
+            .filter(|room| *room > 0 && self.target.is_regular);
+        let room = room
+            .and_then(|room| usize::try_from(room).ok())
+            .unwrap_or(usize::MAX);
+        let written = self.target.write(bytes.get(..room).unwrap_or(bytes))?;
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn reopen(&mut self) -> Result<(), Refusal> {
+        if let Some(place) = &self.place {
+            let (file, stat) = place.open(true)?;
+            (self.target, self.size) = Target::of(file, &stat);
+            self.full_at = self.max_bytes;
+        }
+        Ok(())
+    }
+
+    /// Moves each backup one up, as far as they stand without a gap: what is beyond the gap is
+    /// older anyway, and the last one is written over. Only a name that nothing has is a gap: a
+    /// backup that cannot be looked at is not to be overwritten.
+    fn rotate(&mut self) -> Result<(), Refusal> {
+        if self.backups == 0 {
+            self.target.empty()?;
+            self.size = 0;
+            self.full_at = self.max_bytes;
+            return Ok(());
+        }
+        if let Some(place) = &self.place {
+            let mut gap = 1;
+            while gap < self.backups && place.look(gap)?.is_some() {
+                gap += 1;
+            }
+            for number in (0..gap).rev() {
+                place.move_up(number)?;
+            }
+        }
+        self.reopen()
+    }
+}

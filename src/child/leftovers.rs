@@ -1,0 +1,125 @@
+//! What a child leaves behind: processes of its process group, and of its cgroup. Binary and
+//! library end them alike.
+
+use std::os::fd::BorrowedFd;
+
+use crate::child::cgroup::Group;
+use crate::core::fact::Fact;
+use crate::core::pid::Pid;
+use crate::core::signal::Signal;
+use crate::sys::process::is_group_alive;
+use crate::sys::signals::FormerGroup;
+use crate::sys::spawn::{Cgroup, Spawned};
+
+pub(crate) struct Leftovers {
+    pub(crate) cgroup: Option<Group>,
+    /// The process group of the last child, once that has been reaped.
+    former: Option<FormerGroup>,
+    /// A process of that group which lived when last looked at.
+    seen: Option<Pid>,
+    /// Some were seen when last looked for.
+    pub(crate) is_any: bool,
+}
+
+impl Leftovers {
+    /// `cgroup`: the one that every child is to be in, where there is one.
+    pub(crate) const fn new(cgroup: Option<Group>) -> Self {
+        Self {
+            cgroup,
+            former: None,
+            seen: None,
+            is_any: false,
+        }
+    }
+
+    /// The child has been reaped, and what it led is now what it left.
+    pub(crate) fn follow(&mut self, child: Spawned) {
+        self.former = Some(FormerGroup::new(child.pid, child.pidfd));
+    }
+
+    /// Forgets the last child, before another is started in the cgroup.
+    pub(crate) fn make_way(&mut self, restarts: u32) -> Option<Cgroup<'_>> {
+        self.former = None;
+        self.is_any = false;
+        let cgroup = self.cgroup.as_mut()?;
+        if restarts > 0 || cgroup.is_adopted {
+            cgroup.clear();
+            // What was counted since the last child was reaped is not the next one's: another
+            // process may have been killed for want of memory, or the kernel have counted the end
+            // of a whole group bit by bit.
+            cgroup.count(true);
+        }
+        Some(cgroup.entered())
+    }
+
+    /// Whether any process is left that is alive: zombies hold nothing up, whose parents may never
+    /// reap them.
+    pub(crate) fn look(&mut self) -> bool {
+        let former = self.former.as_ref().filter(|group| group.send(None));
+        let has_processes =
+            former.is_some_and(|group| is_group_alive(group.leader, &mut self.seen));
+        let is_populated = self.cgroup.as_mut().is_some_and(Group::is_populated);
+        self.is_any = has_processes || is_populated;
+        self.is_any
+    }
+
+    /// Sends TERM and CONT to all that are left; answers whether any were.
+    pub(crate) fn end(&mut self) -> bool {
+        if self.look() {
+            self.signal(&[Signal::TERM, Signal::CONT]);
+        }
+        self.is_any
+    }
+
+    /// Sends signals to all that are left.
+    pub(crate) fn signal(&self, list: &[Signal]) {
+        self.signal_former(list);
+        // Those, too, that have left the process group.
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.signal(list);
+        }
+    }
+
+    /// Sends KILL to all that are left; see `kill_cgroup`.
+    pub(crate) fn kill(&mut self) -> Option<Fact<'static>> {
+        self.signal_former(&[Signal::KILL]);
+        self.kill_cgroup()
+    }
+
+    /// Kills the cgroup as a whole. Returns what there is to say if the kernel does not.
+    pub(crate) fn kill_cgroup(&mut self) -> Option<Fact<'static>> {
+        let errno = self.cgroup.as_mut().and_then(Group::kill)?;
+        let then = "only processes of the child's process group are sure to get KILL";
+        Some(Fact::Cannot {
+            verb: "write to",
+            object: "cgroup.kill",
+            errno,
+            then,
+        })
+    }
+
+    fn signal_former(&self, list: &[Signal]) {
+        for signal in list {
+            self.former.as_ref().map(|group| group.send(Some(*signal)));
+        }
+    }
+
+    /// What tells of the end of the last in the cgroup, as long as there are any.
+    pub(crate) fn events(&self) -> Option<BorrowedFd<'_>> {
+        self.cgroup
+            .as_ref()
+            .filter(|_| self.is_any)
+            .and_then(Group::events)
+    }
+
+    /// What must stay open.
+    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 4] {
+        let [directory, kill, events] = self.cgroup.as_ref().map_or([None; 3], Group::descriptors);
+        [
+            directory,
+            kill,
+            events,
+            self.former.as_ref().and_then(FormerGroup::descriptor),
+        ]
+    }
+}

@@ -1,0 +1,6 @@
+//! Everything that is done to a protected child, for the binary and the library alike.
+
+pub(crate) mod capture;
+pub(crate) mod cgroup;
+pub(crate) mod leftovers;
+pub(crate) mod preparation;

@@ -1,0 +1,89 @@
+//! What the binary and the library both make ready before a first start: who the child is to be,
+//! and which files it may be.
+
+use std::ffi::CString;
+
+use crate::core::user::UserSpec;
+use crate::messages::mistake::Mistake;
+use crate::sys;
+use crate::sys::spawn::Confinement;
+
+/// Who the child is to be, and how that was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct WantedUser {
+    pub(crate) spec: UserSpec,
+    pub(crate) value: String,
+    /// With its source, for a mistake that only the user database shows.
+    pub(crate) spelled: String,
+}
+
+/// Where a command is looked for if there is no `PATH`: what Docker and the shells take.
+pub(crate) const DEFAULT_PATH: &[u8] =
+    b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Looks the user up in the database of the root and fills in what the child has to change. Returns
+/// the variables that follow from it, as `NAME=value`.
+///
+/// # Errors
+///
+/// There is no such user, or the database cannot be read.
+#[inline(never)]
+pub(crate) fn become_user(
+    user: &WantedUser,
+    root: Option<&str>,
+    confinement: &mut Confinement,
+) -> Result<Vec<CString>, Mistake> {
+    let read = |file| {
+        sys::user::database(root, file).map_err(|errno| {
+            Mistake::new("read", &format!("{}/etc/{file}", root.unwrap_or_default()))
+                .because(&errno.to_string())
+        })
+    };
+    let identity = user.spec.resolve(&read("passwd")?, &read("group")?);
+    let identity =
+        identity.map_err(|reason| Mistake::new("use", &user.spelled).because(&reason))?;
+    // What frigate is already needs no privilege to become, and so must not be asked for.
+    confinement.groups = identity
+        .groups
+        .filter(|groups| !sys::user::has_groups(groups, identity.gid));
+    confinement.group = identity.gid.filter(|gid| !sys::user::is_group(*gid));
+    confinement.user = identity.uid.filter(|uid| !sys::user::is_user(*uid));
+    let mut variables = Vec::new();
+    if let Some(account) = identity.account {
+        let name = account.name.unwrap_or_default();
+        let all: [(&[u8], &[u8]); 3] = [
+            (b"HOME=", &account.home),
+            (b"USER=", &name),
+            (b"LOGNAME=", &name),
+        ];
+        variables.extend(
+            all.iter()
+                .filter_map(|(name, value)| CString::new([*name, *value].concat()).ok()),
+        );
+    }
+    Ok(variables)
+}
+
+/// `NAME_MAX` and `PATH_MAX` (`limits.h`).
+const LONGEST_NAME: usize = 255;
+
+/// The files that COMMAND may mean, in the order of `execvp(3)`: itself if it has a slash, else one
+/// in each directory of `PATH`, an empty one being the current directory.
+pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
+    let string = |bytes: &[u8]| CString::new(bytes.to_vec()).ok();
+    if command.is_empty() {
+        return Vec::new();
+    }
+    // No file has so long a name, and to put it behind every directory of a long `PATH` could take
+    // gigabytes. By itself it makes the kernel fail as `execvp(3)` does: with ENAMETOOLONG.
+    if command.contains(&b'/') || command.len() > LONGEST_NAME {
+        return string(command).into_iter().collect();
+    }
+    let directories = path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':');
+    directories
+        .filter_map(|directory| {
+            let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+            string(&[directory, separator, command].concat())
+        })
+        .collect()
+}

@@ -1,0 +1,26 @@
+//! Decides everything, in virtual time, and does nothing: state and event in, state and actions
+//! out. Time is an argument.
+//!
+//! Architecture invariant: no file in this folder names a system crate, a clock, a file, a process,
+//! a thread or another folder of this crate, and none holds unsafe code.
+#![forbid(unsafe_code)]
+
+pub(crate) mod action;
+pub(crate) mod custody;
+pub(crate) mod errno;
+pub(crate) mod fact;
+
+pub(crate) mod lifecycle;
+pub(crate) mod limit;
+pub(crate) mod look;
+pub(crate) mod moment;
+pub(crate) mod number;
+pub(crate) mod pid;
+pub(crate) mod restart;
+pub(crate) mod rules;
+pub(crate) mod signal;
+pub(crate) mod status;
+pub(crate) mod supervisor;
+pub(crate) mod text;
+pub(crate) mod usage;
+pub(crate) mod user;

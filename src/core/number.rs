@@ -1,0 +1,60 @@
+//! Numbers as they stand in options and in the kernel's files: digits alone, no sign, no blank.
+
+/// The number that the digits make, if it fits.
+pub(crate) fn number<T: TryFrom<u64>>(digits: impl AsRef<[u8]>) -> Option<T> {
+    T::try_from(value_of(digits.as_ref())?).ok()
+}
+
+fn value_of(digits: &[u8]) -> Option<u64> {
+    let mut value = None;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = Some(
+            value
+                .unwrap_or(0_u64)
+                .checked_mul(10)?
+                .checked_add(digit.into())?,
+        );
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn a_number_is_digits_that_fit() {
+        let table: [(&[u8], Option<u64>); 10] = [
+            (b"0", Some(0)),
+            (b"007", Some(7)),
+            (b"4242", Some(4242)),
+            (b"18446744073709551615", Some(u64::MAX)),
+            (b"18446744073709551616", None),
+            (b"", None),
+            (b"-1", None),
+            (b"+1", None),
+            (b"self", None),
+            (b"1 ", None),
+        ];
+        for (digits, expected) in table {
+            assert_eq!(
+                number(digits),
+                expected,
+                "{}",
+                String::from_utf8_lossy(digits)
+            );
+        }
+        assert_eq!(
+            (number::<u8>(b"255"), number::<u8>(b"256")),
+            (Some(255), None)
+        );
+        assert_eq!(
+            (number::<i32>(b"2147483647"), number::<i32>(b"2147483648")),
+            (Some(i32::MAX), None)
+        );
+    }
+}

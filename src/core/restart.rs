@@ -1,0 +1,195 @@
+//! The restart strategy: what happens after an end, and how long the pause before another start is.
+
+use core::time::Duration;
+
+use crate::core::signal::SignalSet;
+use crate::core::status::{ExitStatus, SpawnFailure};
+
+/// When a child that ended is started again (`--restart`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Restart {
+    False,
+    Unexpected,
+    True,
+}
+
+/// The ends that count as expected (`--expect`): exit codes, one bit each, and signals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Expected {
+    pub(crate) codes: [u64; 4],
+    pub(crate) signals: SignalSet,
+}
+
+impl Expected {
+    pub(crate) const NONE: Self = Self {
+        codes: [0; 4],
+        signals: SignalSet::of([]),
+    };
+
+    pub(crate) fn insert_code(&mut self, code: u8) {
+        if let Some(word) = self.codes.get_mut(usize::from(code / 64)) {
+            *word |= 1 << (code % 64);
+        }
+    }
+
+    /// A signal counts by itself and by the exit code that stands for it: `143` covers an end by
+    /// TERM as `TERM` does.
+    pub(crate) fn covers(self, status: ExitStatus) -> bool {
+        let code = status.code();
+        let by_code = self
+            .codes
+            .get(usize::from(code / 64))
+            .is_some_and(|word| word & (1 << (code % 64)) != 0);
+        by_code
+            || status
+                .signal()
+                .is_some_and(|signal| self.signals.contains(signal))
+    }
+}
+
+/// Everything that decides on a restart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Strategy {
+    pub(crate) restart: Restart,
+    pub(crate) expected: Expected,
+    /// A child that stays up this long has started; 0: there is no such thing as a failed start.
+    pub(crate) start_secs: Duration,
+    /// Failed starts in a row that are tried again.
+    pub(crate) start_retries: u32,
+    pub(crate) backoff: Duration,
+    pub(crate) backoff_max: Duration,
+}
+
+impl Strategy {
+    /// How many failed starts in a row are too many; none: there is no such number.
+    pub(crate) fn limit(&self) -> Option<u32> {
+        (!self.start_secs.is_zero()).then(|| self.start_retries.saturating_add(1))
+    }
+}
+
+/// What an end counts as quick against where `--start-secs` is 0.
+const QUICK: Duration = Duration::from_secs(10);
+
+/// An end before this is quick whatever `--start-secs` says: a window of a millisecond would make
+/// restarts a busy loop.
+const ALWAYS_QUICK: Duration = Duration::from_millis(100);
+
+/// The shortest pause after a quick end, whatever `--backoff` says: a hundred starts a second are
+/// no busy loop.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+
+/// What follows an end or a failed attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    /// No other start: the child's work is done, or the strategy wants none.
+    Finish,
+    /// Another start after `pause`. `failures` counts the failed starts in a row, this one
+    /// included.
+    Again { pause: Duration, failures: u32 },
+    /// No other start: `failures` of them failed in a row.
+    GiveUp { failures: u32 },
+}
+
+/// What the strategy remembers of the ends so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct History {
+    /// Failed starts in a row.
+    failures: u32,
+    /// Quick ends in a row, failed starts among them.
+    quick: u32,
+}
+
+impl History {
+    pub(crate) const NONE: Self = Self {
+        failures: 0,
+        quick: 0,
+    };
+
+    /// Decides after the child ended by itself. `random` shortens the pause; any number will do.
+    pub(crate) fn after_end(
+        &mut self,
+        rules: &Strategy,
+        status: ExitStatus,
+        uptime: Duration,
+        random: u32,
+    ) -> Verdict {
+        let expected = rules.expected.covers(status);
+        match (rules.restart, expected) {
+            (Restart::False, _) | (Restart::Unexpected, true) => return Verdict::Finish,
+            (Restart::Unexpected, false) | (Restart::True, _) => {}
+        }
+        let has_started = uptime >= rules.start_secs;
+        if has_started {
+            self.failures = 0;
+        }
+        let window = if rules.start_secs.is_zero() {
+            QUICK
+        } else {
+            rules.start_secs.max(ALWAYS_QUICK)
+        };
+        if uptime >= window {
+            self.quick = 0;
+            return Verdict::Again {
+                pause: Duration::ZERO,
+                failures: 0,
+            };
+        }
+        if expected || has_started {
+            self.pause(rules, random)
+        } else {
+            self.failed_start(rules, random)
+        }
+    }
+
+    /// Decides after a start that did not come about.
+    pub(crate) fn after_failure(
+        &mut self,
+        rules: &Strategy,
+        failure: SpawnFailure,
+        random: u32,
+    ) -> Verdict {
+        match rules.restart {
+            Restart::Unexpected | Restart::True if failure.is_for_now() => {
+                self.failed_start(rules, random)
+            }
+            Restart::False | Restart::Unexpected | Restart::True => Verdict::Finish,
+        }
+    }
+
+    fn failed_start(&mut self, rules: &Strategy, random: u32) -> Verdict {
+        self.failures = self.failures.saturating_add(1);
+        if rules.limit().is_some_and(|limit| self.failures >= limit) {
+            return Verdict::GiveUp {
+                failures: self.failures,
+            };
+        }
+        self.pause(rules, random)
+    }
+
+    /// The next pause of the row: doubled each time up to the longest, then shortened by up to a
+    /// quarter, so that a fleet whose members failed together does not come back in step.
+    fn pause(&mut self, rules: &Strategy, random: u32) -> Verdict {
+        let doublings = self.quick.min(40);
+        self.quick = self.quick.saturating_add(1);
+        let first = rules.backoff.max(SHORTEST_PAUSE);
+        let longest = rules.backoff_max.max(SHORTEST_PAUSE);
+        let whole = nanos(first)
+            .checked_shl(doublings)
+            .filter(|n| n >> doublings == nanos(first));
+        let whole = whole.unwrap_or(u64::MAX).min(nanos(longest));
+        let cut = (u128::from(whole) * u128::from(random)) >> 34;
+        let pause = whole - u64::try_from(cut).unwrap_or(0);
+        Verdict::Again {
+            pause: Duration::from_nanos(pause).max(SHORTEST_PAUSE),
+            failures: self.failures,
+        }
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[path = "restart_tests.rs"]
+mod tests;

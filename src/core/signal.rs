@@ -1,0 +1,189 @@
+//! Signals as numbers from 1 to 64, their names, and sets of them.
+//!
+//! The numbers are those of x86, Arm, RISC-V, `LoongArch` and s390 (`signal(7)`, "Signal
+//! numbering"); Alpha, MIPS, PA-RISC and SPARC number theirs differently and are not supported.
+
+use core::fmt;
+use core::num::NonZeroU8;
+
+use crate::core::number::number;
+
+/// One signal of the kernel's, from 1 to 64, real-time signals and the three that C libraries hide
+/// included.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Signal(NonZeroU8);
+
+/// The names of signals 1 to 31, by number less one.
+const NAMES: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+
+/// Other names in use for some of them (`signal(7)`).
+const ALIASES: [(&str, u8); 4] = [("IOT", 6), ("CLD", 17), ("POLL", 29), ("UNUSED", 31)];
+
+/// The first and last real-time signal as C programs see them: glibc and musl both keep 32 and 33
+/// (musl 34 too) for themselves, and both call 34 or 35 `SIGRTMIN`; Docker, systemd and shells
+/// agree on 34.
+const RTMIN: u8 = 34;
+const RTMAX: u8 = 64;
+
+const fn known(number: u8) -> Signal {
+    match NonZeroU8::new(number) {
+        Some(number) => Signal(number),
+        None => Signal(NonZeroU8::MIN),
+    }
+}
+
+impl Signal {
+    pub(crate) const INT: Self = known(2);
+    pub(crate) const QUIT: Self = known(3);
+    pub(crate) const KILL: Self = known(9);
+    pub(crate) const PIPE: Self = known(13);
+    pub(crate) const TERM: Self = known(15);
+    pub(crate) const CHLD: Self = known(17);
+    pub(crate) const CONT: Self = known(18);
+    pub(crate) const STOP: Self = known(19);
+    pub(crate) const TSTP: Self = known(20);
+    pub(crate) const TTIN: Self = known(21);
+    pub(crate) const TTOU: Self = known(22);
+    pub(crate) const XFSZ: Self = known(25);
+
+    /// The signal of that number, if it is one of 1 to 64.
+    pub(crate) fn new(number: i32) -> Option<Self> {
+        let number = u8::try_from(number).ok().filter(|n| *n <= RTMAX)?;
+        NonZeroU8::new(number).map(Self)
+    }
+
+    pub(crate) const fn number(self) -> u8 {
+        self.0.get()
+    }
+
+    pub(crate) const fn raw(self) -> i32 {
+        self.0.get() as i32
+    }
+
+    /// Reads `TERM`, `SIGTERM`, `15`, `RTMIN+3` or `SIGRTMAX-1`, in any case.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if let Some(number) = number(text) {
+            return Self::new(number);
+        }
+        let name = strip_prefix_any_case(text, "SIG").unwrap_or(text);
+        if let Some(offset) = strip_prefix_any_case(name, "RTMIN") {
+            return Self::new(i32::from(RTMIN) + offset_of(offset, '+')?)
+                .filter(|s| s.number() >= RTMIN);
+        }
+        if let Some(offset) = strip_prefix_any_case(name, "RTMAX") {
+            return Self::new(i32::from(RTMAX) - offset_of(offset, '-')?)
+                .filter(|s| s.number() >= RTMIN);
+        }
+        let by_name = NAMES
+            .iter()
+            .zip(1..)
+            .find(|(n, _)| is_alike(n, name))
+            .map(|(_, number)| number);
+        let by_alias = || {
+            ALIASES
+                .iter()
+                .find(|(n, _)| is_alike(n, name))
+                .map(|(_, number)| *number)
+        };
+        by_name.or_else(by_alias).map(known)
+    }
+
+    /// Whether the kernel delivers it whatever a process wants: KILL and STOP.
+    pub(crate) fn is_beyond_control(self) -> bool {
+        self == Self::KILL || self == Self::STOP
+    }
+}
+
+/// Whether they differ in case at most. The library's own is made for long texts, and four times as
+/// large.
+pub(crate) fn is_alike(one: &str, other: &str) -> bool {
+    one.len() == other.len()
+        && one
+            .bytes()
+            .zip(other.bytes())
+            .all(|(a, b)| a.eq_ignore_ascii_case(&b))
+}
+
+fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let head = text.get(..prefix.len())?;
+    is_alike(head, prefix)
+        .then(|| text.get(prefix.len()..))
+        .flatten()
+}
+
+/// Reads the `+3` of `RTMIN+3`; nothing at all is 0.
+fn offset_of(text: &str, sign: char) -> Option<i32> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    let digits = text.strip_prefix(sign)?;
+    if digits.len() > 2 {
+        return None;
+    }
+    number(digits)
+}
+
+/// The name as a person would type it: `TERM`, `RTMIN+3`, or the bare number where it has no name.
+impl fmt::Display for Signal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.number();
+        if let Some(name) = NAMES.get(usize::from(number) - 1) {
+            return out.write_str(name);
+        }
+        match number {
+            RTMIN => out.write_str("RTMIN"),
+            RTMAX => out.write_str("RTMAX"),
+            35..RTMAX => write!(out, "RTMIN+{}", number - RTMIN),
+            _ => write!(out, "{number}"),
+        }
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+/// A set of signals, one bit each, as the kernel keeps it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct SignalSet(u64);
+
+impl SignalSet {
+    pub(crate) const fn of<const N: usize>(signals: [Signal; N]) -> Self {
+        let mut bits = 0;
+        let mut rest: &[Signal] = &signals;
+        while let [signal, tail @ ..] = rest {
+            bits |= 1 << (signal.number() - 1);
+            rest = tail;
+        }
+        Self(bits)
+    }
+
+    pub(crate) fn insert(&mut self, signal: Signal) {
+        self.0 |= 1 << (signal.number() - 1);
+    }
+
+    pub(crate) const fn contains(self, signal: Signal) -> bool {
+        self.0 & (1 << (signal.number() - 1)) != 0
+    }
+}
+
+/// Who sent a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sender {
+    /// The kernel itself: the terminal driver, for one.
+    Kernel,
+    /// frigate, by stopping its own job or writing to a closed pipe.
+    Frigate,
+    /// A process; `queued`: with a value (`sigqueue(3)`).
+    Process { queued: bool },
+}
+
+#[cfg(test)]
+#[path = "signal_tests.rs"]
+mod tests;

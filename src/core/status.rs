@@ -1,0 +1,208 @@
+//! How a child ended or could not begin, how frigate ends, and the exit codes of both.
+
+use core::fmt;
+
+use crate::core::errno::Errno;
+use crate::core::signal::Signal;
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ExitStatus {
+    Exited(u8),
+    Signaled { signal: Signal, core: bool },
+}
+
+/// What `wait4(2)` told of a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WaitStatus {
+    Ended(ExitStatus),
+    Stopped(Signal),
+    Continued,
+}
+
+impl WaitStatus {
+    /// Decodes the raw number of `wait4(2)`. Written out because the decoders at hand know no
+    /// real-time signal and fail on one after they have reaped the child.
+    pub(crate) fn from_raw(raw: i32) -> Option<Self> {
+        let high = u8::try_from((raw >> 8) & 0xff).ok()?;
+        match (raw & 0x7f, raw) {
+            (_, 0xffff) => Some(Self::Continued),
+            (0, _) => Some(Self::Ended(ExitStatus::Exited(high))),
+            (0x7f, _) => Signal::new(i32::from(high)).map(Self::Stopped),
+            (number, _) => {
+                let signal = Signal::new(number)?;
+                Some(Self::Ended(ExitStatus::Signaled {
+                    signal,
+                    core: raw & 0x80 != 0,
+                }))
+            }
+        }
+    }
+}
+
+impl ExitStatus {
+    /// The exit code that shells and container engines give it: its own, or 128 and the signal's
+    /// number.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Exited(code) => code,
+            Self::Signaled { signal, .. } => 128 + signal.number(),
+        }
+    }
+
+    pub(crate) const fn signal(self) -> Option<Signal> {
+        match self {
+            Self::Exited(_) => None,
+            Self::Signaled { signal, .. } => Some(signal),
+        }
+    }
+
+    /// Whether a person at the terminal may have ended it: SIGINT or SIGQUIT, or the codes that
+    /// shells make of them.
+    pub(crate) fn looks_interrupted(self) -> bool {
+        let code = self.code();
+        code == 128 + Signal::INT.number() || code == 128 + Signal::QUIT.number()
+    }
+}
+
+/// `exited with code 3`, `was ended by TERM`.
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(out, "exited with code {code}"),
+            Self::Signaled { signal, core } => {
+                write!(
+                    out,
+                    "was ended by {signal}{}",
+                    if *core { " (core dumped)" } else { "" }
+                )
+            }
+        }
+    }
+}
+
+/// The step between the decision to start a child and its first instruction, in the order in which
+/// they are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    Fork,
+    Streams,
+    Cgroup,
+    Root,
+    Groups,
+    Group,
+    User,
+    Directory,
+    NoNewPrivileges,
+    Exec,
+}
+
+impl Stage {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Fork,
+        Self::Streams,
+        Self::Cgroup,
+        Self::Root,
+        Self::Groups,
+        Self::Group,
+        Self::User,
+        Self::Directory,
+        Self::NoNewPrivileges,
+        Self::Exec,
+    ];
+
+    /// Whether it is frigate's own work on the child's behalf: a failure there is an error of
+    /// frigate's.
+    pub(crate) const fn is_setup(self) -> bool {
+        matches!(
+            self,
+            Self::Cgroup
+                | Self::Root
+                | Self::Groups
+                | Self::Group
+                | Self::User
+                | Self::Directory
+                | Self::NoNewPrivileges
+        )
+    }
+}
+
+/// Why a child could not be started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SpawnFailure {
+    pub(crate) stage: Stage,
+    pub(crate) errno: Errno,
+}
+
+impl SpawnFailure {
+    /// Whether the same start may succeed a moment later.
+    pub(crate) const fn is_for_now(self) -> bool {
+        self.errno.is_for_now()
+    }
+
+    /// 127 where the command was not found, 126 where it could not be executed, as shells have it;
+    /// 125 where frigate failed.
+    pub(crate) fn code(self) -> u8 {
+        match (self.stage, self.errno) {
+            (stage, _) if stage.is_setup() => 125,
+            (Stage::Exec, Errno::NOT_FOUND | Errno::NOT_A_DIRECTORY) => 127,
+            (_, _) => 126,
+        }
+    }
+}
+
+/// How frigate ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// The child ended by itself and is not restarted.
+    Complete(ExitStatus),
+    /// frigate was asked to stop, by this signal or by the person at the terminal.
+    Cancel {
+        last: Option<ExitStatus>,
+        stop: Signal,
+    },
+    /// Too many starts failed in a row.
+    GaveUp { last: Option<ExitStatus> },
+    /// The command cannot be started.
+    NotStarted(SpawnFailure),
+}
+
+impl Outcome {
+    /// The word for it in messages and in the termination log.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Complete(_) => "complete",
+            Self::Cancel { .. } => "cancel",
+            Self::GaveUp { .. } => "gave-up",
+            Self::NotStarted(failure) if failure.stage.is_setup() => "error",
+            Self::NotStarted(_) => "not-started",
+        }
+    }
+
+    /// The exit code, before `--remap-exit`.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Complete(status)
+            | Self::Cancel {
+                last: Some(status), ..
+            } => status.code(),
+            Self::Cancel { last: None, stop } => 128 + stop.number(),
+            Self::GaveUp { last: Some(status) } => status.code().max(1),
+            Self::GaveUp { last: None } => 126,
+            Self::NotStarted(failure) => failure.code(),
+        }
+    }
+
+    /// The child as it ended last, where one ever ran.
+    pub(crate) const fn last(self) -> Option<ExitStatus> {
+        match self {
+            Self::Complete(status) => Some(status),
+            Self::Cancel { last, .. } | Self::GaveUp { last } => last,
+            Self::NotStarted(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,0 +1,54 @@
+//! What the kernel counts of a group: `memory.events`, `memory.peak`, `cpu.stat`, `cgroup.events`.
+
+use core::time::Duration;
+
+/// What a child's group used, as far as it is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Usage {
+    /// The kernel killed a process of it for want of memory.
+    pub(crate) out_of_memory: bool,
+    /// The most memory that the group ever held, in bytes, over all starts.
+    pub(crate) peak: Option<u64>,
+    /// The time on processors since the start, in user and kernel mode.
+    pub(crate) cpu: Option<Duration>,
+    /// How long its processes had to wait because of `cpu.max`, all processors taken together.
+    pub(crate) throttled: Option<Duration>,
+}
+
+impl Usage {
+    /// Nothing is known.
+    pub(crate) const NONE: Self = Self {
+        out_of_memory: false,
+        peak: None,
+        cpu: None,
+        throttled: None,
+    };
+}
+
+/// The value of a key in a file of lines `key value`.
+pub(crate) fn value_of(file: &[u8], key: &str) -> Option<u64> {
+    file.split(|byte| *byte == b'\n')
+        .find_map(|line| number(line.strip_prefix(key.as_bytes())?.strip_prefix(b" ")?))
+}
+
+pub(crate) fn number(digits: &[u8]) -> Option<u64> {
+    crate::core::number::number(digits.trim_ascii_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_whole_first_word_of_a_line() {
+        let file = b"low 0\nhigh 0\nmax 12\noom 1\noom_kill 3\noom_group_kill 1\n";
+        assert_eq!(value_of(file, "oom"), Some(1));
+        assert_eq!(value_of(file, "oom_kill"), Some(3));
+        assert_eq!(value_of(file, "max"), Some(12));
+        assert_eq!(value_of(file, "kill"), None);
+        assert_eq!(value_of(b"", "oom"), None);
+        assert_eq!(value_of(b"oom", "oom"), None);
+        assert_eq!(value_of(b"oom x", "oom"), None);
+        assert_eq!(number(b"18446744073709551615\n"), Some(u64::MAX));
+    }
+}

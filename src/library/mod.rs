@@ -1,0 +1,18 @@
+//! What a host program sees, and the thread that protects its children.
+
+pub(crate) mod control_group;
+pub(crate) mod error;
+pub(crate) mod event;
+pub(crate) mod frigate;
+pub(crate) mod guard;
+pub(crate) mod link;
+pub(crate) mod logger;
+pub(crate) mod outcome;
+pub(crate) mod protect_task;
+pub(crate) mod size;
+pub(crate) mod strategy;
+pub(crate) mod task;
+pub(crate) mod ward;
+
+#[cfg(test)]
+mod tests;

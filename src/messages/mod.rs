@@ -1,0 +1,10 @@
+//! Turns what happened into one line: text, JSON, or the termination message.
+//!
+//! `report` and `termination` write those lines out. The other files are pure.
+
+pub(crate) mod line;
+pub(crate) mod message;
+pub(crate) mod mistake;
+pub(crate) mod report;
+pub(crate) mod termination;
+pub(crate) mod timestamp;

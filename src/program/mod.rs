@@ -1,0 +1,8 @@
+//! The `frigate` program: options, configuration, start-up and the event loop.
+
+pub(crate) mod command_line;
+pub(crate) mod config;
+pub(crate) mod event_loop;
+pub(crate) mod init;
+pub(crate) mod options;
+pub(crate) mod start_up;

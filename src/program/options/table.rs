@@ -1,0 +1,187 @@
+//! The table of options: names, kinds and help, once. The parser, `--help` and the environment's
+//! variables follow from it.
+//!
+//! `argh` makes the table. Its parser is not used: it knows neither `--name=value` nor words that
+//! are not UTF-8 nor the end of the options at the command, and would be more than a tenth of the
+//! binary.
+
+use core::mem::ManuallyDrop;
+
+use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
+
+/// frigate: starts one command, forwards signals to it, reaps orphans, restarts it, and exits as it
+/// did
+#[derive(ArgsInfo)]
+#[expect(dead_code, reason = "the table is made of it, and nothing else")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own, as it is typed"
+)]
+pub(crate) struct Options {
+    /// when to start the command again: unexpected (on-failure), true (always), false (no, never);
+    /// default: false
+    #[argh(option, arg_name = "strategy")]
+    restart: Option<String>,
+    /// what counts as expected: exit codes, which are numbers, and signals, which are names;
+    /// default: 0
+    #[argh(option, arg_name = "code,signal...")]
+    expect: Option<String>,
+    /// a command that stays up this long has started (0: no start ever fails); default: 10s
+    #[argh(option, arg_name = "duration")]
+    start_secs: Option<String>,
+    /// failed starts in a row that are tried again; default: 3
+    #[argh(option, arg_name = "n")]
+    start_retries: Option<String>,
+    /// first pause before another start; it doubles each time; default: 100ms
+    #[argh(option, arg_name = "duration")]
+    backoff: Option<String>,
+    /// the longest pause; default: 60s
+    #[argh(option, arg_name = "duration")]
+    backoff_max: Option<String>,
+    /// what the command's group is sent when frigate is asked to stop; default: as received
+    #[argh(option, arg_name = "signal")]
+    stop_signal: Option<String>,
+    /// signals by which frigate is asked to stop; default: TERM,INT,QUIT
+    #[argh(option, arg_name = "signal,...|none")]
+    stop_on: Option<String>,
+    /// from the stop signal to KILL; default: 30s with --restart, else none
+    #[argh(option, arg_name = "duration|none")]
+    grace: Option<String>,
+    /// what the command leaves running gets this long from TERM to KILL; leave: frigate exits at
+    /// once; default: 5s
+    #[argh(option, arg_name = "duration|leave")]
+    leftovers: Option<String>,
+    /// stop by KILL at once, without a grace period
+    #[argh(switch)]
+    kill: bool,
+    /// treat a received signal as another, or drop it: TO = 0 (repeatable)
+    #[argh(option, arg_name = "from:to")]
+    rewrite: Vec<String>,
+    /// send signals to the command alone, not to its group
+    #[argh(switch)]
+    single_child: bool,
+    /// the signal frigate gets when its own parent dies
+    #[argh(option, arg_name = "signal")]
+    pdeathsig: Option<String>,
+    /// exit with TO (0) where the code would have been FROM (repeatable)
+    #[argh(option, arg_name = "from[:to]")]
+    remap_exit: Vec<String>,
+    /// before every start, end other processes of the command's name
+    #[argh(switch)]
+    grace_close: bool,
+    /// how long these get before KILL; default: 30s
+    #[argh(option, arg_name = "duration")]
+    grace_close_wait: Option<String>,
+    /// who the command runs as: names or numbers
+    #[argh(option, arg_name = "user[:group]")]
+    user: Option<String>,
+    /// the command's root
+    #[argh(option, arg_name = "dir")]
+    chroot: Option<String>,
+    /// the command's working directory, inside its root
+    #[argh(option, arg_name = "dir")]
+    workdir: Option<String>,
+    /// the command and its children can gain no privileges by exec
+    #[argh(switch)]
+    no_new_privs: bool,
+    /// the most memory its processes may hold, beyond which they are ended: 64K, 512M, 2G, or max
+    #[argh(option, arg_name = "size")]
+    memory_max: Option<String>,
+    /// the memory above which they are slowed down
+    #[argh(option, arg_name = "size")]
+    memory_high: Option<String>,
+    /// the most swap space they may hold
+    #[argh(option, arg_name = "size")]
+    memory_swap_max: Option<String>,
+    /// the most processor time: a number of CPUs, or microseconds of a period as the kernel takes
+    /// them
+    #[argh(option, arg_name = "cpus|\"quota period\"")]
+    cpu_max: Option<String>,
+    /// its share of processors that others want too, from 1 to 10000
+    #[argh(option, arg_name = "n")]
+    cpu_weight: Option<String>,
+    /// the most processes and threads
+    #[argh(option, arg_name = "n")]
+    pids_max: Option<String>,
+    /// any other file of its cgroup, such as io.max="8:0 rbps=1048576" (repeatable)
+    #[argh(option, arg_name = "file=value")]
+    cgroup: Vec<String>,
+    /// start without a limit that cannot be applied
+    #[argh(switch)]
+    cgroup_best_effort: bool,
+    /// append the command's standard output to this file
+    #[argh(option, arg_name = "file")]
+    stdout: Option<String>,
+    /// append its standard error to this file
+    #[argh(option, arg_name = "file")]
+    stderr: Option<String>,
+    /// send its standard error where its standard output goes
+    #[argh(switch)]
+    redirect_stderr: bool,
+    /// rotate such a file when it has this size; default: 0, never
+    #[argh(option, arg_name = "size")]
+    log_max_bytes: Option<String>,
+    /// rotated files that are kept, FILE.1 the newest; default: 0
+    #[argh(option, arg_name = "n")]
+    log_backups: Option<String>,
+    /// where the last message goes if the exit code is not 0; default: /dev/termination-log where
+    /// it is
+    #[argh(option, arg_name = "path|none")]
+    termination_log: Option<String>,
+    /// how messages are written: text or json; default: text
+    #[argh(option, arg_name = "format")]
+    log_format: Option<String>,
+    /// say more: starts, ends, signals; twice (-vv): reaped orphans too
+    #[argh(switch, short = 'v')]
+    verbose: u8,
+    /// say errors only
+    #[argh(switch, short = 'q')]
+    quiet: bool,
+}
+
+/// Among argh's options by itself.
+pub(super) const HELP: &str = "--help";
+
+#[inline(never)]
+pub(super) fn flags() -> &'static [FlagInfo<'static>] {
+    ManuallyDrop::new(Options::get_args_info()).flags
+}
+
+pub(super) fn name_of(flag: &FlagInfo<'static>) -> &'static str {
+    flag.long.strip_prefix("--").unwrap_or_default()
+}
+
+/// The text of `--help`.
+#[inline(never)]
+pub(crate) fn help() -> String {
+    let info = Options::get_args_info();
+    let mut text = String::from("Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n\n");
+    text.push_str(info.description);
+    text.push_str(".\n\nOptions:\n");
+    for flag in info.flags {
+        let mut left = String::from("  ");
+        if let Some(short) = flag.short {
+            left.extend(['-', short, ',', ' ']);
+        }
+        left.push_str(flag.long);
+        if let FlagInfoKind::Option { arg_name } = &flag.kind {
+            left.push(' ');
+            left.push_str(&arg_name.to_ascii_uppercase());
+        }
+        text.push_str(&left);
+        text.push_str("\n        ");
+        text.push_str(if flag.long == HELP {
+            "print this and exit (also -h)"
+        } else {
+            flag.description
+        });
+        text.push('\n');
+    }
+    text.push_str(
+        "      --version\n        print the version and exit\n\n\
+         Each option is also read from the environment: FRIGATE_INIT_GRACE=5s is --grace 5s; the command line wins.\n\
+         DURATION: 500ms, 10s, 2m, 1h; bare numbers are seconds. SIGNAL: TERM, SIGTERM, 15, RTMIN+3.\n\
+         Exit: the command's code, 128+N if signal N ended it; 125 a mistake, 126 cannot be executed, 127 not found.\n",
+    );
+    text
+}

@@ -82,8 +82,13 @@ impl Leftovers {
 
     /// Sends KILL to all that are left; see `kill_cgroup`.
     pub(crate) fn kill(&mut self) -> Option<Fact<'static>> {
-        self.signal_former(&[Signal::KILL]);
+        self.kill_group();
         self.kill_cgroup()
+    }
+
+    /// Sends KILL to the former child's group.
+    pub(crate) fn kill_group(&self) {
+        self.signal_former(&[Signal::KILL]);
     }
 
     /// Kills the cgroup as a whole. Returns what there is to say if the kernel does not.

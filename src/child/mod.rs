@@ -2,5 +2,8 @@
 
 pub(crate) mod capture;
 pub(crate) mod cgroup;
+pub(crate) mod driver;
 pub(crate) mod leftovers;
+pub(crate) mod namesakes;
 pub(crate) mod preparation;
+pub(crate) mod rim;

@@ -6,45 +6,22 @@
 
 use core::time::Duration;
 
-use crate::core::action::{Action, Actions};
+use crate::core::action::{Action, Actions, SURVIVES_KILL};
+use crate::core::escalation::{Due, Escalation, KILL_PATIENCE};
 use crate::core::fact::{Fact, Trouble};
-use crate::core::look::Look;
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
 use crate::core::restart::{History, Restart, Verdict};
-use crate::core::rules::{Rules, said_unless_zero};
+use crate::core::rules::Rules;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure};
 use crate::core::usage::Usage;
 
-/// How long a process may take to die of KILL before it is left behind (it sleeps where no signal
-/// reaches it).
-pub(crate) const KILL_PATIENCE: Duration = Duration::from_secs(5);
-
-/// What is left of a former child's group.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Remains {
-    Gone,
-    /// It was sent TERM, and gets KILL at `until`.
-    Ending {
-        until: Moment,
-        look: Look,
-    },
-    /// It was sent KILL, and is left behind at `until`.
-    Killed {
-        until: Moment,
-        look: Look,
-    },
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Ready,
-    /// Other processes of the name were sent TERM, or KILL, and have until then.
-    Closing {
-        until: Moment,
-        killed: bool,
-    },
+    /// Other processes of the name are being ended before the start.
+    Closing(Escalation),
     Spawning,
     Running {
         since: Moment,
@@ -55,7 +32,8 @@ enum State {
     /// end.
     Between {
         start_at: Moment,
-        remains: Remains,
+        /// The end of what is left; `None` once nothing is.
+        remains: Option<Escalation>,
     },
     Ended(Finish),
 }
@@ -67,18 +45,16 @@ struct Stopping {
     since: Moment,
     /// The signal that asked for it.
     asked: Signal,
-    /// When the child is killed or, if it was or is out of reach, left behind; `None`: it has all
-    /// the time it takes.
-    until: Option<Moment>,
-    killed: bool,
+    escalation: Escalation,
     /// The kernel does not let frigate signal the child.
     out_of_reach: bool,
 }
 
-/// The end of it all: how, and from when on leftovers are killed; `None`: they are left alone.
+/// How the child ended for good, and what that means for its leftovers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Finish {
     pub(crate) outcome: Outcome,
+    /// When leftovers are killed; `None` means that they are left alone.
     pub(crate) kill_at: Option<Moment>,
     /// Do not report KILL again: it was already reported, or `--kill` made it expected.
     pub(crate) killed: bool,
@@ -90,7 +66,8 @@ pub(crate) struct Finish {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Event {
     Begin,
-    OthersGone,
+    /// No other process of the command's name is left.
+    NamesakesGone,
     Spawned {
         pid: Pid,
     },
@@ -126,10 +103,9 @@ pub(crate) struct Lifecycle {
     last: Option<ExitStatus>,
     restarts: u32,
     /// A start was tried: the next one is a restart.
-    begun: bool,
+    has_begun: bool,
     /// The kernel killed a process of the last child's group for want of memory.
     out_of_memory: bool,
-    released: bool,
 }
 
 impl Lifecycle {
@@ -141,9 +117,8 @@ impl Lifecycle {
             pid: None,
             last: None,
             restarts: 0,
-            begun: false,
+            has_begun: false,
             out_of_memory: false,
-            released: false,
         }
     }
 
@@ -152,7 +127,7 @@ impl Lifecycle {
         match self.state {
             State::Running { .. } | State::Stopping(_) => self.pid,
             State::Ready
-            | State::Closing { .. }
+            | State::Closing(_)
             | State::Spawning
             | State::Between { .. }
             | State::Ended(_) => None,
@@ -163,7 +138,7 @@ impl Lifecycle {
         match self.state {
             State::Ended(finish) => Some(finish),
             State::Ready
-            | State::Closing { .. }
+            | State::Closing(_)
             | State::Spawning
             | State::Running { .. }
             | State::Stopping(_)
@@ -179,36 +154,56 @@ impl Lifecycle {
         self.out_of_memory
     }
 
-    /// Sets the grace period of the stop that is about to come. One that is under way is cut to it,
-    /// never extended.
-    pub(crate) fn allow(&mut self, grace: Duration, now: Moment) {
-        self.rules.grace = Some(grace);
-        if let State::Stopping(stopping) = &mut self.state
-            && !stopping.killed
-        {
-            stopping.hurry(now.after(grace));
+    pub(crate) const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether the child will not be started again, whatever happens.
+    pub(crate) fn is_last_start(&self) -> bool {
+        match self.state {
+            State::Running { .. } => self.rules.strategy.restart == Restart::False,
+            State::Stopping(_) | State::Ended(_) => true,
+            State::Ready | State::Closing(_) | State::Spawning | State::Between { .. } => false,
         }
     }
 
-    /// When `Event::Tick` is due; none: only an event from outside changes anything.
+    /// Whether something that a former child left is being ended, before the next start.
+    pub(crate) const fn is_clearing(&self) -> bool {
+        matches!(
+            self.state,
+            State::Between {
+                remains: Some(_),
+                ..
+            }
+        )
+    }
+
+    /// Sets the grace period of the stop that is about to come. A stop that is under way is
+    /// shortened to it, never extended.
+    pub(crate) fn limit_grace(&mut self, grace: Duration, now: Moment) {
+        self.rules.grace = Some(grace);
+        if let State::Stopping(stopping) = &mut self.state {
+            stopping.escalation.shorten(now.after(grace));
+        }
+    }
+
+    /// When `Event::Tick` is due; `None` means that only an event from outside changes anything.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.state {
             State::Ready | State::Spawning | State::Running { .. } | State::Ended(_) => None,
-            State::Closing { until, .. } => Some(until),
-            State::Stopping(Stopping { until, .. }) => until,
-            State::Between { start_at, remains } => Some(match remains {
-                Remains::Gone => start_at,
-                Remains::Ending { until, look } | Remains::Killed { until, look } => {
-                    until.min(look.at())
-                }
-            }),
+            State::Closing(escalation) | State::Stopping(Stopping { escalation, .. }) => {
+                escalation.deadline()
+            }
+            State::Between { start_at, remains } => {
+                remains.map_or(Some(start_at), Escalation::deadline)
+            }
         }
     }
 
     pub(crate) fn step(&mut self, event: Event, now: Moment, out: &mut Actions) {
         match self.state {
             State::Ready => self.when_ready(event, now, out),
-            State::Closing { until, killed } => self.when_closing(until, killed, event, now, out),
+            State::Closing(escalation) => self.when_closing(escalation, event, now, out),
             State::Spawning => self.when_spawning(event, now, out),
             State::Running { since } => self.when_running(since, event, now, out),
             State::Stopping(stopping) => self.when_stopping(stopping, event, now, out),
@@ -223,9 +218,9 @@ impl Lifecycle {
         match event {
             Event::Begin if self.rules.is_adopted => self.clear(now, now, out),
             Event::Begin => self.start(now, out),
-            Event::Stop { signal, .. } => self.cancel(signal, now, out),
+            Event::Stop { signal, .. } => self.cancel(signal, now),
             Event::Swept | Event::Tick => {}
-            Event::OthersGone
+            Event::NamesakesGone
             | Event::Spawned { .. }
             | Event::SpawnFailed(_)
             | Event::Executed
@@ -238,27 +233,25 @@ impl Lifecycle {
     #[inline(never)]
     fn when_closing(
         &mut self,
-        until: Moment,
-        killed: bool,
+        mut escalation: Escalation,
         event: Event,
         now: Moment,
         out: &mut Actions,
     ) {
         match event {
-            Event::OthersGone => self.spawn(out),
-            Event::Stop { signal, .. } => self.cancel(signal, now, out),
-            Event::Tick if now < until => {}
-            Event::Tick if killed => {
-                out.push(Action::Say(Fact::OthersLeft));
-                self.spawn(out);
-            }
-            Event::Tick => {
-                self.state = State::Closing {
-                    until: now.after(KILL_PATIENCE),
-                    killed: true,
-                };
-                out.push(Action::KillOthers);
-            }
+            Event::NamesakesGone => self.spawn(out),
+            Event::Stop { signal, .. } => self.cancel(signal, now),
+            Event::Tick => match escalation.tick(now, KILL_PATIENCE) {
+                Due::Nothing | Due::Probe => {}
+                Due::Kill => {
+                    self.state = State::Closing(escalation);
+                    out.push(Action::KillNamesakes);
+                }
+                Due::GiveUp => {
+                    out.report(Fact::OthersLeft);
+                    self.spawn(out);
+                }
+            },
             Event::Swept => {}
             Event::Begin
             | Event::Spawned { .. }
@@ -275,15 +268,12 @@ impl Lifecycle {
             Event::Spawned { pid } => {
                 self.pid = Some(pid);
                 self.state = State::Running { since: now };
-                if self.rules.strategy.restart == Restart::False {
-                    self.release(out);
-                }
             }
             Event::SpawnFailed(failure) => self.not_started(failure, now, out),
             Event::Swept | Event::Tick => {}
             // A stop cannot come here: the rim answers Spawn before it takes another signal.
             Event::Begin
-            | Event::OthersGone
+            | Event::NamesakesGone
             | Event::Executed
             | Event::OutOfReach
             | Event::Ended { .. }
@@ -302,13 +292,13 @@ impl Lifecycle {
                 self.last = Some(status);
                 self.out_of_memory = usage.out_of_memory;
                 if held_terminal && status.looks_interrupted() {
-                    self.say_ended(status, since, usage, now, out);
+                    self.report_ended(status, since, usage, now, out);
                     let stop = if status.code() == 128 + Signal::INT.number() {
                         Signal::INT
                     } else {
                         Signal::QUIT
                     };
-                    self.cancel(stop, now, out);
+                    self.cancel(stop, now);
                 } else {
                     self.decide(status, since, usage, now, out);
                 }
@@ -317,27 +307,23 @@ impl Lifecycle {
             // reaped.
             Event::SpawnFailed(failure) => self.not_started(failure, now, out),
             Event::Stop { signal, queued } => {
-                let killed = self.rules.kill;
-                let patience = if killed {
-                    Some(KILL_PATIENCE)
+                let escalation = if self.rules.kill {
+                    Escalation::killed(now, KILL_PATIENCE)
                 } else {
-                    self.rules.grace
+                    Escalation::asked(self.rules.grace.map(|grace| now.after(grace)))
                 };
-                let until = patience.map(|patience| now.after(patience));
                 self.state = State::Stopping(Stopping {
                     since,
                     asked: signal,
-                    until,
-                    killed,
+                    escalation,
                     out_of_reach: false,
                 });
-                self.release(out);
                 self.send_stop(signal, queued, out);
             }
-            Event::Executed => self.say_started(out),
+            Event::Executed => self.report_started(out),
             // A signal that is no stop did not reach it, which the rim has said.
             Event::OutOfReach | Event::Swept | Event::Tick => {}
-            Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::GroupGone => {
+            Event::Begin | Event::NamesakesGone | Event::Spawned { .. } | Event::GroupGone => {
                 self.impossible(event, out);
             }
         }
@@ -351,125 +337,110 @@ impl Lifecycle {
         now: Moment,
         out: &mut Actions,
     ) {
-        let Stopping {
-            since,
-            until,
-            killed,
-            ..
-        } = stopping;
         match event {
-            Event::Executed => self.say_started(out),
+            Event::Executed => self.report_started(out),
             // It may still end by itself, but nothing that frigate does will make it.
             Event::OutOfReach => {
                 stopping.out_of_reach = true;
-                stopping.hurry(now.after(KILL_PATIENCE));
+                stopping.escalation.shorten(now.after(KILL_PATIENCE));
                 self.state = State::Stopping(stopping);
             }
             Event::Ended { status, usage, .. } => {
                 self.last = Some(status);
                 self.out_of_memory = usage.out_of_memory;
-                self.say_ended(status, since, usage, now, out);
-                self.end_stop(stopping, now, out);
+                self.report_ended(status, stopping.since, usage, now, out);
+                self.end_stop(stopping, now);
             }
-            Event::SpawnFailed(failure) if failure.is_for_now() => {
-                self.end_stop(stopping, now, out);
-            }
+            Event::SpawnFailed(failure) if failure.is_for_now() => self.end_stop(stopping, now),
             Event::SpawnFailed(failure) => {
                 let kill_at = self.kill_after_stop(stopping, now);
-                self.end(Outcome::NotStarted(failure), Some(kill_at), killed, out);
+                let is_killed = stopping.escalation.is_killed();
+                self.end_unstarted(failure, Some(kill_at), is_killed, out);
             }
-            Event::Stop { signal, queued } if !killed => self.send_stop(signal, queued, out),
-            Event::Tick if until.is_none_or(|until| now < until) => {}
-            Event::Tick if killed || stopping.out_of_reach => {
-                let reason = if stopping.out_of_reach {
-                    NOT_ALLOWED
-                } else {
-                    DEATHLESS
-                };
-                out.push(Action::Say(Fact::LeftBehind {
-                    pid: self.pid,
-                    reason,
-                }));
-                self.last = Some(ExitStatus::Signaled {
-                    signal: Signal::KILL,
-                    core: false,
-                });
-                // What else is left had as long as the child.
-                self.end_stop(
-                    Stopping {
-                        killed: true,
-                        ..stopping
-                    },
-                    now,
-                    out,
-                );
-                if let State::Ended(finish) = &mut self.state {
-                    finish.left_behind = true;
+            Event::Stop { signal, queued } if !stopping.escalation.is_killed() => {
+                self.send_stop(signal, queued, out);
+            }
+            Event::Tick => match stopping.escalation.tick(now, KILL_PATIENCE) {
+                Due::Nothing | Due::Probe => {}
+                Due::Kill if !stopping.out_of_reach => {
+                    self.state = State::Stopping(stopping);
+                    let (pid, grace) = (self.pid, self.rules.grace.unwrap_or_default());
+                    // Without a grace period KILL is what was asked for.
+                    if !grace.is_zero() {
+                        out.report(Fact::Killed { pid, grace });
+                    }
+                    self.send(Signal::KILL, out);
                 }
-            }
-            Event::Tick => {
-                let until = Some(now.after(KILL_PATIENCE));
-                self.state = State::Stopping(Stopping {
-                    until,
-                    killed: true,
-                    ..stopping
-                });
-                let grace = self.rules.grace.unwrap_or_default();
-                out.extend(said_unless_zero(
-                    grace,
-                    Fact::Killed {
-                        pid: self.pid,
-                        grace,
-                    },
-                ));
-                out.push(self.send(Signal::KILL));
-            }
+                Due::Kill | Due::GiveUp => self.leave_behind(stopping, now, out),
+            },
             Event::Stop { .. } | Event::Swept => {}
-            Event::Begin | Event::OthersGone | Event::Spawned { .. } | Event::GroupGone => {
+            Event::Begin | Event::NamesakesGone | Event::Spawned { .. } | Event::GroupGone => {
                 self.impossible(event, out);
             }
         }
+    }
+
+    /// The child does not die, or frigate may not signal it: what is left has had as long as it.
+    fn leave_behind(&mut self, stopping: Stopping, now: Moment, out: &mut Actions) {
+        let reason = if stopping.out_of_reach {
+            NOT_PERMITTED
+        } else {
+            SURVIVES_KILL
+        };
+        out.report(Fact::LeftBehind {
+            pid: self.pid,
+            reason,
+        });
+        let signal = Signal::KILL;
+        self.last = Some(ExitStatus::Signaled {
+            signal,
+            core: false,
+        });
+        let outcome = Outcome::Cancel {
+            last: self.last,
+            stop: stopping.asked,
+        };
+        self.state = State::Ended(Finish {
+            outcome,
+            kill_at: Some(now),
+            killed: true,
+            left_behind: true,
+        });
     }
 
     #[inline(never)]
     fn when_between(
         &mut self,
         start_at: Moment,
-        remains: Remains,
+        remains: Option<Escalation>,
         event: Event,
         now: Moment,
         out: &mut Actions,
     ) {
         match event {
-            Event::GroupGone => {
-                self.state = State::Between {
-                    start_at,
-                    remains: Remains::Gone,
-                };
-                self.start_if_due(now, out);
+            Event::GroupGone => self.wait_for_start(start_at, None, now, out),
+            Event::Swept if remains.is_some() => out.push(Action::ProbeGroup),
+            Event::Tick => {
+                let remains = remains.and_then(|remains| self.tick_remains(remains, now, out));
+                self.wait_for_start(start_at, remains, now, out);
             }
-            Event::Swept if remains != Remains::Gone => out.push(Action::ProbeGroup),
-            Event::Tick => self.tick_between(start_at, remains, now, out),
             // The leftovers of the former group keep the grace period that they were given.
             Event::Stop { signal, .. } => {
-                let (kill_at, killed) = match remains {
-                    Remains::Gone => (now.after(self.rules.after_stop()), self.rules.kill),
-                    Remains::Ending { until, .. } => (until, self.rules.kill),
-                    Remains::Killed { .. } => (now, true),
+                let is_killed = remains.is_some_and(Escalation::is_killed);
+                let kill_at = match remains {
+                    Some(_) if is_killed => now,
+                    Some(remains) => remains.until().unwrap_or(now),
+                    None => now.after(self.rules.after_stop()),
                 };
-                self.end(
-                    Outcome::Cancel {
-                        last: self.last,
-                        stop: signal,
-                    },
-                    Some(kill_at),
-                    killed,
-                    out,
-                );
+                let outcome = Outcome::Cancel {
+                    last: self.last,
+                    stop: signal,
+                };
+                self.end(outcome, Some(kill_at), is_killed || self.rules.kill);
             }
             Event::Swept => {}
             Event::Begin
-            | Event::OthersGone
+            | Event::NamesakesGone
             | Event::Spawned { .. }
             | Event::SpawnFailed(_)
             | Event::Executed
@@ -478,23 +449,46 @@ impl Lifecycle {
         }
     }
 
+    /// Takes the step that is due with what a former child left. Returns `None` once nothing is
+    /// left, or what is left is given up.
+    fn tick_remains(
+        &self,
+        mut remains: Escalation,
+        now: Moment,
+        out: &mut Actions,
+    ) -> Option<Escalation> {
+        match remains.tick(now, KILL_PATIENCE) {
+            Due::Nothing => {}
+            Due::Probe => out.push(Action::ProbeGroup),
+            Due::Kill => {
+                let grace = self.rules.between_starts();
+                out.report_leftovers_killed(grace);
+                out.push(Action::KillGroup);
+                out.push(Action::ProbeGroup);
+            }
+            Due::GiveUp => {
+                out.report_leftovers_left();
+                return None;
+            }
+        }
+        Some(remains)
+    }
+
     fn impossible(&self, event: Event, out: &mut Actions) {
-        out.push(Action::Say(Fact::Impossible {
+        out.report(Fact::Impossible {
             state: self.state.name(),
             event: event.name(),
-        }));
+        });
     }
 
-    fn say_started(&self, out: &mut Actions) {
-        out.extend(self.pid.map(|pid| {
-            Action::Say(Fact::Started {
-                pid,
-                restarts: self.restarts,
-            })
-        }));
+    fn report_started(&self, out: &mut Actions) {
+        if let Some(pid) = self.pid {
+            let restarts = self.restarts;
+            out.report(Fact::Started { pid, restarts });
+        }
     }
 
-    fn say_ended(
+    fn report_ended(
         &self,
         status: ExitStatus,
         since: Moment,
@@ -502,21 +496,19 @@ impl Lifecycle {
         now: Moment,
         out: &mut Actions,
     ) {
-        out.push(Action::Say(Fact::Ended {
-            pid: self.pid,
+        let (pid, uptime) = (self.pid, now.since(since));
+        out.report(Fact::Ended {
+            pid,
             status,
-            uptime: now.since(since),
+            uptime,
             usage,
-        }));
+        });
     }
 
     fn start(&mut self, now: Moment, out: &mut Actions) {
         if let Some(wait) = self.rules.grace_close {
-            self.state = State::Closing {
-                until: now.after(wait),
-                killed: false,
-            };
-            out.push(Action::CloseOthers);
+            self.state = State::Closing(Escalation::asked(Some(now.after(wait))));
+            out.push(Action::CloseNamesakes);
         } else {
             self.spawn(out);
         }
@@ -524,62 +516,26 @@ impl Lifecycle {
 
     fn spawn(&mut self, out: &mut Actions) {
         self.state = State::Spawning;
-        self.begun = true;
+        self.has_begun = true;
         out.push(Action::Spawn {
             restarts: self.restarts,
         });
     }
 
-    fn start_if_due(&mut self, now: Moment, out: &mut Actions) {
-        if let State::Between {
-            start_at,
-            remains: Remains::Gone,
-        } = self.state
-            && now >= start_at
-        {
-            self.restarts = self.restarts.saturating_add(self.begun.into());
+    /// Starts the next child if nothing of the former one is left and the pause is over.
+    fn wait_for_start(
+        &mut self,
+        start_at: Moment,
+        remains: Option<Escalation>,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        if remains.is_none() && now >= start_at {
+            self.restarts = self.restarts.saturating_add(self.has_begun.into());
             self.start(now, out);
+        } else {
+            self.state = State::Between { start_at, remains };
         }
-    }
-
-    fn tick_between(&mut self, start_at: Moment, remains: Remains, now: Moment, out: &mut Actions) {
-        let remains = match remains {
-            Remains::Gone => Remains::Gone,
-            Remains::Ending { until, .. } if now >= until => {
-                let grace = self.rules.between_starts();
-                out.extend(said_unless_zero(grace, Fact::LeftoversKilled { grace }));
-                out.push(Action::KillGroup);
-                out.push(Action::ProbeGroup);
-                Remains::Killed {
-                    until: now.after(KILL_PATIENCE),
-                    look: Look::first(now),
-                }
-            }
-            Remains::Killed { until, .. } if now >= until => {
-                out.push(Action::Say(Fact::LeftBehind {
-                    pid: None,
-                    reason: DEATHLESS,
-                }));
-                Remains::Gone
-            }
-            Remains::Ending { until, look } if now >= look.at() => {
-                out.push(Action::ProbeGroup);
-                Remains::Ending {
-                    until,
-                    look: look.next(now),
-                }
-            }
-            Remains::Killed { until, look } if now >= look.at() => {
-                out.push(Action::ProbeGroup);
-                Remains::Killed {
-                    until,
-                    look: look.next(now),
-                }
-            }
-            Remains::Ending { .. } | Remains::Killed { .. } => remains,
-        };
-        self.state = State::Between { start_at, remains };
-        self.start_if_due(now, out);
     }
 
     /// The child ended by itself: the strategy decides.
@@ -603,7 +559,7 @@ impl Lifecycle {
         };
         // A restart has a line of its own, which says the same.
         if !matches!(verdict, Verdict::Again { .. }) {
-            self.say_ended(status, since, usage, now, out);
+            self.report_ended(status, since, usage, now, out);
         }
         self.obey(verdict, trouble, Outcome::Complete(status), now, out);
     }
@@ -612,13 +568,8 @@ impl Lifecycle {
         let verdict = self
             .history
             .after_failure(&self.rules.strategy, failure, self.scatter(now));
-        self.obey(
-            verdict,
-            Trouble::NotStarted(failure),
-            Outcome::NotStarted(failure),
-            now,
-            out,
-        );
+        let (trouble, outcome) = (Trouble::NotStarted(failure), Outcome::NotStarted(failure));
+        self.obey(verdict, trouble, outcome, now, out);
     }
 
     fn obey(
@@ -630,25 +581,28 @@ impl Lifecycle {
         out: &mut Actions,
     ) {
         let kill_at = self.rules.after_own_end().map(|span| now.after(span));
-        match verdict {
-            Verdict::Finish => self.end(outcome, kill_at, self.rules.kill, out),
-            Verdict::GiveUp { failures } => {
+        match (verdict, outcome) {
+            (Verdict::Finish, Outcome::NotStarted(failure)) => {
+                self.end_unstarted(failure, kill_at, self.rules.kill, out);
+            }
+            (Verdict::Finish, _) => self.end(outcome, kill_at, self.rules.kill),
+            (Verdict::GiveUp { failures }, _) => {
                 let outcome = Outcome::GaveUp { last: self.last };
-                out.push(Action::Say(Fact::GaveUp {
+                out.report(Fact::GaveUp {
                     failures,
                     last: self.last,
                     code: outcome.code(),
-                }));
-                self.end(outcome, kill_at, self.rules.kill, out);
+                });
+                self.end(outcome, kill_at, self.rules.kill);
             }
-            Verdict::Again { pause, failures } => {
+            (Verdict::Again { pause, failures }, _) => {
                 let limit = self.rules.strategy.limit();
-                out.push(Action::Say(Fact::Restarting {
+                out.report(Fact::Restarting {
                     trouble,
                     pause,
                     failures,
                     limit,
-                }));
+                });
                 self.clear(now.after(pause), now, out);
             }
         }
@@ -657,65 +611,66 @@ impl Lifecycle {
     /// Ends what a former child left, so that the next one, not before `start_at`, meets none of
     /// it.
     fn clear(&mut self, start_at: Moment, now: Moment, out: &mut Actions) {
-        let look = Look::first(now);
         let remains = if self.rules.kill {
             out.push(Action::KillGroup);
             out.push(Action::ProbeGroup);
-            Remains::Killed {
-                until: now.after(KILL_PATIENCE),
-                look,
-            }
+            Escalation::killed(now, KILL_PATIENCE)
         } else {
             out.push(Action::EndGroup);
-            Remains::Ending {
-                until: now.after(self.rules.between_starts()),
-                look,
-            }
+            Escalation::asked(Some(now.after(self.rules.between_starts())))
         };
-        self.state = State::Between { start_at, remains };
+        self.state = State::Between {
+            start_at,
+            remains: Some(remains.with_probes(now)),
+        };
     }
 
     /// The end by a stop while no child had to be killed for it.
-    fn cancel(&mut self, stop: Signal, now: Moment, out: &mut Actions) {
-        let outcome = Outcome::Cancel {
-            last: self.last,
-            stop,
-        };
+    fn cancel(&mut self, stop: Signal, now: Moment) {
+        let last = self.last;
+        let kill_at = now.after(self.rules.after_stop());
         self.end(
-            outcome,
-            Some(now.after(self.rules.after_stop())),
+            Outcome::Cancel { last, stop },
+            Some(kill_at),
             self.rules.kill,
-            out,
         );
     }
 
     /// The end of a child that was asked to stop.
-    fn end_stop(&mut self, stopping: Stopping, now: Moment, out: &mut Actions) {
+    fn end_stop(&mut self, stopping: Stopping, now: Moment) {
         let outcome = Outcome::Cancel {
             last: self.last,
             stop: stopping.asked,
         };
         let kill_at = self.kill_after_stop(stopping, now);
-        self.end(outcome, Some(kill_at), stopping.killed, out);
+        self.end(outcome, Some(kill_at), stopping.escalation.is_killed());
     }
 
     /// When what is left after a stop is killed: at the end of the grace period if there is one.
     fn kill_after_stop(&self, stopping: Stopping, now: Moment) -> Moment {
-        match (stopping.killed, stopping.until, self.rules.grace) {
+        let escalation = stopping.escalation;
+        match (escalation.is_killed(), escalation.until(), self.rules.grace) {
             (true, ..) => now,
             (false, Some(until), Some(_)) => until,
             (false, ..) => now.after(self.rules.after_stop()),
         }
     }
 
-    fn end(&mut self, outcome: Outcome, kill_at: Option<Moment>, killed: bool, out: &mut Actions) {
-        if let Outcome::NotStarted(failure) = outcome {
-            out.push(Action::Say(Fact::NotStarted {
-                failure,
-                code: outcome.code(),
-            }));
-        }
-        self.release(out);
+    /// The end of a child that never executed its command.
+    fn end_unstarted(
+        &mut self,
+        failure: SpawnFailure,
+        kill_at: Option<Moment>,
+        killed: bool,
+        out: &mut Actions,
+    ) {
+        let outcome = Outcome::NotStarted(failure);
+        let code = outcome.code();
+        out.report(Fact::NotStarted { failure, code });
+        self.end(outcome, kill_at, killed);
+    }
+
+    fn end(&mut self, outcome: Outcome, kill_at: Option<Moment>, killed: bool) {
         self.state = State::Ended(Finish {
             outcome,
             kill_at,
@@ -724,34 +679,22 @@ impl Lifecycle {
         });
     }
 
-    fn release(&mut self, out: &mut Actions) {
-        if !self.released {
-            self.released = true;
-            out.push(Action::Release);
-        }
-    }
-
     /// The stop signal, then CONT, since a stopped child could not die of it.
     fn send_stop(&self, asked: Signal, queued: bool, out: &mut Actions) {
         if self.rules.kill {
-            out.push(self.send(Signal::KILL));
+            self.send(Signal::KILL, out);
             return;
         }
         let signal = self.rules.stop_signal.unwrap_or(asked);
-        out.push(Action::Send {
+        out.send(
             signal,
-            alone: self.rules.single_child,
-            queued,
-        });
-        out.push(self.send(Signal::CONT));
+            self.rules.recipient(queued && signal != Signal::KILL),
+        );
+        self.send(Signal::CONT, out);
     }
 
-    fn send(&self, signal: Signal) -> Action {
-        Action::Send {
-            signal,
-            alone: self.rules.single_child,
-            queued: false,
-        }
+    fn send(&self, signal: Signal, out: &mut Actions) {
+        out.send(signal, self.rules.recipient(false));
     }
 
     /// A number that two frigates do not share: the nanoseconds of the moment, well stirred (the
@@ -765,22 +708,14 @@ impl Lifecycle {
     }
 }
 
-impl Stopping {
-    /// Moves the deadline to this moment if it is later, or if there is none.
-    fn hurry(&mut self, until: Moment) {
-        self.until = Some(self.until.map_or(until, |before| before.min(until)));
-    }
-}
-
-/// Why something is left behind.
-pub(crate) const DEATHLESS: &str = "it does not die of KILL";
-const NOT_ALLOWED: &str = "frigate is not allowed to signal it";
+/// Why a child is left behind that a signal could end.
+const NOT_PERMITTED: &str = "frigate is not allowed to signal it";
 
 impl State {
     const fn name(self) -> &'static str {
         match self {
             Self::Ready => "ready",
-            Self::Closing { .. } => "closing",
+            Self::Closing(_) => "closing",
             Self::Spawning => "spawning",
             Self::Running { .. } => "running",
             Self::Stopping(_) => "stopping",
@@ -794,7 +729,7 @@ impl Event {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Begin => "begin",
-            Self::OthersGone => "others-gone",
+            Self::NamesakesGone => "namesakes-gone",
             Self::Spawned { .. } => "spawned",
             Self::SpawnFailed(_) => "spawn-failed",
             Self::Executed => "executed",

@@ -11,24 +11,21 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::{
-    DEATHLESS, Event, Finish, KILL_PATIENCE, Lifecycle, NOT_ALLOWED, Remains, State, Stopping,
-};
-use crate::core::action::{Action, Actions};
+use super::{Event, Finish, Lifecycle, NOT_PERMITTED, State};
+use crate::core::action::{Action, Actions, SURVIVES_KILL};
 use crate::core::errno::Errno;
+use crate::core::escalation::{KILL_PATIENCE, LONGEST_PAUSE};
 use crate::core::fact::{Fact, Trouble};
-use crate::core::look::LONGEST_LOOK;
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
 use crate::core::restart::Restart;
 use crate::core::rules::{LEAST_FOR_LEFTOVERS, Rules};
+use crate::core::script::{
+    DUE, Scripted, at_millis, by, config, ended, exited, interrupted, spawned, stop,
+};
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::core::usage::Usage;
-use crate::program::command_line::{self, Request};
-
-/// A time that stands for "whenever the deadline is".
-const DUE: u64 = u64::MAX;
 
 const FOR_NOW: Event = failed(Stage::Fork, 11);
 const FOR_GOOD: Event = failed(Stage::Exec, 2);
@@ -40,72 +37,8 @@ const fn failed(stage: Stage, errno: i32) -> Event {
     })
 }
 
-const fn by(signal: Signal) -> ExitStatus {
-    ExitStatus::Signaled {
-        signal,
-        core: false,
-    }
-}
-
-const fn ended(status: ExitStatus) -> Event {
-    Event::Ended {
-        status,
-        held_terminal: false,
-        usage: Usage::NONE,
-    }
-}
-
-const fn exited(code: u8) -> Event {
-    ended(ExitStatus::Exited(code))
-}
-
-const fn stop(signal: Signal) -> Event {
-    Event::Stop {
-        signal,
-        queued: false,
-    }
-}
-
-fn spawned(pid: i32) -> Event {
-    Pid::new(pid).map_or(Event::Tick, |pid| Event::Spawned { pid })
-}
-
-fn at_millis(millis: u64) -> Moment {
-    Moment::from_nanos(millis * 1_000_000)
-}
-
-/// The rules as a person would ask for them, so that the defaults are the real ones.
 fn rules(options: &str) -> Rules {
-    let words: Vec<&[u8]> = options
-        .split_whitespace()
-        .chain(["command"])
-        .map(str::as_bytes)
-        .collect();
-    match command_line::read(&words, core::iter::empty()) {
-        Ok(Request::Run(config, _)) => config.rules,
-        Ok(Request::Help | Request::Version) | Err(_) => panic!("bad options: {options}"),
-    }
-}
-
-/// An action in a few words: facts by the name of their event, the others as they are written in
-/// the code.
-fn brief(action: Action) -> String {
-    if let Action::Say(fact) = action {
-        return format!("say {}", fact.event());
-    }
-    if let Action::Send {
-        signal,
-        alone,
-        queued,
-    } = action
-    {
-        let alone = if alone { " alone" } else { "" };
-        return format!(
-            "send {signal}{alone}{}",
-            if queued { " queued" } else { "" }
-        );
-    }
-    format!("{action:?}")
+    config(options).rules
 }
 
 /// One child in virtual time.
@@ -130,61 +63,10 @@ impl Child {
     /// A child that was started at 0.
     fn running(options: &str) -> Self {
         let mut child = Self::new(options);
-        child.told(Event::Begin);
-        child.told(spawned(7));
+        child.take(Event::Begin);
+        child.take(spawned(7));
         assert_eq!(child.situation(), "running");
         child
-    }
-
-    fn step(&mut self, event: Event) -> Vec<Action> {
-        let mut out = Actions::default();
-        let before = self.lifecycle.deadline();
-        self.lifecycle.step(event, self.now, &mut out);
-        assert!(!out.is_full(), "{event:?} may have lost an action");
-        let after = self.lifecycle.deadline();
-        assert!(
-            after == before || after.is_none_or(|at| at >= self.now),
-            "{event:?} set a deadline in the past"
-        );
-        out.iter().collect()
-    }
-
-    fn told(&mut self, event: Event) -> String {
-        self.step(event)
-            .into_iter()
-            .map(brief)
-            .collect::<Vec<_>>()
-            .join("; ")
-    }
-
-    /// Lets time pass up to the deadline, and says that it has come.
-    fn due(&mut self) -> String {
-        self.now = self.lifecycle.deadline().unwrap_or(self.now);
-        self.told(Event::Tick)
-    }
-
-    /// Plays a script: when (in milliseconds), what happens, what frigate does. A tick comes
-    /// exactly at the deadline, and no deadline is overslept, so that a script also claims when
-    /// each deadline is.
-    fn play(mut self, script: &[(u64, Event, &str)]) -> Self {
-        for (line, (when, event, expected)) in script.iter().enumerate() {
-            let deadline = self.lifecycle.deadline();
-            self.now = if *when == DUE {
-                deadline.unwrap_or(self.now)
-            } else {
-                at_millis(*when)
-            };
-            if *event == Event::Tick {
-                assert_eq!(deadline, Some(self.now), "deadline of line {line}");
-            } else {
-                assert!(
-                    deadline.is_none_or(|at| at >= self.now),
-                    "line {line} oversleeps {deadline:?}"
-                );
-            }
-            assert_eq!(self.told(*event), *expected, "line {line}: {event:?}");
-        }
-        self
     }
 
     #[track_caller]
@@ -206,22 +88,18 @@ impl Child {
     /// The state with what else decides in it.
     fn situation(&self) -> &'static str {
         match self.lifecycle.state {
-            State::Closing { killed: true, .. } => "closing, killed",
-            State::Stopping(Stopping { killed: true, .. }) => "stopping, killed",
+            State::Closing(escalation) if escalation.is_killed() => "closing, killed",
+            State::Stopping(stopping) if stopping.escalation.is_killed() => "stopping, killed",
             State::Between {
-                remains: Remains::Ending { .. },
+                remains: Some(remains),
                 ..
+            } if remains.is_killed() => "between, killed",
+            State::Between {
+                remains: Some(_), ..
             } => "between, ending",
-            State::Between {
-                remains: Remains::Killed { .. },
-                ..
-            } => "between, killed",
-            State::Between {
-                remains: Remains::Gone,
-                ..
-            } => "between, gone",
+            State::Between { remains: None, .. } => "between, gone",
             state @ (State::Ready
-            | State::Closing { .. }
+            | State::Closing(_)
             | State::Spawning
             | State::Running { .. }
             | State::Stopping(_)
@@ -249,13 +127,40 @@ impl Child {
             _ => panic!("no such situation: {situation}"),
         };
         for event in way {
-            child.told(*event);
+            child.take(*event);
         }
         while situation.ends_with("killed") && child.situation() != situation {
             child.due();
         }
         assert_eq!(child.situation(), situation);
         child
+    }
+}
+
+impl Scripted for Child {
+    type Event = Event;
+    type Action = Action;
+    const TICK: Event = Event::Tick;
+
+    fn deadline(&self) -> Option<Moment> {
+        self.lifecycle.deadline()
+    }
+
+    fn set_now(&mut self, now: Moment) {
+        self.now = now;
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Action> {
+        let mut out = Actions::new();
+        let before = self.lifecycle.deadline();
+        self.lifecycle.step(event, self.now, &mut out);
+        assert!(!out.is_full(), "{event:?} may have lost an action");
+        let after = self.lifecycle.deadline();
+        assert!(
+            after == before || after.is_none_or(|at| at >= self.now),
+            "{event:?} set a deadline in the past"
+        );
+        out.iter().collect()
     }
 }
 
@@ -276,14 +181,9 @@ const SITUATIONS: [&str; 11] = [
 /// Every event, in every kind that makes a difference anywhere. A "due" tick comes at the deadline,
 /// an "early" one before.
 fn events() -> [(&'static str, Event); 15] {
-    let interrupted = Event::Ended {
-        status: by(Signal::INT),
-        held_terminal: true,
-        usage: Usage::NONE,
-    };
     [
         ("begin", Event::Begin),
-        ("others-gone", Event::OthersGone),
+        ("namesakes-gone", Event::NamesakesGone),
         ("spawned", spawned(8)),
         ("failed for now", FOR_NOW),
         ("failed for good", FOR_GOOD),
@@ -291,7 +191,7 @@ fn events() -> [(&'static str, Event); 15] {
         ("out of reach", Event::OutOfReach),
         ("ended as expected", exited(0)),
         ("ended otherwise", exited(1)),
-        ("interrupted", interrupted),
+        ("interrupted", interrupted(Signal::INT)),
         ("swept", Event::Swept),
         ("group-gone", Event::GroupGone),
         ("stop", stop(Signal::INT)),
@@ -304,92 +204,72 @@ fn events() -> [(&'static str, Event); 15] {
 /// table nor the next cannot happen.
 const MOVES: &[(&str, &str, &str, &str)] = &[
     ("ready", "begin", "spawning", "Spawn { restarts: 0 }"),
-    ("ready", "stop", "ended", "Release"),
+    ("ready", "stop", "ended", ""),
     (
         "closing",
-        "others-gone",
+        "namesakes-gone",
         "spawning",
         "Spawn { restarts: 0 }",
     ),
-    ("closing", "stop", "ended", "Release"),
-    ("closing", "due", "closing, killed", "KillOthers"),
+    ("closing", "stop", "ended", ""),
+    ("closing", "due", "closing, killed", "KillNamesakes"),
     (
         "closing, killed",
-        "others-gone",
+        "namesakes-gone",
         "spawning",
         "Spawn { restarts: 0 }",
     ),
-    ("closing, killed", "stop", "ended", "Release"),
+    ("closing, killed", "stop", "ended", ""),
     (
         "closing, killed",
         "due",
         "spawning",
-        "say others-left; Spawn { restarts: 0 }",
+        "report others-left; Spawn { restarts: 0 }",
     ),
     ("spawning", "spawned", "running", ""),
     (
         "spawning",
         "failed for now",
         "between, ending",
-        "say restarting; EndGroup",
+        "report restarting; EndGroup",
     ),
-    (
-        "spawning",
-        "failed for good",
-        "ended",
-        "say not-started; Release",
-    ),
-    ("running", "executed", "running", "say started"),
+    ("spawning", "failed for good", "ended", "report not-started"),
+    ("running", "executed", "running", "report started"),
     (
         "running",
         "failed for now",
         "between, ending",
-        "say restarting; EndGroup",
+        "report restarting; EndGroup",
     ),
-    (
-        "running",
-        "failed for good",
-        "ended",
-        "say not-started; Release",
-    ),
-    (
-        "running",
-        "ended as expected",
-        "ended",
-        "say ended; Release",
-    ),
+    ("running", "failed for good", "ended", "report not-started"),
+    ("running", "ended as expected", "ended", "report ended"),
     (
         "running",
         "ended otherwise",
         "between, ending",
-        "say restarting; EndGroup",
+        "report restarting; EndGroup",
     ),
-    ("running", "interrupted", "ended", "say ended; Release"),
-    (
-        "running",
-        "stop",
-        "stopping",
-        "Release; send USR1; send CONT",
-    ),
-    ("stopping", "executed", "stopping", "say started"),
+    ("running", "interrupted", "ended", "report ended"),
+    ("running", "stop", "stopping", "send USR1; send CONT"),
+    ("stopping", "executed", "stopping", "report started"),
     ("stopping", "out of reach", "stopping", ""),
     ("stopping", "failed for now", "ended", ""),
-    ("stopping", "failed for good", "ended", "say not-started"),
-    ("stopping", "ended as expected", "ended", "say ended"),
-    ("stopping", "ended otherwise", "ended", "say ended"),
-    ("stopping", "interrupted", "ended", "say ended"),
+    ("stopping", "failed for good", "ended", "report not-started"),
+    ("stopping", "ended as expected", "ended", "report ended"),
+    ("stopping", "ended otherwise", "ended", "report ended"),
+    ("stopping", "interrupted", "ended", "report ended"),
     ("stopping", "stop", "stopping", "send USR1; send CONT"),
     (
         "stopping",
         "due",
         "stopping, killed",
-        "say killed; send KILL",
+        "report killed; KillCgroup; send KILL",
     ),
     (
         "stopping, killed",
         "executed",
         "stopping, killed",
-        "say started",
+        "report started",
     ),
     ("stopping, killed", "out of reach", "stopping, killed", ""),
     ("stopping, killed", "failed for now", "ended", ""),
@@ -397,20 +277,25 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
         "stopping, killed",
         "failed for good",
         "ended",
-        "say not-started",
+        "report not-started",
     ),
     (
         "stopping, killed",
         "ended as expected",
         "ended",
-        "say ended",
+        "report ended",
     ),
-    ("stopping, killed", "ended otherwise", "ended", "say ended"),
-    ("stopping, killed", "interrupted", "ended", "say ended"),
-    ("stopping, killed", "due", "ended", "say left-behind"),
+    (
+        "stopping, killed",
+        "ended otherwise",
+        "ended",
+        "report ended",
+    ),
+    ("stopping, killed", "interrupted", "ended", "report ended"),
+    ("stopping, killed", "due", "ended", "report left-behind"),
     ("between, ending", "swept", "between, ending", "ProbeGroup"),
     ("between, ending", "group-gone", "between, gone", ""),
-    ("between, ending", "stop", "ended", "Release"),
+    ("between, ending", "stop", "ended", ""),
     ("between, ending", "due", "between, ending", "ProbeGroup"),
     ("between, killed", "swept", "between, killed", "ProbeGroup"),
     (
@@ -419,9 +304,9 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
         "spawning",
         "Spawn { restarts: 1 }",
     ),
-    ("between, killed", "stop", "ended", "Release"),
+    ("between, killed", "stop", "ended", ""),
     ("between, killed", "due", "between, killed", "ProbeGroup"),
-    ("between, gone", "stop", "ended", "Release"),
+    ("between, gone", "stop", "ended", ""),
     ("between, gone", "due", "spawning", "Spawn { restarts: 1 }"),
 ];
 
@@ -449,7 +334,7 @@ fn every_state_and_event_do_what_the_table_says() {
             let actions = if name == "due" {
                 child.due()
             } else {
-                child.told(event)
+                child.take(event)
             };
             let found = MOVES
                 .iter()
@@ -468,7 +353,7 @@ fn every_state_and_event_do_what_the_table_says() {
                     .any(|(at, what)| *at == situation && what.contains(&name));
             assert_eq!(
                 actions,
-                if quiet { "" } else { "say impossible" },
+                if quiet { "" } else { "report impossible" },
                 "{situation}: {name}"
             );
             assert_eq!(
@@ -503,7 +388,7 @@ fn an_impossible_event_is_reported_by_the_names_of_state_and_event() {
     let said = child.step(Event::GroupGone);
     assert_eq!(
         said,
-        [Action::Say(Fact::Impossible {
+        [Action::Report(Fact::Impossible {
             state: "ready",
             event: "group-gone"
         })]
@@ -519,7 +404,7 @@ fn a_child_that_ends_by_itself_completes_with_its_status() {
         ExitStatus::Exited(3),
         by(Signal::KILL),
     ] {
-        let child = Child::running("--grace=5s").play(&[(2000, ended(status), "say ended")]);
+        let child = Child::running("--grace=5s").play(&[(2000, ended(status), "report ended")]);
         child.ends_with(Outcome::Complete(status), 7000);
     }
 }
@@ -527,10 +412,10 @@ fn a_child_that_ends_by_itself_completes_with_its_status() {
 #[test]
 fn a_child_that_had_started_is_started_again_at_once() {
     let child = Child::running("--restart=unexpected").play(&[
-        (10_000, exited(1), "say restarting; EndGroup"),
+        (10_000, exited(1), "report restarting; EndGroup"),
         (10_000, Event::GroupGone, "Spawn { restarts: 1 }"),
         (10_000, spawned(8), ""),
-        (10_000, Event::Executed, "say started"),
+        (10_000, Event::Executed, "report started"),
     ]);
     assert_eq!(child.lifecycle.alive(), Pid::new(8));
 }
@@ -538,7 +423,7 @@ fn a_child_that_had_started_is_started_again_at_once() {
 #[test]
 fn a_failed_start_is_tried_again_after_a_pause() {
     let child = Child::running("--restart=unexpected --backoff=8s").play(&[
-        (9_999, exited(1), "say restarting; EndGroup"),
+        (9_999, exited(1), "report restarting; EndGroup"),
         (9_999, Event::GroupGone, ""),
     ]);
     let pause = child
@@ -558,18 +443,18 @@ fn three_retries_are_four_attempts_and_then_it_gives_up_with_the_last_code() {
     let child = Child::new("--restart=unexpected --backoff-max=10ms --grace=5s").play(&[
         (0, Event::Begin, "Spawn { restarts: 0 }"),
         (0, spawned(7), ""),
-        (100, exited(1), "say restarting; EndGroup"),
+        (100, exited(1), "report restarting; EndGroup"),
         (100, Event::GroupGone, ""),
         (110, Event::Tick, "Spawn { restarts: 1 }"),
         (110, spawned(8), ""),
-        (200, exited(2), "say restarting; EndGroup"),
+        (200, exited(2), "report restarting; EndGroup"),
         (200, Event::GroupGone, ""),
         (210, Event::Tick, "Spawn { restarts: 2 }"),
-        (210, FOR_NOW, "say restarting; EndGroup"),
+        (210, FOR_NOW, "report restarting; EndGroup"),
         (210, Event::GroupGone, ""),
         (220, Event::Tick, "Spawn { restarts: 3 }"),
         (220, spawned(9), ""),
-        (300, exited(4), "say ended; say gave-up; Release"),
+        (300, exited(4), "report ended; report gave-up"),
     ]);
     child.ends_with(
         Outcome::GaveUp {
@@ -585,10 +470,10 @@ fn giving_up_before_any_child_ran_has_no_last_status() {
     let child =
         Child::new("--restart=true --start-retries=1 --backoff-max=10ms --grace=5s").play(&[
             (0, Event::Begin, "Spawn { restarts: 0 }"),
-            (0, FOR_NOW, "say restarting; EndGroup"),
+            (0, FOR_NOW, "report restarting; EndGroup"),
             (0, Event::GroupGone, ""),
             (10, Event::Tick, "Spawn { restarts: 1 }"),
-            (10, FOR_NOW, "say gave-up; Release"),
+            (10, FOR_NOW, "report gave-up"),
         ]);
     child.ends_with(Outcome::GaveUp { last: None }, 5010);
     assert_eq!(
@@ -600,9 +485,9 @@ fn giving_up_before_any_child_ran_has_no_last_status() {
 #[test]
 fn giving_up_where_a_restart_cannot_fork_has_the_status_of_the_last_child() {
     let child = Child::running("--restart=true --start-retries=0 --grace=5s").play(&[
-        (60_000, exited(9), "say restarting; EndGroup"),
+        (60_000, exited(9), "report restarting; EndGroup"),
         (60_000, Event::GroupGone, "Spawn { restarts: 1 }"),
-        (60_000, FOR_NOW, "say gave-up; Release"),
+        (60_000, FOR_NOW, "report gave-up"),
     ]);
     child.ends_with(
         Outcome::GaveUp {
@@ -622,16 +507,8 @@ fn what_cannot_be_executed_for_good_is_not_tried_again_whatever_the_strategy() {
         let known_at_once =
             Child::new(&options).play(&[(0, Event::Begin, "Spawn { restarts: 0 }")]);
         let known_when_reaped = Child::running(&options);
-        for (mut child, released) in [
-            (known_at_once, false),
-            (known_when_reaped, restart == "false"),
-        ] {
-            let expected = if released {
-                "say not-started"
-            } else {
-                "say not-started; Release"
-            };
-            assert_eq!(child.told(FOR_GOOD), expected, "{restart}");
+        for mut child in [known_at_once, known_when_reaped] {
+            assert_eq!(child.take(FOR_GOOD), "report not-started", "{restart}");
             child.ends_with(Outcome::NotStarted(failure), 5000);
         }
     }
@@ -643,7 +520,7 @@ fn what_cannot_be_started_for_now_is_not_tried_again_without_a_strategy() {
         panic!("it is a failure")
     };
     let mut child = Child::new("--grace=5s").play(&[(0, Event::Begin, "Spawn { restarts: 0 }")]);
-    assert_eq!(child.told(FOR_NOW), "say not-started; Release");
+    assert_eq!(child.take(FOR_NOW), "report not-started");
     child.ends_with(Outcome::NotStarted(failure), 5000);
 }
 
@@ -654,7 +531,7 @@ fn an_expected_end_restarts_under_true_and_completes_under_unexpected() {
         [ExitStatus::Exited(7), by(Signal::TERM)].map(|status| {
             let mut child = Child::running(&options);
             child.now = at_millis(60_000);
-            child.told(ended(status));
+            child.take(ended(status));
             child.situation()
         })
     };
@@ -680,7 +557,7 @@ fn a_restart_is_said_with_all_that_led_to_it() {
         failures: 1,
         limit: Some(6),
     };
-    assert_eq!(said, [Action::Say(fact), Action::EndGroup]);
+    assert_eq!(said, [Action::Report(fact), Action::EndGroup]);
 }
 
 #[test]
@@ -690,7 +567,7 @@ fn a_restart_has_no_limit_to_tell_of_where_nothing_ever_gives_up() {
     assert!(
         matches!(
             said.first(),
-            Some(Action::Say(Fact::Restarting {
+            Some(Action::Report(Fact::Restarting {
                 failures: 0,
                 limit: None,
                 ..
@@ -705,8 +582,8 @@ fn two_moments_do_not_give_the_same_pause() {
     let pause = |millis| {
         let mut child = Child::running("--restart=unexpected --backoff=8s");
         child.now = at_millis(millis);
-        child.told(exited(1));
-        child.told(Event::GroupGone);
+        child.take(exited(1));
+        child.take(Event::GroupGone);
         child.lifecycle.deadline().map(|at| at.since(child.now))
     };
     let pauses: BTreeSet<_> = (1..=100).map(pause).collect();
@@ -726,9 +603,9 @@ fn with_nothing_to_do_there_is_no_deadline() {
         "--grace-close",
     ] {
         let mut child = Child::new(options);
-        child.told(Event::Begin);
-        child.told(Event::OthersGone);
-        child.told(spawned(7));
+        child.take(Event::Begin);
+        child.take(Event::NamesakesGone);
+        child.take(spawned(7));
         assert_eq!(
             (child.situation(), child.lifecycle.deadline()),
             ("running", None),
@@ -743,8 +620,8 @@ fn with_nothing_to_do_there_is_no_deadline() {
 fn a_child_that_will_not_be_restarted_is_released_when_it_has_been_started() {
     Child::new("").play(&[
         (0, Event::Begin, "Spawn { restarts: 0 }"),
-        (0, spawned(7), "Release"),
-        (5, exited(0), "say ended"),
+        (0, spawned(7), ""),
+        (5, exited(0), "report ended"),
     ]);
 }
 
@@ -754,8 +631,8 @@ fn a_child_that_may_be_restarted_is_released_only_when_that_is_over() {
         Child::new(&format!("--restart={restart}")).play(&[
             (0, Event::Begin, "Spawn { restarts: 0 }"),
             (0, spawned(7), ""),
-            (5, stop(Signal::TERM), "Release; send TERM; send CONT"),
-            (6, exited(0), "say ended"),
+            (5, stop(Signal::TERM), "send TERM; send CONT"),
+            (6, exited(0), "report ended"),
         ]);
     }
 }
@@ -767,7 +644,7 @@ fn a_stop_sends_the_signal_as_received_and_lets_a_stopped_child_continue() {
     for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
         let sent = format!("send {signal}; send CONT");
         let child = Child::running("--grace=5s")
-            .play(&[(100, stop(signal), &sent), (300, exited(3), "say ended")]);
+            .play(&[(100, stop(signal), &sent), (300, exited(3), "report ended")]);
         child.ends_with(
             Outcome::Cancel {
                 last: Some(ExitStatus::Exited(3)),
@@ -782,7 +659,7 @@ fn a_stop_sends_the_signal_as_received_and_lets_a_stopped_child_continue() {
 fn a_stop_sends_the_stop_signal_where_there_is_one() {
     let child = Child::running("--stop-signal=QUIT --grace=5s").play(&[
         (100, stop(Signal::TERM), "send QUIT; send CONT"),
-        (200, ended(by(Signal::QUIT)), "say ended"),
+        (200, ended(by(Signal::QUIT)), "report ended"),
     ]);
     child.ends_with(
         Outcome::Cancel {
@@ -796,8 +673,12 @@ fn a_stop_sends_the_stop_signal_where_there_is_one() {
 #[test]
 fn a_stop_goes_to_the_child_alone_where_that_was_asked_for() {
     Child::running("--single-child --grace=5s").play(&[
-        (0, stop(Signal::TERM), "send TERM alone; send CONT alone"),
-        (5000, Event::Tick, "say killed; send KILL alone"),
+        (
+            0,
+            stop(Signal::TERM),
+            "send TERM to the child; send CONT to the child",
+        ),
+        (5000, Event::Tick, "report killed; send KILL to the child"),
     ]);
 }
 
@@ -808,8 +689,8 @@ fn a_queued_stop_is_passed_on_with_its_value() {
         queued: true,
     };
     Child::running("--grace=5s").play(&[
-        (0, queued, "send TERM queued; send CONT"),
-        (1, queued, "send TERM queued; send CONT"),
+        (0, queued, "send TERM with its value; send CONT"),
+        (1, queued, "send TERM with its value; send CONT"),
         (2, stop(Signal::TERM), "send TERM; send CONT"),
     ]);
 }
@@ -819,10 +700,10 @@ fn kill_follows_when_the_grace_period_is_over_and_no_earlier() {
     let mut child =
         Child::running("--grace=5s").play(&[(1000, stop(Signal::TERM), "send TERM; send CONT")]);
     child.now = Moment::from_nanos(at_millis(6000).nanos() - 1);
-    assert_eq!(child.told(Event::Tick), "");
+    assert_eq!(child.take(Event::Tick), "");
     let child = child.play(&[
-        (6000, Event::Tick, "say killed; send KILL"),
-        (6001, ended(by(Signal::KILL)), "say ended"),
+        (6000, Event::Tick, "report killed; KillCgroup; send KILL"),
+        (6001, ended(by(Signal::KILL)), "report ended"),
     ]);
     // What is left was sent KILL with the group: nobody waits for it any more.
     child.ends_with(
@@ -842,7 +723,7 @@ fn kill_follows_when_the_grace_period_is_over_and_no_earlier() {
 fn a_grace_of_nothing_kills_at_once_but_after_the_signal() {
     Child::running("--grace=0").play(&[
         (1000, stop(Signal::TERM), "send TERM; send CONT"),
-        (1000, Event::Tick, "send KILL"),
+        (1000, Event::Tick, "KillCgroup; send KILL"),
     ]);
 }
 
@@ -852,9 +733,9 @@ fn repeated_stops_are_passed_on_and_do_not_extend_the_grace_period() {
         (1000, stop(Signal::TERM), "send TERM; send CONT"),
         (3000, stop(Signal::TERM), "send TERM; send CONT"),
         (5999, stop(Signal::INT), "send INT; send CONT"),
-        (6000, Event::Tick, "say killed; send KILL"),
+        (6000, Event::Tick, "report killed; KillCgroup; send KILL"),
         (6001, stop(Signal::TERM), ""),
-        (11_000, Event::Tick, "say left-behind"),
+        (11_000, Event::Tick, "report left-behind"),
     ]);
 }
 
@@ -863,7 +744,7 @@ fn the_first_of_several_stops_is_the_one_that_is_reported() {
     let child = Child::running("--grace=5s").play(&[
         (0, stop(Signal::INT), "send INT; send CONT"),
         (1, stop(Signal::TERM), "send TERM; send CONT"),
-        (2, exited(0), "say ended"),
+        (2, exited(0), "report ended"),
     ]);
     child.ends_with(
         Outcome::Cancel {
@@ -884,10 +765,10 @@ fn under_kill_a_stop_is_sigkill_at_once_without_grace() {
                 signal: Signal::TERM,
                 queued: true,
             },
-            "send KILL",
+            "KillCgroup; send KILL",
         ),
         (1001, stop(Signal::TERM), ""),
-        (1002, ended(by(Signal::KILL)), "say ended"),
+        (1002, ended(by(Signal::KILL)), "report ended"),
     ]);
     child.ends_with(
         Outcome::Cancel {
@@ -902,8 +783,8 @@ fn under_kill_a_stop_is_sigkill_at_once_without_grace() {
 fn a_child_that_not_even_kill_ends_is_left_behind_after_five_seconds() {
     let child = Child::running("--grace=1s").play(&[
         (0, stop(Signal::TERM), "send TERM; send CONT"),
-        (1000, Event::Tick, "say killed; send KILL"),
-        (6000, Event::Tick, "say left-behind"),
+        (1000, Event::Tick, "report killed; KillCgroup; send KILL"),
+        (6000, Event::Tick, "report left-behind"),
         (6001, ended(by(Signal::KILL)), ""),
     ]);
     child.ends_with(
@@ -914,8 +795,8 @@ fn a_child_that_not_even_kill_ends_is_left_behind_after_five_seconds() {
         6000,
     );
     let child = Child::running("--kill").play(&[
-        (0, stop(Signal::TERM), "send KILL"),
-        (5000, Event::Tick, "say left-behind"),
+        (0, stop(Signal::TERM), "KillCgroup; send KILL"),
+        (5000, Event::Tick, "report left-behind"),
     ]);
     assert_eq!(
         child.lifecycle.finish().map(|finish| finish.outcome.code()),
@@ -932,11 +813,11 @@ fn killing_is_said_with_pid_and_grace() {
         pid: Pid::new(7),
         grace: Duration::from_secs(5),
     };
-    assert_eq!(child.step(Event::Tick).first(), Some(&Action::Say(said)));
+    assert_eq!(child.step(Event::Tick).first(), Some(&Action::Report(said)));
     child.now = at_millis(10_000);
     assert_eq!(
         child.step(Event::Tick).first(),
-        Some(&Action::Say(left_behind(DEATHLESS)))
+        Some(&Action::Report(left_behind(SURVIVES_KILL)))
     );
 }
 
@@ -951,11 +832,11 @@ fn left_behind(reason: &'static str) -> Fact<'static> {
 fn without_a_grace_period_a_stop_waits_for_the_child_as_long_as_it_takes() {
     for options in ["", "--restart=unexpected --grace=none"] {
         let mut child = Child::running(options);
-        child.told(stop(Signal::TERM));
+        child.take(stop(Signal::TERM));
         assert_eq!(child.lifecycle.deadline(), None, "{options}");
         let child = child.play(&[
             (900_000, stop(Signal::TERM), "send TERM; send CONT"),
-            (900_001, exited(3), "say ended"),
+            (900_001, exited(3), "report ended"),
         ]);
         child.ends_with(
             Outcome::Cancel {
@@ -978,8 +859,8 @@ fn what_is_left_after_a_stop_without_a_grace_period_has_five_seconds_at_least() 
         ("--leftovers=leave", 5000),
     ] {
         let mut child = Child::running(options);
-        child.told(stop(Signal::TERM));
-        child.told(exited(0));
+        child.take(stop(Signal::TERM));
+        child.take(exited(0));
         child.ends_with(
             Outcome::Cancel {
                 last: Some(ExitStatus::Exited(0)),
@@ -1001,7 +882,7 @@ fn what_a_child_leaves_that_ends_by_itself_has_a_time_of_its_own_or_is_left_alon
         ("--leftovers=2s --kill", Some(0)),
     ] {
         let mut child = Child::running(options);
-        child.told(exited(0));
+        child.take(exited(0));
         let finish = child.lifecycle.finish().map(|finish| finish.kill_at);
         assert_eq!(finish, Some(kill_at.map(at_millis)), "{options}");
     }
@@ -1010,7 +891,7 @@ fn what_a_child_leaves_that_ends_by_itself_has_a_time_of_its_own_or_is_left_alon
 #[test]
 fn between_two_starts_nothing_is_left_alone() {
     let mut child = Child::running("--restart=unexpected --leftovers=leave");
-    child.told(exited(1));
+    child.take(exited(1));
     while child.situation() == "between, ending" {
         child.due();
     }
@@ -1024,13 +905,13 @@ fn between_two_starts_nothing_is_left_alone() {
 fn a_child_that_may_not_be_signalled_is_left_behind_five_seconds_after_the_stop() {
     for options in ["", "--grace=1h", "--kill"] {
         let mut child = Child::running(options);
-        child.told(stop(Signal::TERM));
-        assert_eq!(child.told(Event::OutOfReach), "");
+        child.take(stop(Signal::TERM));
+        assert_eq!(child.take(Event::OutOfReach), "");
         child.now = at_millis(5000);
         assert_eq!(child.lifecycle.deadline(), Some(child.now), "{options}");
         assert_eq!(
             child.step(Event::Tick),
-            [Action::Say(left_behind(NOT_ALLOWED))],
+            [Action::Report(left_behind(NOT_PERMITTED))],
             "{options}"
         );
         child.ends_with(
@@ -1045,12 +926,12 @@ fn a_child_that_may_not_be_signalled_is_left_behind_five_seconds_after_the_stop(
     Child::running("--grace=2s").play(&[
         (0, stop(Signal::TERM), "send TERM; send CONT"),
         (0, Event::OutOfReach, ""),
-        (2000, Event::Tick, "say left-behind"),
+        (2000, Event::Tick, "report left-behind"),
     ]);
     let child = Child::running("").play(&[
         (0, stop(Signal::TERM), "send TERM; send CONT"),
         (0, Event::OutOfReach, ""),
-        (10, exited(4), "say ended"),
+        (10, exited(4), "report ended"),
     ]);
     assert_eq!(
         child.lifecycle.finish().map(|finish| finish.outcome.code()),
@@ -1067,8 +948,8 @@ fn an_end_after_a_stop_is_a_cancel_whatever_the_strategy() {
             by(Signal::TERM),
         ] {
             let mut child = Child::running(&format!("--restart={restart} --grace=5s"));
-            child.told(stop(Signal::TERM));
-            child.told(ended(status));
+            child.take(stop(Signal::TERM));
+            child.take(ended(status));
             child.ends_with(
                 Outcome::Cancel {
                     last: Some(status),
@@ -1083,7 +964,7 @@ fn an_end_after_a_stop_is_a_cancel_whatever_the_strategy() {
 #[test]
 fn a_stop_before_any_child_ran_has_no_last_status() {
     Child::new("--grace=5s")
-        .play(&[(0, stop(Signal::INT), "Release")])
+        .play(&[(0, stop(Signal::INT), "")])
         .ends_with(
             Outcome::Cancel {
                 last: None,
@@ -1092,9 +973,9 @@ fn a_stop_before_any_child_ran_has_no_last_status() {
             5000,
         );
     let child = Child::new("--grace-close --grace=5s").play(&[
-        (0, Event::Begin, "CloseOthers"),
-        (9, stop(Signal::TERM), "Release"),
-        (10, Event::OthersGone, ""),
+        (0, Event::Begin, "CloseNamesakes"),
+        (9, stop(Signal::TERM), ""),
+        (10, Event::NamesakesGone, ""),
     ]);
     child.ends_with(
         Outcome::Cancel {
@@ -1122,16 +1003,16 @@ fn a_stop_of_a_child_that_never_became_its_program_is_a_cancel_unless_it_never_c
         panic!("it is a failure")
     };
     stopped()
-        .play(&[(200, FOR_GOOD, "say not-started")])
+        .play(&[(200, FOR_GOOD, "report not-started")])
         .ends_with(Outcome::NotStarted(failure), 5100);
 }
 
 #[test]
 fn a_stop_during_a_pause_ends_at_once() {
     let child = Child::running("--restart=unexpected --backoff=1s --grace=5s").play(&[
-        (100, exited(3), "say restarting; EndGroup"),
+        (100, exited(3), "report restarting; EndGroup"),
         (100, Event::GroupGone, ""),
-        (200, stop(Signal::TERM), "Release"),
+        (200, stop(Signal::TERM), ""),
     ]);
     child.ends_with(
         Outcome::Cancel {
@@ -1145,8 +1026,8 @@ fn a_stop_during_a_pause_ends_at_once() {
 #[test]
 fn a_stop_during_a_pause_leaves_leftovers_the_grace_period_that_they_had() {
     let ending = Child::running("--restart=unexpected --backoff=1s --leftovers=5s").play(&[
-        (100, exited(3), "say restarting; EndGroup"),
-        (105, stop(Signal::TERM), "Release"),
+        (100, exited(3), "report restarting; EndGroup"),
+        (105, stop(Signal::TERM), ""),
     ]);
     ending.ends_with(
         Outcome::Cancel {
@@ -1157,12 +1038,12 @@ fn a_stop_during_a_pause_leaves_leftovers_the_grace_period_that_they_had() {
     );
 
     let mut killed = Child::running("--restart=unexpected --leftovers=5s");
-    killed.told(exited(3));
+    killed.take(exited(3));
     while killed.situation() != "between, killed" {
         killed.due();
     }
     assert_eq!(killed.now, at_millis(5000));
-    killed.told(stop(Signal::TERM));
+    killed.take(stop(Signal::TERM));
     killed.ends_with(
         Outcome::Cancel {
             last: Some(ExitStatus::Exited(3)),
@@ -1175,11 +1056,11 @@ fn a_stop_during_a_pause_leaves_leftovers_the_grace_period_that_they_had() {
 #[test]
 fn leftovers_that_were_killed_before_a_stop_are_not_said_to_be_killed_again() {
     let mut child = Child::running("--restart=unexpected --leftovers=5s");
-    child.told(exited(3));
+    child.take(exited(3));
     while child.situation() != "between, killed" {
         child.due();
     }
-    child.told(stop(Signal::TERM));
+    child.take(stop(Signal::TERM));
     assert_eq!(
         child.lifecycle.finish().map(|finish| finish.killed),
         Some(true)
@@ -1193,14 +1074,14 @@ fn after_a_stop_nothing_is_started_again_in_any_state() {
         // The one state where no stop is taken: the rim answers Spawn before it takes another
         // signal.
         if situation == "spawning" {
-            child.told(spawned(7));
+            child.take(spawned(7));
         }
-        child.told(stop(Signal::TERM));
+        child.take(stop(Signal::TERM));
         for (name, event) in events() {
             let actions = if name == "due" {
                 child.due()
             } else {
-                child.told(event)
+                child.take(event)
             };
             assert!(
                 !actions.contains("Spawn") && !actions.contains("Close"),
@@ -1224,7 +1105,7 @@ fn a_child_interrupted_at_the_terminal_is_cancelled_and_not_restarted() {
         for (status, signal) in table {
             let mut child = Child::running(&format!("--restart={restart} --grace=5s"));
             child.now = at_millis(60_000);
-            child.told(Event::Ended {
+            child.take(Event::Ended {
                 status,
                 held_terminal: true,
                 usage: Usage::NONE,
@@ -1244,7 +1125,7 @@ fn a_child_interrupted_at_the_terminal_is_cancelled_and_not_restarted() {
 fn the_same_ends_without_the_terminal_or_others_with_it_are_ends_like_any_other() {
     let end = |status, held_terminal| {
         let mut child = Child::running("--restart=true");
-        child.told(Event::Ended {
+        child.take(Event::Ended {
             status,
             held_terminal,
             usage: Usage::NONE,
@@ -1274,7 +1155,7 @@ fn the_same_ends_without_the_terminal_or_others_with_it_are_ends_like_any_other(
 #[test]
 fn a_new_child_waits_until_nothing_is_left_of_the_old_one() {
     Child::running("--restart=unexpected --leftovers=30s").play(&[
-        (20_000, exited(1), "say restarting; EndGroup"),
+        (20_000, exited(1), "report restarting; EndGroup"),
         (20_000, Event::Swept, "ProbeGroup"),
         (20_010, Event::Tick, "ProbeGroup"),
         (20_030, Event::Tick, "ProbeGroup"),
@@ -1287,7 +1168,7 @@ fn a_new_child_waits_until_nothing_is_left_of_the_old_one() {
 #[test]
 fn a_pause_goes_on_after_nothing_is_left() {
     Child::running("--restart=unexpected --backoff=10s --backoff-max=10ms").play(&[
-        (1000, exited(1), "say restarting; EndGroup"),
+        (1000, exited(1), "report restarting; EndGroup"),
         (1005, Event::GroupGone, ""),
         (1006, Event::Swept, ""),
         (1010, Event::Tick, "Spawn { restarts: 1 }"),
@@ -1297,7 +1178,7 @@ fn a_pause_goes_on_after_nothing_is_left() {
 #[test]
 fn leftovers_are_looked_for_less_and_less_often_but_every_second() {
     let mut child = Child::running("--restart=unexpected --leftovers=30s");
-    child.told(exited(1));
+    child.take(exited(1));
     let mut looks = Vec::new();
     while child.situation() == "between, ending" {
         let before = child.now;
@@ -1308,7 +1189,7 @@ fn leftovers_are_looked_for_less_and_less_often_but_every_second() {
     looks.pop();
     assert_eq!(looks.first(), Some(&Duration::from_millis(10)));
     assert!(
-        looks.is_sorted() && looks.last() == Some(&LONGEST_LOOK),
+        looks.is_sorted() && looks.last() == Some(&LONGEST_PAUSE),
         "{looks:?}"
     );
     assert!(looks.len() < 40, "{} looks in 30 s", looks.len());
@@ -1318,13 +1199,13 @@ fn leftovers_are_looked_for_less_and_less_often_but_every_second() {
 fn leftovers_get_kill_after_the_grace_period_and_are_left_behind_after_five_seconds_more() {
     let mut child = Child::running("--restart=unexpected --leftovers=20ms");
     child.now = at_millis(20_000);
-    child.told(exited(1));
+    child.take(exited(1));
     let mut child = child.play(&[
         (20_010, Event::Tick, "ProbeGroup"),
         (
             20_020,
             Event::Tick,
-            "say leftovers-killed; KillGroup; ProbeGroup",
+            "report leftovers-killed if any; KillGroup; ProbeGroup",
         ),
         (20_030, Event::Tick, "ProbeGroup"),
     ]);
@@ -1332,7 +1213,7 @@ fn leftovers_get_kill_after_the_grace_period_and_are_left_behind_after_five_seco
     while child.situation() == "between, killed" {
         last = child.due();
     }
-    assert_eq!(last, "say left-behind; Spawn { restarts: 1 }");
+    assert_eq!(last, "report left-behind if any; Spawn { restarts: 1 }");
     assert_eq!(child.now.since(at_millis(20_020)), KILL_PATIENCE);
 }
 
@@ -1358,7 +1239,7 @@ fn what_an_earlier_run_left_is_ended_before_the_first_start() {
         (
             15,
             Event::Tick,
-            "say leftovers-killed; KillGroup; ProbeGroup",
+            "report leftovers-killed if any; KillGroup; ProbeGroup",
         ),
         (16, Event::GroupGone, "Spawn { restarts: 0 }"),
     ]);
@@ -1368,20 +1249,20 @@ fn what_an_earlier_run_left_is_ended_before_the_first_start() {
     ]);
     with_leftovers("--grace-close").play(&[
         (0, Event::Begin, "EndGroup"),
-        (1, Event::GroupGone, "CloseOthers"),
+        (1, Event::GroupGone, "CloseNamesakes"),
     ]);
 }
 
 #[test]
 fn a_stop_while_an_earlier_run_is_ended_starts_nothing() {
     let mut child = with_leftovers("");
-    child.told(Event::Begin);
-    child.told(Event::Stop {
+    child.take(Event::Begin);
+    child.take(Event::Stop {
         signal: Signal::TERM,
         queued: false,
     });
     assert_eq!(child.situation(), "ended");
-    assert_eq!(child.told(Event::GroupGone), "");
+    assert_eq!(child.take(Event::GroupGone), "");
 }
 
 #[test]
@@ -1395,27 +1276,27 @@ fn an_end_for_want_of_memory_is_remembered_until_the_next() {
             ..Usage::NONE
         },
     };
-    child.told(end(true));
+    child.take(end(true));
     assert!(child.lifecycle.out_of_memory());
-    child.told(Event::GroupGone);
+    child.take(Event::GroupGone);
     child.due();
-    child.told(spawned(8));
+    child.take(spawned(8));
     assert!(
         child.lifecycle.out_of_memory(),
         "it is still how the last one ended"
     );
-    child.told(end(false));
+    child.take(end(false));
     assert!(!child.lifecycle.out_of_memory());
 }
 
 #[test]
 fn leftovers_that_die_of_kill_make_way_at_once() {
     Child::running("--restart=true --leftovers=5ms").play(&[
-        (20_000, exited(1), "say restarting; EndGroup"),
+        (20_000, exited(1), "report restarting; EndGroup"),
         (
             20_005,
             Event::Tick,
-            "say leftovers-killed; KillGroup; ProbeGroup",
+            "report leftovers-killed if any; KillGroup; ProbeGroup",
         ),
         (20_005, Event::GroupGone, "Spawn { restarts: 1 }"),
     ]);
@@ -1424,7 +1305,11 @@ fn leftovers_that_die_of_kill_make_way_at_once() {
 #[test]
 fn under_kill_leftovers_get_no_grace_either() {
     Child::running("--restart=true --kill --leftovers=5s").play(&[
-        (20_000, exited(1), "say restarting; KillGroup; ProbeGroup"),
+        (
+            20_000,
+            exited(1),
+            "report restarting; KillGroup; ProbeGroup",
+        ),
         (20_010, Event::Tick, "ProbeGroup"),
         (20_020, Event::GroupGone, "Spawn { restarts: 1 }"),
     ]);
@@ -1435,12 +1320,12 @@ fn under_kill_leftovers_get_no_grace_either() {
 #[test]
 fn others_are_closed_before_the_first_start_and_before_every_other() {
     Child::new("--grace-close --restart=unexpected").play(&[
-        (0, Event::Begin, "CloseOthers"),
-        (500, Event::OthersGone, "Spawn { restarts: 0 }"),
+        (0, Event::Begin, "CloseNamesakes"),
+        (500, Event::NamesakesGone, "Spawn { restarts: 0 }"),
         (500, spawned(7), ""),
-        (20_000, exited(1), "say restarting; EndGroup"),
-        (20_000, Event::GroupGone, "CloseOthers"),
-        (20_000, Event::OthersGone, "Spawn { restarts: 1 }"),
+        (20_000, exited(1), "report restarting; EndGroup"),
+        (20_000, Event::GroupGone, "CloseNamesakes"),
+        (20_000, Event::NamesakesGone, "Spawn { restarts: 1 }"),
     ]);
 }
 
@@ -1451,19 +1336,19 @@ fn others_get_kill_after_their_wait_and_five_seconds_later_it_starts_all_the_sam
         ("--grace-close --grace-close-wait=2s", 2000),
     ] {
         Child::new(options).play(&[
-            (0, Event::Begin, "CloseOthers"),
-            (wait, Event::Tick, "KillOthers"),
+            (0, Event::Begin, "CloseNamesakes"),
+            (wait, Event::Tick, "KillNamesakes"),
             (
                 wait + 5000,
                 Event::Tick,
-                "say others-left; Spawn { restarts: 0 }",
+                "report others-left; Spawn { restarts: 0 }",
             ),
         ]);
     }
     Child::new("--grace-close --grace-close-wait=0").play(&[
-        (0, Event::Begin, "CloseOthers"),
-        (0, Event::Tick, "KillOthers"),
-        (1, Event::OthersGone, "Spawn { restarts: 0 }"),
+        (0, Event::Begin, "CloseNamesakes"),
+        (0, Event::Tick, "KillNamesakes"),
+        (1, Event::NamesakesGone, "Spawn { restarts: 0 }"),
     ]);
 }
 
@@ -1483,7 +1368,7 @@ enum Step {
 fn likely(situation: &str) -> Vec<Event> {
     match situation {
         "ready" => vec![Event::Begin],
-        "closing" | "closing, killed" => vec![Event::OthersGone, Event::Swept],
+        "closing" | "closing, killed" => vec![Event::NamesakesGone, Event::Swept],
         "spawning" => vec![
             Event::Begin,
             Event::Begin,
@@ -1595,11 +1480,16 @@ fn any_rules() -> impl Strategy<Value = Rules> {
 
 /// Watches a child on its walk, keeps its own account of what was promised, and notes each promise
 /// that is broken.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an account of its own"
+)]
 struct Witness {
     child: Child,
     rules: Rules,
     was_stopped: bool,
-    releases: u32,
+    /// No child was to be started any more.
+    was_last: bool,
     spawns: u32,
     group_is_gone: bool,
     started: Moment,
@@ -1622,7 +1512,7 @@ impl Witness {
             child: Child::with(rules),
             rules,
             was_stopped: false,
-            releases: 0,
+            was_last: false,
             spawns: 0,
             group_is_gone: true,
             started: start,
@@ -1682,6 +1572,9 @@ impl Witness {
         for action in &actions {
             self.check(*action);
         }
+        let is_last = self.child.lifecycle.is_last_start();
+        self.promise(is_last || !self.was_last, "the last start stays the last");
+        self.was_last = is_last;
         if let Some(before) = before {
             let absorbed = actions.is_empty() && format!("{:?}", self.child.lifecycle) == before;
             self.promise(absorbed, "the end is the end");
@@ -1693,7 +1586,7 @@ impl Witness {
                     .map(|at| at.since(self.child.now))
                     .unwrap_or_default(),
             ));
-            self.promise(self.releases == 1, "exactly one release by the end");
+            self.promise(self.was_last, "the end is announced as the last start");
         }
     }
 
@@ -1750,14 +1643,13 @@ impl Witness {
                     kill || now.since(self.ended) >= leftovers.unwrap_or(LEAST_FOR_LEFTOVERS);
                 self.promise(enough, "KILL for leftovers only after their time");
             }
-            Action::KillOthers => {
+            Action::KillNamesakes => {
                 let enough = grace_close.is_some_and(|wait| now.since(self.closed) >= wait);
                 self.promise(enough, "KILL for others only after their wait");
             }
             Action::EndGroup => (self.group_is_gone, self.ended) = (false, now),
-            Action::Say(Fact::LeftBehind { pid: None, .. }) => self.group_is_gone = true,
-            Action::Release => self.releases += 1,
-            Action::CloseOthers => {
+            Action::ReportIfAnyLeft(Fact::LeftBehind { .. }) => self.group_is_gone = true,
+            Action::CloseNamesakes => {
                 self.closed = now;
                 self.check_start();
             }
@@ -1775,7 +1667,7 @@ impl Witness {
     fn check_start(&mut self) {
         let strategy = self.rules.strategy;
         self.promise(!self.was_stopped, "no start after a stop");
-        self.promise(self.releases == 0, "no start after letting go");
+        self.promise(!self.was_last, "no start after the last");
         self.promise(self.group_is_gone, "no start beside leftovers");
         self.promise(
             self.child.lifecycle.alive().is_none(),

@@ -2,8 +2,7 @@
 
 use core::time::Duration;
 
-use crate::core::action::Action;
-use crate::core::fact::Fact;
+use crate::core::action::Recipient;
 use crate::core::restart::Strategy;
 use crate::core::signal::Signal;
 use crate::core::status::Outcome;
@@ -55,20 +54,21 @@ impl Rules {
         if self.kill { Duration::ZERO } else { span }
     }
 
-    /// The line that says that leftovers get KILL; none if they had no time, since then KILL is
-    /// what was asked for.
-    pub(crate) fn leftovers_killed(&self, outcome: Outcome) -> Option<Action> {
-        let is_stop = matches!(outcome, Outcome::Cancel { .. });
-        let grace = if is_stop {
+    /// What leftovers got from TERM to KILL, at an end with this outcome.
+    pub(crate) fn leftovers_grace(&self, outcome: Outcome) -> Duration {
+        if matches!(outcome, Outcome::Cancel { .. }) {
             self.after_stop()
         } else {
             self.after_own_end().unwrap_or_default()
-        };
-        said_unless_zero(grace, Fact::LeftoversKilled { grace })
+        }
     }
-}
 
-/// A line for a KILL, unless the time before it was none: then KILL is what was asked for.
-pub(crate) fn said_unless_zero(grace: Duration, fact: Fact<'static>) -> Option<Action> {
-    (!grace.is_zero()).then_some(Action::Say(fact))
+    /// Who gets the signals. A value that came with a signal can be passed on to one process only.
+    pub(crate) const fn recipient(&self, queued: bool) -> Recipient {
+        match (queued, self.single_child) {
+            (true, _) => Recipient::ChildWithValue,
+            (false, true) => Recipient::Child,
+            (false, false) => Recipient::Group,
+        }
+    }
 }

@@ -132,7 +132,9 @@ fn keep_watch(bell: &Bell, orders: &Receiver<Command>, host: Pid) {
             match command {
                 Command::Protect(charge) => wards.push(Ward::new(*charge, host)),
                 Command::Stop { link, timeout } => {
-                    if let Some(ward) = wards.iter_mut().find(|ward| Arc::ptr_eq(&ward.link, &link))
+                    if let Some(ward) = wards
+                        .iter_mut()
+                        .find(|ward| Arc::ptr_eq(ward.link(), &link))
                     {
                         ward.stop(timeout);
                     }

@@ -4,25 +4,28 @@
 //! *Invariant:* a child is signalled and reaped through its pidfd alone. In a host program somebody
 //! else may reap it first, and then its number is anybody's.
 
+use core::time::Duration;
+use std::collections::VecDeque;
 use std::ffi::CString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::child::capture::{self, Capture};
 use crate::child::cgroup::{Group, Warning};
+use crate::child::driver::Child;
 use crate::child::leftovers::Leftovers;
-use crate::core::action::{Action, Actions};
-use crate::core::custody::Custody;
+use crate::child::rim::{Rim, Streams};
+use crate::core::action::{Actions, Recipient};
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
-use crate::core::lifecycle::Event;
+use crate::core::lifecycle;
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
 use crate::core::rules::Rules;
 use crate::core::signal::Signal;
-use crate::core::status::{ExitStatus, Outcome};
-use crate::core::usage::Usage;
+use crate::core::status::{ExitStatus, SpawnFailure};
+use crate::core::supervisor::{Event, Scope};
 use crate::library::event::{Event as PublicEvent, EventKind};
 use crate::library::link::{self, Link, Running};
 use crate::library::outcome::Outcome as PublicOutcome;
@@ -31,7 +34,7 @@ use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
 use crate::sys::process::Others;
 use crate::sys::signals::{self, Mask, Watch};
-use crate::sys::spawn::{self, Bond, Confinement, Environment, Pidfd, SpawnPlan, Spawned};
+use crate::sys::spawn::{self, Bond, Cgroup, Confinement, Environment, Pidfd, SpawnPlan, Spawned};
 
 /// What is reported of a child whose end somebody else was told of: no code at all would be a lie,
 /// and 0 a worse one.
@@ -59,25 +62,98 @@ pub(crate) struct Charge {
     pub(crate) task: Option<Vec<u8>>,
 }
 
-pub(crate) struct Ward {
-    pub(crate) link: Arc<Link>,
-    custody: Custody,
+/// How the library reaches its child: by a pidfd, since the host may reap the child first.
+struct HostRim {
+    link: Arc<Link>,
     speaker: Speaker,
     /// For what cannot be started, which is called as it was to be executed.
     program_speaker: Speaker,
-    plan: SpawnPlan,
     last_steps: HostSteps,
-    leftovers: Leftovers,
-    capture: Capture,
+    /// The name that other processes are looked for by, for a task its variable, and the user that
+    /// they may have.
     name: Vec<u8>,
     task: Option<Vec<u8>>,
-    close_wait: core::time::Duration,
-    child: Option<Spawned>,
-    others: Others,
+    user: Option<u32>,
+}
+
+impl Rim for HostRim {
+    fn report(&mut self, fact: &Fact<'_>) {
+        for event in PublicEvent::of(&self.link.name, fact, &self.speaker, &self.program_speaker) {
+            self.link.tell(&event);
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        plan: &mut SpawnPlan,
+        restarts: u32,
+        cgroup: Option<Cgroup<'_>>,
+        streams: Streams<'_>,
+    ) -> Result<Spawned, SpawnFailure> {
+        let steps = &self.last_steps;
+        let process =
+            host::with_all_blocked(|| spawn::spawn(plan, restarts, false, cgroup, streams, steps))?;
+        self.link.set_running(Some(Running {
+            pid: process.pid.raw().unsigned_abs(),
+            since: Instant::now(),
+        }));
+        Ok(process)
+    }
+
+    fn send(&mut self, child: &Spawned, signal: Signal, to: Recipient) -> Result<(), Errno> {
+        let Some(pidfd) = &child.pidfd else {
+            return Ok(());
+        };
+        let result = match to {
+            Recipient::Group => signals::send_to_group_by_pidfd(pidfd.as_fd(), child.pid, signal),
+            Recipient::Child | Recipient::ChildWithValue => {
+                signals::send_by_pidfd(pidfd.as_fd(), signal)
+            }
+        };
+        match result {
+            // It ends just now.
+            Err(Errno::NO_PROCESS) => Ok(()),
+            result => result,
+        }
+    }
+
+    fn find_namesakes(&self) -> Result<Others, Errno> {
+        let spared: Vec<Pid> = link::pids()
+            .into_iter()
+            .filter_map(|pid| i32::try_from(pid).ok())
+            .filter_map(Pid::new)
+            .collect();
+        let task = self.task.as_deref();
+        Others::find_beside(&self.name, task, self.last_steps.parent, self.user, &spared)
+    }
+
+    fn end_rest(&mut self, leftovers: &mut Leftovers) -> Option<Event> {
+        let is_any = leftovers.end();
+        (!is_any).then_some(Event::Rest { is_any })
+    }
+
+    fn probe_rest(&mut self, leftovers: &mut Leftovers) -> Option<Event> {
+        let is_any = leftovers.look();
+        Some(Event::Rest { is_any })
+    }
+
+    fn kill_rest(&mut self, leftovers: &mut Leftovers) {
+        leftovers.kill_group();
+    }
+
+    fn is_any_left(&self, leftovers: &mut Leftovers) -> bool {
+        leftovers.look()
+    }
+}
+
+pub(crate) struct Ward {
+    child: Child,
+    rim: HostRim,
+    /// What was reported and not yet taken.
+    events: VecDeque<Event>,
     /// When to look once more at a child that has ended and cannot be reaped yet: a tracer has to
     /// let go of it first.
     held_until: Option<Moment>,
-    outcome: Option<Outcome>,
 }
 
 impl Ward {
@@ -97,49 +173,46 @@ impl Ward {
         let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
         let name = link.name.to_string();
         let mut environment = Environment::owned(environment);
-        let mut ward = Self {
+        let user = confinement.user;
+        let plan = SpawnPlan {
+            confinement,
+            candidates,
+            argv: environment.keep(argv),
+            environment,
+            mask,
+            ignores_sigchld: false,
+            pidfd: Pidfd::Always,
+            announces_exec: true,
+            entrance: None,
+            bond: Bond::default(),
+        };
+        let command = Names {
+            command: name,
+            ..charge.names.clone()
+        };
+        let death_signal = if rules.kill {
+            Signal::KILL
+        } else {
+            Signal::TERM
+        };
+        let rim = HostRim {
             link,
-            custody: Custody::new(Rules {
-                is_adopted,
-                ..rules
-            }),
-            speaker: Speaker::new(
-                Names {
-                    command: name,
-                    ..charge.names.clone()
-                },
-                Remap::identity(),
-            ),
+            speaker: Speaker::new(command, Remap::identity()),
             program_speaker: Speaker::new(charge.names, Remap::identity()),
-            plan: SpawnPlan {
-                confinement,
-                candidates,
-                argv: environment.keep(argv),
-                environment,
-                mask,
-                ignores_sigchld: false,
-                pidfd: Pidfd::Always,
-                announces_exec: true,
-                entrance: None,
-                bond: Bond::default(),
-            },
             last_steps: HostSteps {
-                death_signal: if rules.kill {
-                    Signal::KILL
-                } else {
-                    Signal::TERM
-                },
+                death_signal,
                 parent: host,
             },
-            leftovers: Leftovers::new(group),
-            capture: charge.capture,
             name: charge.name,
             task: charge.task,
-            close_wait: rules.grace_close.unwrap_or_default(),
-            child: None,
-            others: Others::default(),
+            user,
+        };
+        let child = Child::new(rules, Scope::Group, plan, group, charge.capture, false);
+        let mut ward = Self {
+            child,
+            rim,
+            events: VecDeque::new(),
             held_until: None,
-            outcome: None,
         };
         for Warning {
             verb,
@@ -148,7 +221,7 @@ impl Ward {
             then,
         } in &charge.warnings
         {
-            ward.say(&Fact::Limit {
+            ward.rim.report(&Fact::Limit {
                 verb,
                 object,
                 reason,
@@ -156,57 +229,62 @@ impl Ward {
             });
         }
         if is_adopted {
-            ward.say(&Fact::GroupAdopted);
+            ward.rim.report(&Fact::GroupAdopted);
         }
-        ward.tell(Event::Begin);
+        ward.take(Event::Child(lifecycle::Event::Begin));
         ward
     }
 
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.rim.link
+    }
+
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        [self.custody.deadline(), self.held_until]
+        [self.child.deadline(), self.held_until]
             .into_iter()
             .flatten()
             .min()
     }
 
     pub(crate) const fn has_ended(&self) -> bool {
-        self.outcome.is_some()
+        self.child.outcome.is_some()
     }
 
     /// What frigate's thread has to watch for it; its streams come first.
     pub(crate) fn watched(&self) -> impl Iterator<Item = Watch<'_>> {
-        let child = self.child.iter().filter(|_| self.held_until.is_none());
-        let child = child
-            .flat_map(|child| [child.until_exec(), child.pidfd.as_ref().map(AsFd::as_fd)])
-            .flatten();
-        let readable = child.chain(self.others.descriptors()).map(Watch::readable);
-        let events = self.leftovers.events().filter(|_| self.child.is_none());
-        self.capture
-            .watches()
-            .into_iter()
-            .chain(readable)
-            .chain(events.map(Watch::changed))
+        let pidfd = self.pidfd().filter(|_| self.held_until.is_none());
+        let own = [self.child.until_exec(), pidfd].into_iter().flatten();
+        let streams = self.child.capture.watches().into_iter();
+        streams
+            .chain(own.map(Watch::readable))
+            .chain(self.child.watches())
+    }
+
+    fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        let process = self.child.process.as_ref()?;
+        process.pidfd.as_ref().map(AsFd::as_fd)
     }
 
     /// Something of what is watched for it was seen: what, `seen` tells in the order of `watched`.
     pub(crate) fn look(&mut self, seen: &[bool]) {
-        let streams = seen.iter().zip(self.capture.watches()).enumerate();
+        let streams = seen.iter().zip(self.child.capture.watches()).enumerate();
         let ready = streams
             .map(|(bit, (is_seen, _))| u32::from(*is_seen) << bit)
             .sum();
-        self.with_capture(|capture, say| capture.work(ready, say));
-        self.look_for_exec();
-        if let Some(pidfd) = self.child.as_ref().and_then(|child| child.pidfd.as_ref()) {
-            match host::reap(pidfd.as_fd()) {
-                Look::Alive if host::has_ended(pidfd.as_fd()) => {
+        self.child.move_streams(ready, &mut self.rim);
+        self.events.extend(self.child.has_executed());
+        if let Some(pidfd) = self.pidfd() {
+            match host::reap(pidfd) {
+                Look::Alive if host::has_ended(pidfd) => {
                     self.held_until = Some(clock::now().after(HELD));
                 }
                 Look::Alive => {}
                 Look::Ended(status) => self.ended(status),
                 Look::Taken => {
-                    self.say(&Fact::Cannot {
+                    let name = Arc::clone(&self.rim.link.name);
+                    self.rim.report(&Fact::Cannot {
                         verb: "learn the exit code of",
-                        object: &self.link.name,
+                        object: &name,
                         errno: Errno::NO_PROCESS,
                         then: "somebody else in this program waits for any child; taking it for 255",
                     });
@@ -214,257 +292,76 @@ impl Ward {
                 }
             }
         }
-        if !self.others.is_empty() {
-            self.others.forget_ended();
-            if self.others.is_empty()
-                && let Some(event) = self.others_gone()
-            {
-                self.tell(event);
-            }
-        }
-        if self.child.is_none() && self.leftovers.is_any && !self.leftovers.look() {
-            self.tell(Event::GroupGone);
-        }
+        self.events
+            .extend(self.child.have_others_ended(&mut self.rim));
+        self.settle();
     }
 
     pub(crate) fn tick(&mut self) {
         if self.held_until.is_some_and(|until| clock::now() >= until) {
             self.held_until = None;
         }
-        self.tell(Event::Tick);
+        self.take(Event::Tick);
     }
 
-    pub(crate) fn stop(&mut self, timeout: core::time::Duration) {
-        let message = format!("the host asked '{}' to stop", self.link.name.escape_debug());
-        self.link.tell(&PublicEvent::new(
-            &self.link.name,
+    pub(crate) fn stop(&mut self, timeout: Duration) {
+        let link = &self.rim.link;
+        let message = format!("the host asked '{}' to stop", link.name.escape_debug());
+        link.tell(&PublicEvent::new(
+            &link.name,
             EventKind::Stopping { timeout },
             message,
         ));
-        let mut actions = Actions::default();
-        self.custody.stop(timeout, clock::now(), &mut actions);
-        self.perform_all(&actions);
+        self.child.supervisor.limit_grace(timeout, clock::now());
+        self.take(Event::Child(lifecycle::Event::Stop {
+            signal: Signal::TERM,
+            queued: false,
+        }));
     }
 
     /// The end: its group is removed, and everybody told. Answers with a child that not even KILL
     /// has ended, which is still to be reaped some day.
     pub(crate) fn finish(mut self) -> Option<Spawned> {
-        self.with_capture(|capture, say| {
-            let mut wait = |left, watched: &[Watch<'_>]| {
-                host::wait(watched, Some(left));
-                false
-            };
-            capture.drain(capture::PATIENCE, &mut wait, say);
-        });
-        if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove) {
-            let then = "leaving it behind";
-            self.say(&Fact::Cannot {
-                verb: "remove",
-                object: &path,
-                errno,
-                then,
-            });
-        }
-        let Self {
-            link,
-            program_speaker,
-            child,
-            outcome,
-            plan,
-            leftovers,
-            others,
-            capture,
-            ..
-        } = self;
+        let mut wait = |left, watched: &[Watch<'_>]| {
+            host::wait(watched, Some(left));
+            false
+        };
+        self.child
+            .close(capture::PATIENCE, &mut wait, &mut self.rim);
+        let Self { child, rim, .. } = self;
+        let (process, outcome) = (child.process, child.outcome);
         // Who hears of the end finds none of its descriptors any more.
-        drop((plan, leftovers, others, capture));
+        drop((child.plan, child.leftovers, child.namesakes, child.capture));
         if let Some(outcome) = outcome {
-            link.end(PublicOutcome::of(outcome, |failure| {
-                program_speaker.failure_words(failure)
-            }));
+            let words = |failure| rim.program_speaker.failure_words(failure);
+            rim.link.end(PublicOutcome::of(outcome, words));
         }
-        child
-    }
-
-    /// Lets capture do its part, and say what it has to.
-    fn with_capture(&mut self, act: impl FnOnce(&mut Capture, &mut dyn FnMut(&Fact<'_>))) {
-        let mut capture = core::mem::take(&mut self.capture);
-        act(&mut capture, &mut |fact| self.say(fact));
-        self.capture = capture;
-    }
-
-    fn say(&self, fact: &Fact<'_>) {
-        for event in PublicEvent::of(&self.link.name, fact, &self.speaker, &self.program_speaker) {
-            self.link.tell(&event);
-        }
-    }
-
-    /// Takes one event through the core, and what its actions answer right after each.
-    fn tell(&mut self, event: Event) {
-        let mut actions = Actions::default();
-        self.custody.step(event, clock::now(), &mut actions);
-        self.perform_all(&actions);
-    }
-
-    fn perform_all(&mut self, actions: &Actions) {
-        for action in actions.iter() {
-            if let Some(answer) = self.perform(action) {
-                self.tell(answer);
-            }
-        }
-    }
-
-    fn perform(&mut self, action: Action) -> Option<Event> {
-        match action {
-            Action::Say(fact) => self.say(&fact),
-            Action::CloseOthers => return self.close_others(),
-            Action::KillOthers => self.signal_others(Signal::KILL),
-            Action::Spawn { restarts } => return Some(self.spawn(restarts)),
-            Action::Send { signal, alone, .. } => return self.send(signal, alone),
-            Action::EndGroup => return (!self.leftovers.end()).then_some(Event::GroupGone),
-            Action::ProbeGroup => return (!self.leftovers.look()).then_some(Event::GroupGone),
-            Action::KillGroup => {
-                if let Some(fact) = self.leftovers.kill() {
-                    self.say(&fact);
-                }
-            }
-            Action::Exit(outcome) => self.outcome = Some(outcome),
-            // The directory and the descriptors are the host's, and so are the terminal and every
-            // other process.
-            Action::Release
-            | Action::Sweep
-            | Action::EndAll
-            | Action::KillAll
-            | Action::GiveTerminal { .. }
-            | Action::TakeTerminal
-            | Action::Suspend => {}
-        }
-        None
-    }
-
-    fn spawn(&mut self, restarts: u32) -> Event {
-        // One that survived KILL and ends later is of no concern any more.
-        self.others = Others::default();
-        let (cgroup, streams) = (self.leftovers.make_way(restarts), self.capture.ends());
-        let (plan, last_steps) = (&mut self.plan, &self.last_steps);
-        match host::with_all_blocked(|| {
-            spawn::spawn(plan, restarts, false, cgroup, streams, last_steps)
-        }) {
-            Ok(child) => {
-                let pid = child.pid;
-                self.link.set_running(Some(Running {
-                    pid: pid.raw().unsigned_abs(),
-                    since: Instant::now(),
-                }));
-                self.child = Some(child);
-                Event::Spawned { pid }
-            }
-            Err(failure) => Event::SpawnFailed(failure),
-        }
-    }
-
-    fn look_for_exec(&mut self) {
-        if self.child.as_mut().is_some_and(Spawned::has_left_frigate)
-            && self.plan.failure().is_none()
-        {
-            self.tell(Event::Executed);
-        }
+        process
     }
 
     fn ended(&mut self, status: ExitStatus) {
-        // Its end hangs up too, and may be seen first.
-        self.look_for_exec();
-        let failure = self.plan.failure();
-        if let Some(child) = self.child.take() {
-            self.leftovers.follow(child);
-        }
-        self.link.set_running(None);
-        let usage = self
-            .leftovers
-            .cgroup
-            .as_mut()
-            .map_or(Usage::NONE, |group| group.count(false));
-        self.tell(match failure {
-            Some(failure) => Event::SpawnFailed(failure),
-            None => Event::Ended {
-                status,
-                held_terminal: false,
-                usage,
-            },
-        });
+        // Its end closes the pipe that waits for the exec too, and may be seen first.
+        self.events.extend(self.child.has_executed());
+        self.events.push_back(self.child.reaped(status, false));
+        self.rim.link.set_running(None);
     }
 
-    fn send(&mut self, signal: Signal, alone: bool) -> Option<Event> {
-        if signal == Signal::KILL
-            && !alone
-            && let Some(fact) = self.leftovers.kill_cgroup()
-        {
-            self.say(&fact);
-        }
-        let child = self.child.as_ref()?;
-        let pidfd = child.pidfd.as_ref()?;
-        let result = if alone {
-            signals::send_by_pidfd(pidfd.as_fd(), signal)
-        } else {
-            signals::send_to_group_by_pidfd(pidfd.as_fd(), child.pid, signal)
-        };
-        match result {
-            // It ends just now.
-            Ok(()) | Err(Errno::NO_PROCESS) => return None,
-            // It follows the stop signal, whose failure was reported.
-            Err(_) if signal == Signal::CONT => {}
-            Err(errno) => self.say(&Fact::CannotSignal {
-                signal,
-                pid: child.pid,
-                errno,
-            }),
-        }
-        (result == Err(Errno::NOT_PERMITTED)).then_some(Event::OutOfReach)
+    fn take(&mut self, event: Event) {
+        self.events.push_back(event);
+        self.settle();
     }
 
-    fn close_others(&mut self) -> Option<Event> {
-        let spared: Vec<Pid> = link::pids()
-            .into_iter()
-            .filter_map(|pid| i32::try_from(pid).ok())
-            .filter_map(Pid::new)
-            .collect();
-        let (task, user) = (self.task.as_deref(), self.plan.confinement.user);
-        self.others = Others::default();
-        match Others::find_beside(&self.name, task, self.last_steps.parent, user, &spared) {
-            Ok(others) => self.others = others,
-            Err(errno) => {
-                let then = "starting all the same; some may go on running";
-                self.say(&Fact::Cannot {
-                    verb: "look for other processes in",
-                    object: "/proc",
-                    errno,
-                    then,
-                });
+    /// Takes what was reported, and what the actions of each step answer, in order.
+    fn settle(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            let mut actions = Actions::new();
+            self.child
+                .supervisor
+                .step(event, clock::now(), &mut actions);
+            for action in actions.iter() {
+                self.events
+                    .extend(self.child.perform(action, &mut self.rim));
             }
         }
-        self.signal_others(Signal::TERM);
-        self.others.is_empty().then_some(Event::OthersGone)
-    }
-
-    /// All that were held have ended: there may have been more than could be held at once.
-    fn others_gone(&mut self) -> Option<Event> {
-        if self.others.is_partial {
-            self.close_others()
-        } else {
-            Some(Event::OthersGone)
-        }
-    }
-
-    fn signal_others(&self, signal: Signal) {
-        let wait = if signal == Signal::TERM {
-            self.close_wait
-        } else {
-            core::time::Duration::ZERO
-        };
-        self.others.send(signal, |pid, result| match result {
-            Ok(()) => self.say(&Fact::OtherSignaled { signal, pid, wait }),
-            Err(Errno::NO_PROCESS) => {}
-            Err(errno) => self.say(&Fact::CannotSignal { signal, pid, errno }),
-        });
     }
 }

@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Format, Names, Remap, Size, Span, Speaker, refusal, refusal_termination};
+use crate::core::action::SURVIVES_KILL;
 use crate::core::errno::Errno;
 use crate::core::fact::{Fact, Level, Trouble};
-use crate::core::lifecycle::DEATHLESS;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure, Stage};
@@ -205,10 +205,10 @@ fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
         (Fact::LeftoversKilled { grace },
          "what 'server' left running did not end within its grace period of 30 s; sent KILL",
          json!({"grace_ms": 30000})),
-        (Fact::LeftBehind { pid: some, reason: DEATHLESS },
+        (Fact::LeftBehind { pid: some, reason: SURVIVES_KILL },
          "cannot end 'server' (pid 7): it does not die of KILL; leaving it behind",
          json!({"pid": 7})),
-        (Fact::LeftBehind { pid: None, reason: DEATHLESS },
+        (Fact::LeftBehind { pid: None, reason: SURVIVES_KILL },
          "cannot end what 'server' left running: it does not die of KILL; leaving it behind",
          json!({})),
         (Fact::OtherSignaled { signal: term, pid, wait: grace },

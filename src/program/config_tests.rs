@@ -9,9 +9,9 @@ use proptest::prelude::*;
 
 use super::{Config, Logs, Mistake, TerminationLog, Verbosity, duration, expectation, number};
 use crate::core::restart::Restart;
+use crate::core::rewrite::Rewrite;
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::ExitStatus;
-use crate::core::supervisor::Rewrite;
 use crate::messages::message::{Format, Remap};
 use crate::program::command_line::{self, Request};
 

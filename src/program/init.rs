@@ -5,14 +5,16 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::child::capture::Capture;
+use crate::child::driver::Child;
+use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::signal::SignalSet;
-use crate::core::supervisor::Surroundings;
 use crate::messages::message::{Names, Speaker};
 use crate::messages::report::Reporter;
 use crate::messages::termination;
 use crate::program::config::Config;
-use crate::program::event_loop::{EventLoop, Place};
+use crate::program::event_loop::EventLoop;
 use crate::program::options::values::Values;
+use crate::program::process_tree::{ProcessTree, Role};
 use crate::program::start_up::refuse;
 use crate::sys::process::last_component;
 use crate::sys::signals;
@@ -76,22 +78,15 @@ pub fn init() {
         terminal: terminal::foreground().is_some(),
         resumable: false,
     };
-    let place = Place {
-        own,
-        surroundings,
-        is_reaper: true,
-    };
+    let is_reaper = true;
+    let role = Role { own, is_reaper };
     let name = last_component(command.to_bytes()).to_vec();
-    let code = EventLoop::new(
-        &config,
-        reporter,
-        plan,
-        None,
-        Capture::default(),
-        name,
-        place,
-    )
-    .run();
+    let tree = ProcessTree::new(role, reporter, surroundings.terminal, name, None);
+    let capture = Capture::default();
+    let child = Child::new(config.rules, tree.scope(), plan, None, capture, false);
+    let dispatcher = Dispatcher::new(config.stop_on, config.rewrite, surroundings);
+    let log = termination::Log::Automatic;
+    let code = EventLoop::new(child, tree, dispatcher, log).run();
     std::process::exit(
         code.unwrap_or_else(|mistake| refuse(&mistake, &termination::Log::Automatic))
             .into(),

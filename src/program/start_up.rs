@@ -7,13 +7,14 @@ use std::ffi::CString;
 
 use crate::child::capture::Capture;
 use crate::child::cgroup::{self, Prepared};
+use crate::child::driver::Child;
 use crate::child::preparation::{become_user, candidates};
+use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
 use crate::core::fact::Level as Verbosity;
 use crate::core::pid::Pid;
 use crate::core::restart::Restart;
-use crate::core::supervisor::Surroundings;
 use crate::core::text::text_of;
 use crate::messages::message::{self, Names, Speaker};
 use crate::messages::mistake::Mistake;
@@ -21,8 +22,9 @@ use crate::messages::report::Reporter;
 use crate::messages::termination;
 use crate::program::command_line::{self, Request};
 use crate::program::config::Config;
-use crate::program::event_loop::{EventLoop, Place};
+use crate::program::event_loop::EventLoop;
 use crate::program::options::{table, values};
+use crate::program::process_tree::{ProcessTree, Role};
 use crate::sys::place::ChildUser;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
@@ -185,11 +187,11 @@ fn run(
     };
     let speaker = Speaker::new(names, config.remap.clone());
     let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
-    let mut place = place(own);
+    let (mut role, surroundings) = role(own);
     if own.raw() != 1
         && let Err(errno) = startup::become_subreaper(own)
     {
-        place.is_reaper = false;
+        role.is_reaper = false;
         let then = "orphans of the child will not be reaped here";
         reporter.say(&Fact::Cannot {
             verb: "become",
@@ -235,12 +237,12 @@ fn run(
         bond: Bond::close(),
     };
     let name = process::last_component(command.to_bytes()).to_vec();
-    let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place);
-    // Nothing to take apart in the one that it had.
-    core::mem::forget(core::mem::replace(
-        &mut event_loop.termination_log,
-        termination_log,
-    ));
+    let is_counted = config.verbosity >= Verbosity::Info;
+    let tree = ProcessTree::new(role, reporter, surroundings.terminal, name, uid);
+    let scope = tree.scope();
+    let child = Child::new(config.rules, scope, plan, group, capture, is_counted);
+    let dispatcher = Dispatcher::new(config.stop_on, config.rewrite, surroundings);
+    let mut event_loop = EventLoop::new(child, tree, dispatcher, termination_log);
     if let Some(uid) = uid {
         // After all that may be refused, since nothing puts the owner back. A terminal belongs to
         // the container of a PID 1; elsewhere it is the one of a person's session, on which other
@@ -255,7 +257,7 @@ fn run(
                 format: config.format,
                 ..mistake
             },
-            &event_loop.termination_log,
+            event_loop.termination_log(),
         )
     });
     // Not taken apart: the process ends with it.
@@ -315,17 +317,15 @@ fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> 
     Ok((confinement, variables))
 }
 
-fn place(own: Pid) -> Place {
+fn role(own: Pid) -> (Role, Surroundings) {
     let terminal = terminal::foreground().is_some();
     let resumable = own.raw() != 1 && terminal::is_resumable();
-    Place {
-        own,
-        surroundings: Surroundings {
-            terminal,
-            resumable,
-        },
-        is_reaper: true,
-    }
+    let surroundings = Surroundings {
+        terminal,
+        resumable,
+    };
+    let is_reaper = true;
+    (Role { own, is_reaper }, surroundings)
 }
 
 #[cfg(test)]

@@ -1,0 +1,234 @@
+//! Performs what the core decides for one protected child, for the binary and the library alike.
+//!
+//! What differs between the two stands behind `Rim`: the binary reaches its child by its pid, has
+//! every process around it to look after and writes messages; the library reaches its child by a
+//! pidfd, has nothing but the child's group and cgroup, and sends events.
+
+use core::time::Duration;
+use std::os::fd::BorrowedFd;
+
+use crate::child::capture::Capture;
+use crate::child::cgroup::Group;
+use crate::child::leftovers::Leftovers;
+use crate::child::namesakes::Namesakes;
+use crate::child::rim::Rim;
+use crate::core::action::{Action, Recipient};
+use crate::core::errno::Errno;
+use crate::core::fact::Fact;
+use crate::core::lifecycle;
+use crate::core::moment::Moment;
+use crate::core::pid::Pid;
+use crate::core::rules::Rules;
+use crate::core::signal::Signal;
+use crate::core::status::{ExitStatus, Outcome};
+use crate::core::supervisor::{Event, Scope, Supervisor};
+use crate::core::usage::Usage;
+use crate::sys::signals::Watch;
+use crate::sys::spawn::{SpawnPlan, Spawned};
+
+/// One protected child, with everything that belongs to it.
+pub(crate) struct Child {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) plan: SpawnPlan,
+    pub(crate) leftovers: Leftovers,
+    pub(crate) capture: Capture,
+    pub(crate) namesakes: Namesakes,
+    pub(crate) process: Option<Spawned>,
+    /// Whether everything is counted that the cgroup used, because it will be reported.
+    counts_fully: bool,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl Child {
+    pub(crate) fn new(
+        rules: Rules,
+        scope: Scope,
+        plan: SpawnPlan,
+        group: Option<Group>,
+        capture: Capture,
+        counts_fully: bool,
+    ) -> Self {
+        let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
+        let rules = Rules {
+            is_adopted,
+            ..rules
+        };
+        Self {
+            supervisor: Supervisor::new(rules, scope),
+            plan,
+            leftovers: Leftovers::new(group),
+            capture,
+            namesakes: Namesakes::new(rules.grace_close.unwrap_or_default()),
+            process: None,
+            counts_fully,
+            outcome: None,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        self.process.as_ref().map(|process| process.pid)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        self.supervisor.deadline()
+    }
+
+    /// Performs one action. Returns its answer, if it has one.
+    pub(crate) fn perform(&mut self, action: Action, rim: &mut impl Rim) -> Option<Event> {
+        match action {
+            Action::Report(fact) => rim.report(&fact),
+            Action::ReportIfAnyLeft(fact) => {
+                if rim.is_any_left(&mut self.leftovers) {
+                    rim.report(&fact);
+                }
+            }
+            Action::CloseNamesakes => {
+                let is_none = !self.namesakes.close(rim);
+                return is_none.then_some(Event::Child(lifecycle::Event::NamesakesGone));
+            }
+            Action::KillNamesakes => self.namesakes.kill(rim),
+            Action::Spawn { restarts } => return Some(Event::Child(self.spawn(restarts, rim))),
+            Action::Send { signal, to } => return self.send(signal, to, rim),
+            Action::KillCgroup => report_refusal(self.leftovers.kill_cgroup(), rim),
+            Action::EndGroup => return group_gone(self.leftovers.end()),
+            Action::ProbeGroup => return group_gone(self.leftovers.look()),
+            Action::KillGroup => report_refusal(self.leftovers.kill(), rim),
+            Action::EndRest => return rim.end_rest(&mut self.leftovers),
+            Action::ProbeRest => return rim.probe_rest(&mut self.leftovers),
+            Action::KillRest => {
+                report_refusal(self.leftovers.kill_cgroup(), rim);
+                rim.kill_rest(&mut self.leftovers);
+            }
+            Action::Exit(outcome) => self.outcome = Some(outcome),
+        }
+        None
+    }
+
+    /// Sends KILL to the child, with its group and its cgroup.
+    pub(crate) fn kill(&mut self, rim: &mut impl Rim) {
+        report_refusal(self.leftovers.kill_cgroup(), rim);
+        let _ = self.send(Signal::KILL, Recipient::Group, rim);
+    }
+
+    /// Sends CONT to the child and its group.
+    pub(crate) fn resume(&self, rim: &mut impl Rim) {
+        let _ = self.send(Signal::CONT, Recipient::Group, rim);
+    }
+
+    fn spawn(&mut self, restarts: u32, rim: &mut impl Rim) -> lifecycle::Event {
+        self.namesakes.forget();
+        let cgroup = self.leftovers.make_way(restarts);
+        match rim.spawn(&mut self.plan, restarts, cgroup, self.capture.ends()) {
+            Ok(process) => {
+                let pid = process.pid;
+                self.process = Some(process);
+                lifecycle::Event::Spawned { pid }
+            }
+            Err(failure) => lifecycle::Event::SpawnFailed(failure),
+        }
+    }
+
+    fn send(&self, signal: Signal, to: Recipient, rim: &mut impl Rim) -> Option<Event> {
+        let process = self.process.as_ref()?;
+        let pid = process.pid;
+        let errno = rim.send(process, signal, to).err()?;
+        // CONT follows the stop signal, whose failure was reported.
+        if signal != Signal::CONT {
+            rim.report(&Fact::CannotSignal { signal, pid, errno });
+        }
+        let is_refused = errno == Errno::NOT_PERMITTED;
+        is_refused.then_some(Event::Child(lifecycle::Event::OutOfReach))
+    }
+
+    /// What becomes readable when the child executes its command or ends.
+    pub(crate) fn until_exec(&self) -> Option<BorrowedFd<'_>> {
+        self.process.as_ref().and_then(Spawned::until_exec)
+    }
+
+    /// What else has to be watched: for the end of namesakes, and of what the last child left.
+    pub(crate) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
+        let is_clearing = self.process.is_none() && self.supervisor.is_clearing();
+        let leftovers = self.leftovers.events().filter(|_| is_clearing);
+        let namesakes = self.namesakes.descriptors().map(Watch::readable);
+        namesakes.chain(leftovers.map(Watch::changed))
+    }
+
+    /// Moves what is there of the streams that are ready, in the order of `watches`, one a bit.
+    pub(crate) fn move_streams(&mut self, ready: u32, rim: &mut impl Rim) {
+        self.capture.work(ready, &mut |fact| rim.report(fact));
+    }
+
+    /// Whether the child has executed its command since this was last asked.
+    pub(crate) fn has_executed(&mut self) -> Option<Event> {
+        let has_left = self.process.as_mut().is_some_and(Spawned::has_left_frigate);
+        let is_executed = has_left && self.plan.failure().is_none();
+        is_executed.then_some(Event::Child(lifecycle::Event::Executed))
+    }
+
+    /// Whether the namesakes have ended, or what the last child left.
+    pub(crate) fn have_others_ended(&mut self, rim: &mut impl Rim) -> Option<Event> {
+        if self.namesakes.have_ended(rim) {
+            return Some(Event::Child(lifecycle::Event::NamesakesGone));
+        }
+        if self.process.is_some() || !self.supervisor.is_clearing() || !self.leftovers.is_any {
+            return None;
+        }
+        if self.supervisor.is_serving() {
+            group_gone(self.leftovers.look())
+        } else {
+            rim.probe_rest(&mut self.leftovers)
+        }
+    }
+
+    /// The child was reaped. `held_terminal`: its group was the terminal's foreground group then.
+    pub(crate) fn reaped(&mut self, status: ExitStatus, held_terminal: bool) -> Event {
+        let failure = self.plan.failure();
+        if let Some(process) = self.process.take() {
+            self.leftovers.follow(process);
+        }
+        let cgroup = self.leftovers.cgroup.as_mut();
+        let usage = cgroup.map_or(Usage::NONE, |group| group.count(self.counts_fully));
+        Event::Child(match failure {
+            Some(failure) => lifecycle::Event::SpawnFailed(failure),
+            None => lifecycle::Event::Ended {
+                status,
+                held_terminal,
+                usage,
+            },
+        })
+    }
+
+    /// Writes out what the streams still hold, within `patience`, and removes the cgroup. For
+    /// `wait` see `Capture::drain`.
+    pub(crate) fn close(
+        &mut self,
+        patience: Duration,
+        wait: &mut dyn FnMut(Duration, &[Watch<'_>]) -> bool,
+        rim: &mut impl Rim,
+    ) {
+        self.capture
+            .drain(patience, wait, &mut |fact| rim.report(fact));
+        let cgroup = self.leftovers.cgroup.as_mut();
+        if self.supervisor.leaves_alone() && cgroup.is_some_and(Group::is_populated) {
+            return;
+        }
+        if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove) {
+            rim.report(&Fact::Cannot {
+                verb: "remove",
+                object: &path,
+                errno,
+                then: "leaving it behind",
+            });
+        }
+    }
+}
+
+fn group_gone(is_any: bool) -> Option<Event> {
+    (!is_any).then_some(Event::Child(lifecycle::Event::GroupGone))
+}
+
+fn report_refusal(refusal: Option<Fact<'static>>, rim: &mut impl Rim) {
+    if let Some(fact) = refusal {
+        rim.report(&fact);
+    }
+}

@@ -1,0 +1,80 @@
+//! Other processes of the command's name, which `--grace-close` ends before a start.
+
+use core::time::Duration;
+use std::os::fd::BorrowedFd;
+
+use crate::child::rim::Rim;
+use crate::core::errno::Errno;
+use crate::core::fact::Fact;
+use crate::core::signal::Signal;
+use crate::sys::process::Others;
+
+pub(crate) struct Namesakes {
+    /// From TERM to KILL.
+    wait: Duration,
+    held: Others,
+}
+
+impl Namesakes {
+    pub(crate) fn new(wait: Duration) -> Self {
+        Self {
+            wait,
+            held: Others::default(),
+        }
+    }
+
+    /// Finds them and sends them TERM. Returns whether there is any.
+    #[inline(never)]
+    pub(crate) fn close(&mut self, rim: &mut impl Rim) -> bool {
+        self.forget();
+        match rim.find_namesakes() {
+            Ok(held) => self.held = held,
+            Err(errno) => rim.report(&Fact::Cannot {
+                verb: "look for other processes in",
+                object: "/proc",
+                errno,
+                then: "starting all the same; some may go on running",
+            }),
+        }
+        self.send(Signal::TERM, rim);
+        !self.held.is_empty()
+    }
+
+    pub(crate) fn kill(&self, rim: &mut impl Rim) {
+        self.send(Signal::KILL, rim);
+    }
+
+    fn send(&self, signal: Signal, rim: &mut impl Rim) {
+        let wait = if signal == Signal::TERM {
+            self.wait
+        } else {
+            Duration::ZERO
+        };
+        self.held.send(signal, |pid, result| match result {
+            Ok(()) => rim.report(&Fact::OtherSignaled { signal, pid, wait }),
+            Err(Errno::NO_PROCESS) => {}
+            Err(errno) => rim.report(&Fact::CannotSignal { signal, pid, errno }),
+        });
+    }
+
+    /// Some may have ended. Returns whether all have that were there to end.
+    #[inline(never)]
+    pub(crate) fn have_ended(&mut self, rim: &mut impl Rim) -> bool {
+        if self.held.is_empty() {
+            return false;
+        }
+        self.held.forget_ended();
+        // There may have been more than could be held at once.
+        self.held.is_empty() && !(self.held.is_partial && self.close(rim))
+    }
+
+    /// Forgets those that survived KILL: their end is of no concern once the child is started.
+    pub(crate) fn forget(&mut self) {
+        self.held = Others::default();
+    }
+
+    /// What becomes readable when one of them ends.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.held.descriptors()
+    }
+}

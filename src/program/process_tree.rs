@@ -1,0 +1,156 @@
+//! How the binary reaches its child and every process around it: by number, since only frigate reaps
+//! them.
+
+use crate::child::leftovers::Leftovers;
+use crate::child::rim::{Rim, Streams};
+use crate::core::action::Recipient;
+use crate::core::dispatch::Foreground;
+use crate::core::errno::Errno;
+use crate::core::fact::Fact;
+use crate::core::pid::Pid;
+use crate::core::signal::Signal;
+use crate::core::status::SpawnFailure;
+use crate::core::supervisor::{Event, Scope};
+use crate::messages::report::Reporter;
+use crate::program::terminal::Terminal;
+use crate::sys::process::{Others, signal_descendants};
+use crate::sys::signals::{self, Received};
+use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
+
+/// frigate's place among the processes.
+#[derive(Clone, Copy)]
+pub(crate) struct Role {
+    pub(crate) own: Pid,
+    /// Orphans come to frigate: it is PID 1, or a subreaper.
+    pub(crate) is_reaper: bool,
+}
+
+impl Role {
+    pub(crate) fn is_init(self) -> bool {
+        self.own.raw() == 1
+    }
+}
+
+pub(crate) struct ProcessTree {
+    pub(crate) role: Role,
+    pub(crate) reporter: Reporter,
+    pub(crate) terminal: Terminal,
+    /// The name that other processes are looked for by, and the user that they may have.
+    pub(crate) name: Vec<u8>,
+    pub(crate) user: Option<u32>,
+    /// The signal that is being dealt with, with its value.
+    pub(crate) received: Option<Received>,
+    /// Something has ended and is to be reaped.
+    pub(crate) is_sweep_due: bool,
+    /// A signal did not reach every descendant, and that was reported.
+    has_missed: bool,
+}
+
+impl ProcessTree {
+    pub(crate) fn new(
+        role: Role,
+        reporter: Reporter,
+        has_terminal: bool,
+        name: Vec<u8>,
+        user: Option<u32>,
+    ) -> Self {
+        Self {
+            role,
+            reporter,
+            terminal: Terminal::new(has_terminal),
+            name,
+            user,
+            received: None,
+            is_sweep_due: false,
+            has_missed: false,
+        }
+    }
+
+    /// What frigate ends when its child has ended for good.
+    pub(crate) const fn scope(&self) -> Scope {
+        Scope::Everyone {
+            reports_ends: self.role.is_reaper,
+        }
+    }
+
+    fn signal_all(&mut self, list: &[Signal], leftovers: &Leftovers) {
+        if self.role.is_init() {
+            for signal in list {
+                let _ = signals::send_to_everyone(*signal);
+            }
+            return;
+        }
+        let result = signal_descendants(self.role.own, list);
+        if result.is_err() || !self.role.is_reaper {
+            leftovers.signal(list);
+        }
+        if let Err(errno) = result
+            && !core::mem::replace(&mut self.has_missed, true)
+        {
+            self.reporter.say(&Fact::Cannot {
+                verb: "signal",
+                object: "every descendant",
+                errno,
+                then: "only the child's own group is sure to get it",
+            });
+        }
+    }
+}
+
+impl Rim for ProcessTree {
+    fn report(&mut self, fact: &Fact<'_>) {
+        self.reporter.say(fact);
+    }
+
+    fn spawn(
+        &mut self,
+        plan: &mut SpawnPlan,
+        restarts: u32,
+        cgroup: Option<Cgroup<'_>>,
+        streams: Streams<'_>,
+    ) -> Result<Spawned, SpawnFailure> {
+        let foreground = self.terminal.foreground(None) == Foreground::Frigate;
+        let process = spawn::spawn(plan, restarts, foreground, cgroup, streams, &())?;
+        self.terminal.note_start(foreground);
+        Ok(process)
+    }
+
+    fn send(&mut self, child: &Spawned, signal: Signal, to: Recipient) -> Result<(), Errno> {
+        let pid = child.pid;
+        let result = match (to, &self.received) {
+            (Recipient::Group, _) => signals::send_to_group_of(pid, signal),
+            (Recipient::ChildWithValue, Some(received)) => signals::requeue(pid, signal, received),
+            (Recipient::Child | Recipient::ChildWithValue, _) => signals::send(pid, signal),
+        };
+        // It is among the descendants that are signalled at the end, and is reported now.
+        self.has_missed |= result == Err(Errno::NOT_PERMITTED);
+        result
+    }
+
+    fn find_namesakes(&self) -> Result<Others, Errno> {
+        Others::find(&self.name, self.role.own, self.user)
+    }
+
+    fn end_rest(&mut self, leftovers: &mut Leftovers) -> Option<Event> {
+        self.signal_all(&[Signal::TERM, Signal::CONT], leftovers);
+        None
+    }
+
+    fn probe_rest(&mut self, _: &mut Leftovers) -> Option<Event> {
+        self.is_sweep_due = true;
+        None
+    }
+
+    fn kill_rest(&mut self, leftovers: &mut Leftovers) {
+        if self.role.is_init() {
+            spawn::kill_everyone();
+        } else {
+            self.signal_all(&[Signal::KILL], leftovers);
+        }
+    }
+
+    /// As PID 1 a process is left unless `/proc` shows none.
+    fn is_any_left(&self, leftovers: &mut Leftovers) -> bool {
+        leftovers.look() || signal_descendants(self.role.own, &[]).unwrap_or(self.role.is_init())
+    }
+}

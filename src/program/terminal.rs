@@ -1,0 +1,62 @@
+//! Who has the terminal: frigate's process group or the child's.
+
+use crate::core::dispatch::Foreground;
+use crate::core::pid::Pid;
+use crate::sys::terminal;
+
+pub(crate) struct Terminal {
+    /// Standard input is frigate's controlling terminal.
+    pub(crate) is_controlling: bool,
+    /// The child's group was made the foreground group, and frigate's not again since.
+    is_given: bool,
+}
+
+impl Terminal {
+    pub(crate) const fn new(is_controlling: bool) -> Self {
+        Self {
+            is_controlling,
+            is_given: false,
+        }
+    }
+
+    /// Which group is the foreground group. The child's has the number of the child.
+    pub(crate) fn foreground(&self, child: Option<Pid>) -> Foreground {
+        if !self.is_controlling {
+            return Foreground::Other;
+        }
+        let group = terminal::foreground().and_then(terminal::Group::visible);
+        if group.is_none() {
+            Foreground::Other
+        } else if group == terminal::own_group() {
+            Foreground::Frigate
+        } else if group == child {
+            Foreground::Child
+        } else {
+            Foreground::Other
+        }
+    }
+
+    /// A child was started; `is_foreground`: it made its group the foreground group.
+    pub(crate) fn note_start(&mut self, is_foreground: bool) {
+        self.is_given = is_foreground;
+    }
+
+    /// Makes the child's group the foreground group, if frigate's is. Returns whether it was.
+    #[inline(never)]
+    pub(crate) fn give(&mut self, child: Pid) -> bool {
+        let is_given = self.foreground(Some(child)) == Foreground::Frigate
+            && terminal::set_foreground_child(child);
+        self.is_given |= is_given;
+        is_given
+    }
+
+    /// Makes frigate's group the foreground group, if the child's was made so. A terminal that
+    /// frigate never gave away belongs to whichever group has it.
+    pub(crate) fn take(&mut self) {
+        if core::mem::replace(&mut self.is_given, false)
+            && let Some(own) = terminal::own_group()
+        {
+            terminal::set_foreground(own);
+        }
+    }
+}

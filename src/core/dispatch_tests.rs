@@ -146,7 +146,7 @@ fn exit(outcome: Outcome) -> String {
     brief(&[Action::Exit(outcome)])
 }
 
-// What each signal is for (chapter 3).
+// What each signal is for: `doc/specification.md#forwarding`.
 
 #[test]
 fn every_signal_from_every_sender_has_its_role() {
@@ -462,7 +462,7 @@ fn a_failure_to_start_for_good_looks_at_once_what_is_left_and_exits() {
     ]);
 }
 
-// What is left at the end (chapter 5).
+// What is left at the end: `doc/specification.md#leftovers`.
 
 #[test]
 fn where_nothing_is_left_it_exits_at_once() {
@@ -646,7 +646,7 @@ fn leftovers_of_the_last_group_that_were_killed_before_a_stop_are_not_said_to_be
     ]);
 }
 
-// The terminal (chapter 4).
+// The terminal: `doc/specification.md#terminal`.
 
 const TSTP: Signal = Signal::TSTP;
 

@@ -395,7 +395,7 @@ fn an_impossible_event_is_reported_by_the_names_of_state_and_event() {
     );
 }
 
-// Ends and restarts (chapters 5 and 6).
+// Ends and restarts: `doc/specification.md#restarting`.
 
 #[test]
 fn a_child_that_ends_by_itself_completes_with_its_status() {
@@ -637,7 +637,7 @@ fn a_child_that_may_be_restarted_is_released_only_when_that_is_over() {
     }
 }
 
-// Stopping (chapter 7).
+// Stopping: `doc/specification.md#stopping`.
 
 #[test]
 fn a_stop_sends_the_signal_as_received_and_lets_a_stopped_child_continue() {
@@ -1091,7 +1091,7 @@ fn after_a_stop_nothing_is_started_again_in_any_state() {
     }
 }
 
-// A person at the terminal (chapter 4).
+// A person at the terminal: `doc/specification.md#terminal`.
 
 #[test]
 fn a_child_interrupted_at_the_terminal_is_cancelled_and_not_restarted() {
@@ -1150,7 +1150,7 @@ fn the_same_ends_without_the_terminal_or_others_with_it_are_ends_like_any_other(
     }
 }
 
-// Leftovers between two starts (chapter 5).
+// Leftovers between two starts: `doc/specification.md#leftovers`.
 
 #[test]
 fn a_new_child_waits_until_nothing_is_left_of_the_old_one() {
@@ -1315,7 +1315,7 @@ fn under_kill_leftovers_get_no_grace_either() {
     ]);
 }
 
-// Other processes of the name (chapter 7).
+// Other processes of the name: `doc/specification.md#processes-of-the-same-name`.
 
 #[test]
 fn others_are_closed_before_the_first_start_and_before_every_other() {

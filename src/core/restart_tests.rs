@@ -47,7 +47,7 @@ const FOR_GOOD: [i32; 12] = [2, 13, 8, 1, 7, 20, 21, 22, 36, 40, 80, 9999];
 /// EAGAIN, ENOMEM, ETXTBSY, EMFILE; ENFILE, ENOSPC.
 const FOR_NOW: [i32; 6] = [11, 12, 26, 24, 23, 28];
 
-/// The defaults of the specification.
+/// The defaults: `doc/specification.md#options`.
 fn rules(restart: Restart) -> Strategy {
     let mut expected = Expected::NONE;
     expected.insert_code(0);
@@ -149,8 +149,8 @@ fn failures(errnos: &[i32]) -> Vec<End> {
     errnos.iter().copied().map(End::Failure).collect()
 }
 
-/// One test for each cell of the specification's table (chapter 6). "Not started" is a finish here;
-/// that its outcome is another one is the lifecycle's affair, and its tests'.
+/// One test for each cell of the table in `doc/specification.md#restarting`. "Not started" is a
+/// finish here; that its outcome is another one is the lifecycle's affair, and its tests'.
 macro_rules! cells {
     ($($name:ident: $check:ident($restart:ident, $ends:expr);)*) => {
         $(#[test]
@@ -573,7 +573,7 @@ fn ends() -> impl proptest::strategy::Strategy<Value = End> {
     ]
 }
 
-/// What the specification counts, counted here anew from the row of ends.
+/// Whether an end is quick by `doc/specification.md#pauses`, counted here anew.
 fn is_quick(rules: &Strategy, end: End) -> bool {
     let window = if rules.start_secs.is_zero() {
         STARTED

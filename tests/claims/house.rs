@@ -60,6 +60,41 @@ fn document(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// The anchors of a document's headings, by GitHub's rule: in lower case, with a hyphen for each
+/// blank, and without punctuation other than hyphens and underscores.
+fn anchors(document: &str) -> BTreeSet<String> {
+    let mut anchors = BTreeSet::new();
+    let mut is_code = false;
+    for line in document.lines() {
+        is_code ^= line.starts_with("```");
+        let heading = line.trim_start_matches('#');
+        if is_code || heading.len() == line.len() || !heading.starts_with(' ') {
+            continue;
+        }
+        let anchor: String = heading
+            .trim()
+            .to_lowercase()
+            .chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+            .map(|c| if c == ' ' { '-' } else { c })
+            .collect();
+        // GitHub appends a number to the anchor of the second one.
+        assert!(anchors.insert(anchor), "there are two headings '{heading}'");
+    }
+    anchors
+}
+
+/// The anchors that stand in a text behind that beginning of a link.
+fn links_after<'a>(text: &'a str, beginning: &str) -> Vec<&'a str> {
+    text.split(beginning)
+        .skip(1)
+        .map(|rest| {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
+            &rest[..end.unwrap_or(rest.len())]
+        })
+        .collect()
+}
+
 /// The long options that the binary itself tells of.
 fn options() -> Vec<String> {
     let binary = crate::support::frigate::binary();
@@ -640,6 +675,48 @@ fn documents(out: &mut Vec<Trial>) {
             }
         });
     // A word without a dot is a crate.
+
+    scenario("house::every_heading_that_is_linked_to_exists")
+        .once()
+        .run(out, |_| {
+            let mut texts: Vec<_> = ["src", "tests", "benches"]
+                .into_iter()
+                .flat_map(sources)
+                .collect();
+            for name in [
+                "README.md",
+                "SECURITY.md",
+                "CONTRIBUTING.md",
+                "doc/design.md",
+                "doc/specification.md",
+                "doc/frigate.1",
+            ] {
+                texts.push((name.to_owned(), document(name)));
+            }
+            let specification = anchors(&document("doc/specification.md"));
+            let mut links = 0;
+            for (name, text) in texts {
+                // Put together here, since this file is searched as well.
+                for link in links_after(&text, &["specification", ".md#"].concat()) {
+                    links += 1;
+                    assert!(
+                        specification.contains(link),
+                        "{name} links to '{link}', which is no heading of the specification"
+                    );
+                }
+                if Path::new(&name).extension().is_some_and(|end| end == "md") {
+                    let own = anchors(&text);
+                    for link in links_after(&text, "](#") {
+                        links += 1;
+                        assert!(
+                            own.contains(link),
+                            "{name} links to #{link}, which is no heading of it"
+                        );
+                    }
+                }
+            }
+            assert!(links >= 80, "only {links} links were read");
+        });
 
     scenario("house::every_claim_that_a_document_names_exists")
         .once()

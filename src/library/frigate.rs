@@ -66,7 +66,7 @@ impl Frigate {
     /// ```
     pub fn protect_task(self, mut task: ProtectTask) -> Self {
         task.settings = self.task.settings.clone();
-        self.task.hand_over(&task);
+        self.task.move_listeners(&task);
         Self { task }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::core::pid::Pid;
 use crate::library::error::Error;
-use crate::library::link::{Link, lock};
+use crate::library::shared_state::{SharedState, lock};
 use crate::library::ward::{Charge, Ward};
 use crate::sys::host::{self, Bell, Look};
 use crate::sys::signals::Watch;
@@ -21,7 +21,10 @@ use crate::sys::{clock, startup};
 /// What other threads ask of frigate's.
 enum Command {
     Protect(Box<Charge>),
-    Stop { link: Arc<Link>, timeout: Duration },
+    Stop {
+        link: Arc<SharedState>,
+        timeout: Duration,
+    },
 }
 
 /// The way to the thread.
@@ -81,7 +84,7 @@ impl Guard {
         self.order(Command::Protect(Box::new(charge)));
     }
 
-    pub(crate) fn stop(&self, link: &Arc<Link>, timeout: Duration) {
+    pub(crate) fn stop(&self, link: &Arc<SharedState>, timeout: Duration) {
         self.order(Command::Stop {
             link: Arc::clone(link),
             timeout,

@@ -22,9 +22,10 @@ use crate::library::control_group::ControlGroup;
 use crate::library::error::Error;
 use crate::library::event::Event;
 use crate::library::guard::Guard;
-use crate::library::link::{self, Link, Running, Stand, lock};
 use crate::library::logger::{self, Logger};
 use crate::library::outcome::Outcome;
+use crate::library::registry;
+use crate::library::shared_state::{Process, SharedState, State, lock};
 use crate::library::strategy::Strategy;
 use crate::library::task;
 use crate::library::ward::Charge;
@@ -58,7 +59,6 @@ static TURN: Mutex<()> = Mutex::new(());
 /// # Ok::<(), frigate::Error>(())
 /// ```
 pub struct ProtectTask {
-    name: String,
     program: Option<OsString>,
     arguments: Option<Vec<OsString>>,
     /// Set, or removed.
@@ -66,12 +66,11 @@ pub struct ProtectTask {
     is_cleared: bool,
     directory: Option<PathBuf>,
     pub(crate) settings: Settings,
-    /// Those who asked to be told before there was a link.
-    listeners: Mutex<Vec<Sender<Event>>>,
-    /// Held from the look at how far the child has come to the end of what follows from it, so that
-    /// a `stop` meets a child that waits or one whose start the thread has been told of, and none
-    /// in between.
-    link: Mutex<Option<Arc<Link>>>,
+    shared: Arc<SharedState>,
+    /// Held from the look at the child's state to the end of what follows from it, so that a `stop`
+    /// meets a child that has not started, or one whose start the thread was told of, and none in
+    /// between.
+    turn: Mutex<()>,
 }
 
 /// How it is protected.
@@ -85,7 +84,7 @@ pub(crate) struct Settings {
 impl fmt::Debug for ProtectTask {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("ProtectTask")
-            .field("name", &self.name)
+            .field("name", &self.shared.name)
             .field("program", &self.program)
             .field("arguments", &self.arguments)
             .field("directory", &self.directory)
@@ -96,11 +95,8 @@ impl fmt::Debug for ProtectTask {
 
 impl Drop for ProtectTask {
     fn drop(&mut self) {
-        if host::is_forked() {
-            return;
-        }
-        if let Some(link) = lock(&self.link).as_ref() {
-            link::release(link);
+        if !host::is_forked() {
+            registry::drop_handle(&self.shared);
         }
     }
 }
@@ -117,15 +113,14 @@ impl ProtectTask {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
-            name: name.into(),
             program: None,
             arguments: None,
             variables: BTreeMap::new(),
             is_cleared: false,
             directory: None,
             settings: Settings::default(),
-            listeners: Mutex::default(),
-            link: Mutex::default(),
+            shared: Arc::new(SharedState::new(&name.into())),
+            turn: Mutex::default(),
         }
     }
 
@@ -225,7 +220,7 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.shared.name
     }
 
     /// The id of the process that runs now; none: none does.
@@ -235,7 +230,7 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.running().map(|running| running.pid)
+        self.process().map(|process| process.pid)
     }
 
     /// When the process that runs now was started; none: none does.
@@ -245,14 +240,14 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn start_time(&self) -> Option<Instant> {
-        self.running().map(|running| running.since)
+        self.process().map(|process| process.start_time)
     }
 
-    fn running(&self) -> Option<Running> {
+    fn process(&self) -> Option<Process> {
         if host::is_forked() {
             None
         } else {
-            lock(&self.link).as_ref()?.running()
+            self.shared.process()
         }
     }
 
@@ -278,20 +273,18 @@ impl ProtectTask {
     }
 
     pub(crate) fn listen(&self, listener: Sender<Event>) {
-        if host::is_forked() {
-            return;
+        if !host::is_forked() {
+            self.shared.add_listener(listener);
         }
-        let own = lock(&self.link);
-        let rest = match own.as_ref() {
-            Some(link) => link.listen(listener),
-            None => Some(listener),
-        };
-        lock(&self.listeners).extend(rest);
     }
 
-    /// Gives those who listen to another one.
-    pub(crate) fn hand_over(&self, to: &Self) {
-        lock(&to.listeners).append(&mut lock(&self.listeners));
+    /// Moves the channels for the next start to another child.
+    pub(crate) fn move_listeners(&self, to: &Self) {
+        if !host::is_forked() {
+            for listener in self.shared.take_idle_listeners() {
+                to.shared.add_listener(listener);
+            }
+        }
     }
 
     /// Starts it now: one that waits for that, one that has ended for good, which begins anew, or
@@ -309,52 +302,37 @@ impl ProtectTask {
     /// ```
     pub fn start(&self) -> Result<(), Error> {
         become_host()?;
-        let mut own = lock(&self.link);
-        match own.as_ref().map(|link| (Arc::clone(link), link.stand())) {
-            Some((_, Stand::Live)) => Ok(()),
-            Some((link, Stand::Waiting)) => self.begin(&link),
-            None | Some((_, Stand::Ended(_))) => self.enter(&mut own, true),
+        let _turn = lock(&self.turn);
+        match self.shared.state() {
+            State::Started(_) => Ok(()),
+            State::NotStarted => self.begin(),
+            State::NotProtected | State::Ended(_) => self.enter(true),
         }
     }
 
     pub(crate) fn protect(&self) -> Result<(), Error> {
         become_host()?;
-        let mut own = lock(&self.link);
-        if own
-            .as_ref()
-            .is_some_and(|link| !matches!(link.stand(), Stand::Ended(_)))
-        {
-            return Err(Error::AlreadyProtected {
-                name: self.name.clone(),
-            });
+        let _turn = lock(&self.turn);
+        match self.shared.state() {
+            State::NotStarted | State::Started(_) => Err(self.already_protected()),
+            State::NotProtected | State::Ended(_) => self.enter(self.settings.strategy.auto_start),
         }
-        self.enter(&mut own, self.settings.strategy.auto_start)
     }
 
-    /// Puts it on the roll, and starts it if it is to be.
-    fn enter(&self, own: &mut Option<Arc<Link>>, starts: bool) -> Result<(), Error> {
-        let link = Arc::new(Link::new(&self.name));
+    /// Registers the child, and starts it if it is to be started.
+    fn enter(&self, starts: bool) -> Result<(), Error> {
         // What is wrong with it is said now, and not when it is started.
-        self.charge(&link)?;
-        if !link::enter(&link) {
-            return Err(Error::AlreadyProtected {
-                name: self.name.clone(),
-            });
-        }
-        link.hand_over(&mut lock(&self.listeners));
-        if starts && let Err(error) = self.begin(&link) {
-            link::forget(&link);
-            link.take_back(&mut lock(&self.listeners));
+        self.charge(&self.shared)?;
+        let former = registry::add(&self.shared).ok_or_else(|| self.already_protected())?;
+        if starts && let Err(error) = self.begin() {
+            registry::restore(&self.shared, former);
             return Err(error);
-        }
-        if let Some(former) = own.replace(link) {
-            link::release(&former);
         }
         Ok(())
     }
 
-    fn begin(&self, link: &Arc<Link>) -> Result<(), Error> {
-        let mut charge = self.charge(link)?;
+    fn begin(&self) -> Result<(), Error> {
+        let mut charge = self.charge(&self.shared)?;
         let guard = Guard::on_duty()?;
         let user = ChildUser::of(&charge.confinement);
         charge.capture = logger::begin_capture(self.settings.logger.as_ref(), user)?;
@@ -369,7 +347,7 @@ impl ProtectTask {
             .unwrap_or_default();
         charge.group = group;
         charge.warnings = warnings;
-        link.begin();
+        self.shared.set_state(State::Started(None));
         guard.protect(charge);
         Ok(())
     }
@@ -395,16 +373,15 @@ impl ProtectTask {
     /// ```
     pub fn stop(&self, timeout: Duration) -> Result<Outcome, Error> {
         refuse_if_forked()?;
-        let own = lock(&self.link);
-        let link = own.clone().ok_or_else(|| self.not_protected())?;
-        match link.stand() {
-            Stand::Ended(_) => {}
-            Stand::Waiting => link.end(Outcome::Cancel { last: None }),
-            Stand::Live => Guard::on_duty()?.stop(&link, timeout),
+        let turn = lock(&self.turn);
+        match self.shared.state() {
+            State::NotProtected | State::Ended(_) => {}
+            State::NotStarted => self.shared.end(Outcome::Cancel { last: None }),
+            State::Started(_) => Guard::on_duty()?.stop(&self.shared, timeout),
         }
-        drop(own);
-        // Not `self.wait`: the handle may be another child's by now, started anew.
-        link.wait().ok_or_else(|| self.not_protected())
+        let outcome = self.shared.outcome();
+        drop(turn);
+        self.received(outcome)
     }
 
     /// Waits until it has ended for good, and returns how.
@@ -422,14 +399,24 @@ impl ProtectTask {
     /// ```
     pub fn wait(&self) -> Result<Outcome, Error> {
         refuse_if_forked()?;
-        let link = lock(&self.link).clone();
-        link.and_then(|link| link.wait())
-            .ok_or_else(|| self.not_protected())
+        let turn = lock(&self.turn);
+        let outcome = self.shared.outcome();
+        drop(turn);
+        self.received(outcome)
     }
 
-    fn not_protected(&self) -> Error {
-        Error::NotProtected {
-            name: self.name.clone(),
+    /// Waits for the outcome. `None` means that the child was not started.
+    fn received(&self, outcome: Option<Receiver<Outcome>>) -> Result<Outcome, Error> {
+        outcome
+            .and_then(|outcome| outcome.recv().ok())
+            .ok_or_else(|| Error::NotProtected {
+                name: self.name().to_owned(),
+            })
+    }
+
+    fn already_protected(&self) -> Error {
+        Error::AlreadyProtected {
+            name: self.name().to_owned(),
         }
     }
 
@@ -438,41 +425,46 @@ impl ProtectTask {
         let own = startup::own_pid().ok_or(Error::Unsupported)?;
         let _turn = lock(&TURN);
         let is_best_effort = self.settings.control_group.is_best_effort();
-        cgroup::prepare(&limits, is_best_effort, WAY_OUT, self.name.as_bytes(), own).map_err(
-            |mistake| Error::ControlGroup {
-                reason: mistake.text,
-            },
+        cgroup::prepare(
+            &limits,
+            is_best_effort,
+            WAY_OUT,
+            self.name().as_bytes(),
+            own,
         )
+        .map_err(|mistake| Error::ControlGroup {
+            reason: mistake.text,
+        })
     }
 
     /// All that the child needs, but its cgroup.
     #[expect(clippy::too_many_lines, reason = "to be split")]
-    fn charge(&self, link: &Arc<Link>) -> Result<Charge, Error> {
+    fn charge(&self, link: &Arc<SharedState>) -> Result<Charge, Error> {
         if let Some(name) = task::current() {
             return Err(Error::NotRegistered { name });
         }
         if host::discards_children() {
             return Err(Error::ChildrenDiscarded);
         }
-        if self.name.is_empty() {
+        if self.name().is_empty() {
             return Err(Error::Word {
                 word: String::new(),
                 expected: "the name of a task or of a program",
             });
         }
         self.settings.control_group.limits()?;
-        let is_task = self.program.is_none() && task::is_registered(&self.name);
+        let is_task = self.program.is_none() && task::is_registered(self.name());
         if is_task && host::is_privileged() {
             // Its process would ignore the variable and run the host's own `main`, which protects
             // the task, without end.
             return Err(Error::Privileged {
-                name: self.name.clone(),
+                name: self.name().to_owned(),
             });
         }
         let program = self
             .program
             .clone()
-            .unwrap_or_else(|| self.name.clone().into());
+            .unwrap_or_else(|| self.name().to_owned().into());
         let mut confinement = Confinement::default();
         let root = self
             .settings
@@ -511,7 +503,7 @@ impl ProtectTask {
         let path = variables
             .get(OsStr::new("PATH"))
             .map(|path| path.as_bytes());
-        let variable = format!("{}={}", task::VARIABLE, self.name).into_bytes();
+        let variable = format!("{}={}", task::VARIABLE, self.name()).into_bytes();
         let mut environment = Vec::new();
         if is_task {
             environment.push(c_string(OsStr::from_bytes(&variable))?);

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{ExitCode, Termination, exit};
 use std::sync::Mutex;
 
-use crate::library::link::lock;
+use crate::library::shared_state::lock;
 use crate::sys::host;
 
 /// The variable that tells a fresh process of the same executable which task it is; the first in

@@ -24,8 +24,9 @@ use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome};
 use crate::core::usage::Usage;
 use crate::library::event::{Event as PublicEvent, EventKind};
-use crate::library::link::{self, Link, Running};
 use crate::library::outcome::Outcome as PublicOutcome;
+use crate::library::registry;
+use crate::library::shared_state::{Process, SharedState};
 use crate::messages::message::{Names, Remap, Speaker};
 use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
@@ -43,7 +44,7 @@ const HELD: core::time::Duration = core::time::Duration::from_millis(50);
 
 /// Everything that one child needs, complete before frigate's thread hears of it.
 pub(crate) struct Charge {
-    pub(crate) link: Arc<Link>,
+    pub(crate) link: Arc<SharedState>,
     pub(crate) rules: Rules,
     pub(crate) candidates: Vec<CString>,
     pub(crate) argv: Vec<CString>,
@@ -60,7 +61,7 @@ pub(crate) struct Charge {
 }
 
 pub(crate) struct Ward {
-    pub(crate) link: Arc<Link>,
+    pub(crate) link: Arc<SharedState>,
     custody: Custody,
     speaker: Speaker,
     /// For what cannot be started, which is called as it was to be executed.
@@ -236,7 +237,7 @@ impl Ward {
 
     pub(crate) fn stop(&mut self, timeout: core::time::Duration) {
         let message = format!("the host asked '{}' to stop", self.link.name.escape_debug());
-        self.link.tell(&PublicEvent::new(
+        self.link.send(&PublicEvent::new(
             &self.link.name,
             EventKind::Stopping { timeout },
             message,
@@ -295,7 +296,7 @@ impl Ward {
 
     fn say(&self, fact: &Fact<'_>) {
         for event in PublicEvent::of(&self.link.name, fact, &self.speaker, &self.program_speaker) {
-            self.link.tell(&event);
+            self.link.send(&event);
         }
     }
 
@@ -352,9 +353,9 @@ impl Ward {
         }) {
             Ok(child) => {
                 let pid = child.pid;
-                self.link.set_running(Some(Running {
+                self.link.set_process(Some(Process {
                     pid: pid.raw().unsigned_abs(),
-                    since: Instant::now(),
+                    start_time: Instant::now(),
                 }));
                 self.child = Some(child);
                 Event::Spawned { pid }
@@ -378,7 +379,7 @@ impl Ward {
         if let Some(child) = self.child.take() {
             self.leftovers.follow(child);
         }
-        self.link.set_running(None);
+        self.link.set_process(None);
         let usage = self
             .leftovers
             .cgroup
@@ -423,7 +424,7 @@ impl Ward {
     }
 
     fn close_others(&mut self) -> Option<Event> {
-        let spared: Vec<Pid> = link::pids()
+        let spared: Vec<Pid> = registry::pids()
             .into_iter()
             .filter_map(|pid| i32::try_from(pid).ok())
             .filter_map(Pid::new)

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use frigate::{
-    ByteSize, ControlGroup, Error, EventKind, Frigate, Outcome, ProtectTask, Step, Strategy,
+    ByteSize, ControlGroup, Error, EventKind, Frigate, Logger, Outcome, ProtectTask, Step, Strategy,
 };
 
 use crate::support::{
@@ -27,6 +27,7 @@ pub const SCENARIOS: &[Scenario] = &[
         auto_start,
     ),
     Scenario::new("starting::one_that_has_ended_can_be_started_anew", again),
+    Scenario::new("starting::a_refused_start_changes_nothing", refused_start),
     Scenario::new(
         "starting::a_program_that_does_not_exist_is_an_outcome_and_not_an_error",
         missing,
@@ -155,6 +156,26 @@ fn again() {
             Some(4)
         );
     }
+}
+
+/// The child has ended, and its log file can no longer be opened.
+fn refused_start() {
+    let logs = directory().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    let frigate = shell("again", "exit 4")
+        .strategy(once())
+        .logger(Logger::new().stdout(logs.join("out")));
+    frigate.protect().unwrap();
+    let outcome = frigate.wait().unwrap();
+    let events = frigate.events();
+    std::fs::remove_dir_all(&logs).unwrap();
+    assert!(matches!(frigate.start(), Err(Error::LogFile { .. })));
+    assert_eq!(frigate.wait().unwrap(), outcome);
+    assert_eq!(frigate::done().get("again"), Some(&outcome));
+    std::fs::create_dir(&logs).unwrap();
+    frigate.start().unwrap();
+    next_start(&events);
+    assert_eq!(frigate.wait().unwrap(), outcome);
 }
 
 fn missing() {

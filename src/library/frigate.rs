@@ -65,8 +65,7 @@ impl Frigate {
     /// # let _ = frigate;
     /// ```
     pub fn protect_task(self, mut task: ProtectTask) -> Self {
-        task.settings = self.task.settings.clone();
-        self.task.move_listeners(&task);
+        task.handle.inherit(&self.task.handle);
         Self { task }
     }
 
@@ -78,7 +77,7 @@ impl Frigate {
     /// # let _ = frigate;
     /// ```
     pub fn strategy(mut self, strategy: Strategy) -> Self {
-        self.task.settings.strategy = strategy;
+        self.task.handle.settings.strategy = strategy;
         self
     }
 
@@ -90,7 +89,7 @@ impl Frigate {
     /// # let _ = frigate;
     /// ```
     pub fn control_group(mut self, control_group: ControlGroup) -> Self {
-        self.task.settings.control_group = control_group;
+        self.task.handle.settings.control_group = control_group;
         self
     }
 
@@ -102,7 +101,7 @@ impl Frigate {
     /// # let _ = frigate;
     /// ```
     pub fn logger(mut self, logger: Logger) -> Self {
-        self.task.settings.logger = Some(logger);
+        self.task.handle.settings.logger = Some(logger);
         self
     }
 
@@ -117,7 +116,7 @@ impl Frigate {
     /// # let _ = (frigate, events);
     /// ```
     pub fn event_channel(self, sender: Sender<Event>) -> Self {
-        self.task.listen(sender);
+        self.task.handle.add_listener(sender);
         self
     }
 
@@ -130,7 +129,7 @@ impl Frigate {
     /// ```
     #[must_use]
     pub fn events(&self) -> Receiver<Event> {
-        self.task.events()
+        self.task.handle.events()
     }
 
     /// What it runs, its name, its process.
@@ -165,7 +164,7 @@ impl Frigate {
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn protect(&self) -> Result<(), Error> {
-        self.task.protect()
+        self.task.handle.protect()
     }
 
     /// Starts it now; see [`ProtectTask::start`].
@@ -187,7 +186,7 @@ impl Frigate {
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn start(&self) -> Result<(), Error> {
-        self.task.start()
+        self.task.handle.start()
     }
 
     /// Cancels it, and returns when it has ended for good; see [`ProtectTask::stop`].
@@ -204,7 +203,7 @@ impl Frigate {
     /// assert!(matches!(refused, Err(Error::NotProtected { .. })));
     /// ```
     pub fn stop(&self, timeout: Duration) -> Result<Outcome, Error> {
-        self.task.stop(timeout)
+        self.task.handle.stop(timeout)
     }
 
     /// Waits until it has ended for good, and returns how.
@@ -221,6 +220,6 @@ impl Frigate {
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn wait(&self) -> Result<Outcome, Error> {
-        self.task.wait()
+        self.task.handle.wait()
     }
 }

@@ -113,10 +113,7 @@ impl Logger {
 }
 
 /// Opens the files, and makes the pipes to them.
-pub(crate) fn begin_capture(
-    logger: Option<&Logger>,
-    user: Option<ChildUser<'_>>,
-) -> Result<Capture, Error> {
+pub(crate) fn open(logger: Option<&Logger>, user: Option<ChildUser<'_>>) -> Result<Capture, Error> {
     let Some(Logger {
         stdout,
         stderr,

@@ -74,6 +74,11 @@ pub(crate) fn current() -> Option<String> {
         .filter(|_| !host::is_privileged())
 }
 
+/// Returns the variable that makes a process run the task of this name: `FRIGATE_TASK=name`.
+pub(crate) fn variable(name: &str) -> String {
+    format!("{VARIABLE}={name}")
+}
+
 pub(crate) fn is_registered(name: &str) -> bool {
     lock(&REGISTRY).contains(name)
 }

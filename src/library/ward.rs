@@ -4,13 +4,12 @@
 //! *Invariant:* a child is signalled and reaped through its pidfd alone. In a host program somebody
 //! else may reap it first, and then its number is anybody's.
 
-use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::child::capture::{self, Capture};
-use crate::child::cgroup::{Group, Warning};
+use crate::child::cgroup::{Group, Prepared, Warning};
 use crate::child::leftovers::Leftovers;
 use crate::core::action::{Action, Actions};
 use crate::core::custody::Custody;
@@ -23,6 +22,7 @@ use crate::core::rules::Rules;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome};
 use crate::core::usage::Usage;
+use crate::library::child_setup::ChildSetup;
 use crate::library::event::{Event as PublicEvent, EventKind};
 use crate::library::outcome::Outcome as PublicOutcome;
 use crate::library::registry;
@@ -31,8 +31,8 @@ use crate::messages::message::{Names, Remap, Speaker};
 use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
 use crate::sys::process::Others;
-use crate::sys::signals::{self, Mask, Watch};
-use crate::sys::spawn::{self, Bond, Confinement, Environment, Pidfd, SpawnPlan, Spawned};
+use crate::sys::signals::{self, Watch};
+use crate::sys::spawn::{self, Bond, Environment, Pidfd, SpawnPlan, Spawned};
 
 /// What is reported of a child whose end somebody else was told of: no code at all would be a lie,
 /// and 0 a worse one.
@@ -41,24 +41,6 @@ const UNKNOWN: ExitStatus = ExitStatus::Exited(255);
 /// The pause between two looks at a child that has ended in the hands of a tracer: its pidfd would
 /// wake the thread at once.
 const HELD: core::time::Duration = core::time::Duration::from_millis(50);
-
-/// Everything that one child needs, complete before frigate's thread hears of it.
-pub(crate) struct Charge {
-    pub(crate) link: Arc<SharedState>,
-    pub(crate) rules: Rules,
-    pub(crate) candidates: Vec<CString>,
-    pub(crate) argv: Vec<CString>,
-    pub(crate) environment: Vec<CString>,
-    pub(crate) confinement: Confinement,
-    pub(crate) mask: Mask,
-    pub(crate) group: Option<Group>,
-    pub(crate) warnings: Vec<Warning>,
-    pub(crate) capture: Capture,
-    pub(crate) names: Names,
-    /// The name that other processes are looked for by, and for a task its variable.
-    pub(crate) name: Vec<u8>,
-    pub(crate) task: Option<Vec<u8>>,
-}
 
 pub(crate) struct Ward {
     pub(crate) link: Arc<SharedState>,
@@ -82,22 +64,18 @@ pub(crate) struct Ward {
 }
 
 impl Ward {
-    /// Takes the charge over, and starts it.
-    pub(crate) fn new(charge: Charge, host: Pid) -> Self {
-        let Charge {
-            link,
+    /// Takes the setup apart, and starts the child.
+    pub(crate) fn new(setup: ChildSetup, host: Pid) -> Self {
+        let ChildSetup {
+            shared: link,
             rules,
-            candidates,
-            argv,
-            environment,
-            confinement,
-            mask,
-            group,
-            ..
-        } = charge;
+            program: setup,
+            capture,
+            cgroup: Prepared { group, warnings },
+        } = setup;
         let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
         let name = link.name.to_string();
-        let mut environment = Environment::owned(environment);
+        let mut environment = Environment::owned(setup.environment);
         let mut ward = Self {
             link,
             custody: Custody::new(Rules {
@@ -107,17 +85,17 @@ impl Ward {
             speaker: Speaker::new(
                 Names {
                     command: name,
-                    ..charge.names.clone()
+                    ..setup.names.clone()
                 },
                 Remap::identity(),
             ),
-            program_speaker: Speaker::new(charge.names, Remap::identity()),
+            program_speaker: Speaker::new(setup.names, Remap::identity()),
             plan: SpawnPlan {
-                confinement,
-                candidates,
-                argv: environment.keep(argv),
+                confinement: setup.confinement,
+                candidates: setup.candidates,
+                argv: environment.keep(setup.argv),
                 environment,
-                mask,
+                mask: setup.mask,
                 ignores_sigchld: false,
                 pidfd: Pidfd::Always,
                 announces_exec: true,
@@ -133,9 +111,9 @@ impl Ward {
                 parent: host,
             },
             leftovers: Leftovers::new(group),
-            capture: charge.capture,
-            name: charge.name,
-            task: charge.task,
+            capture,
+            name: setup.process_name,
+            task: setup.task_variable,
             close_wait: rules.grace_close.unwrap_or_default(),
             child: None,
             others: Others::default(),
@@ -147,7 +125,7 @@ impl Ward {
             object,
             reason,
             then,
-        } in &charge.warnings
+        } in &warnings
         {
             ward.say(&Fact::Limit {
                 verb,

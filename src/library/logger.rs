@@ -108,8 +108,8 @@ impl Logger {
         Self { max_bytes, ..self }
     }
 
-    /// Sets how many rotated files are kept: `FILE.1` is the newest, `FILE.2` the one before. With 0, a
-    /// full file is emptied. Default: 0.
+    /// Sets how many rotated files are kept: `FILE.1` is the newest, `FILE.2` the one before. With
+    /// 0, a full file is emptied. Default: 0.
     ///
     /// ```
     /// use frigate::{ByteSize, Logger};

@@ -1,4 +1,4 @@
-//! What a child runs, and the handle of it.
+//! What a child runs, with the calls of the Go package's type of this name.
 
 use core::fmt;
 use core::time::Duration;
@@ -12,18 +12,21 @@ use crate::library::event::Event;
 use crate::library::handle::Handle;
 use crate::library::outcome::Outcome;
 
-/// What a child runs: a registered task or a program, with its arguments, its environment and its
-/// directory.
+/// What a child runs: a registered function or a program, with its arguments, its environment and
+/// its working directory. What is not set is the host's.
 ///
-/// It is given to a [`Frigate`](crate::Frigate) by
-/// [`Frigate::protect_task`](crate::Frigate::protect_task), or protected as it is, with the default
-/// [`Strategy`], by [`ProtectTask::start`]. What is not set is the host's.
+/// It is usually given to a [`Frigate`](crate::Frigate), which has the other settings. By itself it
+/// can be started, too, with the default [`Strategy`](crate::Strategy).
 ///
 /// ```
 /// use std::time::Duration;
 /// use frigate::{Outcome, ProtectTask};
 ///
-/// let task = ProtectTask::new("pause").program("sleep").arg("1000").env("LANG", "C").current_dir("/");
+/// let task = ProtectTask::new("pause")
+///     .program("sleep")
+///     .arg("1000")
+///     .env("LANG", "C")
+///     .current_dir("/");
 /// task.start()?;
 /// assert!(matches!(task.stop(Duration::from_secs(10))?, Outcome::Cancel { .. }));
 /// # Ok::<(), frigate::Error>(())
@@ -34,7 +37,7 @@ pub struct ProtectTask {
 
 impl fmt::Debug for ProtectTask {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the environment, which may hold secrets.
+        // Without the environment, which may hold secrets.
         let invocation = &self.handle.invocation;
         out.debug_struct("ProtectTask")
             .field("name", &self.name())
@@ -47,10 +50,12 @@ impl fmt::Debug for ProtectTask {
 }
 
 impl ProtectTask {
-    /// The registered task of that name or, where none is, the program.
+    /// Creates a task that runs the function that is registered under this name
+    /// ([`register_task`](crate::register_task)), or else the program of this name. A program's
+    /// name without a slash is looked up in `PATH`.
     ///
-    /// A program is looked for in `PATH`, unless its name has a slash. The name is the child's in
-    /// [`done`](crate::done) and in events; no two children that live have the same.
+    /// Events and [`done`](crate::done) identify the child by the name. Two children with the same
+    /// name cannot be protected at the same time.
     ///
     /// ```
     /// assert_eq!(frigate::ProtectTask::new("top").name(), "top");
@@ -62,7 +67,7 @@ impl ProtectTask {
         }
     }
 
-    /// The program to run, where it is not the name; then no task is looked for.
+    /// Sets the program, if it is not the name. A registered function of the name is not used then.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("cache").program("/usr/bin/redis-server");
@@ -74,7 +79,7 @@ impl ProtectTask {
         self
     }
 
-    /// Adds an argument. A task without any has those of the host; a program has none.
+    /// Adds an argument. Default: a function has the host's arguments, and a program has none.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("sleep").arg("1000");
@@ -85,7 +90,7 @@ impl ProtectTask {
         self.args([argument])
     }
 
-    /// Adds arguments.
+    /// Adds several arguments.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("nginx").args(["-g", "daemon off;"]);
@@ -101,9 +106,9 @@ impl ProtectTask {
         self
     }
 
-    /// Sets a variable of the child's environment, which is otherwise that of the host at the time
-    /// of [`Frigate::protect`](crate::Frigate::protect). `FRIGATE_RESTARTS` is always set: how
-    /// often the child was restarted.
+    /// Sets a variable of the child's environment. The other variables are the host's, as they are
+    /// when the host starts the child. frigate itself sets `FRIGATE_RESTARTS`: the number of
+    /// restarts so far.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("date").env("TZ", "UTC");
@@ -111,10 +116,8 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.handle
-            .invocation
-            .variables
-            .insert(name.into(), Some(value.into()));
+        let variables = &mut self.handle.invocation.variables;
+        variables.insert(name.into(), Some(value.into()));
         self
     }
 
@@ -126,11 +129,12 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
-        self.handle.invocation.variables.insert(name.into(), None);
+        let variables = &mut self.handle.invocation.variables;
+        variables.insert(name.into(), None);
         self
     }
 
-    /// Leaves out every variable of the host's, and all that were set here before.
+    /// Removes all variables of the host, and those that were set here before.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("date").env_clear().env("TZ", "UTC");
@@ -143,8 +147,8 @@ impl ProtectTask {
         self
     }
 
-    /// The child's working directory, inside its root; otherwise that of the host at each start, or
-    /// with [`Strategy::chroot`] the root.
+    /// Sets the child's working directory, as a path inside its root. Default: the host's at the
+    /// time of each start, or with [`Strategy::chroot`](crate::Strategy::chroot) the root.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("ls").current_dir("/tmp");
@@ -156,7 +160,7 @@ impl ProtectTask {
         self
     }
 
-    /// The name.
+    /// Returns the child's name.
     ///
     /// ```
     /// assert_eq!(frigate::ProtectTask::new("top").name(), "top");
@@ -166,7 +170,7 @@ impl ProtectTask {
         self.handle.name()
     }
 
-    /// The id of the process that runs now; none: none does.
+    /// Returns the id of the process that runs now. `None` means that none does.
     ///
     /// ```
     /// assert_eq!(frigate::ProtectTask::new("top").pid(), None);
@@ -176,7 +180,7 @@ impl ProtectTask {
         self.handle.process().map(|process| process.pid)
     }
 
-    /// When the process that runs now was started; none: none does.
+    /// Returns when the process that runs now was started. `None` means that none runs.
     ///
     /// ```
     /// assert_eq!(frigate::ProtectTask::new("top").start_time(), None);
@@ -186,8 +190,8 @@ impl ProtectTask {
         self.handle.process().map(|process| process.start_time)
     }
 
-    /// A channel of what happens to the child from now on. It closes when the child has ended for
-    /// good.
+    /// Returns a new channel for the child's events, like
+    /// [`Frigate::events`](crate::Frigate::events).
     ///
     /// ```
     /// use std::time::Duration;
@@ -196,7 +200,8 @@ impl ProtectTask {
     /// let task = ProtectTask::new("sleep").arg("1000");
     /// let events = task.events();
     /// task.start()?;
-    /// assert!(events.iter().any(|event| matches!(event.kind, EventKind::Started { restarts: 0, .. })));
+    /// let first = events.recv().expect("the channel is open");
+    /// assert!(matches!(first.kind, EventKind::Started { restarts: 0, .. }));
     /// task.stop(Duration::from_secs(10))?;
     /// # Ok::<(), frigate::Error>(())
     /// ```
@@ -205,8 +210,7 @@ impl ProtectTask {
         self.handle.events()
     }
 
-    /// Starts it now: one that waits for that, one that has ended for good, which begins anew, or
-    /// one that is not protected, and is from now on. One that lives goes on as it does.
+    /// Starts the child now, like [`Frigate::start`](crate::Frigate::start).
     ///
     /// # Errors
     ///
@@ -222,17 +226,11 @@ impl ProtectTask {
         self.handle.start()
     }
 
-    /// Cancels it: TERM and CONT to the child's group, and KILL when `timeout` is over, or with
-    /// [`Strategy::kill`] KILL at once. Returns when it has ended for good and nothing of its group
-    /// is left, 5 s after KILL at the latest. Where it is being stopped already, the shorter of the
-    /// two times holds.
-    ///
-    /// Returns how it ended: [`Outcome::Cancel`], unless it had ended already.
+    /// Stops the child and waits for its end, like [`Frigate::stop`](crate::Frigate::stop).
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never protected. [`Error::Forked`]: this process was forked
-    /// from the host.
+    /// Those of [`Frigate::stop`](crate::Frigate::stop).
     ///
     /// ```
     /// use std::time::Duration;
@@ -245,12 +243,11 @@ impl ProtectTask {
         self.handle.stop(timeout)
     }
 
-    /// Waits until it has ended for good, and returns how.
+    /// Waits until the child has ended for good, and returns how it ended.
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never started. [`Error::Forked`]: this process was forked
-    /// from the host.
+    /// Those of [`Frigate::wait`](crate::Frigate::wait).
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("/does/not/exist");

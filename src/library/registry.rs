@@ -57,14 +57,14 @@ pub(crate) fn pids() -> Vec<u32> {
         .collect()
 }
 
-/// Waits until every protected child has ended for good, and returns how each of them did, by name.
+/// Waits until every started child has ended for good, and returns their outcomes by name.
 ///
-/// A child that waits for [`Frigate::start`](crate::Frigate::start) does not count. One that ended
-/// is told of as long as its [`Frigate`](crate::Frigate) exists, and once more after that; where
-/// two had the same name, the later one is told of.
+/// It does not wait for a child that waits for [`Frigate::start`](crate::Frigate::start). The
+/// outcome of a child stays in the map as long as its [`Frigate`](crate::Frigate) exists, until it
+/// is started anew or another child takes its name. If the `Frigate` was dropped while the child
+/// was started, the outcome is returned once.
 ///
-/// A process that was forked from the host has no children of frigate's. There it returns at once,
-/// and the map is empty.
+/// In a process that was forked from the host, it returns an empty map at once.
 ///
 /// ```
 /// use frigate::{AutoRestart, Frigate, Strategy};
@@ -77,7 +77,7 @@ pub(crate) fn pids() -> Vec<u32> {
 /// assert_eq!(outcomes["false"].status().and_then(|status| status.code()), Some(1));
 /// # Ok::<(), frigate::Error>(())
 /// ```
-#[must_use = "it waits; the outcomes tell how it all ended"]
+#[must_use = "the outcomes say how the children ended"]
 pub fn done() -> BTreeMap<String, Outcome> {
     let mut outcomes = BTreeMap::new();
     if host::is_forked() {

@@ -170,7 +170,8 @@ impl Strategy {
     /// Sets how many failed starts in a row are tried again before frigate gives up
     /// ([`Outcome::GaveUp`](crate::Outcome::GaveUp)). Default: 3.
     ///
-    /// A good start sets the count to zero. The pauses between failed starts grow from 100 ms to 60 s.
+    /// A good start sets the count to zero. The pauses between failed starts grow from 100 ms to 60
+    /// s.
     ///
     /// ```
     /// use frigate::{Frigate, Outcome, Strategy};
@@ -191,10 +192,10 @@ impl Strategy {
     /// Sets whether other processes of the same program are ended by TERM before each start.
     /// Default: `false`.
     ///
-    /// A process is one of the same program if the child's name is the last component of the path of
-    /// its executable, or of its `argv[0]`. A process of the same registered function is one of the
-    /// same executable that runs this function. frigate never touches the host, its ancestors, PID 1,
-    /// other protected children, and processes of other PID namespaces.
+    /// A process is one of the same program if the child's name is the last component of the path
+    /// of its executable, or of its `argv[0]`. A process of the same registered function is one of
+    /// the same executable that runs this function. frigate never touches the host, its ancestors,
+    /// PID 1, other protected children, and processes of other PID namespaces.
     ///
     /// ```
     /// let strategy = frigate::Strategy::new().grace_close(true);
@@ -225,8 +226,8 @@ impl Strategy {
         }
     }
 
-    /// Sets whether frigate sends KILL at once, instead of TERM first: to stop the child, to end what
-    /// it leaves running, and when the host ends. Default: `false`.
+    /// Sets whether frigate sends KILL at once, instead of TERM first: to stop the child, to end
+    /// what it leaves running, and when the host ends. Default: `false`.
     ///
     /// ```
     /// use std::os::unix::process::ExitStatusExt;
@@ -250,8 +251,8 @@ impl Strategy {
     /// Sets the user that the child runs as. Default: the host's.
     ///
     /// Accepts `name`, `uid`, `name:group`, `uid:gid` and `:group`. The names are looked up in the
-    /// `/etc/passwd` and `/etc/group` that the child will see. `HOME`, `USER` and `LOGNAME` follow the
-    /// user. To become another user takes privileges.
+    /// `/etc/passwd` and `/etc/group` that the child will see. `HOME`, `USER` and `LOGNAME` follow
+    /// the user. To become another user takes privileges.
     ///
     /// ```
     /// let strategy = frigate::Strategy::new().user("www-data");
@@ -281,7 +282,8 @@ impl Strategy {
         }
     }
 
-    /// Returns the rules that the core follows. Pauses and expected codes are the binary's defaults.
+    /// Returns the rules that the core follows. Pauses and expected codes are the binary's
+    /// defaults.
     pub(crate) fn rules(&self) -> Rules {
         let mut expected = Expected::NONE;
         expected.insert_code(0);

@@ -202,7 +202,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_size_is_read_as_it_is_printed(bytes in prop_oneof![any::<u64>(), 0..5000_u64, (0..5000_u64).prop_map(|n| n << 20)]) {
+    fn a_size_is_read_as_it_is_printed(
+        bytes in prop_oneof![any::<u64>(), 0..5000_u64, (0..5000_u64).prop_map(|n| n << 20)],
+    ) {
         let size = ByteSize::new(bytes);
         prop_assert_eq!(size.to_string().parse::<ByteSize>().ok(), Some(size));
     }

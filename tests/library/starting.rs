@@ -1,4 +1,4 @@
-//! What is started, with what, and what is refused.
+//! What is started, with which arguments and limits, and what is refused.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -116,7 +116,7 @@ fn auto_start() {
     assert_eq!((frigate.task().pid(), children()), (None, vec![]));
     assert!(
         frigate::done().is_empty(),
-        "nobody waits for one that was never started"
+        "`done` does not wait for a child that was never started"
     );
     frigate.start().unwrap();
     let pid = next_start(&events);
@@ -124,7 +124,7 @@ fn auto_start() {
     assert_eq!(
         frigate.task().pid(),
         Some(pid),
-        "the start of one that lives changes nothing"
+        "to start a child that runs changes nothing"
     );
     assert!(frigate.task().start_time().is_some());
     frigate.stop(GRACE).unwrap();
@@ -278,13 +278,13 @@ fn names() {
     second.stop(Duration::ZERO).unwrap();
 }
 
-/// `pids.max` may be had or not, which the machine decides; a file that no kernel has cannot.
+/// Whether `pids.max` can be applied depends on the machine. A file that no kernel has cannot.
 fn limits() {
     let limits = ControlGroup::new().file("pids.no_such_file", "1");
     let error = shell("limited", "exit 0")
         .control_group(limits.clone())
         .protect()
-        .expect_err("nobody has that file");
+        .expect_err("no kernel has that file");
     let Error::ControlGroup { reason } = error else {
         panic!("{error}")
     };
@@ -316,8 +316,7 @@ fn limits() {
     );
 }
 
-/// A limit that needs no controller, so that any writable cgroup v2 will do; without one there is
-/// nothing to see.
+/// The limit needs no controller, so that any writable cgroup v2 will do.
 fn group() {
     let limits = ControlGroup::new().file("cgroup.max.descendants", "7");
     let script =
@@ -325,14 +324,14 @@ fn group() {
     let frigate = shell("grouped", script).control_group(limits);
     let events = frigate.events();
     match frigate.protect() {
-        Err(Error::ControlGroup { reason }) => return eprintln!("not to be seen here: {reason}"),
+        Err(Error::ControlGroup { reason }) => return eprintln!("skipped: {reason}"),
         result => result.unwrap(),
     }
     let first = next_start(&events);
     let group = text_of(&directory().join("where"));
     assert!(group.trim_end().ends_with("/grouped"), "{group}");
     let left: u32 = text_of(&directory().join("left")).trim().parse().unwrap();
-    // What left the process group, too, is gone before another child enters.
+    // The process has left the process group, but it ends before the next child enters the cgroup.
     std::fs::remove_file(directory().join("where")).unwrap();
     crate::support::kill(first, nix::sys::signal::Signal::SIGKILL);
     next_start(&events);
@@ -352,7 +351,7 @@ fn group() {
     }
 }
 
-/// Where the machine has a memory controller for us.
+/// Skipped if this machine gives the host no memory controller.
 fn memory() {
     let limits = ControlGroup::new()
         .memory_max(ByteSize::mib(16))
@@ -362,7 +361,7 @@ fn memory() {
         .strategy(once());
     let events = frigate.events();
     match frigate.protect() {
-        Err(Error::ControlGroup { reason }) => return eprintln!("not to be seen here: {reason}"),
+        Err(Error::ControlGroup { reason }) => return eprintln!("skipped: {reason}"),
         result => result.unwrap(),
     }
     let outcome = frigate.wait().unwrap();

@@ -103,3 +103,7 @@ pub fn done() -> BTreeMap<String, Outcome> {
     });
     outcomes
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

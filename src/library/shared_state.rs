@@ -159,3 +159,7 @@ impl SharedState {
         lock(&self.inner).has_handle
     }
 }
+
+#[cfg(test)]
+#[path = "shared_state_tests.rs"]
+mod tests;

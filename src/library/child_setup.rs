@@ -17,10 +17,10 @@ use crate::library::task;
 use crate::sys::place::ChildUser;
 use crate::sys::{host, startup};
 
-/// How to get a start in spite of a limit that cannot be applied.
+/// Ends the error about a limit that cannot be applied: how to start without it.
 const CGROUP_HINT: &str = "; or ask for best effort (ControlGroup::best_effort)";
 
-/// Held while a cgroup is made. To make one may move the host's processes to another cgroup, which
+/// Held while a cgroup is made. Making one may move the host's processes to another cgroup, which
 /// two threads must not do at the same time.
 static CGROUP_LOCK: Mutex<()> = Mutex::new(());
 
@@ -32,8 +32,8 @@ pub(crate) struct Settings {
     pub(crate) logger: Option<Logger>,
 }
 
-/// The setup of a child as far as it can be made without any effect: all that a mistake of the
-/// caller can spoil has been checked.
+/// The setup of a child as far as it can be made without any effect. The caller's values have all
+/// been checked.
 pub(crate) struct ChildPlan<'a> {
     settings: &'a Settings,
     limits: Vec<Limit>,
@@ -77,7 +77,7 @@ impl<'a> ChildPlan<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::LogFile`], or a word that is no path of one; [`Error::ControlGroup`].
+    /// [`Error::LogFile`] or, if its path has no meaning, [`Error::Word`]; [`Error::ControlGroup`].
     pub(crate) fn prepare(self, shared: &Arc<SharedState>) -> Result<ChildSetup, Error> {
         let Self {
             settings,
@@ -89,7 +89,7 @@ impl<'a> ChildPlan<'a> {
         if let Some(uid) = program.confinement.user {
             capture.give(uid);
         }
-        // The cgroup comes last, because to make it may change more than this child.
+        // The cgroup comes last, because making it may affect other processes, too.
         let is_best_effort = settings.control_group.is_best_effort();
         let cgroup = make_cgroup(&shared.name, &limits, is_best_effort)?;
         if let Some(group) = &cgroup.group {

@@ -13,8 +13,7 @@ use crate::library::size::ByteSize;
 /// the start is refused ([`Error::ControlGroup`]). With [`ControlGroup::best_effort`] the child
 /// starts without it, and an [`EventKind::Warning`](crate::EventKind::Warning) says so.
 ///
-/// Setting a limit twice applies the last value. Values are checked when the child is protected
-/// ([`Error::Word`]).
+/// Values are checked when the child is protected ([`Error::Word`]).
 ///
 /// ```
 /// use frigate::{ByteSize, ControlGroup, Frigate};

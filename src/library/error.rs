@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 /// Why a call was refused. Nothing was started, and the child stays as it was.
 ///
-/// What happens after a start is not an `Error`, but an [`Outcome`](crate::Outcome): so it is, too,
-/// if the program does not exist.
+/// What happens after a start is an [`Outcome`](crate::Outcome), not an `Error`. That includes a
+/// program that does not exist.
 ///
 /// ```
 /// use frigate::{Error, Frigate};

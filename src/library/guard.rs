@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::core::pid::Pid;
+use crate::library::child_setup::ChildSetup;
 use crate::library::error::Error;
-use crate::library::link::{Link, lock};
-use crate::library::ward::{Charge, Ward};
+use crate::library::shared_state::{SharedState, lock};
+use crate::library::ward::Ward;
 use crate::sys::host::{self, Bell, Look};
 use crate::sys::signals::Watch;
 use crate::sys::spawn::Spawned;
@@ -20,8 +21,11 @@ use crate::sys::{clock, startup};
 
 /// What other threads ask of frigate's.
 enum Command {
-    Protect(Box<Charge>),
-    Stop { link: Arc<Link>, timeout: Duration },
+    Protect(Box<ChildSetup>),
+    Stop {
+        link: Arc<SharedState>,
+        timeout: Duration,
+    },
 }
 
 /// The way to the thread.
@@ -77,11 +81,11 @@ impl Guard {
         self.bell.ring();
     }
 
-    pub(crate) fn protect(&self, charge: Charge) {
-        self.order(Command::Protect(Box::new(charge)));
+    pub(crate) fn protect(&self, setup: ChildSetup) {
+        self.order(Command::Protect(Box::new(setup)));
     }
 
-    pub(crate) fn stop(&self, link: &Arc<Link>, timeout: Duration) {
+    pub(crate) fn stop(&self, link: &Arc<SharedState>, timeout: Duration) {
         self.order(Command::Stop {
             link: Arc::clone(link),
             timeout,
@@ -130,11 +134,11 @@ fn keep_watch(bell: &Bell, orders: &Receiver<Command>, host: Pid) {
         bell.silence();
         for command in orders.try_iter() {
             match command {
-                Command::Protect(charge) => wards.push(Ward::new(*charge, host)),
+                Command::Protect(setup) => wards.push(Ward::new(*setup, host)),
                 Command::Stop { link, timeout } => {
                     if let Some(ward) = wards
                         .iter_mut()
-                        .find(|ward| Arc::ptr_eq(ward.link(), &link))
+                        .find(|ward| Arc::ptr_eq(ward.shared(), &link))
                     {
                         ward.stop(timeout);
                     }

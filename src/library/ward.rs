@@ -6,13 +6,12 @@
 
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::child::capture::{self, Capture};
-use crate::child::cgroup::{Group, Warning};
+use crate::child::capture;
+use crate::child::cgroup::{Prepared, Warning};
 use crate::child::driver::Child;
 use crate::child::leftovers::Leftovers;
 use crate::child::rim::{Rim, Streams};
@@ -22,19 +21,20 @@ use crate::core::fact::Fact;
 use crate::core::lifecycle;
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
-use crate::core::rules::Rules;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, SpawnFailure};
 use crate::core::supervisor::{Event, Scope};
+use crate::library::child_setup::ChildSetup;
 use crate::library::event::{Event as PublicEvent, EventKind};
-use crate::library::link::{self, Link, Running};
 use crate::library::outcome::Outcome as PublicOutcome;
+use crate::library::registry;
+use crate::library::shared_state::{Process, SharedState};
 use crate::messages::message::{Names, Remap, Speaker};
 use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
 use crate::sys::process::Others;
-use crate::sys::signals::{self, Mask, Watch};
-use crate::sys::spawn::{self, Bond, Cgroup, Confinement, Environment, Pidfd, SpawnPlan, Spawned};
+use crate::sys::signals::{self, Watch};
+use crate::sys::spawn::{self, Bond, Cgroup, Environment, Pidfd, SpawnPlan, Spawned};
 
 /// What is reported of a child whose end somebody else was told of: no code at all would be a lie,
 /// and 0 a worse one.
@@ -44,27 +44,9 @@ const UNKNOWN: ExitStatus = ExitStatus::Exited(255);
 /// wake the thread at once.
 const HELD: core::time::Duration = core::time::Duration::from_millis(50);
 
-/// Everything that one child needs, complete before frigate's thread hears of it.
-pub(crate) struct Charge {
-    pub(crate) link: Arc<Link>,
-    pub(crate) rules: Rules,
-    pub(crate) candidates: Vec<CString>,
-    pub(crate) argv: Vec<CString>,
-    pub(crate) environment: Vec<CString>,
-    pub(crate) confinement: Confinement,
-    pub(crate) mask: Mask,
-    pub(crate) group: Option<Group>,
-    pub(crate) warnings: Vec<Warning>,
-    pub(crate) capture: Capture,
-    pub(crate) names: Names,
-    /// The name that other processes are looked for by, and for a task its variable.
-    pub(crate) name: Vec<u8>,
-    pub(crate) task: Option<Vec<u8>>,
-}
-
 /// How the library reaches its child: by a pidfd, since the host may reap the child first.
 struct HostRim {
-    link: Arc<Link>,
+    shared: Arc<SharedState>,
     speaker: Speaker,
     /// For what cannot be started, which is called as it was to be executed.
     program_speaker: Speaker,
@@ -78,8 +60,13 @@ struct HostRim {
 
 impl Rim for HostRim {
     fn report(&mut self, fact: &Fact<'_>) {
-        for event in PublicEvent::of(&self.link.name, fact, &self.speaker, &self.program_speaker) {
-            self.link.tell(&event);
+        for event in PublicEvent::of(
+            &self.shared.name,
+            fact,
+            &self.speaker,
+            &self.program_speaker,
+        ) {
+            self.shared.send(&event);
         }
     }
 
@@ -93,9 +80,9 @@ impl Rim for HostRim {
         let steps = &self.last_steps;
         let process =
             host::with_all_blocked(|| spawn::spawn(plan, restarts, false, cgroup, streams, steps))?;
-        self.link.set_running(Some(Running {
+        self.shared.set_process(Some(Process {
             pid: process.pid.raw().unsigned_abs(),
-            since: Instant::now(),
+            start_time: Instant::now(),
         }));
         Ok(process)
     }
@@ -118,7 +105,7 @@ impl Rim for HostRim {
     }
 
     fn find_namesakes(&self) -> Result<Others, Errno> {
-        let spared: Vec<Pid> = link::pids()
+        let spared: Vec<Pid> = registry::pids()
             .into_iter()
             .filter_map(|pid| i32::try_from(pid).ok())
             .filter_map(Pid::new)
@@ -157,29 +144,25 @@ pub(crate) struct Ward {
 }
 
 impl Ward {
-    /// Takes the charge over, and starts it.
-    pub(crate) fn new(charge: Charge, host: Pid) -> Self {
-        let Charge {
-            link,
+    /// Takes the setup apart, and starts the child.
+    pub(crate) fn new(setup: ChildSetup, host: Pid) -> Self {
+        let ChildSetup {
+            shared,
             rules,
-            candidates,
-            argv,
-            environment,
-            confinement,
-            mask,
-            group,
-            ..
-        } = charge;
+            program,
+            capture,
+            cgroup: Prepared { group, warnings },
+        } = setup;
         let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
-        let name = link.name.to_string();
-        let mut environment = Environment::owned(environment);
-        let user = confinement.user;
+        let name = shared.name.to_string();
+        let mut environment = Environment::owned(program.environment);
+        let user = program.confinement.user;
         let plan = SpawnPlan {
-            confinement,
-            candidates,
-            argv: environment.keep(argv),
+            confinement: program.confinement,
+            candidates: program.candidates,
+            argv: environment.keep(program.argv),
             environment,
-            mask,
+            mask: program.mask,
             ignores_sigchld: false,
             pidfd: Pidfd::Always,
             announces_exec: true,
@@ -188,7 +171,7 @@ impl Ward {
         };
         let command = Names {
             command: name,
-            ..charge.names.clone()
+            ..program.names.clone()
         };
         let death_signal = if rules.kill {
             Signal::KILL
@@ -196,18 +179,18 @@ impl Ward {
             Signal::TERM
         };
         let rim = HostRim {
-            link,
+            shared,
             speaker: Speaker::new(command, Remap::identity()),
-            program_speaker: Speaker::new(charge.names, Remap::identity()),
+            program_speaker: Speaker::new(program.names, Remap::identity()),
             last_steps: HostSteps {
                 death_signal,
                 parent: host,
             },
-            name: charge.name,
-            task: charge.task,
+            name: program.process_name,
+            task: program.task_variable,
             user,
         };
-        let child = Child::new(rules, Scope::Group, plan, group, charge.capture, false);
+        let child = Child::new(rules, Scope::Group, plan, group, capture, false);
         let mut ward = Self {
             child,
             rim,
@@ -219,7 +202,7 @@ impl Ward {
             object,
             reason,
             then,
-        } in &charge.warnings
+        } in &warnings
         {
             ward.rim.report(&Fact::Limit {
                 verb,
@@ -235,8 +218,8 @@ impl Ward {
         ward
     }
 
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.rim.link
+    pub(crate) fn shared(&self) -> &Arc<SharedState> {
+        &self.rim.shared
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
@@ -281,7 +264,7 @@ impl Ward {
                 Look::Alive => {}
                 Look::Ended(status) => self.ended(status),
                 Look::Taken => {
-                    let name = Arc::clone(&self.rim.link.name);
+                    let name = Arc::clone(&self.rim.shared.name);
                     self.rim.report(&Fact::Cannot {
                         verb: "learn the exit code of",
                         object: &name,
@@ -305,10 +288,10 @@ impl Ward {
     }
 
     pub(crate) fn stop(&mut self, timeout: Duration) {
-        let link = &self.rim.link;
-        let message = format!("the host asked '{}' to stop", link.name.escape_debug());
-        link.tell(&PublicEvent::new(
-            &link.name,
+        let shared = &self.rim.shared;
+        let message = format!("the host asked '{}' to stop", shared.name.escape_debug());
+        shared.send(&PublicEvent::new(
+            &shared.name,
             EventKind::Stopping { timeout },
             message,
         ));
@@ -334,7 +317,7 @@ impl Ward {
         drop((child.plan, child.leftovers, child.namesakes, child.capture));
         if let Some(outcome) = outcome {
             let words = |failure| rim.program_speaker.failure_words(failure);
-            rim.link.end(PublicOutcome::of(outcome, words));
+            rim.shared.end(PublicOutcome::of(outcome, words));
         }
         process
     }
@@ -343,7 +326,7 @@ impl Ward {
         // Its end closes the pipe that waits for the exec too, and may be seen first.
         self.events.extend(self.child.has_executed());
         self.events.push_back(self.child.reaped(status, false));
-        self.rim.link.set_running(None);
+        self.rim.shared.set_process(None);
     }
 
     fn take(&mut self, event: Event) {

@@ -746,13 +746,6 @@ fn documents(out: &mut Vec<Trial>) {
                 }
             }
         });
-
-    scenario("house::the_readme_is_for_a_person_in_a_hurry")
-        .once()
-        .run(out, |_| {
-            let lines = document("README.md").lines().count();
-            assert!(lines < 300, "{lines} lines");
-        });
 }
 
 fn shipped_binary(out: &mut Vec<Trial>) {

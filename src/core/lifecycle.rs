@@ -637,7 +637,7 @@ impl Lifecycle {
                 out.push(Action::Say(Fact::GaveUp {
                     failures,
                     last: self.last,
-                    code: outcome.code(),
+                    code: self.rules.exit_code(outcome),
                 }));
                 self.end(outcome, kill_at, self.rules.kill, out);
             }
@@ -712,7 +712,7 @@ impl Lifecycle {
         if let Outcome::NotStarted(failure) = outcome {
             out.push(Action::Say(Fact::NotStarted {
                 failure,
-                code: outcome.code(),
+                code: self.rules.exit_code(outcome),
             }));
         }
         self.release(out);

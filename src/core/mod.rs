@@ -8,6 +8,7 @@
 pub(crate) mod action;
 pub(crate) mod custody;
 pub(crate) mod errno;
+pub(crate) mod exit_code;
 pub(crate) mod fact;
 
 pub(crate) mod lifecycle;

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::core::action::Action;
+use crate::core::exit_code::ExitCodeMap;
 use crate::core::fact::Fact;
 use crate::core::restart::Strategy;
 use crate::core::signal::Signal;
@@ -31,9 +32,15 @@ pub(crate) struct Rules {
     /// The child's cgroup holds processes of an earlier run, which are ended before the first
     /// start.
     pub(crate) is_adopted: bool,
+    pub(crate) exit_codes: ExitCodeMap,
 }
 
 impl Rules {
+    /// Returns the exit code that frigate ends with, after `--remap-exit`.
+    pub(crate) fn exit_code(&self, outcome: Outcome) -> u8 {
+        self.exit_codes.apply(outcome.code())
+    }
+
     /// What leftovers get after the child ended by itself for good; `None`: they are left alone.
     pub(crate) fn after_own_end(&self) -> Option<Duration> {
         self.leftovers.map(|span| self.unless_kill(span))
@@ -71,4 +78,33 @@ impl Rules {
 /// A line for a KILL, unless the time before it was none: then KILL is what was asked for.
 pub(crate) fn said_unless_zero(grace: Duration, fact: Fact<'static>) -> Option<Action> {
     (!grace.is_zero()).then_some(Action::Say(fact))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::errno::Errno;
+    use crate::core::status::{ExitStatus, SpawnFailure, Stage};
+    use crate::library::strategy::Strategy as Public;
+
+    #[test]
+    fn exit_codes_are_remapped_whatever_they_stand_for() {
+        let mut rules = Public::new().rules();
+        rules.exit_codes = ExitCodeMap::new(&[(3, 77), (127, 0), (143, 9), (126, 1)]);
+        let missing = SpawnFailure {
+            stage: Stage::Exec,
+            errno: Errno::NOT_FOUND,
+        };
+        let stop = Signal::TERM;
+        let table = [
+            (Outcome::Complete(ExitStatus::Exited(3)), 77),
+            (Outcome::Complete(ExitStatus::Exited(4)), 4),
+            (Outcome::NotStarted(missing), 0),
+            (Outcome::Cancel { last: None, stop }, 9),
+            (Outcome::GaveUp { last: None }, 1),
+        ];
+        for (outcome, code) in table {
+            assert_eq!(rules.exit_code(outcome), code, "{outcome:?}");
+        }
+    }
 }

@@ -159,6 +159,11 @@ impl Supervisor {
         self.child.out_of_memory()
     }
 
+    /// Returns the exit code that frigate ends with, after `--remap-exit`.
+    pub(crate) fn exit_code(&self, outcome: Outcome) -> u8 {
+        self.rules.exit_code(outcome)
+    }
+
     /// What the child leaves when it ends by itself is left alone, in its cgroup too.
     pub(crate) const fn leaves_alone(&self) -> bool {
         self.rules.leftovers.is_none()

@@ -5,6 +5,7 @@ use core::str::FromStr;
 use core::time::Duration;
 use std::path::PathBuf;
 
+use crate::core::exit_code::ExitCodeMap;
 use crate::core::restart::{self, Expected, Restart};
 use crate::core::rules::{LEAST_FOR_LEFTOVERS, Rules};
 use crate::library::error::Error;
@@ -271,6 +272,7 @@ impl Strategy {
             grace_close: self.grace_close.then_some(self.grace_close_wait),
             single_child: false,
             is_adopted: false,
+            exit_codes: ExitCodeMap::IDENTITY,
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::core::usage::Usage;
 use crate::library::event::{Event as PublicEvent, EventKind};
 use crate::library::link::{self, Link, Running};
 use crate::library::outcome::Outcome as PublicOutcome;
-use crate::messages::message::{Names, Remap, Speaker};
+use crate::messages::message::{Names, Speaker};
 use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
 use crate::sys::process::Others;
@@ -103,14 +103,11 @@ impl Ward {
                 is_adopted,
                 ..rules
             }),
-            speaker: Speaker::new(
-                Names {
-                    command: name,
-                    ..charge.names.clone()
-                },
-                Remap::identity(),
-            ),
-            program_speaker: Speaker::new(charge.names, Remap::identity()),
+            speaker: Speaker::new(Names {
+                command: name,
+                ..charge.names.clone()
+            }),
+            program_speaker: Speaker::new(charge.names),
             plan: SpawnPlan {
                 confinement,
                 candidates,

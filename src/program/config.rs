@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::child::capture::{LogPath, Logs};
 use crate::child::preparation::WantedUser;
+use crate::core::exit_code::ExitCodeMap;
 use crate::core::fact::Level as Verbosity;
 use crate::core::limit::{self, Limit};
 use crate::core::number::number;
@@ -13,7 +14,7 @@ use crate::core::rules::{LEAST_FOR_LEFTOVERS, Rules};
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::supervisor::Rewrite;
 use crate::core::user::UserSpec;
-use crate::messages::message::{Format, Remap};
+use crate::messages::message::Format;
 use crate::messages::mistake::Mistake;
 use crate::messages::termination::TerminationLog;
 use crate::program::options::values::{Source, Value, Values};
@@ -24,7 +25,6 @@ pub(crate) struct Config {
     pub(crate) rules: Rules,
     pub(crate) stop_on: SignalSet,
     pub(crate) rewrite: Rewrite,
-    pub(crate) remap: Remap,
     pub(crate) pdeathsig: Option<Signal>,
     pub(crate) user: Option<WantedUser>,
     pub(crate) chroot: Option<String>,
@@ -301,7 +301,7 @@ impl Config {
         // Without restarts frigate need not know a stop: the deadline is the engine's.
         let grace = (strategy.restart != Restart::False).then_some(Duration::from_secs(30));
         let close_wait = reader.duration("grace-close-wait", Duration::from_secs(30));
-        let rules = Rules {
+        let mut rules = Rules {
             strategy,
             stop_signal: reader.read("stop-signal", stop_signal, STOP_SIGNAL),
             grace: reader.duration_or("grace", "none", grace),
@@ -310,23 +310,25 @@ impl Config {
             grace_close: values.is_on("grace-close").then_some(close_wait),
             single_child: values.is_on("single-child"),
             is_adopted: false,
+            exit_codes: ExitCodeMap::IDENTITY,
         };
         let mut rewrite = Rewrite::identity();
         let accepted = "expected FROM:TO, two signals other than CHLD; FROM is not KILL or STOP, TO may be 0 to drop it";
         reader.read_all("rewrite", rewriting, accepted, |(from, to), _| {
             rewrite.set(from, to);
         });
-        let mut remap = Remap::identity();
+        let mut pairs = Vec::new();
         let accepted = "expected FROM or FROM:TO, exit codes from 0 to 255";
-        reader.read_all("remap-exit", remapping, accepted, |(from, to), _| {
-            remap.set(from, to);
+        reader.read_all("remap-exit", remapping, accepted, |pair, _| {
+            pairs.push(pair);
         });
+        // Options are read once, and live as long as the process.
+        rules.exit_codes = ExitCodeMap::new(pairs.leak());
         let stop_on = reader.read("stop-on", signals, CATCHABLE);
         let config = Self {
             rules,
             stop_on: stop_on.unwrap_or(SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT])),
             rewrite,
-            remap,
             pdeathsig: reader.read("pdeathsig", Signal::parse, SIGNAL),
             user: reader.user(),
             chroot: reader.directory("chroot"),

@@ -8,11 +8,12 @@ use core::time::Duration;
 use proptest::prelude::*;
 
 use super::{Config, Logs, Mistake, TerminationLog, Verbosity, duration, expectation, number};
+use crate::core::exit_code::ExitCodeMap;
 use crate::core::restart::Restart;
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::ExitStatus;
 use crate::core::supervisor::Rewrite;
-use crate::messages::message::{Format, Remap};
+use crate::messages::message::Format;
 use crate::program::command_line::{self, Request};
 
 const HOUR: u64 = 3600;
@@ -68,8 +69,8 @@ fn without_options_everything_is_as_the_table_says() {
         SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT])
     );
     assert_eq!(
-        (config.rewrite, config.remap),
-        (Rewrite::identity(), Remap::identity())
+        (config.rewrite, config.rules.exit_codes),
+        (Rewrite::identity(), ExitCodeMap::IDENTITY)
     );
     assert_eq!(config.pdeathsig, None);
     let logs = Logs {
@@ -133,8 +134,8 @@ fn what_was_typed_wins_over_what_is_set() {
     let meaning = |words: &[&str], variables: &[(&str, &str)]| match read(words, variables) {
         Ok(config) => (
             config.rules.grace.map(|grace| grace.as_secs()),
-            config.remap.apply(3),
-            config.remap.apply(4),
+            config.rules.exit_codes.apply(3),
+            config.rules.exit_codes.apply(4),
             config.verbosity,
         ),
         Err(Mistake { text, .. }) => panic!("{text}"),
@@ -428,7 +429,7 @@ fn every_signal_is_itself_until_a_rule_says_otherwise() {
 
 #[test]
 fn exit_codes_are_remapped_one_by_one_and_the_last_rule_counts() {
-    let remap = |options: &str| config(options).remap;
+    let remap = |options: &str| config(options).rules.exit_codes;
     let changed = |options: &str| -> Vec<(u8, u8)> {
         (0..=255)
             .map(|code| (code, remap(options).apply(code)))

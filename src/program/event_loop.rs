@@ -586,15 +586,18 @@ impl EventLoop {
                 then,
             });
         }
-        let code = self.reporter.speaker.exit_code(outcome);
-        self.reporter.say(&Fact::Finished {
-            outcome,
-            code: outcome.code(),
-        });
+        let code = self.supervisor.exit_code(outcome);
+        self.reporter.say(&Fact::Finished { outcome, code });
         if code != 0 {
             let (speaker, supervisor) = (&self.reporter.speaker, &self.supervisor);
-            let compose =
-                || speaker.termination(outcome, supervisor.restarts(), supervisor.out_of_memory());
+            let compose = || {
+                speaker.termination(
+                    outcome,
+                    code,
+                    supervisor.restarts(),
+                    supervisor.out_of_memory(),
+                )
+            };
             if let Err((object, errno, then)) = self.termination_log.write(&compose) {
                 let fact = Fact::Cannot {
                     verb: "write the termination message to",

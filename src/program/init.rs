@@ -58,7 +58,7 @@ pub fn init() {
         command: command.to_string_lossy().into_owned(),
         ..Names::default()
     };
-    let speaker = Speaker::new(names, config.remap.clone());
+    let speaker = Speaker::new(names);
     let reporter = Reporter::new(speaker, config.format, config.verbosity);
     let plan = SpawnPlan {
         confinement: Confinement::default(),

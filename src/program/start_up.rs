@@ -9,6 +9,7 @@ use crate::child::capture::Capture;
 use crate::child::cgroup::{self, Prepared};
 use crate::child::preparation::{become_user, candidates};
 use crate::core::errno::Errno;
+use crate::core::exit_code::FRIGATE_FAILED;
 use crate::core::fact::Fact;
 use crate::core::fact::Level as Verbosity;
 use crate::core::pid::Pid;
@@ -28,9 +29,6 @@ use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};
 use crate::sys::{clock, descriptors, output, process, terminal, user};
-
-/// The exit code of frigate's own errors.
-const REFUSED: u8 = 125;
 
 /// What this was built from. `tools/dist` sets the variable.
 const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
@@ -57,7 +55,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     descriptors::fill_standard();
     // Before any word or variable is obeyed, even by where the refusal is written.
     if startup::is_secure() && is_privileged() {
-        return REFUSED.into();
+        return FRIGATE_FAILED.into();
     }
     // SAFETY: the duty of this function's caller.
     let argv = unsafe { CStrings::new(argv) };
@@ -125,7 +123,11 @@ fn is_privileged() -> bool {
 }
 
 fn print(text: &str) -> u8 {
-    if output::to_stdout(text) { 0 } else { REFUSED }
+    if output::to_stdout(text) {
+        0
+    } else {
+        FRIGATE_FAILED
+    }
 }
 
 /// Says why frigate cannot run, or go on, on standard error and in the termination log.
@@ -133,7 +135,7 @@ fn print(text: &str) -> u8 {
 pub(crate) fn refuse(mistake: &Mistake, log: &termination::Log) -> u8 {
     output::to_stderr(message::refusal(&mistake.text, mistake.format, clock::wall()).as_bytes());
     let _ = log.write(&|| message::refusal_termination(&mistake.text));
-    REFUSED
+    FRIGATE_FAILED
 }
 
 /// Makes everything that has to be there before the first start, and runs the whole life of the
@@ -183,7 +185,7 @@ fn run(
             .map(|group| group.path().to_owned())
             .unwrap_or_default(),
     };
-    let speaker = Speaker::new(names, config.remap.clone());
+    let speaker = Speaker::new(names);
     let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
     let mut place = place(own);
     if own.raw() != 1

@@ -12,54 +12,9 @@ use crate::core::pid::Pid;
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::core::text::Printable;
 use crate::core::usage::Usage;
+use crate::messages::format::Format;
 use crate::messages::line::{Escaped, Line};
 use crate::messages::timestamp;
-
-/// How messages are written (`--log-format`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Format {
-    Text,
-    Json,
-}
-
-impl Format {
-    const fn end(self) -> &'static str {
-        match self {
-            Self::Text => "\n",
-            Self::Json => "}\n",
-        }
-    }
-}
-
-/// The line for a mistake that keeps frigate from starting anything; `time` as for `Speaker::line`.
-pub(crate) fn refusal(text: &str, format: Format, time: (i64, u32)) -> Line {
-    let mut line = Line::new();
-    let _ = match format {
-        Format::Text => write!(line, "frigate: {text}"),
-        Format::Json => write_refusal(text, time, &mut line),
-    };
-    line.end_with(format.end());
-    line
-}
-
-fn write_refusal(text: &str, time: (i64, u32), out: &mut Line) -> fmt::Result {
-    out.write_str("{\"time\":\"")?;
-    timestamp::write(time, out)?;
-    out.write_str("\",\"level\":\"error\",\"event\":\"refused\",\"exit_code\":125,\"message\":\"")?;
-    Escaped(out).write_str(text)?;
-    out.write_str("\"")
-}
-
-/// The termination message for the same.
-pub(crate) fn refusal_termination(text: &str) -> Line {
-    let mut line = Line::new();
-    let _ = line.write_str(
-        "{\"outcome\":\"error\",\"exit_code\":125,\"signal\":null,\"oom_killed\":false,\"restarts\":0,\"message\":\"",
-    );
-    let _ = Escaped(&mut line).write_str(text);
-    line.end_with("\"}\n");
-    line
-}
 
 /// A span as a person says it: `87 ms`, `3.2 s`, `30 s`.
 struct Span(Duration);
@@ -129,7 +84,7 @@ impl Speaker {
             Format::Text => self.text(fact, &mut line),
             Format::Json => self.json(fact, time, &mut line),
         };
-        line.end_with(format.end());
+        line.end_with(format.line_end());
         line
     }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Format, Names, Size, Span, Speaker, refusal, refusal_termination};
+use super::{Format, Names, Size, Span, Speaker};
 use crate::core::errno::Errno;
 use crate::core::fact::{Fact, Level, Trouble};
 use crate::core::lifecycle::DEATHLESS;
@@ -752,34 +752,6 @@ fn an_end_for_want_of_memory_is_said_without_being_asked() {
     assert_eq!((end(true), end(false)), (Level::Warning, Level::Info));
 }
 
-#[test]
-fn a_refusal_is_told_in_the_same_forms() {
-    let why = "cannot use '--grace=\"x\"': expected a duration";
-    assert_eq!(
-        string(&refusal(why, Format::Text, TIME)),
-        format!("frigate: {why}\n")
-    );
-    let line = parse(&string(&refusal(why, Format::Json, TIME)));
-    let expected = json!({
-        "time": "2026-03-01T12:00:00.250Z",
-        "level": "error",
-        "event": "refused",
-        "exit_code": 125,
-        "message": why,
-    });
-    assert_eq!(line, expected);
-    let log = parse(&string(&refusal_termination(why)));
-    let expected = json!({
-        "outcome": "error",
-        "exit_code": 125,
-        "signal": null,
-        "oom_killed": false,
-        "restarts": 0,
-        "message": why,
-    });
-    assert_eq!(log, expected);
-}
-
 // Hostile names.
 
 const OUTCOMES: [Outcome; 6] = [
@@ -886,29 +858,6 @@ fn a_hostile_object_keeps_a_message_one_line_and_its_reason() {
                 string(&line)
             );
         }
-    }
-}
-
-#[test]
-fn a_refusal_of_any_length_is_one_line() {
-    for why in [
-        "x".repeat(10_000),
-        "é".repeat(10_000),
-        format!("x{}", "é".repeat(10_000)),
-        "\"".repeat(10_000),
-    ] {
-        assert_eq!(
-            what_is_wrong_with(&refusal(&why, Format::Text, TIME), Format::Text),
-            None
-        );
-        assert_eq!(
-            what_is_wrong_with(&refusal(&why, Format::Json, TIME), Format::Json),
-            None
-        );
-        assert_eq!(
-            what_is_wrong_with(&refusal_termination(&why), Format::Json),
-            None
-        );
     }
 }
 

@@ -14,7 +14,7 @@ use crate::core::rules::{LEAST_FOR_LEFTOVERS, Rules};
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::supervisor::Rewrite;
 use crate::core::user::UserSpec;
-use crate::messages::message::Format;
+use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
 use crate::messages::termination::TerminationLog;
 use crate::program::options::values::{Source, Value, Values};

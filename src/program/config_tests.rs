@@ -13,7 +13,7 @@ use crate::core::restart::Restart;
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::ExitStatus;
 use crate::core::supervisor::Rewrite;
-use crate::messages::message::Format;
+use crate::messages::format::Format;
 use crate::program::command_line::{self, Request};
 
 const HOUR: u64 = 3600;

@@ -8,12 +8,12 @@ use crate::child::capture::Capture;
 use crate::core::signal::SignalSet;
 use crate::core::supervisor::Surroundings;
 use crate::messages::message::{Names, Speaker};
+use crate::messages::refusal::refuse;
 use crate::messages::report::Reporter;
 use crate::messages::termination;
 use crate::program::config::Config;
 use crate::program::event_loop::{EventLoop, Place};
 use crate::program::options::values::Values;
-use crate::program::start_up::refuse;
 use crate::sys::process::last_component;
 use crate::sys::signals;
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, SpawnPlan};
@@ -93,8 +93,10 @@ pub fn init() {
     )
     .run();
     std::process::exit(
-        code.unwrap_or_else(|mistake| refuse(&mistake, &termination::Log::Automatic))
-            .into(),
+        code.unwrap_or_else(|mistake| {
+            refuse(&mistake, config.format, &termination::Log::Automatic)
+        })
+        .into(),
     );
 }
 

@@ -16,8 +16,10 @@ use crate::core::pid::Pid;
 use crate::core::restart::Restart;
 use crate::core::supervisor::Surroundings;
 use crate::core::text::text_of;
-use crate::messages::message::{self, Names, Speaker};
+use crate::messages::format::Format;
+use crate::messages::message::{Names, Speaker};
 use crate::messages::mistake::Mistake;
+use crate::messages::refusal::refuse;
 use crate::messages::report::Reporter;
 use crate::messages::termination;
 use crate::program::command_line::{self, Request};
@@ -28,7 +30,7 @@ use crate::sys::place::ChildUser;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};
-use crate::sys::{clock, descriptors, output, process, terminal, user};
+use crate::sys::{descriptors, output, process, terminal, user};
 
 /// What this was built from. `tools/dist` sets the variable.
 const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
@@ -64,10 +66,8 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let arguments: Vec<&'static CStr> = argv.iter().skip(1).map(Entry::whole).collect();
     let words: Vec<&[u8]> = arguments.iter().map(|word| word.to_bytes()).collect();
     // What is made here is not taken apart: the process ends with it.
-    let request = ManuallyDrop::new(command_line::read(
-        &words,
-        environment.beginning_with(values::INITIAL),
-    ));
+    let variables = environment.beginning_with(values::INITIAL);
+    let request = ManuallyDrop::new(command_line::read(&words, variables.clone()));
     let code = match &*request {
         Ok(Request::Help) => print(&table::help()),
         Ok(Request::Version) => print(&version()),
@@ -75,16 +75,14 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
             run(config, &arguments, *first, environment, mask).unwrap_or_else(|mistake| {
                 // Nothing has been started; whose child it would have been may not even be known.
                 let log = termination::Log::open(&config.termination_log, None);
-                refuse(
-                    &Mistake {
-                        format: config.format,
-                        ..mistake
-                    },
-                    &log,
-                )
+                refuse(&mistake, config.format, &log)
             })
         }
-        Err(mistake) => refuse(mistake, &termination::Log::Automatic),
+        Err(mistake) => refuse(
+            mistake,
+            command_line::format(&words, variables),
+            &termination::Log::Automatic,
+        ),
     };
     code.into()
 }
@@ -93,6 +91,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
 fn cannot_block(errno: Errno) -> u8 {
     refuse(
         &Mistake::refused_call("block", "signals", errno),
+        Format::Text,
         &termination::Log::Automatic,
     )
 }
@@ -128,14 +127,6 @@ fn print(text: &str) -> u8 {
     } else {
         FRIGATE_FAILED
     }
-}
-
-/// Says why frigate cannot run, or go on, on standard error and in the termination log.
-#[inline(never)]
-pub(crate) fn refuse(mistake: &Mistake, log: &termination::Log) -> u8 {
-    output::to_stderr(message::refusal(&mistake.text, mistake.format, clock::wall()).as_bytes());
-    let _ = log.write(&|| message::refusal_termination(&mistake.text));
-    FRIGATE_FAILED
 }
 
 /// Makes everything that has to be there before the first start, and runs the whole life of the
@@ -251,15 +242,9 @@ fn run(
     }
     // The log is the one that was opened before the start: the child has run, and may have put
     // anything in its place.
-    let code = event_loop.run().unwrap_or_else(|mistake| {
-        refuse(
-            &Mistake {
-                format: config.format,
-                ..mistake
-            },
-            &event_loop.termination_log,
-        )
-    });
+    let code = event_loop
+        .run()
+        .unwrap_or_else(|mistake| refuse(&mistake, config.format, &event_loop.termination_log));
     // Not taken apart: the process ends with it.
     core::mem::forget(event_loop);
     Ok(code)

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::core::errno::Errno;
-use crate::messages::message::{Format, Names, Speaker};
+use crate::messages::format::Format;
+use crate::messages::message::{Names, Speaker};
 use crate::sys::host;
 
 /// A capture of standard output into `log` in a directory of its own, and what it said.

@@ -3,7 +3,8 @@
 use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
 use crate::program::config::Config;
-use crate::program::options::values::{Values, Words, option_of};
+use crate::program::options::values::{Values, Words};
+use crate::program::options::variables::option_of;
 
 /// What the words ask for.
 #[expect(

@@ -846,6 +846,11 @@ fn a_mistake_is_told_in_the_format_that_was_asked_for() {
     assert_eq!(format(&["--log-format=json", "--bogus"], &[]), Format::Json);
     assert_eq!(format(&["--log-format=json", "--grace"], &[]), Format::Json);
     assert_eq!(format(&["--bogus"], &json), Format::Json);
+    let empty_first = [("FRIGATE_INIT_LOG_FORMAT", ""), json[0]];
+    assert_eq!(
+        format(&["--grace=bad", "command"], &empty_first),
+        Format::Json
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::messages::termination;
 use crate::program::command_line::{self, Request};
 use crate::program::config::Config;
 use crate::program::event_loop::{EventLoop, Place};
-use crate::program::options::{table, values};
+use crate::program::options::{table, variables};
 use crate::sys::place::ChildUser;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
@@ -66,8 +66,8 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let arguments: Vec<&'static CStr> = argv.iter().skip(1).map(Entry::whole).collect();
     let words: Vec<&[u8]> = arguments.iter().map(|word| word.to_bytes()).collect();
     // What is made here is not taken apart: the process ends with it.
-    let variables = environment.beginning_with(values::INITIAL);
-    let request = ManuallyDrop::new(command_line::read(&words, variables.clone()));
+    let candidates = variables::candidates(environment);
+    let request = ManuallyDrop::new(command_line::read(&words, candidates.clone()));
     let code = match &*request {
         Ok(Request::Help) => print(&table::help()),
         Ok(Request::Version) => print(&version()),
@@ -80,7 +80,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
         }
         Err(mistake) => refuse(
             mistake,
-            command_line::format(&words, variables),
+            command_line::format(&words, candidates),
             &termination::Log::Automatic,
         ),
     };

@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 
 /// How messages are written (`--log-format`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Format {
+    #[default]
     Text,
     Json,
 }

@@ -9,8 +9,8 @@ use crate::core::exit_code::ExitCodeMap;
 use crate::core::fact::Level as Verbosity;
 use crate::core::limit::{self, Limit};
 use crate::core::number::number;
-use crate::core::restart::{Expected, Restart, Strategy};
-use crate::core::rules::{LEAST_FOR_LEFTOVERS, Rules};
+use crate::core::restart::{Expected, Restart, RestartPolicy};
+use crate::core::rules::{self, Rules};
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::supervisor::Rewrite;
 use crate::core::user::UserSpec;
@@ -214,6 +214,7 @@ impl<'v> Reader<'v> {
     }
 
     fn logs(&mut self) -> Logs {
+        let defaults = Logs::default();
         let stdout = self.log_path("stdout");
         let stderr = self.log_path("stderr");
         // By the same name both would be moved to one file, each in its own time; by one pipe they
@@ -227,8 +228,8 @@ impl<'v> Reader<'v> {
             max_bytes: self
                 .read("log-max-bytes", limit::size, SIZE)
                 .and_then(|size| number(&size))
-                .unwrap_or(0),
-            backups: self.number("log-backups", 0),
+                .unwrap_or(defaults.max_bytes),
+            backups: self.number("log-backups", defaults.backups),
         }
     }
 
@@ -259,7 +260,7 @@ impl<'v> Reader<'v> {
                 (None, _) => return Verbosity::Debug,
             }
         }
-        Verbosity::Warning
+        Verbosity::DEFAULT_VERBOSITY
     }
 }
 
@@ -282,35 +283,32 @@ impl Config {
             values,
             mistake: None,
         };
-        let mut expected = Expected::NONE;
-        expected.insert_code(0);
+        let defaults = Rules::default();
         let restarts = "expected unexpected (on-failure), true (always) or false (no, never)";
         let expectations = "expected exit codes from 0 to 255 and signal names, such as 0,143,INT";
-        let strategy = Strategy {
+        let strategy = RestartPolicy {
             restart: reader
                 .read("restart", restart, restarts)
-                .unwrap_or(Restart::False),
+                .unwrap_or(defaults.strategy.restart),
             expected: reader
                 .read("expect", expectation, expectations)
-                .unwrap_or(expected),
-            start_secs: reader.duration("start-secs", Duration::from_secs(10)),
-            start_retries: reader.number("start-retries", 3),
-            backoff: reader.duration("backoff", Duration::from_millis(100)),
-            backoff_max: reader.duration("backoff-max", Duration::from_secs(60)),
+                .unwrap_or(defaults.strategy.expected),
+            start_secs: reader.duration("start-secs", defaults.strategy.start_secs),
+            start_retries: reader.number("start-retries", defaults.strategy.start_retries),
+            backoff: reader.duration("backoff", defaults.strategy.backoff),
+            backoff_max: reader.duration("backoff-max", defaults.strategy.backoff_max),
         };
-        // Without restarts frigate need not know a stop: the deadline is the engine's.
-        let grace = (strategy.restart != Restart::False).then_some(Duration::from_secs(30));
-        let close_wait = reader.duration("grace-close-wait", Duration::from_secs(30));
+        let grace = rules::default_grace(strategy.restart);
+        let close_wait = reader.duration("grace-close-wait", rules::GRACE_CLOSE_WAIT);
         let mut rules = Rules {
             strategy,
             stop_signal: reader.read("stop-signal", stop_signal, STOP_SIGNAL),
             grace: reader.duration_or("grace", "none", grace),
-            leftovers: reader.duration_or("leftovers", "leave", Some(LEAST_FOR_LEFTOVERS)),
+            leftovers: reader.duration_or("leftovers", "leave", defaults.leftovers),
             kill: values.is_on("kill"),
             grace_close: values.is_on("grace-close").then_some(close_wait),
             single_child: values.is_on("single-child"),
-            is_adopted: false,
-            exit_codes: ExitCodeMap::IDENTITY,
+            ..defaults
         };
         let mut rewrite = Rewrite::identity();
         let accepted = "expected FROM:TO, two signals other than CHLD; FROM is not KILL or STOP, TO may be 0 to drop it";
@@ -327,7 +325,7 @@ impl Config {
         let stop_on = reader.read("stop-on", signals, CATCHABLE);
         let config = Self {
             rules,
-            stop_on: stop_on.unwrap_or(SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT])),
+            stop_on: stop_on.unwrap_or(rules::STOP_ON),
             rewrite,
             pdeathsig: reader.read("pdeathsig", Signal::parse, SIGNAL),
             user: reader.user(),
@@ -343,10 +341,10 @@ impl Config {
                     termination_log,
                     "expected a path of at most 4095 bytes, or none",
                 )
-                .unwrap_or(TerminationLog::Automatic),
+                .unwrap_or_default(),
             format: reader
                 .read("log-format", format, "expected text or json")
-                .unwrap_or(Format::Text),
+                .unwrap_or_default(),
             verbosity: reader.verbosity(),
         };
         match reader.mistake {

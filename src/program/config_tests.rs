@@ -14,7 +14,9 @@ use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::ExitStatus;
 use crate::core::supervisor::Rewrite;
 use crate::messages::format::Format;
+use crate::messages::termination::DEFAULT_PATH;
 use crate::program::command_line::{self, Request};
+use crate::program::options::table;
 
 const HOUR: u64 = 3600;
 
@@ -86,6 +88,48 @@ fn without_options_everything_is_as_the_table_says() {
         (config.format, config.verbosity),
         (Format::Text, Verbosity::Warning)
     );
+}
+
+/// The default that the help tells of an option, in one word.
+fn told_default(description: &str) -> Option<&str> {
+    let (_, told) = description.split_once("default: ")?;
+    Some(told.split(' ').next()?.trim_end_matches(','))
+}
+
+#[test]
+fn the_help_tells_the_defaults() {
+    let mut compared = 0;
+    for flag in table::flags() {
+        let Some(told) = told_default(flag.description) else {
+            continue;
+        };
+        compared += 1;
+        let (beside, told) = match flag.long {
+            "--stop-signal" => {
+                assert_eq!((told, config("").rules.stop_signal), ("as", None));
+                continue;
+            }
+            "--termination-log" => {
+                let log = config("").termination_log;
+                assert_eq!((told, log), (DEFAULT_PATH, TerminationLog::Automatic));
+                continue;
+            }
+            "--grace" => {
+                assert!(flag.description.ends_with("with --restart, else none"));
+                assert_eq!(config("").rules.grace, None);
+                ("--restart=true", told)
+            }
+            "--grace-close-wait" => ("--grace-close", told),
+            _ => ("", told),
+        };
+        let given = format!("{beside} {}={told}", flag.long);
+        assert_eq!(
+            format!("{:?}", config(beside)),
+            format!("{:?}", config(&given)),
+            "{given}"
+        );
+    }
+    assert_eq!(compared, 15);
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) mod look;
 pub(crate) mod moment;
 pub(crate) mod number;
 pub(crate) mod pid;
+pub(crate) mod quantity;
 pub(crate) mod restart;
 pub(crate) mod rules;
 pub(crate) mod signal;

@@ -1,6 +1,10 @@
 //! The limits of a child, by cgroup v2.
 
-use crate::core::limit::{self, Limit};
+use crate::core::limit::{
+    CPU_MAX, CPU_WEIGHT, Limit, LimitFile, MEMORY_HIGH, MEMORY_MAX, MEMORY_SWAP_MAX, PIDS_MAX,
+    parse_assignment,
+};
+use crate::core::quantity::Quantity;
 use crate::library::error::Error;
 use crate::library::size::ByteSize;
 
@@ -52,7 +56,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn memory_max(self, size: ByteSize) -> Self {
-        self.with("memory.max", size.to_string())
+        self.with(MEMORY_MAX.name, size.to_string())
     }
 
     /// `memory.high`: the memory above which the child is slowed down and made to give some back.
@@ -64,7 +68,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn memory_high(self, size: ByteSize) -> Self {
-        self.with("memory.high", size.to_string())
+        self.with(MEMORY_HIGH.name, size.to_string())
     }
 
     /// `memory.swap.max`: the most swap.
@@ -76,7 +80,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn memory_swap_max(self, size: ByteSize) -> Self {
-        self.with("memory.swap.max", size.to_string())
+        self.with(MEMORY_SWAP_MAX.name, size.to_string())
     }
 
     /// `cpu.max`: how many processors' time it gets, from 0.01 to 8192, to the hundred-thousandth.
@@ -88,7 +92,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn cpu_max(self, processors: f64) -> Self {
-        self.with("cpu.max", format!("{processors:.5}"))
+        self.with(CPU_MAX.name, format!("{processors:.5}"))
     }
 
     /// `cpu.weight`: its share beside others where time is short, from 1 to 10,000; a group without
@@ -101,7 +105,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn cpu_weight(self, weight: u32) -> Self {
-        self.with("cpu.weight", weight.to_string())
+        self.with(CPU_WEIGHT.name, weight.to_string())
     }
 
     /// `pids.max`: the most processes and threads.
@@ -113,7 +117,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn pids_max(self, count: u64) -> Self {
-        self.with("pids.max", count.to_string())
+        self.with(PIDS_MAX.name, count.to_string())
     }
 
     /// Any other file of the child's group, such as `io.max`, and its value; none that frigate
@@ -158,24 +162,37 @@ impl ControlGroup {
     pub(crate) fn limits(&self) -> Result<Vec<Limit>, Error> {
         let each = self.limits.iter().map(|(file, value)| {
             let spelled = format!("{file}={value}");
-            let (read, expected): (fn(&str) -> Option<String>, _) = match file.as_str() {
-                "memory.max" | "memory.high" | "memory.swap.max" => {
-                    (limit::size, "a size such as 512, 64K, 512M, or max")
-                }
-                "cpu.max" => (limit::cpus, "a number of processors from 0.01 to 8192"),
-                "cpu.weight" => (limit::weight, "a number from 1 to 10000"),
-                "pids.max" => (limit::count, "a number, or max"),
-                _ => {
-                    let (file, value) = limit::assignment(&spelled).ok_or_else(|| Error::Word {
-                        word: spelled.clone(),
-                        expected: "a file of cgroup v2 that frigate does not write itself, and a value",
-                    })?;
-                    return Ok(Limit { file, value, spelled });
-                }
+            let Some(known) = LimitFile::named(file) else {
+                let (file, value) = parse_assignment(&spelled).ok_or_else(|| Error::Word {
+                    word: spelled.clone(),
+                    expected: "a file of cgroup v2 that frigate does not write itself, and a value",
+                })?;
+                return Ok(Limit {
+                    file,
+                    value,
+                    spelled,
+                });
             };
-            let value = read(value).ok_or_else(|| Error::Word { word: spelled.clone(), expected })?;
-            Ok(Limit { file: file.clone(), value, spelled })
+            let value = known.quantity.parse(value).ok_or_else(|| Error::Word {
+                word: spelled.clone(),
+                expected: accepted(known.quantity),
+            })?;
+            Ok(Limit {
+                file: file.clone(),
+                value,
+                spelled,
+            })
         });
         each.collect()
+    }
+}
+
+/// Returns what a limit's value may be. Sizes and processors have types of their own here, and so
+/// fewer spellings than on the command line.
+const fn accepted(quantity: Quantity) -> &'static str {
+    match quantity {
+        Quantity::Size => "a size such as 512, 64K, 512M, or max",
+        Quantity::Cpus => "a number of processors from 0.01 to 8192",
+        Quantity::Weight | Quantity::Count => quantity.accepted(),
     }
 }

@@ -9,6 +9,7 @@ use crate::core::exit_code::ExitCodeMap;
 use crate::core::fact::Level as Verbosity;
 use crate::core::limit::{self, Limit};
 use crate::core::number::number;
+use crate::core::quantity::{Amount, Quantity, parse_size};
 use crate::core::restart::{Expected, Restart, RestartPolicy};
 use crate::core::rules::{self, Rules};
 use crate::core::signal::{Signal, SignalSet};
@@ -77,6 +78,20 @@ impl<'v> Reader<'v> {
     #[inline(never)]
     fn refuse(&mut self, value: &Value<'_>, why: &str) {
         self.mistake.get_or_insert_with(|| value.refused(why));
+    }
+
+    #[inline(never)]
+    fn refuse_quantity(&mut self, value: &Value<'_>, quantity: Quantity) {
+        self.refuse(value, &["expected ", quantity.accepted()].concat());
+    }
+
+    fn size(&mut self, name: &str) -> Option<Amount> {
+        let value = self.values.get(name)?;
+        let size = parse_size(value.text);
+        if size.is_none() {
+            self.refuse_quantity(value, Quantity::Size);
+        }
+        size
     }
 
     fn duration(&mut self, name: &str, default: Duration) -> Duration {
@@ -156,51 +171,25 @@ impl<'v> Reader<'v> {
     /// The limits, in the order in which they are written: those with an option of their own, then
     /// the others as given.
     fn limits(&mut self) -> Vec<Limit> {
-        type Own = (
-            &'static str,
-            &'static str,
-            fn(&str) -> Option<String>,
-            &'static str,
-        );
-        const OWN: [Own; 6] = [
-            ("memory-max", "memory.max", limit::size, SIZE),
-            ("memory-high", "memory.high", limit::size, SIZE),
-            ("memory-swap-max", "memory.swap.max", limit::size, SIZE),
-            (
-                "cpu-max",
-                "cpu.max",
-                limit::cpus,
-                "expected a number of CPUs from 0.01, such as 1.5, or QUOTA PERIOD in microseconds, such as \
-                 '50000 100000', or max",
-            ),
-            (
-                "cpu-weight",
-                "cpu.weight",
-                limit::weight,
-                "expected a number from 1 to 10000",
-            ),
-            (
-                "pids-max",
-                "pids.max",
-                limit::count,
-                "expected a number, or max",
-            ),
-        ];
         let mut limits = Vec::new();
-        for (name, file, read, accepted) in OWN {
-            if let Some(value) = self.read(name, read, accepted) {
-                limits.push(Limit {
-                    file: file.to_owned(),
+        for file in &limit::LIMIT_FILES {
+            let Some(given) = self.values.get(file.option) else {
+                continue;
+            };
+            match file.quantity.parse(given.text) {
+                Some(value) => limits.push(Limit {
+                    file: file.name.to_owned(),
                     value,
-                    spelled: self.spelled(name),
-                });
+                    spelled: given.spelled(),
+                }),
+                None => self.refuse_quantity(given, file.quantity),
             }
         }
         let accepted = "expected FILE=VALUE, a file of cgroup v2 such as io.max='8:0 rbps=1048576', none that frigate \
                         itself writes (cgroup.procs, cgroup.kill, cgroup.freeze, cgroup.type, cgroup.subtree_control)";
         self.read_all(
             "cgroup",
-            limit::assignment,
+            limit::parse_assignment,
             accepted,
             |(file, value), given| {
                 limits.push(Limit {
@@ -224,11 +213,12 @@ impl<'v> Reader<'v> {
             stdout,
             stderr,
             redirect: self.values.is_on("redirect-stderr") || is_same,
-            // `max` is as good as 0: the file is never rotated.
-            max_bytes: self
-                .read("log-max-bytes", limit::size, SIZE)
-                .and_then(|size| number(&size))
-                .unwrap_or(defaults.max_bytes),
+            max_bytes: match self.size("log-max-bytes") {
+                None => defaults.max_bytes,
+                Some(Amount::Number(bytes)) => bytes,
+                // As good as 0: the file is never rotated.
+                Some(Amount::Max) => 0,
+            },
             backups: self.number("log-backups", defaults.backups),
         }
     }
@@ -266,7 +256,6 @@ impl<'v> Reader<'v> {
 
 const DURATION: &str =
     "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
-const SIZE: &str = "expected a size such as 512, 64K, 512M, 2G, or max";
 const SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3";
 const STOP_SIGNAL: &str =
     "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP";

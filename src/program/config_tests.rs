@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::{Config, Logs, Mistake, TerminationLog, Verbosity, duration, expectation, number};
 use crate::core::exit_code::ExitCodeMap;
+use crate::core::limit::LIMIT_FILES;
 use crate::core::restart::Restart;
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::ExitStatus;
@@ -130,6 +131,17 @@ fn the_help_tells_the_defaults() {
         );
     }
     assert_eq!(compared, 15);
+}
+
+#[test]
+fn every_limit_file_has_an_option() {
+    for file in &LIMIT_FILES {
+        let long = format!("--{}", file.option);
+        assert!(
+            table::flags().iter().any(|flag| flag.long == long),
+            "{long}"
+        );
+    }
 }
 
 #[test]

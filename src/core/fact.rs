@@ -21,6 +21,11 @@ pub(crate) enum Level {
     Debug,
 }
 
+impl Level {
+    /// The default verbosity: what is reported without `-q` and `-v`.
+    pub(crate) const DEFAULT_VERBOSITY: Self = Self::Warning;
+}
+
 /// What became of a start or of an end that is followed by another start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Trouble {

@@ -591,7 +591,7 @@ impl Lifecycle {
                 out.report(Fact::GaveUp {
                     failures,
                     last: self.last,
-                    code: outcome.code(),
+                    code: self.rules.exit_code(outcome),
                 });
                 self.end(outcome, kill_at, self.rules.kill);
             }
@@ -665,7 +665,7 @@ impl Lifecycle {
         out: &mut Actions,
     ) {
         let outcome = Outcome::NotStarted(failure);
-        let code = outcome.code();
+        let code = self.rules.exit_code(outcome);
         out.report(Fact::NotStarted { failure, code });
         self.end(outcome, kill_at, killed);
     }

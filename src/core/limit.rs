@@ -1,6 +1,85 @@
-//! The limits of cgroup v2, from what is typed to what the kernel's files take.
-//!
-//! Files, units and ranges are those of the kernel's `Documentation/admin-guide/cgroup-v2.rst`.
+//! The limits of cgroup v2: the files that have an option of their own, and a limit in any file.
+
+use crate::core::quantity::Quantity;
+
+/// A file of a cgroup that has an option of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LimitFile {
+    /// Without the dashes.
+    pub(crate) option: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) quantity: Quantity,
+    /// Its value in a new group.
+    pub(crate) default: &'static str,
+    /// Whether a group above may allow less, which holds then. A weight counts among the groups
+    /// beside it alone.
+    pub(crate) is_bounded_above: bool,
+}
+
+pub(crate) const MEMORY_MAX: LimitFile = LimitFile {
+    option: "memory-max",
+    name: "memory.max",
+    quantity: Quantity::Size,
+    default: "max",
+    is_bounded_above: true,
+};
+
+pub(crate) const MEMORY_HIGH: LimitFile = LimitFile {
+    option: "memory-high",
+    name: "memory.high",
+    quantity: Quantity::Size,
+    default: "max",
+    is_bounded_above: true,
+};
+
+pub(crate) const MEMORY_SWAP_MAX: LimitFile = LimitFile {
+    option: "memory-swap-max",
+    name: "memory.swap.max",
+    quantity: Quantity::Size,
+    default: "max",
+    is_bounded_above: true,
+};
+
+pub(crate) const CPU_MAX: LimitFile = LimitFile {
+    option: "cpu-max",
+    name: "cpu.max",
+    quantity: Quantity::Cpus,
+    default: "max",
+    is_bounded_above: true,
+};
+
+pub(crate) const CPU_WEIGHT: LimitFile = LimitFile {
+    option: "cpu-weight",
+    name: "cpu.weight",
+    quantity: Quantity::Weight,
+    default: "100",
+    is_bounded_above: false,
+};
+
+pub(crate) const PIDS_MAX: LimitFile = LimitFile {
+    option: "pids-max",
+    name: "pids.max",
+    quantity: Quantity::Count,
+    default: "max",
+    is_bounded_above: true,
+};
+
+/// All of them, in the order in which they are written.
+pub(crate) static LIMIT_FILES: [LimitFile; 6] = [
+    MEMORY_MAX,
+    MEMORY_HIGH,
+    MEMORY_SWAP_MAX,
+    CPU_MAX,
+    CPU_WEIGHT,
+    PIDS_MAX,
+];
+
+impl LimitFile {
+    /// Returns the file of that name; `None` if it has no option of its own.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        LIMIT_FILES.iter().find(|file| file.name == name)
+    }
+}
 
 /// One value for one file of the child's group.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -11,8 +90,28 @@ pub(crate) struct Limit {
     pub(crate) spelled: String,
 }
 
-/// The files that make up the group's life. They are frigate's to write, and a limit in none of
-/// them.
+impl Limit {
+    /// Returns the controller that has to be enabled for the file: the kernel names the file after
+    /// it. `None` means that every group has the file.
+    pub(crate) fn controller(&self) -> Option<&str> {
+        let (controller, _) = self.file.split_once('.')?;
+        (controller != "cgroup").then_some(controller)
+    }
+
+    /// Whether a group above may allow less.
+    pub(crate) fn is_bounded_above(&self) -> bool {
+        LimitFile::named(&self.file).is_some_and(|file| file.is_bounded_above)
+    }
+
+    /// Whether the group can never come near the limit, since a group above allows only `above`.
+    pub(crate) fn exceeds(&self, above: &str) -> bool {
+        LimitFile::named(&self.file)
+            .filter(|file| file.is_bounded_above)
+            .is_some_and(|file| file.quantity.exceeds(&self.value, above))
+    }
+}
+
+/// The files that make up the group's life. frigate writes them, and none of them is a limit.
 const RESERVED: [&str; 6] = [
     "cgroup.freeze",
     "cgroup.kill",
@@ -22,135 +121,23 @@ const RESERVED: [&str; 6] = [
     "cgroup.type",
 ];
 
-/// What `cpu.max` counts its quota in, unless the period was given too: 100 ms, the kernel's
-/// default, in microseconds.
-const PERIOD: u64 = 100_000;
+/// Longer than any name that the kernel gives to a file of a cgroup: a controller's name and at most
+/// 64 bytes (`MAX_CFTYPE_NAME`).
+const FILE_BYTES_BELOW: usize = 128;
 
-/// The kernel's bounds for a period, and its shortest quota, in microseconds.
-const PERIODS: core::ops::RangeInclusive<u64> = 1_000..=1_000_000;
-const LEAST_QUOTA: u64 = 1_000;
+/// The kernel takes at most a page in one write to such a file.
+const VALUE_BYTES_BELOW: usize = 4096;
 
-/// The most that a kernel can be built for (`NR_CPUS`): what is above is a quota without its
-/// period.
-const MOST_CPUS: u64 = 8192;
-
-impl Limit {
-    /// The controller that has to be enabled for the file; none: every group has it.
-    pub(crate) fn controller(&self) -> Option<&str> {
-        let (controller, _) = self.file.split_once('.')?;
-        (controller != "cgroup").then_some(controller)
-    }
-
-    /// Whether the group can never come near the limit, since the same file of a group above it
-    /// says less.
-    pub(crate) fn exceeds(&self, above: &str) -> bool {
-        match self.file.as_str() {
-            "memory.max" | "memory.high" | "memory.swap.max" | "pids.max" => number(&self.value)
-                .zip(number(above.trim_ascii()))
-                .is_some_and(|(own, above)| own > above),
-            "cpu.max" => share(&self.value)
-                .zip(share(above))
-                .is_some_and(|(own, above)| own.0 * above.1 > above.0 * own.1),
-            _ => false,
-        }
-    }
-}
-
-/// Returns quota and period of `cpu.max`; `None` if there is no quota. Both may be any number: with
-/// `--cgroup-best-effort` a limit is compared even if the kernel has refused it. The type has room
-/// for the product of two.
-fn share(text: &str) -> Option<(u128, u128)> {
-    let mut words = text.split_ascii_whitespace();
-    let quota = number(words.next()?)?;
-    Some((
-        quota.into(),
-        words.next().map_or(Some(PERIOD), number)?.into(),
-    ))
-}
-
-fn number(text: &str) -> Option<u64> {
-    crate::core::number::number(text)
-}
-
-/// Reads `512`, `64K`, `512M`, `2G`, `1T`, powers of 1024 in either case and also as `KiB` or `Ki`,
-/// and `max`; answers in bytes.
-pub(crate) fn size(text: &str) -> Option<String> {
-    if text == "max" {
-        return Some(text.to_owned());
-    }
-    let unit_at = text
-        .bytes()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (value, unit) = text.split_at_checked(unit_at)?;
-    let shift = match unit.as_bytes() {
-        [] => 0,
-        [prefix] | [prefix @ b'A'..=b'Z', b'i'] | [prefix @ b'A'..=b'Z', b'i', b'B'] => {
-            match prefix | 0x20 {
-                b'k' => 10,
-                b'm' => 20,
-                b'g' => 30,
-                b't' => 40,
-                _ => return None,
-            }
-        }
-        _ => return None,
-    };
-    let bytes = number(value)?.checked_mul(1 << shift)?;
-    i64::try_from(bytes).ok().map(|bytes| bytes.to_string())
-}
-
-/// Reads `1.5` CPUs, to the hundred-thousandth, `QUOTA PERIOD` in microseconds as the file takes
-/// them, or `max`.
-pub(crate) fn cpus(text: &str) -> Option<String> {
-    let quota_is_fit = |quota: &u64| (LEAST_QUOTA..=MOST_CPUS * PERIODS.end()).contains(quota);
-    if text == "max" {
-        return Some(text.to_owned());
-    }
-    if let Some((quota, period)) = text.split_once(' ') {
-        let period = number(period).filter(|period| PERIODS.contains(period))?;
-        if quota != "max" {
-            number(quota).filter(quota_is_fit)?;
-        }
-        return Some(format!("{quota} {period}"));
-    }
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    if fraction.is_empty() || whole.len() > 6 {
-        return None;
-    }
-    let mut quota = number(whole)? * PERIOD;
-    let mut place = PERIOD;
-    for digit in fraction.bytes() {
-        place /= 10;
-        quota += place * char::from(digit).to_digit(10).map(u64::from)?;
-    }
-    (quota_is_fit(&quota) && quota <= MOST_CPUS * PERIOD).then(|| format!("{quota} {PERIOD}"))
-}
-
-/// Reads a share of `cpu.weight`, from 1 to 10000.
-pub(crate) fn weight(text: &str) -> Option<String> {
-    number(text)
-        .filter(|weight| (1..=10_000).contains(weight))
-        .map(|weight| weight.to_string())
-}
-
-/// Reads a number of processes, or `max`.
-pub(crate) fn count(text: &str) -> Option<String> {
-    if text == "max" {
-        Some(text.to_owned())
-    } else {
-        number(text).map(|count| count.to_string())
-    }
-}
-
-/// Reads `FILE=VALUE`, any file of the child's group but those that frigate itself needs.
-pub(crate) fn assignment(text: &str) -> Option<(String, String)> {
+/// Parses `FILE=VALUE`: any file of the child's group but those that frigate itself writes.
+pub(crate) fn parse_assignment(text: &str) -> Option<(String, String)> {
     let (file, value) = text.split_once('=')?;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     let (controller, rest) = file.split_once('.')?;
-    let fits =
-        !controller.is_empty() && !rest.is_empty() && file.len() < 128 && file.bytes().all(is_name);
-    (fits && !RESERVED.contains(&file) && !value.is_empty() && value.len() < 4096)
+    let fits = !controller.is_empty()
+        && !rest.is_empty()
+        && file.len() < FILE_BYTES_BELOW
+        && file.bytes().all(is_name);
+    (fits && !RESERVED.contains(&file) && !value.is_empty() && value.len() < VALUE_BYTES_BELOW)
         .then(|| (file.to_owned(), value.to_owned()))
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod action;
 pub(crate) mod dispatch;
 pub(crate) mod errno;
 pub(crate) mod escalation;
+pub(crate) mod exit_code;
 pub(crate) mod fact;
 
 pub(crate) mod lifecycle;
@@ -16,6 +17,7 @@ pub(crate) mod limit;
 pub(crate) mod moment;
 pub(crate) mod number;
 pub(crate) mod pid;
+pub(crate) mod quantity;
 pub(crate) mod restart;
 pub(crate) mod rewrite;
 pub(crate) mod rules;

@@ -26,6 +26,12 @@ impl Expected {
         signals: SignalSet::of([]),
     };
 
+    /// Exit code 0 alone.
+    pub(crate) const SUCCESS: Self = Self {
+        codes: [1, 0, 0, 0],
+        ..Self::NONE
+    };
+
     pub(crate) fn insert_code(&mut self, code: u8) {
         if let Some(word) = self.codes.get_mut(usize::from(code / 64)) {
             *word |= 1 << (code % 64);
@@ -49,7 +55,7 @@ impl Expected {
 
 /// Everything that decides on a restart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Strategy {
+pub(crate) struct RestartPolicy {
     pub(crate) restart: Restart,
     pub(crate) expected: Expected,
     /// A child that stays up this long has started; 0: there is no such thing as a failed start.
@@ -60,7 +66,20 @@ pub(crate) struct Strategy {
     pub(crate) backoff_max: Duration,
 }
 
-impl Strategy {
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            restart: Restart::False,
+            expected: Expected::SUCCESS,
+            start_secs: Duration::from_secs(10),
+            start_retries: 3,
+            backoff: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(60),
+        }
+    }
+}
+
+impl RestartPolicy {
     /// How many failed starts in a row are too many; none: there is no such number.
     pub(crate) fn limit(&self) -> Option<u32> {
         (!self.start_secs.is_zero()).then(|| self.start_retries.saturating_add(1))
@@ -108,7 +127,7 @@ impl History {
     /// Decides after the child ended by itself. `random` shortens the pause; any number will do.
     pub(crate) fn after_end(
         &mut self,
-        rules: &Strategy,
+        rules: &RestartPolicy,
         status: ExitStatus,
         uptime: Duration,
         random: u32,
@@ -144,7 +163,7 @@ impl History {
     /// Decides after a start that did not come about.
     pub(crate) fn after_failure(
         &mut self,
-        rules: &Strategy,
+        rules: &RestartPolicy,
         failure: SpawnFailure,
         random: u32,
     ) -> Verdict {
@@ -156,7 +175,7 @@ impl History {
         }
     }
 
-    fn failed_start(&mut self, rules: &Strategy, random: u32) -> Verdict {
+    fn failed_start(&mut self, rules: &RestartPolicy, random: u32) -> Verdict {
         self.failures = self.failures.saturating_add(1);
         if rules.limit().is_some_and(|limit| self.failures >= limit) {
             return Verdict::GiveUp {
@@ -168,7 +187,7 @@ impl History {
 
     /// The next pause of the row: doubled each time up to the longest, then shortened by up to a
     /// quarter, so that a fleet whose members failed together does not come back in step.
-    fn pause(&mut self, rules: &Strategy, random: u32) -> Verdict {
+    fn pause(&mut self, rules: &RestartPolicy, random: u32) -> Verdict {
         let doublings = self.quick.min(40);
         self.quick = self.quick.saturating_add(1);
         let first = rules.backoff.max(SHORTEST_PAUSE);

@@ -3,18 +3,31 @@
 use core::time::Duration;
 
 use crate::core::action::Recipient;
-use crate::core::restart::Strategy;
-use crate::core::signal::Signal;
+use crate::core::exit_code::ExitCodeMap;
+use crate::core::restart::{Restart, RestartPolicy};
+use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::Outcome;
 
 /// What is left after a stop without a grace period has at least this long from TERM to KILL. What
 /// is left between two starts has it where the leftovers of the last child are left alone.
 pub(crate) const LEAST_FOR_LEFTOVERS: Duration = Duration::from_secs(5);
 
+/// The default of `--stop-on`: the signals that ask frigate to stop.
+pub(crate) const STOP_ON: SignalSet = SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT]);
+
+/// The default of `--grace-close-wait`: how long other processes of the same name get to end.
+pub(crate) const GRACE_CLOSE_WAIT: Duration = Duration::from_secs(30);
+
+/// Returns the default of `--grace`. Without restarts frigate need not end a stop: the deadline is
+/// the container engine's.
+pub(crate) fn default_grace(restart: Restart) -> Option<Duration> {
+    (restart != Restart::False).then_some(Duration::from_secs(30))
+}
+
 /// The options that govern one child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Rules {
-    pub(crate) strategy: Strategy,
+    pub(crate) strategy: RestartPolicy,
     pub(crate) stop_signal: Option<Signal>,
     /// From the stop signal to KILL; `None`: no KILL follows.
     pub(crate) grace: Option<Duration>,
@@ -30,9 +43,32 @@ pub(crate) struct Rules {
     /// The child's cgroup holds processes of an earlier run, which are ended before the first
     /// start.
     pub(crate) is_adopted: bool,
+    pub(crate) exit_codes: ExitCodeMap,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let strategy = RestartPolicy::default();
+        Self {
+            strategy,
+            stop_signal: None,
+            grace: default_grace(strategy.restart),
+            leftovers: Some(Duration::from_secs(5)),
+            kill: false,
+            grace_close: None,
+            single_child: false,
+            is_adopted: false,
+            exit_codes: ExitCodeMap::IDENTITY,
+        }
+    }
 }
 
 impl Rules {
+    /// Returns the exit code that frigate ends with, after `--remap-exit`.
+    pub(crate) fn exit_code(&self, outcome: Outcome) -> u8 {
+        self.exit_codes.apply(outcome.code())
+    }
+
     /// What leftovers get after the child ended by itself for good; `None`: they are left alone.
     pub(crate) fn after_own_end(&self) -> Option<Duration> {
         self.leftovers.map(|span| self.unless_kill(span))
@@ -69,6 +105,36 @@ impl Rules {
             (true, _) => Recipient::ChildWithValue,
             (false, true) => Recipient::Child,
             (false, false) => Recipient::Group,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::errno::Errno;
+    use crate::core::status::{ExitStatus, SpawnFailure, Stage};
+
+    #[test]
+    fn exit_codes_are_remapped_whatever_they_stand_for() {
+        let rules = Rules {
+            exit_codes: ExitCodeMap::new(&[(3, 77), (127, 0), (143, 9), (126, 1)]),
+            ..Rules::default()
+        };
+        let missing = SpawnFailure {
+            stage: Stage::Exec,
+            errno: Errno::NOT_FOUND,
+        };
+        let stop = Signal::TERM;
+        let table = [
+            (Outcome::Complete(ExitStatus::Exited(3)), 77),
+            (Outcome::Complete(ExitStatus::Exited(4)), 4),
+            (Outcome::NotStarted(missing), 0),
+            (Outcome::Cancel { last: None, stop }, 9),
+            (Outcome::GaveUp { last: None }, 1),
+        ];
+        for (outcome, code) in table {
+            assert_eq!(rules.exit_code(outcome), code, "{outcome:?}");
         }
     }
 }

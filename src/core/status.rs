@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::core::errno::Errno;
+use crate::core::exit_code::{self, CANNOT_EXECUTE, FRIGATE_FAILED, NOT_FOUND};
 use crate::core::signal::Signal;
 
 /// How a process ended.
@@ -46,7 +47,7 @@ impl ExitStatus {
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Exited(code) => code,
-            Self::Signaled { signal, .. } => 128 + signal.number(),
+            Self::Signaled { signal, .. } => exit_code::of_signal(signal),
         }
     }
 
@@ -61,7 +62,9 @@ impl ExitStatus {
     /// shells make of them.
     pub(crate) fn looks_interrupted(self) -> bool {
         let code = self.code();
-        code == 128 + Signal::INT.number() || code == 128 + Signal::QUIT.number()
+        [Signal::INT, Signal::QUIT]
+            .map(exit_code::of_signal)
+            .contains(&code)
     }
 }
 
@@ -144,9 +147,9 @@ impl SpawnFailure {
     /// 125 where frigate failed.
     pub(crate) fn code(self) -> u8 {
         match (self.stage, self.errno) {
-            (stage, _) if stage.is_setup() => 125,
-            (Stage::Exec, Errno::NOT_FOUND | Errno::NOT_A_DIRECTORY) => 127,
-            (_, _) => 126,
+            (stage, _) if stage.is_setup() => FRIGATE_FAILED,
+            (Stage::Exec, Errno::NOT_FOUND | Errno::NOT_A_DIRECTORY) => NOT_FOUND,
+            (_, _) => CANNOT_EXECUTE,
         }
     }
 }
@@ -186,9 +189,9 @@ impl Outcome {
             | Self::Cancel {
                 last: Some(status), ..
             } => status.code(),
-            Self::Cancel { last: None, stop } => 128 + stop.number(),
+            Self::Cancel { last: None, stop } => exit_code::of_signal(stop),
             Self::GaveUp { last: Some(status) } => status.code().max(1),
-            Self::GaveUp { last: None } => 126,
+            Self::GaveUp { last: None } => CANNOT_EXECUTE,
             Self::NotStarted(failure) => failure.code(),
         }
     }

@@ -81,6 +81,11 @@ impl Supervisor {
         self.child.out_of_memory()
     }
 
+    /// Returns the exit code that frigate ends with, after `--remap-exit`.
+    pub(crate) fn exit_code(&self, outcome: Outcome) -> u8 {
+        self.rules().exit_code(outcome)
+    }
+
     /// The living child.
     pub(crate) fn alive(&self) -> Option<Pid> {
         self.child.alive()

@@ -1,6 +1,10 @@
 //! The limits of a child, by cgroup v2.
 
-use crate::core::limit::{self, Limit};
+use crate::core::limit::{
+    CPU_MAX, CPU_WEIGHT, Limit, LimitFile, MEMORY_HIGH, MEMORY_MAX, MEMORY_SWAP_MAX, PIDS_MAX,
+    parse_assignment,
+};
+use crate::core::quantity::Quantity;
 use crate::library::error::Error;
 use crate::library::size::ByteSize;
 
@@ -59,7 +63,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn memory_max(self, size: ByteSize) -> Self {
-        self.with("memory.max", size.to_string())
+        self.with(MEMORY_MAX.name, size.to_string())
     }
 
     /// Sets how much memory the group can use before the kernel slows it down and reclaims memory
@@ -72,7 +76,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn memory_high(self, size: ByteSize) -> Self {
-        self.with("memory.high", size.to_string())
+        self.with(MEMORY_HIGH.name, size.to_string())
     }
 
     /// Sets the most swap space that the group can use (`memory.swap.max`).
@@ -84,7 +88,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn memory_swap_max(self, size: ByteSize) -> Self {
-        self.with("memory.swap.max", size.to_string())
+        self.with(MEMORY_SWAP_MAX.name, size.to_string())
     }
 
     /// Sets how much processor time the group gets (`cpu.max`), in processors: from 0.01 to 8192,
@@ -97,7 +101,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn cpu_max(self, processors: f64) -> Self {
-        self.with("cpu.max", format!("{processors:.5}"))
+        self.with(CPU_MAX.name, format!("{processors:.5}"))
     }
 
     /// Sets the group's share of processor time when other groups compete for it (`cpu.weight`):
@@ -110,7 +114,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn cpu_weight(self, weight: u32) -> Self {
-        self.with("cpu.weight", weight.to_string())
+        self.with(CPU_WEIGHT.name, weight.to_string())
     }
 
     /// Sets how many processes and threads the group can hold (`pids.max`).
@@ -122,7 +126,7 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn pids_max(self, count: u64) -> Self {
-        self.with("pids.max", count.to_string())
+        self.with(PIDS_MAX.name, count.to_string())
     }
 
     /// Sets another file of the child's cgroup, such as `io.max`, to a value. The files that
@@ -165,48 +169,39 @@ impl ControlGroup {
     ///
     /// [`Error::Word`] for the first value that has no meaning.
     pub(crate) fn limits(&self) -> Result<Vec<Limit>, Error> {
-        self.limits
-            .iter()
-            .map(|(file, value)| read_limit(file, value))
-            .collect()
+        let each = self.limits.iter().map(|(file, value)| {
+            let spelled = format!("{file}={value}");
+            let Some(known) = LimitFile::named(file) else {
+                let (file, value) = parse_assignment(&spelled).ok_or_else(|| Error::Word {
+                    word: spelled.clone(),
+                    expected: "a file of cgroup v2 that frigate does not write itself, and a value",
+                })?;
+                return Ok(Limit {
+                    file,
+                    value,
+                    spelled,
+                });
+            };
+            let value = known.quantity.parse(value).ok_or_else(|| Error::Word {
+                word: spelled.clone(),
+                expected: accepted(known.quantity),
+            })?;
+            Ok(Limit {
+                file: file.clone(),
+                value,
+                spelled,
+            })
+        });
+        each.collect()
     }
 }
 
-fn read_limit(file: &str, value: &str) -> Result<Limit, Error> {
-    let spelled = format!("{file}={value}");
-    let (read, expected): (fn(&str) -> Option<String>, _) = match file {
-        "memory.max" | "memory.high" | "memory.swap.max" => {
-            (limit::size, "a size such as 512, 64K, 512M, or max")
-        }
-        "cpu.max" => (limit::cpus, "a number of processors from 0.01 to 8192"),
-        "cpu.weight" => (limit::weight, "a number from 1 to 10000"),
-        "pids.max" => (limit::count, "a number, or max"),
-        _ => return read_assignment(spelled),
-    };
-    match read(value) {
-        Some(value) => Ok(Limit {
-            file: file.to_owned(),
-            value,
-            spelled,
-        }),
-        None => Err(Error::Word {
-            word: spelled,
-            expected,
-        }),
-    }
-}
-
-/// Reads `FILE=VALUE` for a file whose values frigate does not know.
-fn read_assignment(spelled: String) -> Result<Limit, Error> {
-    match limit::assignment(&spelled) {
-        Some((file, value)) => Ok(Limit {
-            file,
-            value,
-            spelled,
-        }),
-        None => Err(Error::Word {
-            word: spelled,
-            expected: "a file of cgroup v2 that frigate does not write itself, and a value",
-        }),
+/// Returns what a limit's value may be. Sizes and processors have types of their own here, and so
+/// fewer spellings than on the command line.
+const fn accepted(quantity: Quantity) -> &'static str {
+    match quantity {
+        Quantity::Size => "a size such as 512, 64K, 512M, or max",
+        Quantity::Cpus => "a number of processors from 0.01 to 8192",
+        Quantity::Weight | Quantity::Count => quantity.accepted(),
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use crate::core::limit;
+use crate::core::quantity::{Amount, Quantity, parse_size};
 use crate::library::error::Error;
 
 /// A number of bytes from 0 to 2^63 - 1, or [`ByteSize::MAX`], which means no limit.
@@ -96,13 +96,11 @@ impl FromStr for ByteSize {
     fn from_str(text: &str) -> Result<Self, Error> {
         let refused = || Error::Word {
             word: text.to_owned(),
-            expected: "a size such as 512, 64K, 512M, 2G, or max",
+            expected: Quantity::Size.accepted(),
         };
-        let value = limit::size(text).ok_or_else(refused)?;
-        if value == "max" {
-            Ok(Self::MAX)
-        } else {
-            value.parse().map(Self).map_err(|_| refused())
+        match parse_size(text).ok_or_else(refused)? {
+            Amount::Max => Ok(Self::MAX),
+            Amount::Number(bytes) => Ok(Self(bytes)),
         }
     }
 }

@@ -5,8 +5,8 @@ use core::str::FromStr;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use crate::core::restart::{self, Expected, Restart};
-use crate::core::rules::{LEAST_FOR_LEFTOVERS, Rules};
+use crate::core::restart::{Restart, RestartPolicy};
+use crate::core::rules::{GRACE_CLOSE_WAIT, Rules};
 use crate::library::error::Error;
 
 /// When a child that ended by itself is started again.
@@ -91,13 +91,14 @@ pub struct Strategy {
 
 impl Default for Strategy {
     fn default() -> Self {
+        let policy = RestartPolicy::default();
         Self {
             auto_start: true,
-            auto_restart: AutoRestart::True,
-            start_secs: Duration::from_secs(10),
-            start_retries: 3,
+            auto_restart: AutoRestart::default(),
+            start_secs: policy.start_secs,
+            start_retries: policy.start_retries,
             grace_close: false,
-            grace_close_wait: Duration::from_secs(30),
+            grace_close_wait: GRACE_CLOSE_WAIT,
             kill: false,
             user: None,
             chroot: None,
@@ -285,29 +286,22 @@ impl Strategy {
     /// Returns the rules that the core follows. Pauses and expected codes are the binary's
     /// defaults.
     pub(crate) fn rules(&self) -> Rules {
-        let mut expected = Expected::NONE;
-        expected.insert_code(0);
         Rules {
-            strategy: restart::Strategy {
+            strategy: RestartPolicy {
                 restart: match self.auto_restart {
                     AutoRestart::Unexpected => Restart::Unexpected,
                     AutoRestart::True => Restart::True,
                     AutoRestart::False => Restart::False,
                 },
-                expected,
                 start_secs: self.start_secs,
                 start_retries: self.start_retries,
-                backoff: Duration::from_millis(100),
-                backoff_max: Duration::from_secs(60),
+                ..RestartPolicy::default()
             },
-            stop_signal: None,
             // Each call of `stop` has its own.
             grace: None,
-            leftovers: Some(LEAST_FOR_LEFTOVERS),
             kill: self.kill,
             grace_close: self.grace_close.then_some(self.grace_close_wait),
-            single_child: false,
-            is_adopted: false,
+            ..Rules::default()
         }
     }
 }

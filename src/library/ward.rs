@@ -29,7 +29,7 @@ use crate::library::event::{Event as PublicEvent, EventKind};
 use crate::library::outcome::Outcome as PublicOutcome;
 use crate::library::registry;
 use crate::library::shared_state::{Process, SharedState};
-use crate::messages::message::{Names, Remap, Speaker};
+use crate::messages::message::{Names, Speaker};
 use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
 use crate::sys::process::Others;
@@ -180,8 +180,8 @@ impl Ward {
         };
         let rim = HostRim {
             shared,
-            speaker: Speaker::new(command, Remap::identity()),
-            program_speaker: Speaker::new(program.names, Remap::identity()),
+            speaker: Speaker::new(command),
+            program_speaker: Speaker::new(program.names),
             last_steps: HostSteps {
                 death_signal,
                 parent: host,

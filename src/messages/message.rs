@@ -12,77 +12,9 @@ use crate::core::pid::Pid;
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::core::text::Printable;
 use crate::core::usage::Usage;
+use crate::messages::format::Format;
 use crate::messages::line::{Escaped, Line};
 use crate::messages::timestamp;
-
-/// How messages are written (`--log-format`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Format {
-    Text,
-    Json,
-}
-
-impl Format {
-    const fn end(self) -> &'static str {
-        match self {
-            Self::Text => "\n",
-            Self::Json => "}\n",
-        }
-    }
-}
-
-/// What `--remap-exit` makes of each exit code.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Remap(Vec<(u8, u8)>);
-
-impl Remap {
-    pub(crate) const fn identity() -> Self {
-        Self(Vec::new())
-    }
-
-    /// A later rule for the same code takes the place of an earlier one.
-    pub(crate) fn set(&mut self, from: u8, to: u8) {
-        self.0.push((from, to));
-    }
-
-    pub(crate) fn apply(&self, code: u8) -> u8 {
-        self.0
-            .iter()
-            .rev()
-            .find(|(from, _)| *from == code)
-            .map_or(code, |(_, to)| *to)
-    }
-}
-
-/// The line for a mistake that keeps frigate from starting anything; `time` as for `Speaker::line`.
-pub(crate) fn refusal(text: &str, format: Format, time: (i64, u32)) -> Line {
-    let mut line = Line::new();
-    let _ = match format {
-        Format::Text => write!(line, "frigate: {text}"),
-        Format::Json => write_refusal(text, time, &mut line),
-    };
-    line.end_with(format.end());
-    line
-}
-
-fn write_refusal(text: &str, time: (i64, u32), out: &mut Line) -> fmt::Result {
-    out.write_str("{\"time\":\"")?;
-    timestamp::write(time, out)?;
-    out.write_str("\",\"level\":\"error\",\"event\":\"refused\",\"exit_code\":125,\"message\":\"")?;
-    Escaped(out).write_str(text)?;
-    out.write_str("\"")
-}
-
-/// The termination message for the same.
-pub(crate) fn refusal_termination(text: &str) -> Line {
-    let mut line = Line::new();
-    let _ = line.write_str(
-        "{\"outcome\":\"error\",\"exit_code\":125,\"signal\":null,\"oom_killed\":false,\"restarts\":0,\"message\":\"",
-    );
-    let _ = Escaped(&mut line).write_str(text);
-    line.end_with("\"}\n");
-    line
-}
 
 /// A span as a person says it: `87 ms`, `3.2 s`, `30 s`.
 struct Span(Duration);
@@ -137,17 +69,11 @@ fn shown(name: &str) -> Printable<'_> {
 /// What every message needs besides its fact.
 pub(crate) struct Speaker {
     names: Names,
-    remap: Remap,
 }
 
 impl Speaker {
-    pub(crate) fn new(names: Names, remap: Remap) -> Self {
-        Self { names, remap }
-    }
-
-    /// The exit code that frigate really ends with.
-    pub(crate) fn exit_code(&self, outcome: Outcome) -> u8 {
-        self.remap.apply(outcome.code())
+    pub(crate) fn new(names: Names) -> Self {
+        Self { names }
     }
 
     /// One line for the fact; `time` is in seconds and nanoseconds since 1970 and stands in JSON
@@ -158,7 +84,7 @@ impl Speaker {
             Format::Text => self.text(fact, &mut line),
             Format::Json => self.json(fact, time, &mut line),
         };
-        line.end_with(format.end());
+        line.end_with(format.line_end());
         line
     }
 
@@ -195,7 +121,7 @@ impl Speaker {
             "\",\"level\":\"{level}\",\"event\":\"{}\"",
             fact.event()
         )?;
-        self.fields(fact, out)?;
+        Self::fields(fact, out)?;
         out.write_str(",\"command\":\"")?;
         write!(Escaped(out), "{}", shown(&self.names.command))?;
         out.write_str("\",\"message\":\"")?;
@@ -205,9 +131,15 @@ impl Speaker {
 
     /// The line of `--termination-log`, without its end.
     #[inline(never)]
-    pub(crate) fn termination(&self, outcome: Outcome, restarts: u32, out_of_memory: bool) -> Line {
+    pub(crate) fn termination(
+        &self,
+        outcome: Outcome,
+        code: u8,
+        restarts: u32,
+        out_of_memory: bool,
+    ) -> Line {
         let mut line = Line::new();
-        let _ = self.write_termination(outcome, restarts, out_of_memory, &mut line);
+        let _ = self.write_termination(outcome, code, restarts, out_of_memory, &mut line);
         line.end_with("}\n");
         line
     }
@@ -215,11 +147,11 @@ impl Speaker {
     fn write_termination(
         &self,
         outcome: Outcome,
+        code: u8,
         restarts: u32,
         out_of_memory: bool,
         out: &mut Line,
     ) -> fmt::Result {
-        let code = self.exit_code(outcome);
         write!(
             out,
             "{{\"outcome\":\"{}\",\"exit_code\":{code},\"signal\":",
@@ -351,7 +283,6 @@ impl Speaker {
                 last,
                 code,
             } => {
-                let code = self.remap.apply(code);
                 match last {
                     Some(status) => write!(
                         out,
@@ -365,7 +296,6 @@ impl Speaker {
                 write!(out, "; giving up with exit code {code}")
             }
             Fact::NotStarted { failure, code } => {
-                let code = self.remap.apply(code);
                 self.failure(failure, out)?;
                 write!(out, "; ending with exit code {code}")
             }
@@ -486,12 +416,7 @@ impl Speaker {
                 )
             }
             Fact::Finished { outcome, code } => {
-                write!(
-                    out,
-                    "{}, exit code {}: ",
-                    outcome.word(),
-                    self.remap.apply(code)
-                )?;
+                write!(out, "{}, exit code {code}: ", outcome.word())?;
                 self.outcome(outcome, out)
             }
         }
@@ -538,7 +463,7 @@ impl Speaker {
     }
 
     /// The fact's own members, each with a comma before it.
-    fn fields(&self, fact: &Fact<'_>, out: &mut Line) -> fmt::Result {
+    fn fields(fact: &Fact<'_>, out: &mut Line) -> fmt::Result {
         let mut field = |name: &str, value: u64| write!(out, ",\"{name}\":{value}");
         match *fact {
             Fact::Started { pid, restarts } => {
@@ -588,11 +513,11 @@ impl Speaker {
                 code,
             } => {
                 field("failures", failures.into())?;
-                field("exit_code", self.remap.apply(code).into())?;
+                field("exit_code", code.into())?;
                 write_signal(last, out)
             }
             Fact::NotStarted { failure, code } => {
-                field("exit_code", self.remap.apply(code).into())?;
+                field("exit_code", code.into())?;
                 write!(out, ",\"errno\":{}", failure.errno.raw())
             }
             Fact::Forwarded { signal, pid } | Fact::OtherSignaled { signal, pid, .. } => {
@@ -618,7 +543,7 @@ impl Speaker {
             Fact::Orphan { pid, status } => write_end(Some(pid), Some(status), out),
             Fact::Cannot { errno, .. } => write!(out, ",\"errno\":{}", errno.raw()),
             Fact::Finished { outcome, code } => {
-                field("exit_code", self.remap.apply(code).into())?;
+                field("exit_code", code.into())?;
                 write!(out, ",\"outcome\":\"{}\"", outcome.word())?;
                 write_signal(outcome.last(), out)
             }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Format, Names, Remap, Size, Span, Speaker, refusal, refusal_termination};
+use super::{Format, Names, Size, Span, Speaker};
 use crate::core::action::SURVIVES_KILL;
 use crate::core::errno::Errno;
 use crate::core::fact::{Fact, Level, Trouble};
@@ -44,7 +44,7 @@ fn pid() -> Pid {
 }
 
 fn speaker(command: impl AsRef<[u8]>) -> Speaker {
-    Speaker::new(names(command), Remap::identity())
+    Speaker::new(names(command))
 }
 
 fn names(command: impl AsRef<[u8]>) -> Names {
@@ -502,36 +502,26 @@ fn the_json_message_is_the_text() {
 }
 
 #[test]
-fn exit_codes_are_told_as_remapped() {
-    let mut remap = Remap::identity();
-    remap.set(3, 77);
-    remap.set(127, 0);
-    let speaker = Speaker::new(names("server"), remap);
+fn the_exit_code_is_the_one_that_the_core_decided() {
+    let speaker = speaker("server");
     let outcome = Outcome::Complete(EXITED);
-    assert_eq!(
-        (
-            speaker.exit_code(outcome),
-            speaker.exit_code(Outcome::NotStarted(MISSING))
-        ),
-        (77, 0)
-    );
     let facts = [
         (
             Fact::GaveUp {
                 failures: 4,
                 last: Some(EXITED),
-                code: 3,
+                code: 77,
             },
             77,
         ),
         (
             Fact::NotStarted {
                 failure: MISSING,
-                code: 127,
+                code: 0,
             },
             0,
         ),
-        (Fact::Finished { outcome, code: 3 }, 77),
+        (Fact::Finished { outcome, code: 77 }, 77),
     ];
     for (fact, code) in facts {
         assert!(
@@ -550,10 +540,8 @@ fn exit_codes_are_told_as_remapped() {
     };
     assert!(text(&speaker, &ended).contains("exited with code 3"));
     assert_eq!(json(&speaker, &ended).get("exit_code"), Some(&json!(3)));
-    assert_eq!(
-        termination(&speaker, outcome, 0).get("exit_code"),
-        Some(&json!(77))
-    );
+    let line = speaker.termination(outcome, 77, 0, false);
+    assert_eq!(parse(&string(&line)).get("exit_code"), Some(&json!(77)));
 }
 
 // Time.
@@ -634,7 +622,12 @@ fn no_time_makes_the_writer_panic() {
 // The termination message.
 
 fn termination(speaker: &Speaker, outcome: Outcome, restarts: u32) -> Value {
-    parse(&string(&speaker.termination(outcome, restarts, false)))
+    parse(&string(&speaker.termination(
+        outcome,
+        outcome.code(),
+        restarts,
+        false,
+    )))
 }
 
 #[test]
@@ -712,7 +705,7 @@ fn the_termination_message_tells_how_it_ended() {
 
 #[test]
 fn the_termination_message_tells_of_an_out_of_memory_kill() {
-    let line = speaker("server").termination(Outcome::Complete(KILLED), 0, true);
+    let line = speaker("server").termination(Outcome::Complete(KILLED), 137, 0, true);
     let expected = json!({
         "outcome": "complete",
         "exit_code": 137,
@@ -757,34 +750,6 @@ fn an_end_for_want_of_memory_is_said_without_being_asked() {
         .level()
     };
     assert_eq!((end(true), end(false)), (Level::Warning, Level::Info));
-}
-
-#[test]
-fn a_refusal_is_told_in_the_same_forms() {
-    let why = "cannot use '--grace=\"x\"': expected a duration";
-    assert_eq!(
-        string(&refusal(why, Format::Text, TIME)),
-        format!("frigate: {why}\n")
-    );
-    let line = parse(&string(&refusal(why, Format::Json, TIME)));
-    let expected = json!({
-        "time": "2026-03-01T12:00:00.250Z",
-        "level": "error",
-        "event": "refused",
-        "exit_code": 125,
-        "message": why,
-    });
-    assert_eq!(line, expected);
-    let log = parse(&string(&refusal_termination(why)));
-    let expected = json!({
-        "outcome": "error",
-        "exit_code": 125,
-        "signal": null,
-        "oom_killed": false,
-        "restarts": 0,
-        "message": why,
-    });
-    assert_eq!(log, expected);
 }
 
 // Hostile names.
@@ -837,9 +802,12 @@ fn what_is_wrong_with_all(command: &[u8]) -> Option<String> {
     let said = facts().into_iter().flat_map(|(fact, ..)| {
         [Format::Text, Format::Json].map(|format| (speaker.line(&fact, format, TIME), format))
     });
-    let terminations = OUTCOMES
-        .iter()
-        .map(|outcome| (speaker.termination(*outcome, u32::MAX, true), Format::Json));
+    let terminations = OUTCOMES.iter().map(|outcome| {
+        (
+            speaker.termination(*outcome, u8::MAX, u32::MAX, true),
+            Format::Json,
+        )
+    });
     said.chain(terminations)
         .find_map(|(line, format)| what_is_wrong_with(&line, format))
 }
@@ -890,29 +858,6 @@ fn a_hostile_object_keeps_a_message_one_line_and_its_reason() {
                 string(&line)
             );
         }
-    }
-}
-
-#[test]
-fn a_refusal_of_any_length_is_one_line() {
-    for why in [
-        "x".repeat(10_000),
-        "é".repeat(10_000),
-        format!("x{}", "é".repeat(10_000)),
-        "\"".repeat(10_000),
-    ] {
-        assert_eq!(
-            what_is_wrong_with(&refusal(&why, Format::Text, TIME), Format::Text),
-            None
-        );
-        assert_eq!(
-            what_is_wrong_with(&refusal(&why, Format::Json, TIME), Format::Json),
-            None
-        );
-        assert_eq!(
-            what_is_wrong_with(&refusal_termination(&why), Format::Json),
-            None
-        );
     }
 }
 

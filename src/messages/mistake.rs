@@ -2,15 +2,12 @@
 
 use crate::core::errno::Errno;
 use crate::core::text::push_printable;
-use crate::messages::message::Format;
 
 /// A mistake on the command line or in the environment: one line that says what, where, and how to
 /// mend it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Mistake {
     pub(crate) text: String,
-    /// How the line is to be written, as far as that is known by then.
-    pub(crate) format: Format,
 }
 
 impl Mistake {
@@ -19,10 +16,7 @@ impl Mistake {
         let mut text = ["cannot ", verb, " '"].concat();
         push_printable(&mut text, object, 120);
         text.push('\'');
-        Self {
-            text,
-            format: Format::Text,
-        }
+        Self { text }
     }
 
     /// What frigate cannot go on without, and why it has to.

@@ -1,10 +1,12 @@
 //! Turns what happened into one line: text, JSON, or the termination message.
 //!
-//! `report` and `termination` write those lines out. The other files are pure.
+//! `report`, `refusal` and `termination` write those lines out. The other files are pure.
 
+pub(crate) mod format;
 pub(crate) mod line;
 pub(crate) mod message;
 pub(crate) mod mistake;
+pub(crate) mod refusal;
 pub(crate) mod report;
 pub(crate) mod termination;
 pub(crate) mod timestamp;

@@ -2,7 +2,8 @@
 
 use crate::core::fact::Fact;
 use crate::core::fact::Level as Verbosity;
-use crate::messages::message::{Format, Speaker};
+use crate::messages::format::Format;
+use crate::messages::message::Speaker;
 use crate::sys::{clock, output};
 
 /// Says what the verbosity has, in the format that was asked for.

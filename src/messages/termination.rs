@@ -9,12 +9,13 @@ use crate::sys::output;
 use crate::sys::place::{self, ChildUser, Refusal};
 
 /// The path that Kubernetes mounts by default (`terminationMessagePath`).
-const DEFAULT: &str = "/dev/termination-log";
+pub(crate) const DEFAULT_PATH: &str = "/dev/termination-log";
 
 /// Where the last message goes.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) enum TerminationLog {
     /// `/dev/termination-log`, where it exists and the application has left it empty.
+    #[default]
     Automatic,
     None,
     Path(String),
@@ -76,7 +77,7 @@ impl Log {
         match self {
             Self::None => Ok(()),
             Self::Automatic => {
-                if let Some(file) = output::open_empty(DEFAULT) {
+                if let Some(file) = output::open_empty(DEFAULT_PATH) {
                     let _ = fill(file.as_fd(), compose);
                 }
                 Ok(())

@@ -5,15 +5,17 @@ use core::time::Duration;
 
 use crate::child::capture::{LogPath, Logs};
 use crate::child::preparation::WantedUser;
+use crate::core::exit_code::ExitCodeMap;
 use crate::core::fact::Level as Verbosity;
 use crate::core::limit::{self, Limit};
 use crate::core::number::number;
-use crate::core::restart::{Expected, Restart, Strategy};
+use crate::core::quantity::{Amount, Quantity, parse_size};
+use crate::core::restart::{Expected, Restart, RestartPolicy};
 use crate::core::rewrite::Rewrite;
-use crate::core::rules::{LEAST_FOR_LEFTOVERS, Rules};
+use crate::core::rules::{self, Rules};
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::user::UserSpec;
-use crate::messages::message::{Format, Remap};
+use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
 use crate::messages::termination::TerminationLog;
 use crate::program::options::values::{Source, Value, Values};
@@ -24,7 +26,6 @@ pub(crate) struct Config {
     pub(crate) rules: Rules,
     pub(crate) stop_on: SignalSet,
     pub(crate) rewrite: Rewrite,
-    pub(crate) remap: Remap,
     pub(crate) pdeathsig: Option<Signal>,
     pub(crate) user: Option<WantedUser>,
     pub(crate) chroot: Option<String>,
@@ -77,6 +78,20 @@ impl<'v> Reader<'v> {
     #[inline(never)]
     fn refuse(&mut self, value: &Value<'_>, why: &str) {
         self.mistake.get_or_insert_with(|| value.refused(why));
+    }
+
+    #[inline(never)]
+    fn refuse_quantity(&mut self, value: &Value<'_>, quantity: Quantity) {
+        self.refuse(value, &["expected ", quantity.accepted()].concat());
+    }
+
+    fn size(&mut self, name: &str) -> Option<Amount> {
+        let value = self.values.get(name)?;
+        let size = parse_size(value.text);
+        if size.is_none() {
+            self.refuse_quantity(value, Quantity::Size);
+        }
+        size
     }
 
     fn duration(&mut self, name: &str, default: Duration) -> Duration {
@@ -156,51 +171,25 @@ impl<'v> Reader<'v> {
     /// The limits, in the order in which they are written: those with an option of their own, then
     /// the others as given.
     fn limits(&mut self) -> Vec<Limit> {
-        type Own = (
-            &'static str,
-            &'static str,
-            fn(&str) -> Option<String>,
-            &'static str,
-        );
-        const OWN: [Own; 6] = [
-            ("memory-max", "memory.max", limit::size, SIZE),
-            ("memory-high", "memory.high", limit::size, SIZE),
-            ("memory-swap-max", "memory.swap.max", limit::size, SIZE),
-            (
-                "cpu-max",
-                "cpu.max",
-                limit::cpus,
-                "expected a number of CPUs from 0.01, such as 1.5, or QUOTA PERIOD in microseconds, such as \
-                 '50000 100000', or max",
-            ),
-            (
-                "cpu-weight",
-                "cpu.weight",
-                limit::weight,
-                "expected a number from 1 to 10000",
-            ),
-            (
-                "pids-max",
-                "pids.max",
-                limit::count,
-                "expected a number, or max",
-            ),
-        ];
         let mut limits = Vec::new();
-        for (name, file, read, accepted) in OWN {
-            if let Some(value) = self.read(name, read, accepted) {
-                limits.push(Limit {
-                    file: file.to_owned(),
+        for file in &limit::LIMIT_FILES {
+            let Some(given) = self.values.get(file.option) else {
+                continue;
+            };
+            match file.quantity.parse(given.text) {
+                Some(value) => limits.push(Limit {
+                    file: file.name.to_owned(),
                     value,
-                    spelled: self.spelled(name),
-                });
+                    spelled: given.spelled(),
+                }),
+                None => self.refuse_quantity(given, file.quantity),
             }
         }
         let accepted = "expected FILE=VALUE, a file of cgroup v2 such as io.max='8:0 rbps=1048576', none that frigate \
                         itself writes (cgroup.procs, cgroup.kill, cgroup.freeze, cgroup.type, cgroup.subtree_control)";
         self.read_all(
             "cgroup",
-            limit::assignment,
+            limit::parse_assignment,
             accepted,
             |(file, value), given| {
                 limits.push(Limit {
@@ -214,6 +203,7 @@ impl<'v> Reader<'v> {
     }
 
     fn logs(&mut self) -> Logs {
+        let defaults = Logs::default();
         let stdout = self.log_path("stdout");
         let stderr = self.log_path("stderr");
         // By the same name both would be moved to one file, each in its own time; by one pipe they
@@ -223,12 +213,13 @@ impl<'v> Reader<'v> {
             stdout,
             stderr,
             redirect: self.values.is_on("redirect-stderr") || is_same,
-            // `max` is as good as 0: the file is never rotated.
-            max_bytes: self
-                .read("log-max-bytes", limit::size, SIZE)
-                .and_then(|size| number(&size))
-                .unwrap_or(0),
-            backups: self.number("log-backups", 0),
+            max_bytes: match self.size("log-max-bytes") {
+                None => defaults.max_bytes,
+                Some(Amount::Number(bytes)) => bytes,
+                // As good as 0: the file is never rotated.
+                Some(Amount::Max) => 0,
+            },
+            backups: self.number("log-backups", defaults.backups),
         }
     }
 
@@ -259,13 +250,12 @@ impl<'v> Reader<'v> {
                 (None, _) => return Verbosity::Debug,
             }
         }
-        Verbosity::Warning
+        Verbosity::DEFAULT_VERBOSITY
     }
 }
 
 const DURATION: &str =
     "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
-const SIZE: &str = "expected a size such as 512, 64K, 512M, 2G, or max";
 const SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3";
 const STOP_SIGNAL: &str =
     "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP";
@@ -282,51 +272,50 @@ impl Config {
             values,
             mistake: None,
         };
-        let mut expected = Expected::NONE;
-        expected.insert_code(0);
+        let defaults = Rules::default();
         let restarts = "expected unexpected (on-failure), true (always) or false (no, never)";
         let expectations = "expected exit codes from 0 to 255 and signal names, such as 0,143,INT";
-        let strategy = Strategy {
+        let strategy = RestartPolicy {
             restart: reader
                 .read("restart", restart, restarts)
-                .unwrap_or(Restart::False),
+                .unwrap_or(defaults.strategy.restart),
             expected: reader
                 .read("expect", expectation, expectations)
-                .unwrap_or(expected),
-            start_secs: reader.duration("start-secs", Duration::from_secs(10)),
-            start_retries: reader.number("start-retries", 3),
-            backoff: reader.duration("backoff", Duration::from_millis(100)),
-            backoff_max: reader.duration("backoff-max", Duration::from_secs(60)),
+                .unwrap_or(defaults.strategy.expected),
+            start_secs: reader.duration("start-secs", defaults.strategy.start_secs),
+            start_retries: reader.number("start-retries", defaults.strategy.start_retries),
+            backoff: reader.duration("backoff", defaults.strategy.backoff),
+            backoff_max: reader.duration("backoff-max", defaults.strategy.backoff_max),
         };
-        // Without restarts frigate need not know a stop: the deadline is the engine's.
-        let grace = (strategy.restart != Restart::False).then_some(Duration::from_secs(30));
-        let close_wait = reader.duration("grace-close-wait", Duration::from_secs(30));
-        let rules = Rules {
+        let grace = rules::default_grace(strategy.restart);
+        let close_wait = reader.duration("grace-close-wait", rules::GRACE_CLOSE_WAIT);
+        let mut rules = Rules {
             strategy,
             stop_signal: reader.read("stop-signal", stop_signal, STOP_SIGNAL),
             grace: reader.duration_or("grace", "none", grace),
-            leftovers: reader.duration_or("leftovers", "leave", Some(LEAST_FOR_LEFTOVERS)),
+            leftovers: reader.duration_or("leftovers", "leave", defaults.leftovers),
             kill: values.is_on("kill"),
             grace_close: values.is_on("grace-close").then_some(close_wait),
             single_child: values.is_on("single-child"),
-            is_adopted: false,
+            ..defaults
         };
         let mut rewrite = Rewrite::identity();
         let accepted = "expected FROM:TO, two signals other than CHLD; FROM is not KILL or STOP, TO may be 0 to drop it";
         reader.read_all("rewrite", rewriting, accepted, |(from, to), _| {
             rewrite.set(from, to);
         });
-        let mut remap = Remap::identity();
+        let mut pairs = Vec::new();
         let accepted = "expected FROM or FROM:TO, exit codes from 0 to 255";
-        reader.read_all("remap-exit", remapping, accepted, |(from, to), _| {
-            remap.set(from, to);
+        reader.read_all("remap-exit", remapping, accepted, |pair, _| {
+            pairs.push(pair);
         });
+        // Options are read once, and live as long as the process.
+        rules.exit_codes = ExitCodeMap::new(pairs.leak());
         let stop_on = reader.read("stop-on", signals, CATCHABLE);
         let config = Self {
             rules,
-            stop_on: stop_on.unwrap_or(SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT])),
+            stop_on: stop_on.unwrap_or(rules::STOP_ON),
             rewrite,
-            remap,
             pdeathsig: reader.read("pdeathsig", Signal::parse, SIGNAL),
             user: reader.user(),
             chroot: reader.directory("chroot"),
@@ -341,10 +330,10 @@ impl Config {
                     termination_log,
                     "expected a path of at most 4095 bytes, or none",
                 )
-                .unwrap_or(TerminationLog::Automatic),
+                .unwrap_or_default(),
             format: reader
                 .read("log-format", format, "expected text or json")
-                .unwrap_or(Format::Text),
+                .unwrap_or_default(),
             verbosity: reader.verbosity(),
         };
         match reader.mistake {

@@ -8,12 +8,16 @@ use core::time::Duration;
 use proptest::prelude::*;
 
 use super::{Config, Logs, Mistake, TerminationLog, Verbosity, duration, expectation, number};
+use crate::core::exit_code::ExitCodeMap;
+use crate::core::limit::LIMIT_FILES;
 use crate::core::restart::Restart;
 use crate::core::rewrite::Rewrite;
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::ExitStatus;
-use crate::messages::message::{Format, Remap};
+use crate::messages::format::Format;
+use crate::messages::termination::DEFAULT_PATH;
 use crate::program::command_line::{self, Request};
+use crate::program::options::table;
 
 const HOUR: u64 = 3600;
 
@@ -68,8 +72,8 @@ fn without_options_everything_is_as_the_table_says() {
         SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT])
     );
     assert_eq!(
-        (config.rewrite, config.remap),
-        (Rewrite::identity(), Remap::identity())
+        (config.rewrite, config.rules.exit_codes),
+        (Rewrite::identity(), ExitCodeMap::IDENTITY)
     );
     assert_eq!(config.pdeathsig, None);
     let logs = Logs {
@@ -85,6 +89,59 @@ fn without_options_everything_is_as_the_table_says() {
         (config.format, config.verbosity),
         (Format::Text, Verbosity::Warning)
     );
+}
+
+/// The default that the help tells of an option, in one word.
+fn told_default(description: &str) -> Option<&str> {
+    let (_, told) = description.split_once("default: ")?;
+    Some(told.split(' ').next()?.trim_end_matches(','))
+}
+
+#[test]
+fn the_help_tells_the_defaults() {
+    let mut compared = 0;
+    for flag in table::flags() {
+        let Some(told) = told_default(flag.description) else {
+            continue;
+        };
+        compared += 1;
+        let (beside, told) = match flag.long {
+            "--stop-signal" => {
+                assert_eq!((told, config("").rules.stop_signal), ("as", None));
+                continue;
+            }
+            "--termination-log" => {
+                let log = config("").termination_log;
+                assert_eq!((told, log), (DEFAULT_PATH, TerminationLog::Automatic));
+                continue;
+            }
+            "--grace" => {
+                assert!(flag.description.ends_with("with --restart, else none"));
+                assert_eq!(config("").rules.grace, None);
+                ("--restart=true", told)
+            }
+            "--grace-close-wait" => ("--grace-close", told),
+            _ => ("", told),
+        };
+        let given = format!("{beside} {}={told}", flag.long);
+        assert_eq!(
+            format!("{:?}", config(beside)),
+            format!("{:?}", config(&given)),
+            "{given}"
+        );
+    }
+    assert_eq!(compared, 15);
+}
+
+#[test]
+fn every_limit_file_has_an_option() {
+    for file in &LIMIT_FILES {
+        let long = format!("--{}", file.option);
+        assert!(
+            table::flags().iter().any(|flag| flag.long == long),
+            "{long}"
+        );
+    }
 }
 
 #[test]
@@ -133,8 +190,8 @@ fn what_was_typed_wins_over_what_is_set() {
     let meaning = |words: &[&str], variables: &[(&str, &str)]| match read(words, variables) {
         Ok(config) => (
             config.rules.grace.map(|grace| grace.as_secs()),
-            config.remap.apply(3),
-            config.remap.apply(4),
+            config.rules.exit_codes.apply(3),
+            config.rules.exit_codes.apply(4),
             config.verbosity,
         ),
         Err(Mistake { text, .. }) => panic!("{text}"),
@@ -428,7 +485,7 @@ fn every_signal_is_itself_until_a_rule_says_otherwise() {
 
 #[test]
 fn exit_codes_are_remapped_one_by_one_and_the_last_rule_counts() {
-    let remap = |options: &str| config(options).remap;
+    let remap = |options: &str| config(options).rules.exit_codes;
     let changed = |options: &str| -> Vec<(u8, u8)> {
         (0..=255)
             .map(|code| (code, remap(options).apply(code)))

@@ -365,13 +365,13 @@ impl EventLoop {
         // back.
         self.tree.terminal.take();
         self.close_children();
-        let code = self.tree.reporter.speaker.exit_code(outcome);
-        self.tree.reporter.say(&Fact::Finished {
-            outcome,
-            code: outcome.code(),
-        });
+        let code = self.children.get(MAIN).map_or_else(
+            || outcome.code(),
+            |child| child.supervisor.exit_code(outcome),
+        );
+        self.tree.reporter.say(&Fact::Finished { outcome, code });
         if code != 0 {
-            self.write_termination_message(outcome);
+            self.write_termination_message(outcome, code);
         }
         code
     }
@@ -395,14 +395,20 @@ impl EventLoop {
         }
     }
 
-    fn write_termination_message(&mut self, outcome: Outcome) {
+    fn write_termination_message(&mut self, outcome: Outcome, code: u8) {
         let Some(child) = self.children.get(MAIN) else {
             return;
         };
         let supervisor = &child.supervisor;
         let speaker = &self.tree.reporter.speaker;
-        let compose =
-            || speaker.termination(outcome, supervisor.restarts(), supervisor.out_of_memory());
+        let compose = || {
+            speaker.termination(
+                outcome,
+                code,
+                supervisor.restarts(),
+                supervisor.out_of_memory(),
+            )
+        };
         if let Err((object, errno, then)) = self.termination_log.write(&compose) {
             self.tree.reporter.say(&Fact::Cannot {
                 verb: "write the termination message to",

@@ -9,13 +9,13 @@ use crate::child::driver::Child;
 use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::signal::SignalSet;
 use crate::messages::message::{Names, Speaker};
+use crate::messages::refusal::refuse;
 use crate::messages::report::Reporter;
 use crate::messages::termination;
 use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
 use crate::program::options::values::Values;
 use crate::program::process_tree::{ProcessTree, Role};
-use crate::program::start_up::refuse;
 use crate::sys::process::last_component;
 use crate::sys::signals;
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, SpawnPlan};
@@ -60,7 +60,7 @@ pub fn init() {
         command: command.to_string_lossy().into_owned(),
         ..Names::default()
     };
-    let speaker = Speaker::new(names, config.remap.clone());
+    let speaker = Speaker::new(names);
     let reporter = Reporter::new(speaker, config.format, config.verbosity);
     let plan = SpawnPlan {
         confinement: Confinement::default(),
@@ -88,8 +88,10 @@ pub fn init() {
     let log = termination::Log::Automatic;
     let code = EventLoop::new(child, tree, dispatcher, log).run();
     std::process::exit(
-        code.unwrap_or_else(|mistake| refuse(&mistake, &termination::Log::Automatic))
-            .into(),
+        code.unwrap_or_else(|mistake| {
+            refuse(&mistake, config.format, &termination::Log::Automatic)
+        })
+        .into(),
     );
 }
 

@@ -11,28 +11,28 @@ use crate::child::driver::Child;
 use crate::child::preparation::{become_user, candidates};
 use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::errno::Errno;
+use crate::core::exit_code::FRIGATE_FAILED;
 use crate::core::fact::Fact;
 use crate::core::fact::Level as Verbosity;
 use crate::core::pid::Pid;
 use crate::core::restart::Restart;
 use crate::core::text::text_of;
-use crate::messages::message::{self, Names, Speaker};
+use crate::messages::format::Format;
+use crate::messages::message::{Names, Speaker};
 use crate::messages::mistake::Mistake;
+use crate::messages::refusal::refuse;
 use crate::messages::report::Reporter;
 use crate::messages::termination;
 use crate::program::command_line::{self, Request};
 use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
-use crate::program::options::{table, values};
+use crate::program::options::{table, variables};
 use crate::program::process_tree::{ProcessTree, Role};
 use crate::sys::place::ChildUser;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};
-use crate::sys::{clock, descriptors, output, process, terminal, user};
-
-/// The exit code of frigate's own errors.
-const REFUSED: u8 = 125;
+use crate::sys::{descriptors, output, process, terminal, user};
 
 /// What this was built from. `tools/dist` sets the variable.
 const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
@@ -59,7 +59,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     descriptors::fill_standard();
     // Before any word or variable is obeyed, even by where the refusal is written.
     if startup::is_secure() && is_privileged() {
-        return REFUSED.into();
+        return FRIGATE_FAILED.into();
     }
     // SAFETY: the duty of this function's caller.
     let argv = unsafe { CStrings::new(argv) };
@@ -68,10 +68,8 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let arguments: Vec<&'static CStr> = argv.iter().skip(1).map(Entry::whole).collect();
     let words: Vec<&[u8]> = arguments.iter().map(|word| word.to_bytes()).collect();
     // What is made here is not taken apart: the process ends with it.
-    let request = ManuallyDrop::new(command_line::read(
-        &words,
-        environment.beginning_with(values::INITIAL),
-    ));
+    let candidates = variables::candidates(environment);
+    let request = ManuallyDrop::new(command_line::read(&words, candidates.clone()));
     let code = match &*request {
         Ok(Request::Help) => print(&table::help()),
         Ok(Request::Version) => print(&version()),
@@ -79,16 +77,14 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
             run(config, &arguments, *first, environment, mask).unwrap_or_else(|mistake| {
                 // Nothing has been started; whose child it would have been may not even be known.
                 let log = termination::Log::open(&config.termination_log, None);
-                refuse(
-                    &Mistake {
-                        format: config.format,
-                        ..mistake
-                    },
-                    &log,
-                )
+                refuse(&mistake, config.format, &log)
             })
         }
-        Err(mistake) => refuse(mistake, &termination::Log::Automatic),
+        Err(mistake) => refuse(
+            mistake,
+            command_line::format(&words, candidates),
+            &termination::Log::Automatic,
+        ),
     };
     code.into()
 }
@@ -97,6 +93,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
 fn cannot_block(errno: Errno) -> u8 {
     refuse(
         &Mistake::refused_call("block", "signals", errno),
+        Format::Text,
         &termination::Log::Automatic,
     )
 }
@@ -127,15 +124,11 @@ fn is_privileged() -> bool {
 }
 
 fn print(text: &str) -> u8 {
-    if output::to_stdout(text) { 0 } else { REFUSED }
-}
-
-/// Says why frigate cannot run, or go on, on standard error and in the termination log.
-#[inline(never)]
-pub(crate) fn refuse(mistake: &Mistake, log: &termination::Log) -> u8 {
-    output::to_stderr(message::refusal(&mistake.text, mistake.format, clock::wall()).as_bytes());
-    let _ = log.write(&|| message::refusal_termination(&mistake.text));
-    REFUSED
+    if output::to_stdout(text) {
+        0
+    } else {
+        FRIGATE_FAILED
+    }
 }
 
 /// Makes everything that has to be there before the first start, and runs the whole life of the
@@ -185,7 +178,7 @@ fn run(
             .map(|group| group.path().to_owned())
             .unwrap_or_default(),
     };
-    let speaker = Speaker::new(names, config.remap.clone());
+    let speaker = Speaker::new(names);
     let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
     let (mut role, surroundings) = role(own);
     if own.raw() != 1
@@ -251,15 +244,9 @@ fn run(
     }
     // The log is the one that was opened before the start: the child has run, and may have put
     // anything in its place.
-    let code = event_loop.run().unwrap_or_else(|mistake| {
-        refuse(
-            &Mistake {
-                format: config.format,
-                ..mistake
-            },
-            event_loop.termination_log(),
-        )
-    });
+    let code = event_loop
+        .run()
+        .unwrap_or_else(|mistake| refuse(&mistake, config.format, event_loop.termination_log()));
     // Not taken apart: the process ends with it.
     core::mem::forget(event_loop);
     Ok(code)

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::core::errno::Errno;
-use crate::messages::message::{Format, Names, Remap, Speaker};
+use crate::messages::format::Format;
+use crate::messages::message::{Names, Speaker};
 use crate::sys::host;
 
 /// A capture of standard output into `log` in a directory of its own, and what it said.
@@ -118,7 +119,7 @@ fn writer(capture: &Capture, stream: usize) -> File {
 }
 
 fn text(fact: &Fact<'_>) -> String {
-    let line = Speaker::new(Names::default(), Remap::identity()).line(fact, Format::Text, (0, 0));
+    let line = Speaker::new(Names::default()).line(fact, Format::Text, (0, 0));
     String::from_utf8_lossy(line.as_bytes())
         .trim_end()
         .to_owned()

@@ -35,7 +35,7 @@ pub(crate) struct LogPath {
 }
 
 /// Where the child's streams go, and how the files are kept.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Logs {
     pub(crate) stdout: Option<LogPath>,
     pub(crate) stderr: Option<LogPath>,

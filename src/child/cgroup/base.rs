@@ -3,7 +3,7 @@
 use crate::child::cgroup::place;
 use crate::child::cgroup::warning::{Warning, reason};
 use crate::core::errno::Errno;
-use crate::core::limit::Limit;
+use crate::core::limit::{LIMIT_FILES, Limit};
 use crate::core::pid::Pid;
 use crate::sys::cgroup::{self as files, Directory, Target};
 use crate::sys::clock;
@@ -19,15 +19,6 @@ const PAUSE: core::time::Duration = core::time::Duration::from_millis(5);
 
 /// The controllers that may be enabled beside processes, at the price of a threaded domain.
 const THREADED: [&str; 3] = ["cpu", "cpuset", "pids"];
-
-/// The files of which a group above may say less, and so decide.
-const BOUNDED: [&str; 5] = [
-    "memory.max",
-    "memory.high",
-    "memory.swap.max",
-    "pids.max",
-    "cpu.max",
-];
 
 /// The cgroup as it is found.
 pub(super) struct Base {
@@ -128,9 +119,11 @@ impl Base {
         let Some(above) = above.map(str::to_owned) else {
             return Err(self);
         };
-        let mut limits = BOUNDED
-            .iter()
-            .chain(&["io.max", "cpuset.cpus", "cpuset.mems"]);
+        let bounded = LIMIT_FILES.iter().filter(|file| file.is_bounded_above);
+        let mut limits =
+            bounded
+                .map(|file| file.name)
+                .chain(["io.max", "cpuset.cpus", "cpuset.mems"]);
         let is_limited = limits.any(|file| {
             self.directory
                 .read(file)
@@ -290,7 +283,7 @@ impl Ground {
     /// Whether a group above, as far as they are seen, says less than the limit.
     pub(super) fn outdoes(&self, limit: &Limit) -> Option<Warning> {
         let mut at = self.path.as_str();
-        while BOUNDED.contains(&limit.file.as_str()) {
+        while limit.is_bounded_above() {
             let file = [at, "/", &limit.file].concat();
             // The root has no limits, and above it is no group.
             let text = String::from_utf8(files::read_file(&file).ok()?).ok()?;

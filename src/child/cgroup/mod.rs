@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::child::cgroup::base::{Base, Ground};
 use crate::child::cgroup::warning::reason;
 use crate::core::errno::Errno;
-use crate::core::limit::Limit;
+use crate::core::limit::{LIMIT_FILES, Limit};
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::core::text::text_of;
@@ -33,16 +33,6 @@ const PATIENCE: u32 = 1000;
 /// `cgroup.max.depth`: how deep the child may nest groups below its own, unless `--cgroup` says
 /// otherwise. Containers with a systemd of their own nest about ten.
 const DEPTH: &str = "32";
-
-/// What a group of an earlier run may have been given, and its value in a new one.
-const DEFAULTS: [(&str, &str); 6] = [
-    ("memory.max", "max"),
-    ("memory.high", "max"),
-    ("memory.swap.max", "max"),
-    ("pids.max", "max"),
-    ("cpu.max", "max"),
-    ("cpu.weight", "100"),
-];
 
 /// The child's group, and what there is to say of it.
 #[derive(Default)]
@@ -205,8 +195,9 @@ impl Group {
             let _ = group.directory.write("memory.oom.group", "1");
         }
         if is_adopted {
-            for (file, value) in DEFAULTS {
-                let _ = group.directory.write(file, value);
+            // What an earlier run may have been given, and this one may not.
+            for file in &LIMIT_FILES {
+                let _ = group.directory.write(file.name, file.default);
             }
         }
         Ok(group)

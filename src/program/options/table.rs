@@ -143,7 +143,7 @@ pub(crate) struct Options {
 pub(super) const HELP: &str = "--help";
 
 #[inline(never)]
-pub(super) fn flags() -> &'static [FlagInfo<'static>] {
+pub(crate) fn flags() -> &'static [FlagInfo<'static>] {
     ManuallyDrop::new(Options::get_args_info()).flags
 }
 

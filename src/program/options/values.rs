@@ -8,6 +8,7 @@ use crate::core::signal::is_alike;
 use crate::core::text::text_of;
 use crate::messages::mistake::Mistake;
 use crate::program::options::table::{HELP, flags, name_of};
+use crate::program::options::variables;
 
 /// What the words before the command ask for.
 pub(crate) enum Words {
@@ -37,18 +38,10 @@ pub(crate) struct Value<'a> {
 impl Value<'_> {
     /// The option as it is named where it came from: `--grace` or `FRIGATE_INIT_GRACE`.
     pub(crate) fn spelled_name(&self) -> String {
-        let mut name = String::from(if self.source == Source::CommandLine {
-            "--"
-        } else {
-            PREFIX
-        });
         match self.source {
-            Source::CommandLine => name.push_str(self.name),
-            Source::Environment => {
-                name.extend(self.name.bytes().map(|byte| char::from(in_variable(byte))));
-            }
+            Source::CommandLine => ["--", self.name].concat(),
+            Source::Environment => variables::name_of(self.name),
         }
-        name
     }
 
     /// The same with its value, as a person would have typed it.
@@ -194,7 +187,7 @@ impl<'a> Values<'a> {
         entries: impl Iterator<Item = &'a [u8]>,
     ) -> Result<(), Mistake> {
         for entry in entries {
-            let Some((flag, text)) = option_of(entry) else {
+            let Some((flag, text)) = variables::option_of(entry) else {
                 continue;
             };
             let name = name_of(flag);
@@ -244,45 +237,6 @@ const NO_UTF_8_VALUE: &str = "its value is not valid UTF-8";
 #[inline(never)]
 fn refused(word: &[u8], why: &str) -> Mistake {
     Mistake::new("use", &text_of(word)).because(why)
-}
-
-/// What the variables of options begin with; the option's name follows in upper case, with `_` for
-/// `-`. Not `FRIGATE_` alone: a video recorder of that name has a `FRIGATE_USER`, and an engine
-/// that makes frigate the init of every container starts that one too.
-const PREFIX: &str = "FRIGATE_INIT_";
-/// Its first letter.
-pub(crate) const INITIAL: u8 = match PREFIX.as_bytes() {
-    [first, ..] => *first,
-    [] => 0,
-};
-
-fn in_variable(byte: u8) -> u8 {
-    if byte == b'-' {
-        b'_'
-    } else {
-        byte.to_ascii_uppercase()
-    }
-}
-
-/// The option that an entry of the environment sets, and its value.
-pub(crate) fn option_of(entry: &[u8]) -> Option<(&'static FlagInfo<'static>, &[u8])> {
-    let entry = entry.strip_prefix(PREFIX.as_bytes())?;
-    let (name, value) = entry.split_at_checked(entry.iter().position(|byte| *byte == b'=')?)?;
-    let is_named = |flag: &&FlagInfo<'static>| {
-        let option = name_of(flag);
-        option.len() == name.len()
-            && option
-                .bytes()
-                .zip(name)
-                .all(|(byte, set)| in_variable(byte) == *set)
-    };
-    Some((
-        flags()
-            .iter()
-            .find(is_named)
-            .filter(|flag| flag.long != HELP)?,
-        value.get(1..)?,
-    ))
 }
 
 fn switch(value: &str) -> Option<bool> {

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex};
 use crate::library::child_setup::{ChildPlan, Settings};
 use crate::library::error::Error;
 use crate::library::event::Event;
-use crate::library::guard::Guard;
 use crate::library::invocation::Invocation;
 use crate::library::outcome::Outcome;
 use crate::library::registry;
 use crate::library::shared_state::{Process, SharedState, State, lock};
+use crate::library::thread::DriverThread;
 use crate::sys::host;
 
 /// A process that was forked from the host takes no lock in here: see `host::is_forked`.
@@ -107,7 +107,7 @@ impl Handle {
         match self.shared.state() {
             State::NotProtected | State::Ended(_) => {}
             State::NotStarted => self.shared.end(Outcome::Cancel { last: None }),
-            State::Started(_) => Guard::on_duty()?.stop(&self.shared, timeout),
+            State::Started(_) => DriverThread::get_or_start()?.stop(&self.shared, timeout),
         }
         let outcome = self.shared.outcome();
         drop(turn);
@@ -142,10 +142,10 @@ impl Handle {
     }
 
     fn start_now(&self, plan: ChildPlan<'_>) -> Result<(), Error> {
-        let guard = Guard::on_duty()?;
+        let driver = DriverThread::get_or_start()?;
         let setup = plan.prepare(&self.shared)?;
         self.shared.set_state(State::Started(None));
-        guard.protect(setup);
+        driver.protect(setup);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::core::fact::{Fact, Trouble};
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::library::outcome::{Outcome, StartError, exit_status};
-use crate::messages::message::Speaker;
+use crate::messages::message::{Speaker, restart_words};
 
 /// One thing that happened to a protected child. It prints as one line for people to read, without
 /// a line feed.
@@ -168,7 +168,7 @@ impl Event {
                 trouble,
                 pause,
                 failures,
-                ..
+                limit,
             } => {
                 let mut all = match trouble {
                     Trouble::Ended {
@@ -189,12 +189,9 @@ impl Event {
                     ),
                     Trouble::NotStarted(failure) => vec![failed(failure)],
                 };
-                let mut restarting = event(EventKind::Restarting { pause, failures });
                 // The first event says what led to the restart.
-                if let Some((_, then)) = restarting.message.rsplit_once("; ") {
-                    restarting.message = String::from(then);
-                }
-                all.push(restarting);
+                let kind = EventKind::Restarting { pause, failures };
+                all.push(Self::new(name, kind, restart_words(pause, failures, limit)));
                 return all;
             }
             Fact::GaveUp { failures, .. } => EventKind::GaveUp { failures },

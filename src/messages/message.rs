@@ -263,20 +263,8 @@ impl Speaker {
                     } => self.end(pid, status, uptime, usage, out)?,
                     Trouble::NotStarted(failure) => self.failure(failure, out)?,
                 }
-                out.write_str("; starting it again ")?;
-                if pause.is_zero() {
-                    out.write_str("at once")?;
-                } else {
-                    write!(out, "in {}", Span(pause))?;
-                }
-                match (failures, limit) {
-                    (0, _) => Ok(()),
-                    (_, Some(limit)) => write!(
-                        out,
-                        " (failed start {failures} of at most {limit} in a row)"
-                    ),
-                    (_, None) => write!(out, " (failed start {failures} in a row)"),
-                }
+                out.write_str("; ")?;
+                write_restart(pause, failures, limit, out)
             }
             Fact::GaveUp {
                 failures,
@@ -558,6 +546,37 @@ impl Speaker {
             | Fact::Impossible { .. } => Ok(()),
         }
     }
+}
+
+/// Writes when a child is started again.
+fn write_restart(
+    pause: Duration,
+    failures: u32,
+    limit: Option<u32>,
+    out: &mut dyn Write,
+) -> fmt::Result {
+    out.write_str("starting it again ")?;
+    if pause.is_zero() {
+        out.write_str("at once")?;
+    } else {
+        write!(out, "in {}", Span(pause))?;
+    }
+    match (failures, limit) {
+        (0, _) => Ok(()),
+        (_, Some(limit)) => write!(
+            out,
+            " (failed start {failures} of at most {limit} in a row)"
+        ),
+        (_, None) => write!(out, " (failed start {failures} in a row)"),
+    }
+}
+
+/// Returns the part of `Fact::Restarting` that tells when the child is started again, without what
+/// led to it.
+pub(crate) fn restart_words(pause: Duration, failures: u32, limit: Option<u32>) -> String {
+    let mut text = String::new();
+    let _ = write_restart(pause, failures, limit, &mut text);
+    text
 }
 
 fn number(pid: Pid) -> u64 {

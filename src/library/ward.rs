@@ -29,7 +29,8 @@ use crate::library::event::{Event as PublicEvent, EventKind};
 use crate::library::outcome::Outcome as PublicOutcome;
 use crate::library::registry;
 use crate::library::shared_state::{Process, SharedState};
-use crate::messages::message::{Names, Speaker};
+use crate::messages::context::MessageContext;
+use crate::messages::formatter::MessageFormatter;
 use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
 use crate::sys::process::Others;
@@ -47,9 +48,9 @@ const HELD: core::time::Duration = core::time::Duration::from_millis(50);
 /// How the library reaches its child: by a pidfd, since the host may reap the child first.
 struct HostRim {
     shared: Arc<SharedState>,
-    speaker: Speaker,
+    formatter: MessageFormatter,
     /// For what cannot be started, which is called as it was to be executed.
-    program_speaker: Speaker,
+    program_formatter: MessageFormatter,
     last_steps: HostSteps,
     /// The name that other processes are looked for by, for a task its variable, and the user that
     /// they may have.
@@ -63,8 +64,8 @@ impl Rim for HostRim {
         for event in PublicEvent::of(
             &self.shared.name,
             fact,
-            &self.speaker,
-            &self.program_speaker,
+            &self.formatter,
+            &self.program_formatter,
         ) {
             self.shared.send(&event);
         }
@@ -169,7 +170,7 @@ impl Ward {
             entrance: None,
             bond: Bond::default(),
         };
-        let command = Names {
+        let command = MessageContext {
             command: name,
             ..program.names.clone()
         };
@@ -180,8 +181,8 @@ impl Ward {
         };
         let rim = HostRim {
             shared,
-            speaker: Speaker::new(command),
-            program_speaker: Speaker::new(program.names),
+            formatter: MessageFormatter::new(command),
+            program_formatter: MessageFormatter::new(program.names),
             last_steps: HostSteps {
                 death_signal,
                 parent: host,
@@ -316,7 +317,7 @@ impl Ward {
         // Who hears of the end finds none of its descriptors any more.
         drop((child.plan, child.leftovers, child.namesakes, child.capture));
         if let Some(outcome) = outcome {
-            let words = |failure| rim.program_speaker.failure_words(failure);
+            let words = |failure| rim.program_formatter.failure_text(failure);
             rim.shared.end(PublicOutcome::of(outcome, words));
         }
         process

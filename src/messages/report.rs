@@ -3,12 +3,12 @@
 use crate::core::fact::Fact;
 use crate::core::fact::Level as Verbosity;
 use crate::messages::format::Format;
-use crate::messages::message::Speaker;
+use crate::messages::formatter::MessageFormatter;
 use crate::sys::{clock, output};
 
 /// Says what the verbosity has, in the format that was asked for.
 pub(crate) struct Reporter {
-    pub(crate) speaker: Speaker,
+    pub(crate) formatter: MessageFormatter,
     format: Format,
     verbosity: Verbosity,
     /// Messages that found standard error full since the last one that did not.
@@ -16,9 +16,9 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    pub(crate) fn new(speaker: Speaker, format: Format, verbosity: Verbosity) -> Self {
+    pub(crate) fn new(formatter: MessageFormatter, format: Format, verbosity: Verbosity) -> Self {
         Self {
-            speaker,
+            formatter,
             format,
             verbosity,
             dropped: 0,
@@ -43,7 +43,7 @@ impl Reporter {
 
     fn write(&self, fact: &Fact<'_>) -> bool {
         output::to_stderr(
-            self.speaker
+            self.formatter
                 .line(fact, self.format, clock::wall())
                 .as_bytes(),
         )

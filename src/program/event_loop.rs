@@ -400,9 +400,9 @@ impl EventLoop {
             return;
         };
         let supervisor = &child.supervisor;
-        let speaker = &self.tree.reporter.speaker;
+        let formatter = &self.tree.reporter.formatter;
         let compose = || {
-            speaker.termination(
+            formatter.termination(
                 outcome,
                 code,
                 supervisor.restarts(),

@@ -17,8 +17,9 @@ use crate::core::fact::Level as Verbosity;
 use crate::core::pid::Pid;
 use crate::core::restart::Restart;
 use crate::core::text::text_of;
+use crate::messages::context::MessageContext;
 use crate::messages::format::Format;
-use crate::messages::message::{Names, Speaker};
+use crate::messages::formatter::MessageFormatter;
 use crate::messages::mistake::Mistake;
 use crate::messages::refusal::refuse;
 use crate::messages::report::Reporter;
@@ -164,7 +165,7 @@ fn run(
             own,
         )?,
     };
-    let names = Names {
+    let names = MessageContext {
         command: text_of(command.to_bytes()),
         user: config
             .user
@@ -178,8 +179,8 @@ fn run(
             .map(|group| group.path().to_owned())
             .unwrap_or_default(),
     };
-    let speaker = Speaker::new(names);
-    let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
+    let formatter = MessageFormatter::new(names);
+    let mut reporter = Reporter::new(formatter, config.format, config.verbosity);
     let (mut role, surroundings) = role(own);
     if own.raw() != 1
         && let Err(errno) = startup::become_subreaper(own)

@@ -6,9 +6,9 @@ use core::time::Duration;
 use crate::child::capture::{LogPath, Logs};
 use crate::child::preparation::WantedUser;
 use crate::core::exit_code::ExitCodeMap;
-use crate::core::fact::Level as Verbosity;
+use crate::core::fact::Level;
 use crate::core::limit::{self, Limit};
-use crate::core::number::number;
+use crate::core::number::parse_number;
 use crate::core::quantity::{Amount, Quantity, parse_size};
 use crate::core::restart::{Expected, Restart, RestartPolicy};
 use crate::core::rewrite::Rewrite;
@@ -36,7 +36,7 @@ pub(crate) struct Config {
     pub(crate) logs: Logs,
     pub(crate) termination_log: TerminationLog,
     pub(crate) format: Format,
-    pub(crate) verbosity: Verbosity,
+    pub(crate) verbosity: Level,
 }
 
 /// Reads values, and remembers the first mistake among them: so there is one place to look for it,
@@ -121,7 +121,7 @@ impl<'v> Reader<'v> {
     fn number(&mut self, name: &str, default: u32) -> u32 {
         self.read(
             name,
-            |text| number(text),
+            |text| parse_number(text),
             "expected a whole number from 0 to 4294967295",
         )
         .unwrap_or(default)
@@ -225,16 +225,16 @@ impl<'v> Reader<'v> {
 
     /// What was typed wins over what is set, whichever of the two options that is.
     #[inline(never)]
-    fn verbosity(&mut self) -> Verbosity {
+    fn verbosity(&mut self) -> Level {
         for source in [Source::CommandLine, Source::Environment] {
             let values = self.values;
             let of_source = |name| values.all(name).filter(move |value| value.source == source);
             let times = of_source("verbose")
-                .filter_map(|value| number(value.text))
+                .filter_map(|value| parse_number(value.text))
                 .fold(0, u32::saturating_add);
             match (of_source("quiet").find(|_| values.is_on("quiet")), times) {
                 (None, 0) => {}
-                (Some(_), 0) => return Verbosity::Error,
+                (Some(_), 0) => return Level::Error,
                 (Some(quiet), _) => {
                     let verbose = Value {
                         name: "verbose",
@@ -246,11 +246,11 @@ impl<'v> Reader<'v> {
                     let mistake = Mistake::new("use", &quiet.spelled_name()).because(&why);
                     self.mistake.get_or_insert(mistake);
                 }
-                (None, 1) => return Verbosity::Info,
-                (None, _) => return Verbosity::Debug,
+                (None, 1) => return Level::Info,
+                (None, _) => return Level::Debug,
             }
         }
-        Verbosity::DEFAULT_VERBOSITY
+        Level::DEFAULT_VERBOSITY
     }
 }
 
@@ -374,7 +374,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (whole, fraction) = value
         .split_once('.')
         .map_or((value, None), |(whole, fraction)| (whole, Some(fraction)));
-    let mut nanos = number::<u64>(whole)?.checked_mul(unit)?;
+    let mut nanos = parse_number::<u64>(whole)?.checked_mul(unit)?;
     if let Some(fraction) = fraction {
         if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
             return None;
@@ -393,7 +393,7 @@ fn expectation(text: &str) -> Option<Expected> {
     let mut expected = Expected::NONE;
     for part in text.split(',') {
         if part.bytes().all(|b| b.is_ascii_digit()) {
-            expected.insert_code(number(part)?);
+            expected.insert_code(parse_number(part)?);
         } else {
             expected.signals.insert(Signal::parse(part)?);
         }
@@ -432,7 +432,7 @@ fn rewriting(text: &str) -> Option<(Signal, Option<Signal>)> {
 
 fn remapping(text: &str) -> Option<(u8, u8)> {
     let (from, to) = text.split_once(':').unwrap_or((text, "0"));
-    Some((number(from)?, number(to)?))
+    Some((parse_number(from)?, parse_number(to)?))
 }
 
 /// What the kernel takes for a path: it counts the null byte at the end (`PATH_MAX`).

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Config, Logs, Mistake, TerminationLog, Verbosity, duration, expectation, number};
+use super::{Config, Level, Logs, Mistake, TerminationLog, duration, expectation, parse_number};
 use crate::core::exit_code::ExitCodeMap;
 use crate::core::limit::LIMIT_FILES;
 use crate::core::restart::Restart;
@@ -87,7 +87,7 @@ fn without_options_everything_is_as_the_table_says() {
     assert_eq!(config.termination_log, TerminationLog::Automatic);
     assert_eq!(
         (config.format, config.verbosity),
-        (Format::Text, Verbosity::Warning)
+        (Format::Text, Level::Warning)
     );
 }
 
@@ -196,9 +196,9 @@ fn what_was_typed_wins_over_what_is_set() {
         ),
         Err(Mistake { text, .. }) => panic!("{text}"),
     };
-    assert_eq!(meaning(&typed, &set), (Some(1), 0, 4, Verbosity::Error));
-    assert_eq!(meaning(&[], &set), (Some(2), 3, 0, Verbosity::Debug));
-    assert_eq!(meaning(&typed, &[]), (Some(1), 0, 4, Verbosity::Error));
+    assert_eq!(meaning(&typed, &set), (Some(1), 0, 4, Level::Error));
+    assert_eq!(meaning(&[], &set), (Some(2), 3, 0, Level::Debug));
+    assert_eq!(meaning(&typed, &[]), (Some(1), 0, 4, Level::Error));
 }
 
 // Durations.
@@ -315,7 +315,7 @@ proptest! {
     #[test]
     fn no_text_makes_the_readers_panic(text in any::<String>(), near in "[0-9.:,+-]{0,30}[a-zA-Z]{0,3}") {
         for text in [text, near] {
-            let _ = (duration(&text), expectation(&text), number::<u32>(&text), number::<u8>(&text));
+            let _ = (duration(&text), expectation(&text), parse_number::<u32>(&text), parse_number::<u8>(&text));
             let _ = (super::signals(&text), super::rewriting(&text), super::remapping(&text));
             prop_assert!(duration(&text).is_none_or(|span| span <= Duration::from_secs(1_000_000 * HOUR)));
         }

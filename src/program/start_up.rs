@@ -16,7 +16,7 @@ use crate::core::fact::Fact;
 use crate::core::fact::Level as Verbosity;
 use crate::core::pid::Pid;
 use crate::core::restart::Restart;
-use crate::core::text::text_of;
+use crate::core::text::lossy_text;
 use crate::messages::context::MessageContext;
 use crate::messages::format::Format;
 use crate::messages::formatter::MessageFormatter;
@@ -166,7 +166,7 @@ fn run(
         )?,
     };
     let names = MessageContext {
-        command: text_of(command.to_bytes()),
+        command: lossy_text(command.to_bytes()),
         user: config
             .user
             .as_ref()
@@ -187,7 +187,7 @@ fn run(
     {
         role.is_reaper = false;
         let then = "orphans of the child will not be reaped here";
-        reporter.say(&Fact::Cannot {
+        reporter.report(&Fact::Cannot {
             verb: "become",
             object: "subreaper",
             errno,
@@ -204,7 +204,7 @@ fn run(
             reason,
             then,
         } = warning;
-        reporter.say(&Fact::Limit {
+        reporter.report(&Fact::Limit {
             verb,
             object,
             reason,
@@ -212,7 +212,7 @@ fn run(
         });
     }
     if group.as_ref().is_some_and(|group| group.is_adopted) {
-        reporter.say(&Fact::GroupAdopted);
+        reporter.report(&Fact::GroupAdopted);
     }
     let plan = SpawnPlan {
         confinement,
@@ -259,7 +259,7 @@ fn warn_of_a_way_out(reporter: &mut Reporter) {
     if let Some(number) = user::inherited_directory() {
         let object = ["descriptor ", number.to_string().as_str()].concat();
         let then = "it leads out of the root";
-        reporter.say(&Fact::Cannot {
+        reporter.report(&Fact::Cannot {
             verb: "close",
             object: &object,
             errno: Errno::IS_A_DIRECTORY,

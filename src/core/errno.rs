@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use crate::core::number::number;
+use crate::core::number::parse_number;
 
 /// An error number of the kernel's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,7 +91,7 @@ impl Errno {
 impl fmt::Display for Errno {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = TEXTS.split('\n').filter_map(|line| line.split_once(' '));
-        match lines.find(|(errno, _)| number(errno) == Some(self.0)) {
+        match lines.find(|(errno, _)| parse_number(errno) == Some(self.0)) {
             Some((_, text)) => out.write_str(text),
             None => write!(out, "error number {}", self.0),
         }

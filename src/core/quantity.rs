@@ -5,7 +5,7 @@
 use core::fmt;
 use core::ops::RangeInclusive;
 
-use crate::core::number::number;
+use crate::core::number::parse_number;
 
 /// What `cpu.max` counts its quota in unless the period was given too: 100 ms, the kernel's
 /// default.
@@ -64,8 +64,8 @@ impl Quantity {
             Self::Cpus => share(value)
                 .zip(share(other))
                 .is_some_and(|(value, other)| value.0 * other.1 > other.0 * value.1),
-            Self::Size | Self::Weight | Self::Count => number::<u64>(value)
-                .zip(number(other.trim_ascii()))
+            Self::Size | Self::Weight | Self::Count => parse_number::<u64>(value)
+                .zip(parse_number(other.trim_ascii()))
                 .is_some_and(|(value, other)| value > other),
         }
     }
@@ -111,7 +111,7 @@ pub(crate) fn parse_size(text: &str) -> Option<Amount> {
         }
         _ => return None,
     };
-    let bytes = number::<u64>(value)?.checked_mul(1 << shift)?;
+    let bytes = parse_number::<u64>(value)?.checked_mul(1 << shift)?;
     // The kernel counts bytes in 63 bits.
     i64::try_from(bytes).ok()?;
     Some(Amount::Number(bytes))
@@ -126,9 +126,9 @@ fn parse_cpus(text: &str) -> Option<String> {
         return Some(text.to_owned());
     }
     if let Some((quota, period)) = text.split_once(' ') {
-        let period = number(period).filter(|period| PERIODS_MICROS.contains(period))?;
+        let period = parse_number(period).filter(|period| PERIODS_MICROS.contains(period))?;
         if quota != "max" {
-            number(quota).filter(accepts)?;
+            parse_number(quota).filter(accepts)?;
         }
         return Some(format!("{quota} {period}"));
     }
@@ -136,7 +136,7 @@ fn parse_cpus(text: &str) -> Option<String> {
     if fraction.is_empty() || whole.len() > 6 {
         return None;
     }
-    let mut quota = number::<u64>(whole)? * DEFAULT_PERIOD_MICROS;
+    let mut quota = parse_number::<u64>(whole)? * DEFAULT_PERIOD_MICROS;
     let mut place = DEFAULT_PERIOD_MICROS;
     for digit in fraction.bytes() {
         place /= 10;
@@ -148,7 +148,7 @@ fn parse_cpus(text: &str) -> Option<String> {
 
 /// Parses a share of `cpu.weight`, from 1 to 10000.
 fn parse_weight(text: &str) -> Option<String> {
-    number::<u64>(text)
+    parse_number::<u64>(text)
         .filter(|weight| (1..=10_000).contains(weight))
         .map(|weight| weight.to_string())
 }
@@ -158,7 +158,7 @@ fn parse_count(text: &str) -> Option<Amount> {
     if text == "max" {
         Some(Amount::Max)
     } else {
-        number(text).map(Amount::Number)
+        parse_number(text).map(Amount::Number)
     }
 }
 
@@ -167,8 +167,10 @@ fn parse_count(text: &str) -> Option<Amount> {
 /// for the product of two.
 fn share(text: &str) -> Option<(u128, u128)> {
     let mut words = text.split_ascii_whitespace();
-    let quota: u64 = number(words.next()?)?;
-    let period = words.next().map_or(Some(DEFAULT_PERIOD_MICROS), number)?;
+    let quota: u64 = parse_number(words.next()?)?;
+    let period = words
+        .next()
+        .map_or(Some(DEFAULT_PERIOD_MICROS), parse_number)?;
     Some((quota.into(), period.into()))
 }
 

@@ -6,7 +6,7 @@
 use core::fmt;
 use core::num::NonZeroU8;
 
-use crate::core::number::number;
+use crate::core::number::parse_number;
 
 /// One signal of the kernel's, from 1 to 64, real-time signals and the three that C libraries hide
 /// included.
@@ -66,7 +66,7 @@ impl Signal {
 
     /// Reads `TERM`, `SIGTERM`, `15`, `RTMIN+3` or `SIGRTMAX-1`, in any case.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if let Some(number) = number(text) {
+        if let Some(number) = parse_number(text) {
             return Self::new(number);
         }
         let name = strip_prefix_any_case(text, "SIG").unwrap_or(text);
@@ -124,7 +124,7 @@ fn offset_of(text: &str, sign: char) -> Option<i32> {
     if digits.len() > 2 {
         return None;
     }
-    number(digits)
+    parse_number(digits)
 }
 
 /// The name as a person would type it: `TERM`, `RTMIN+3`, or the bare number where it has no name.

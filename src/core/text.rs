@@ -28,7 +28,7 @@ impl fmt::Display for Printable<'_> {
 
 /// The bytes as text, with U+FFFD in place of each piece that is not UTF-8: what
 /// `String::from_utf8_lossy` makes, in half the code.
-pub(crate) fn text_of(bytes: &[u8]) -> String {
+pub(crate) fn lossy_text(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut rest = bytes;
     while let Err(error) = core::str::from_utf8(rest) {
@@ -56,15 +56,15 @@ pub(crate) fn push_printable(out: &mut String, text: &str, limit: usize) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::text_of;
+    use super::lossy_text;
 
     proptest! {
         #[test]
         fn bytes_become_text_as_the_library_would_have_it(bytes: Vec<u8>, text: String, cut: usize) {
-            prop_assert_eq!(text_of(&bytes), String::from_utf8_lossy(&bytes));
+            prop_assert_eq!(lossy_text(&bytes), String::from_utf8_lossy(&bytes));
             let mut mixed = [text.as_bytes(), &bytes, text.as_bytes()].concat();
             mixed.truncate(cut % (mixed.len() + 1));
-            prop_assert_eq!(text_of(&mixed), String::from_utf8_lossy(&mixed));
+            prop_assert_eq!(lossy_text(&mixed), String::from_utf8_lossy(&mixed));
         }
     }
 }

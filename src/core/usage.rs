@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::core::number::parse_number;
+
 /// What a child's group used, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Usage {
@@ -28,11 +30,11 @@ impl Usage {
 /// The value of a key in a file of lines `key value`.
 pub(crate) fn value_of(file: &[u8], key: &str) -> Option<u64> {
     file.split(|byte| *byte == b'\n')
-        .find_map(|line| number(line.strip_prefix(key.as_bytes())?.strip_prefix(b" ")?))
+        .find_map(|line| parse_counter(line.strip_prefix(key.as_bytes())?.strip_prefix(b" ")?))
 }
 
-pub(crate) fn number(digits: &[u8]) -> Option<u64> {
-    crate::core::number::number(digits.trim_ascii_end())
+pub(crate) fn parse_counter(digits: &[u8]) -> Option<u64> {
+    parse_number(digits.trim_ascii_end())
 }
 
 #[cfg(test)]
@@ -49,6 +51,6 @@ mod tests {
         assert_eq!(value_of(b"", "oom"), None);
         assert_eq!(value_of(b"oom", "oom"), None);
         assert_eq!(value_of(b"oom x", "oom"), None);
-        assert_eq!(number(b"18446744073709551615\n"), Some(u64::MAX));
+        assert_eq!(parse_counter(b"18446744073709551615\n"), Some(u64::MAX));
     }
 }

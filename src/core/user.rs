@@ -4,23 +4,25 @@
 //! No name service is asked: in a container the two files are all there is, and a static program
 //! has no other.
 
+use crate::core::number::parse_number;
+
 /// `LOGIN_NAME_MAX`, less the null byte that it counts (`limits.h`).
 const LONGEST_NAME: usize = 255;
 
 /// One half of `--user`: a name, or a number where it is all digits.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Half {
+pub(crate) enum NameOrId {
     Name(String),
-    Number(u32),
+    Id(u32),
 }
 
 /// `--user` as typed. One half at least is there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct UserSpec {
     /// `None`: the child keeps frigate's user.
-    user: Option<Half>,
+    user: Option<NameOrId>,
     /// The child's only group. `None`: the groups that the database lists for the user.
-    group: Option<Half>,
+    group: Option<NameOrId>,
 }
 
 /// What the child becomes.
@@ -53,7 +55,7 @@ impl UserSpec {
             if text.is_empty() {
                 Some(None)
             } else {
-                Half::parse(text).map(Some)
+                NameOrId::parse(text).map(Some)
             }
         };
         let (user, group) = (half(user)?, half(group)?);
@@ -73,9 +75,9 @@ impl UserSpec {
             Some(user) => {
                 let entry = records(passwd).find_map(|fields| PasswdEntry::new(fields, user));
                 identity.uid = Some(match (user, &entry) {
-                    (Half::Number(uid), _) => *uid,
-                    (Half::Name(_), Some(entry)) => entry.uid,
-                    (Half::Name(name), None) => {
+                    (NameOrId::Id(uid), _) => *uid,
+                    (NameOrId::Name(_), Some(entry)) => entry.uid,
+                    (NameOrId::Name(name), None) => {
                         return Err(format!(
                             "there is no user '{name}' in /etc/passwd; numbers (UID:GID) need no entry"
                         ));
@@ -91,8 +93,8 @@ impl UserSpec {
             }
         };
         match (&self.group, entry) {
-            (Some(Half::Number(gid)), _) => identity.take_group(*gid),
-            (Some(Half::Name(name)), _) => {
+            (Some(NameOrId::Id(gid)), _) => identity.take_group(*gid),
+            (Some(NameOrId::Name(name)), _) => {
                 let found = records(groups).find_map(|fields| group_id(fields, name.as_bytes()));
                 let missing =
                     || format!("there is no group '{name}' in /etc/group; a number needs no entry");
@@ -126,12 +128,12 @@ impl Identity {
     }
 }
 
-impl Half {
+impl NameOrId {
     /// `0day` is a name. A number is at most 4294967294: the one above means "no change" to the
     /// kernel (`setresuid(2)`).
     fn parse(text: &str) -> Option<Self> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return number(text.as_bytes()).map(Self::Number);
+            return parse_id(text.as_bytes()).map(Self::Id);
         }
         let is_name = text.len() <= LONGEST_NAME && !text.contains([':', '\n', '\0']);
         is_name.then(|| Self::Name(text.to_owned()))
@@ -154,14 +156,14 @@ struct PasswdEntry<'a> {
 
 impl<'a> PasswdEntry<'a> {
     /// `name:password:uid:gid:comment:home:shell`, if it is the wanted user's.
-    fn new(mut fields: impl Iterator<Item = &'a [u8]>, wanted: &Half) -> Option<Self> {
+    fn new(mut fields: impl Iterator<Item = &'a [u8]>, wanted: &NameOrId) -> Option<Self> {
         let name = fields.next()?;
-        let uid = number(fields.nth(1)?)?;
-        let gid = number(fields.next()?)?;
+        let uid = parse_id(fields.nth(1)?)?;
+        let gid = parse_id(fields.next()?)?;
         let home = fields.nth(1).unwrap_or_default();
         let is_wanted = match wanted {
-            Half::Name(wanted) => name == wanted.as_bytes(),
-            Half::Number(wanted) => uid == *wanted,
+            NameOrId::Name(wanted) => name == wanted.as_bytes(),
+            NameOrId::Id(wanted) => uid == *wanted,
         };
         is_wanted.then_some(Self {
             name,
@@ -175,13 +177,13 @@ impl<'a> PasswdEntry<'a> {
 /// `name:password:gid:members`: the number of the group of that name.
 fn group_id<'a>(mut fields: impl Iterator<Item = &'a [u8]>, wanted: &[u8]) -> Option<u32> {
     let is_wanted = fields.next()? == wanted;
-    let gid = number(fields.nth(1)?)?;
+    let gid = parse_id(fields.nth(1)?)?;
     is_wanted.then_some(gid)
 }
 
 /// The number of the group if `user` is among its members.
 fn membership<'a>(mut fields: impl Iterator<Item = &'a [u8]>, user: &[u8]) -> Option<u32> {
-    let gid = number(fields.nth(2)?)?;
+    let gid = parse_id(fields.nth(2)?)?;
     fields
         .next()?
         .split(|byte| *byte == b',')
@@ -189,8 +191,8 @@ fn membership<'a>(mut fields: impl Iterator<Item = &'a [u8]>, user: &[u8]) -> Op
         .then_some(gid)
 }
 
-fn number(digits: &[u8]) -> Option<u32> {
-    crate::core::number::number(digits).filter(|number| *number < u32::MAX)
+fn parse_id(digits: &[u8]) -> Option<u32> {
+    parse_number(digits).filter(|id| *id < u32::MAX)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::core::fact::{Fact, Trouble};
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::library::outcome::{Outcome, StartError, exit_status};
-use crate::messages::message::Speaker;
+use crate::messages::formatter::MessageFormatter;
 
 /// One thing that happened to a protected child. It prints as one line for people to read, without
 /// a line feed.
@@ -134,17 +134,17 @@ impl Event {
     }
 
     /// Returns the events that report a fact: two if the fact holds an end and what follows from
-    /// it, and none if it does not concern a host. `speaker` calls the child by its name, and
+    /// it, and none if it does not concern a host. `formatter` calls the child by its name, and
     /// `starter` by its program.
     pub(crate) fn of(
         name: &Arc<str>,
         fact: &Fact<'_>,
-        speaker: &Speaker,
-        starter: &Speaker,
+        formatter: &MessageFormatter,
+        starter: &MessageFormatter,
     ) -> Vec<Self> {
-        let event = |kind| Self::new(name, kind, speaker.words(fact));
+        let event = |kind| Self::new(name, kind, formatter.text(fact));
         let failed = |failure| {
-            let error = StartError::new(failure, starter.failure_words(failure));
+            let error = StartError::new(failure, starter.failure_text(failure));
             let message = error.to_string();
             Self::new(name, EventKind::CannotStart(error), message)
         };
@@ -168,7 +168,7 @@ impl Event {
                 trouble,
                 pause,
                 failures,
-                ..
+                limit,
             } => {
                 let mut all = match trouble {
                     Trouble::Ended {
@@ -184,17 +184,18 @@ impl Event {
                             uptime,
                             usage,
                         },
-                        speaker,
+                        formatter,
                         starter,
                     ),
                     Trouble::NotStarted(failure) => vec![failed(failure)],
                 };
-                let mut restarting = event(EventKind::Restarting { pause, failures });
                 // The first event says what led to the restart.
-                if let Some((_, then)) = restarting.message.rsplit_once("; ") {
-                    restarting.message = String::from(then);
-                }
-                all.push(restarting);
+                let kind = EventKind::Restarting { pause, failures };
+                all.push(Self::new(
+                    name,
+                    kind,
+                    formatter.restart_text(pause, failures, limit),
+                ));
                 return all;
             }
             Fact::GaveUp { failures, .. } => EventKind::GaveUp { failures },

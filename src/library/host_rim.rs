@@ -19,7 +19,7 @@ use crate::core::supervisor::Event;
 use crate::library::event::Event as PublicEvent;
 use crate::library::registry;
 use crate::library::shared_state::{Process, SharedState};
-use crate::messages::message::Speaker;
+use crate::messages::formatter::MessageFormatter;
 use crate::sys::host::{self, HostSteps};
 use crate::sys::process::Others;
 use crate::sys::signals;
@@ -28,9 +28,9 @@ use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
 /// How the library reaches its child: by a pidfd, since the host may reap the child first.
 pub(crate) struct HostRim {
     pub(crate) shared: Arc<SharedState>,
-    pub(crate) speaker: Speaker,
-    /// Names the program instead of the child: for a program that cannot be started.
-    pub(crate) program_speaker: Speaker,
+    pub(crate) formatter: MessageFormatter,
+    /// MessageContext the program instead of the child: for a program that cannot be started.
+    pub(crate) program_formatter: MessageFormatter,
     pub(crate) last_steps: HostSteps,
     /// The name by which namesakes are found.
     pub(crate) process_name: Vec<u8>,
@@ -45,8 +45,8 @@ impl Rim for HostRim {
         for event in PublicEvent::of(
             &self.shared.name,
             fact,
-            &self.speaker,
-            &self.program_speaker,
+            &self.formatter,
+            &self.program_formatter,
         ) {
             self.shared.send(&event);
         }

@@ -10,7 +10,7 @@ use crate::library::error::Error;
 use crate::library::invocation::Invocation;
 use crate::library::strategy::Strategy;
 use crate::library::task;
-use crate::messages::message::Names;
+use crate::messages::context::MessageContext;
 use crate::sys::host;
 use crate::sys::process::last_component;
 use crate::sys::signals::Mask;
@@ -25,7 +25,7 @@ pub(crate) struct ProgramSetup {
     pub(crate) confinement: Confinement,
     pub(crate) mask: Mask,
     /// What messages call the program, its user and its directories.
-    pub(crate) names: Names,
+    pub(crate) names: MessageContext,
     /// The name by which other processes of the program are found.
     pub(crate) process_name: Vec<u8>,
     /// For a function, the variable by which its other processes are found (`NAME=value`).
@@ -79,7 +79,7 @@ impl ProgramSetup {
             argv: c_strings(&invocation.argv(name, is_task))?,
             confinement,
             mask: host::mask(),
-            names: Names {
+            names: MessageContext {
                 command: program.to_string_lossy().into_owned(),
                 user: user.unwrap_or_default().to_owned(),
                 root: root.unwrap_or_default().to_owned(),

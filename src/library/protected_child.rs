@@ -23,7 +23,8 @@ use crate::library::event::{Event as PublicEvent, EventKind};
 use crate::library::host_rim::HostRim;
 use crate::library::outcome::Outcome as PublicOutcome;
 use crate::library::shared_state::SharedState;
-use crate::messages::message::{Names, Speaker};
+use crate::messages::context::MessageContext;
+use crate::messages::formatter::MessageFormatter;
 use crate::sys::clock;
 use crate::sys::host::{self, HostSteps, Look};
 use crate::sys::signals::Watch;
@@ -72,7 +73,7 @@ impl ProtectedChild {
             entrance: None,
             bond: Bond::default(),
         };
-        let command = Names {
+        let command = MessageContext {
             command: name,
             ..program.names.clone()
         };
@@ -83,8 +84,8 @@ impl ProtectedChild {
         };
         let rim = HostRim {
             shared,
-            speaker: Speaker::new(command),
-            program_speaker: Speaker::new(program.names),
+            formatter: MessageFormatter::new(command),
+            program_formatter: MessageFormatter::new(program.names),
             last_steps: HostSteps {
                 death_signal,
                 parent: host,
@@ -220,7 +221,7 @@ impl ProtectedChild {
         // Before the end is reported, so that a listener finds none of these descriptors open.
         drop((child.plan, child.leftovers, child.namesakes, child.capture));
         if let Some(outcome) = outcome {
-            let words = |failure| rim.program_speaker.failure_words(failure);
+            let words = |failure| rim.program_formatter.failure_text(failure);
             rim.shared.end(PublicOutcome::of(outcome, words));
         }
         process

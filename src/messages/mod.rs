@@ -2,11 +2,15 @@
 //!
 //! `report`, `refusal` and `termination` write those lines out. The other files are pure.
 
+pub(crate) mod context;
 pub(crate) mod format;
+pub(crate) mod formatter;
+mod json;
 pub(crate) mod line;
-pub(crate) mod message;
 pub(crate) mod mistake;
 pub(crate) mod refusal;
 pub(crate) mod report;
 pub(crate) mod termination;
+mod text;
 pub(crate) mod timestamp;
+mod units;

@@ -3,11 +3,12 @@
 use core::fmt::{self, Write};
 
 use crate::core::exit_code::FRIGATE_FAILED;
+use crate::core::fact::Level;
 use crate::messages::format::Format;
+use crate::messages::json;
 use crate::messages::line::{Escaped, Line};
 use crate::messages::mistake::Mistake;
 use crate::messages::termination::Log;
-use crate::messages::timestamp;
 use crate::sys::{clock, output};
 
 /// Writes why frigate cannot start, or go on, to standard error and to the termination log. Returns
@@ -32,12 +33,8 @@ fn line(mistake: &Mistake, format: Format, time: (i64, u32)) -> Line {
 }
 
 fn write_json(mistake: &Mistake, time: (i64, u32), out: &mut Line) -> fmt::Result {
-    out.write_str("{\"time\":\"")?;
-    timestamp::write(time, out)?;
-    write!(
-        out,
-        "\",\"level\":\"error\",\"event\":\"refused\",\"exit_code\":{FRIGATE_FAILED},\"message\":\""
-    )?;
+    json::write_head(time, Level::Error, "refused", out)?;
+    write!(out, ",\"exit_code\":{FRIGATE_FAILED},\"message\":\"")?;
     Escaped(out).write_str(&mistake.text)?;
     out.write_str("\"")
 }

@@ -7,9 +7,10 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Config, Logs, Mistake, TerminationLog, Verbosity, duration, expectation, number};
+use super::{Config, Level, Logs, Mistake, TerminationLog};
 use crate::core::exit_code::ExitCodeMap;
 use crate::core::limit::LIMIT_FILES;
+use crate::core::number::parse_number;
 use crate::core::restart::Restart;
 use crate::core::rewrite::Rewrite;
 use crate::core::signal::{Signal, SignalSet};
@@ -17,6 +18,9 @@ use crate::core::status::ExitStatus;
 use crate::messages::format::Format;
 use crate::messages::termination::DEFAULT_PATH;
 use crate::program::command_line::{self, Request};
+use crate::program::options::parse::{
+    parse_duration, parse_expected, parse_remap_exit, parse_rewrite, parse_signals,
+};
 use crate::program::options::table;
 
 const HOUR: u64 = 3600;
@@ -59,7 +63,7 @@ fn without_options_everything_is_as_the_table_says() {
     assert_eq!(strategy.start_retries, 3);
     assert_eq!(strategy.backoff, Duration::from_millis(100));
     assert_eq!(strategy.backoff_max, Duration::from_secs(60));
-    assert_eq!(Some(strategy.expected), expectation("0"));
+    assert_eq!(Some(strategy.expected), parse_expected("0"));
     assert_eq!(config.rules.stop_signal, None);
     assert_eq!(
         (config.rules.grace, config.rules.leftovers),
@@ -87,7 +91,7 @@ fn without_options_everything_is_as_the_table_says() {
     assert_eq!(config.termination_log, TerminationLog::Automatic);
     assert_eq!(
         (config.format, config.verbosity),
-        (Format::Text, Verbosity::Warning)
+        (Format::Text, Level::Warning)
     );
 }
 
@@ -196,9 +200,9 @@ fn what_was_typed_wins_over_what_is_set() {
         ),
         Err(Mistake { text, .. }) => panic!("{text}"),
     };
-    assert_eq!(meaning(&typed, &set), (Some(1), 0, 4, Verbosity::Error));
-    assert_eq!(meaning(&[], &set), (Some(2), 3, 0, Verbosity::Debug));
-    assert_eq!(meaning(&typed, &[]), (Some(1), 0, 4, Verbosity::Error));
+    assert_eq!(meaning(&typed, &set), (Some(1), 0, 4, Level::Error));
+    assert_eq!(meaning(&[], &set), (Some(2), 3, 0, Level::Debug));
+    assert_eq!(meaning(&typed, &[]), (Some(1), 0, 4, Level::Error));
 }
 
 // Durations.
@@ -230,7 +234,7 @@ fn durations_are_read_exactly() {
         ("3600000000", Duration::from_secs(1_000_000 * HOUR)),
     ];
     for (text, expected) in table {
-        assert_eq!(duration(text), Some(expected), "{text}");
+        assert_eq!(parse_duration(text), Some(expected), "{text}");
     }
 }
 
@@ -281,11 +285,11 @@ fn what_is_no_duration_is_refused() {
         "18446744073709551616",
         "18446744073709551615h",
     ] {
-        assert_eq!(duration(text), None, "{text:?}");
+        assert_eq!(parse_duration(text), None, "{text:?}");
     }
-    assert_eq!(duration(&"9".repeat(100_000)), None);
+    assert_eq!(parse_duration(&"9".repeat(100_000)), None);
     assert_eq!(
-        duration(&format!("1.{}", "3".repeat(100_000))),
+        parse_duration(&format!("1.{}", "3".repeat(100_000))),
         Some(Duration::from_nanos(1_333_333_333))
     );
 }
@@ -308,16 +312,16 @@ proptest! {
         let digits = fraction.parse::<u128>().unwrap_or(0);
         let places = 10_u128.pow(u32::try_from(fraction.len()).unwrap_or(0));
         let expected = u128::from(whole) * nanos + digits * nanos / places;
-        let read = duration(&format!("{whole}.{fraction}{unit}")).map(|span| span.as_nanos());
+        let read = parse_duration(&format!("{whole}.{fraction}{unit}")).map(|span| span.as_nanos());
         prop_assert_eq!(read, Some(expected));
     }
 
     #[test]
     fn no_text_makes_the_readers_panic(text in any::<String>(), near in "[0-9.:,+-]{0,30}[a-zA-Z]{0,3}") {
         for text in [text, near] {
-            let _ = (duration(&text), expectation(&text), number::<u32>(&text), number::<u8>(&text));
-            let _ = (super::signals(&text), super::rewriting(&text), super::remapping(&text));
-            prop_assert!(duration(&text).is_none_or(|span| span <= Duration::from_secs(1_000_000 * HOUR)));
+            let _ = (parse_duration(&text), parse_expected(&text), parse_number::<u32>(&text), parse_number::<u8>(&text));
+            let _ = (parse_signals(&text), parse_rewrite(&text), parse_remap_exit(&text));
+            prop_assert!(parse_duration(&text).is_none_or(|span| span <= Duration::from_secs(1_000_000 * HOUR)));
         }
     }
 }
@@ -356,7 +360,7 @@ fn numbers_are_digits_alone_and_have_bounds() {
 #[test]
 fn expectations_are_codes_by_number_and_signals_by_name() {
     let covers = |text: &str, status: ExitStatus| {
-        expectation(text).is_some_and(|expected| expected.covers(status))
+        parse_expected(text).is_some_and(|expected| expected.covers(status))
     };
     let by = |signal| ExitStatus::Signaled {
         signal,
@@ -382,7 +386,7 @@ fn expectations_are_codes_by_number_and_signals_by_name() {
     for text in [
         "", ",", "0,", ",0", "0,,1", "256", "-1", "0 1", "0, 1", "NOSUCH", "TERM;INT", "0x1", "1-3",
     ] {
-        assert_eq!(expectation(text), None, "{text:?}");
+        assert_eq!(parse_expected(text), None, "{text:?}");
     }
 }
 

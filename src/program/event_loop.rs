@@ -317,7 +317,7 @@ impl EventLoop {
             }
             // There may be thousands; the core would make nothing of them.
             (None, WaitStatus::Ended(status)) => {
-                self.tree.reporter.say(&Fact::Orphan { pid, status });
+                self.tree.reporter.report(&Fact::Orphan { pid, status });
             }
             (_, WaitStatus::Continued) | (None, WaitStatus::Stopped(_)) => {}
         }
@@ -369,7 +369,7 @@ impl EventLoop {
             || outcome.code(),
             |child| child.supervisor.exit_code(outcome),
         );
-        self.tree.reporter.say(&Fact::Finished { outcome, code });
+        self.tree.reporter.report(&Fact::Finished { outcome, code });
         if code != 0 {
             self.write_termination_message(outcome, code);
         }
@@ -400,9 +400,9 @@ impl EventLoop {
             return;
         };
         let supervisor = &child.supervisor;
-        let speaker = &self.tree.reporter.speaker;
+        let formatter = &self.tree.reporter.formatter;
         let compose = || {
-            speaker.termination(
+            formatter.termination(
                 outcome,
                 code,
                 supervisor.restarts(),
@@ -410,7 +410,7 @@ impl EventLoop {
             )
         };
         if let Err((object, errno, then)) = self.termination_log.write(&compose) {
-            self.tree.reporter.say(&Fact::Cannot {
+            self.tree.reporter.report(&Fact::Cannot {
                 verb: "write the termination message to",
                 object,
                 errno,

@@ -8,7 +8,8 @@ use crate::child::capture::Capture;
 use crate::child::driver::Child;
 use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::signal::SignalSet;
-use crate::messages::message::{Names, Speaker};
+use crate::messages::context::MessageContext;
+use crate::messages::formatter::MessageFormatter;
 use crate::messages::refusal::refuse;
 use crate::messages::report::Reporter;
 use crate::messages::termination;
@@ -56,12 +57,12 @@ pub fn init() {
     });
     let mut environment = Environment::unchanged(variables.collect());
     let command = argv.first().cloned().unwrap_or_default();
-    let names = Names {
+    let names = MessageContext {
         command: command.to_string_lossy().into_owned(),
-        ..Names::default()
+        ..MessageContext::default()
     };
-    let speaker = Speaker::new(names);
-    let reporter = Reporter::new(speaker, config.format, config.verbosity);
+    let formatter = MessageFormatter::new(names);
+    let reporter = Reporter::new(formatter, config.format, config.verbosity);
     let plan = SpawnPlan {
         confinement: Confinement::default(),
         candidates: vec![c"/proc/self/exe".into()],

@@ -87,7 +87,7 @@ impl ProcessTree {
         if let Err(errno) = result
             && !core::mem::replace(&mut self.has_missed, true)
         {
-            self.reporter.say(&Fact::Cannot {
+            self.reporter.report(&Fact::Cannot {
                 verb: "signal",
                 object: "every descendant",
                 errno,
@@ -99,7 +99,7 @@ impl ProcessTree {
 
 impl Rim for ProcessTree {
     fn report(&mut self, fact: &Fact<'_>) {
-        self.reporter.say(fact);
+        self.reporter.report(fact);
     }
 
     fn spawn(

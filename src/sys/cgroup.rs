@@ -15,7 +15,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::{c_path, errno, open_at, rustix_pid, signals};
 use crate::core::errno::Errno;
-use crate::core::number::number;
+use crate::core::number::parse_number;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 
@@ -335,7 +335,7 @@ pub(crate) fn remove(path: &str) -> Result<(), Errno> {
 pub(crate) fn pids(procs: &[u8]) -> impl Iterator<Item = Pid> {
     procs
         .split(|byte| *byte == b'\n')
-        .filter_map(|line| Pid::new(number(line)?))
+        .filter_map(|line| Pid::new(parse_number(line)?))
 }
 
 /// Waits until the file has changed since it was last read, but not longer than that.

@@ -87,7 +87,7 @@ impl Refusal {
     }
 
     fn rule(object: &CStr, rule: Rule) -> Self {
-        let text = ["'", &crate::core::text::text_of(object.to_bytes()), rule].concat();
+        let text = ["'", &crate::core::text::lossy_text(object.to_bytes()), rule].concat();
         Self {
             errno: Errno::NOT_PERMITTED,
             against: Some(text),

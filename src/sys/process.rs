@@ -15,7 +15,7 @@ use rustix::process::{PidfdFlags, geteuid, pidfd_open};
 use super::cgroup::read_from;
 use super::{c_path, errno, rustix_pid, signals, startup};
 use crate::core::errno::Errno;
-use crate::core::number::number;
+use crate::core::number::parse_number;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 
@@ -54,7 +54,7 @@ impl Proc {
         let (link, _) = readlinkat_raw(&root, c"self", &mut buffer[..]).map_err(errno)?;
         // A /proc of another PID namespace, mounted by mistake: its numbers are other processes
         // here.
-        if number(link) == Some(own.raw()) {
+        if parse_number(link) == Some(own.raw()) {
             Ok(Self {
                 root,
                 shortage: Cell::new(None),
@@ -71,7 +71,7 @@ impl Proc {
         let mut entries = RawDir::new(&self.root, &mut buffer[..]);
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(errno)?;
-            let pid = number(entry.file_name().to_bytes()).and_then(Pid::new);
+            let pid = parse_number(entry.file_name().to_bytes()).and_then(Pid::new);
             if let Some(process) = pid.and_then(|pid| self.look(pid))
                 && is_enough(process)
             {
@@ -211,11 +211,11 @@ fn parse_stat(pid: Pid, stat: &[u8]) -> Option<Process> {
         .split(|byte| *byte == b' ')
         .filter(|field| !field.is_empty());
     let state = fields.next()?;
-    let parent = number(fields.next()?)?;
-    let group = number(fields.next()?).unwrap_or(0);
+    let parent = parse_number(fields.next()?)?;
+    let group = parse_number(fields.next()?).unwrap_or(0);
     // A first thread that has ended before the others shows as a zombie, too, while they live.
-    let threads: u32 = number(fields.nth(14)?)?;
-    let started = number(fields.nth(1)?)?;
+    let threads: u32 = parse_number(fields.nth(14)?)?;
+    let started = parse_number(fields.nth(1)?)?;
     Some(Process {
         pid,
         parent,

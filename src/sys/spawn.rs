@@ -34,7 +34,7 @@ use super::signals::{Mask, ignore_sigchld, is_readable, set_mask};
 use super::startup::CStrings;
 use super::{errno, last_errno};
 use crate::core::errno::Errno;
-use crate::core::number::number;
+use crate::core::number::parse_number;
 use crate::core::pid::Pid;
 use crate::core::status::{SpawnFailure, Stage};
 
@@ -126,7 +126,8 @@ impl Environment {
                 {
                     continue;
                 }
-                if bytes.strip_prefix(b"LISTEN_PID=").and_then(number) == Some(own_pid.raw()) {
+                if bytes.strip_prefix(b"LISTEN_PID=").and_then(parse_number) == Some(own_pid.raw())
+                {
                     listen_pid = Some(Counter::new(b"LISTEN_PID="));
                     continue;
                 }

@@ -13,8 +13,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::core::errno::Errno;
+use crate::messages::context::MessageContext;
 use crate::messages::format::Format;
-use crate::messages::message::{Names, Speaker};
+use crate::messages::formatter::MessageFormatter;
 use crate::sys::host;
 
 /// A capture of standard output into `log` in a directory of its own, and what it said.
@@ -119,7 +120,7 @@ fn writer(capture: &Capture, stream: usize) -> File {
 }
 
 fn text(fact: &Fact<'_>) -> String {
-    let line = Speaker::new(Names::default()).line(fact, Format::Text, (0, 0));
+    let line = MessageFormatter::new(MessageContext::default()).line(fact, Format::Text, (0, 0));
     String::from_utf8_lossy(line.as_bytes())
         .trim_end()
         .to_owned()

@@ -18,8 +18,8 @@ use crate::core::errno::Errno;
 use crate::core::limit::{LIMIT_FILES, Limit};
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
-use crate::core::text::text_of;
-use crate::core::usage::{Usage, number, value_of};
+use crate::core::text::lossy_text;
+use crate::core::usage::{Usage, parse_counter, value_of};
 use crate::messages::mistake::Mistake;
 use crate::sys::cgroup::{self as files, Directory, Target};
 use crate::sys::spawn::Cgroup;
@@ -66,12 +66,12 @@ pub(crate) struct Group {
 /// # Errors
 ///
 /// The first limit that cannot be had, and why; nothing is left of the group then. With
-/// `best_effort` it is a warning, and without, the reason ends with `way_out`.
+/// `best_effort` it is a warning, and without, the reason ends with `hint`.
 #[inline(never)]
 pub(crate) fn prepare(
     limits: &[Limit],
     best_effort: bool,
-    way_out: &str,
+    hint: &str,
     command: &[u8],
     own: Pid,
 ) -> Result<Prepared, Mistake> {
@@ -81,7 +81,7 @@ pub(crate) fn prepare(
     };
     let mut refused = |limit: &Limit, reason: String| {
         if !best_effort {
-            let reason = [&reason, way_out].concat();
+            let reason = [&reason, hint].concat();
             return Err(Mistake::new("apply", &limit.spelled).because(&reason));
         }
         prepared.warnings.push(Warning {
@@ -143,7 +143,7 @@ pub(crate) fn prepare(
 
 /// A name for the group of that command; it must be no file's, no path, and not the leaf's.
 fn group_name(command: &[u8]) -> String {
-    let name = text_of(crate::sys::process::last_component(command));
+    let name = lossy_text(crate::sys::process::last_component(command));
     let fits =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '@' | ':' | '.');
     let fit = |c: char| if fits(c) { c } else { '_' };
@@ -369,7 +369,7 @@ impl Group {
                 .directory
                 .read("memory.peak")
                 .ok()
-                .and_then(|peak| number(&peak));
+                .and_then(|peak| parse_counter(&peak));
         }
         let stat = self.directory.read("cpu.stat").unwrap_or_default();
         let since = |key, before: &mut u64| {

@@ -3,9 +3,9 @@
 
 use argh::{FlagInfo, FlagInfoKind, Optionality};
 
-use crate::core::number::number;
+use crate::core::number::parse_number;
 use crate::core::signal::is_alike;
-use crate::core::text::text_of;
+use crate::core::text::lossy_text;
 use crate::messages::mistake::Mistake;
 use crate::program::options::table::{HELP, flags, name_of};
 use crate::program::options::variables;
@@ -114,7 +114,7 @@ impl<'a> Values<'a> {
                 .find(|flag| flag.long == name && name != HELP)
                 .ok_or(NO_SUCH_OPTION);
             let flag = flag
-                .and_then(|flag| self.see(flag))
+                .and_then(|flag| self.check_repetition(flag))
                 .map_err(|why| refused(word, why))?;
             let text = match (&flag.kind, attached) {
                 (FlagInfoKind::Switch, None) => "1",
@@ -162,14 +162,14 @@ impl<'a> Values<'a> {
                 .iter()
                 .find(|flag| flag.short == Some(byte.into()))
                 .ok_or(NO_SUCH_OPTION)?;
-            self.see(flag)?;
+            self.check_repetition(flag)?;
             self.add(flag, "1", Source::CommandLine);
         }
         Ok(())
     }
 
-    /// The option, unless something is wrong with its being there.
-    fn see(
+    /// Returns the option, unless it was given before and may not be repeated.
+    fn check_repetition(
         &self,
         flag: &'static FlagInfo<'static>,
     ) -> Result<&'static FlagInfo<'static>, &'static str> {
@@ -196,11 +196,11 @@ impl<'a> Values<'a> {
             }
             let source = Source::Environment;
             let Ok(text) = core::str::from_utf8(text) else {
-                let text = &text_of(text);
+                let text = &lossy_text(text);
                 return Err(Value { name, text, source }.refused(NOT_UTF_8));
             };
             let wrong = match flag.kind {
-                _ if flag.short == Some('v') => number::<u8>(text)
+                _ if flag.short == Some('v') => parse_number::<u8>(text)
                     .is_none_or(|times| times > 9)
                     .then_some("expected a number from 0 to 9"),
                 FlagInfoKind::Switch => switch(text).is_none().then_some(SWITCH),
@@ -236,7 +236,7 @@ const NO_UTF_8_VALUE: &str = "its value is not valid UTF-8";
 
 #[inline(never)]
 fn refused(word: &[u8], why: &str) -> Mistake {
-    Mistake::new("use", &text_of(word)).because(why)
+    Mistake::new("use", &lossy_text(word)).because(why)
 }
 
 fn switch(value: &str) -> Option<bool> {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Format, Names, Size, Span, Speaker};
+use super::{Format, MessageContext, MessageFormatter};
 use crate::core::action::SURVIVES_KILL;
 use crate::core::errno::Errno;
 use crate::core::fact::{Fact, Level, Trouble};
@@ -21,6 +21,7 @@ use crate::core::text::push_printable;
 use crate::core::usage::Usage;
 use crate::messages::line::{Escaped, LIMIT, Line};
 use crate::messages::timestamp;
+use crate::messages::units::{ReadableDuration, ReadableSize};
 
 /// 2026-03-01T12:00:00.250Z.
 const TIME: (i64, u32) = (1_772_366_400, 250_999_999);
@@ -43,13 +44,13 @@ fn pid() -> Pid {
     Pid::new(7).unwrap_or_else(|| panic!("7 is a process id"))
 }
 
-fn speaker(command: impl AsRef<[u8]>) -> Speaker {
-    Speaker::new(names(command))
+fn formatter(command: impl AsRef<[u8]>) -> MessageFormatter {
+    MessageFormatter::new(names(command))
 }
 
-fn names(command: impl AsRef<[u8]>) -> Names {
+fn names(command: impl AsRef<[u8]>) -> MessageContext {
     let command = String::from_utf8_lossy(command.as_ref()).into_owned();
-    Names {
+    MessageContext {
         command,
         user: "app".to_owned(),
         root: "/srv\nroot".to_owned(),
@@ -98,7 +99,7 @@ fn a_step_that_fails_is_named_with_its_object_and_the_reason() {
             errno: Errno::new(errno),
         };
         let code = Outcome::NotStarted(failure).code();
-        let said = text(&speaker("server"), &Fact::NotStarted { failure, code });
+        let said = text(&formatter("server"), &Fact::NotStarted { failure, code });
         assert_eq!(
             said,
             format!("frigate: {expected}; ending with exit code 125\n")
@@ -111,16 +112,16 @@ fn string(line: &Line) -> String {
     String::from_utf8(line.as_bytes().to_vec()).unwrap_or_else(|error| panic!("not UTF-8: {error}"))
 }
 
-fn text(speaker: &Speaker, fact: &Fact<'_>) -> String {
-    string(&speaker.line(fact, Format::Text, TIME))
+fn text(formatter: &MessageFormatter, fact: &Fact<'_>) -> String {
+    string(&formatter.line(fact, Format::Text, TIME))
 }
 
 fn parse(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-fn json(speaker: &Speaker, fact: &Fact<'_>) -> Value {
-    parse(&string(&speaker.line(fact, Format::Json, TIME)))
+fn json(formatter: &MessageFormatter, fact: &Fact<'_>) -> Value {
+    parse(&string(&formatter.line(fact, Format::Json, TIME)))
 }
 
 const USAGE: Usage = Usage {
@@ -306,7 +307,7 @@ fn every_kind_of_fact_is_told_here_and_has_a_name_of_its_own() {
 fn every_fact_reads_as_one_line() {
     for (fact, expected, _) in facts() {
         assert_eq!(
-            text(&speaker("server"), &fact),
+            text(&formatter("server"), &fact),
             format!("frigate: {expected}\n")
         );
     }
@@ -353,17 +354,23 @@ fn spans_read_as_people_say_them() {
         (3_600_000, "3600 s"),
     ];
     for (millis, expected) in table {
-        assert_eq!(Span(Duration::from_millis(millis)).to_string(), expected);
+        assert_eq!(
+            ReadableDuration(Duration::from_millis(millis)).to_string(),
+            expected
+        );
     }
-    assert_eq!(Span(Duration::from_micros(999)).to_string(), "0 ms");
-    assert!(Span(Duration::MAX).to_string().ends_with(" s"));
+    assert_eq!(
+        ReadableDuration(Duration::from_micros(999)).to_string(),
+        "0 ms"
+    );
+    assert!(ReadableDuration(Duration::MAX).to_string().ends_with(" s"));
 }
 
 #[test]
 fn a_missing_command_is_told_by_where_it_was_looked_for() {
     let said = |command: &str| {
         text(
-            &speaker(command),
+            &formatter(command),
             &Fact::NotStarted {
                 failure: MISSING,
                 code: 127,
@@ -445,7 +452,7 @@ fn a_good_run_says_nothing_without_verbose() {
 #[test]
 fn every_fact_is_one_json_object_with_its_facts_as_members() {
     for (fact, message, facts) in facts() {
-        let line = string(&speaker("server").line(&fact, Format::Json, TIME));
+        let line = string(&formatter("server").line(&fact, Format::Json, TIME));
         assert!(
             line.ends_with("}\n") && line.matches('\n').count() == 1,
             "{line}"
@@ -491,8 +498,8 @@ fn the_json_message_is_the_text() {
         "привет",
     ] {
         for (fact, ..) in facts() {
-            let message = json(&speaker(command), &fact).get("message").cloned();
-            let expected = text(&speaker(command), &fact);
+            let message = json(&formatter(command), &fact).get("message").cloned();
+            let expected = text(&formatter(command), &fact);
             let expected = expected
                 .strip_prefix("frigate: ")
                 .and_then(|line| line.strip_suffix('\n'));
@@ -503,7 +510,7 @@ fn the_json_message_is_the_text() {
 
 #[test]
 fn the_exit_code_is_the_one_that_the_core_decided() {
-    let speaker = speaker("server");
+    let formatter = formatter("server");
     let outcome = Outcome::Complete(EXITED);
     let facts = [
         (
@@ -525,11 +532,11 @@ fn the_exit_code_is_the_one_that_the_core_decided() {
     ];
     for (fact, code) in facts {
         assert!(
-            text(&speaker, &fact).contains(&format!("exit code {code}")),
+            text(&formatter, &fact).contains(&format!("exit code {code}")),
             "{}",
-            text(&speaker, &fact)
+            text(&formatter, &fact)
         );
-        assert_eq!(json(&speaker, &fact).get("exit_code"), Some(&json!(code)));
+        assert_eq!(json(&formatter, &fact).get("exit_code"), Some(&json!(code)));
     }
     // The child's own code stays what it was.
     let ended = Fact::Ended {
@@ -538,9 +545,9 @@ fn the_exit_code_is_the_one_that_the_core_decided() {
         uptime: Duration::ZERO,
         usage: Usage::NONE,
     };
-    assert!(text(&speaker, &ended).contains("exited with code 3"));
-    assert_eq!(json(&speaker, &ended).get("exit_code"), Some(&json!(3)));
-    let line = speaker.termination(outcome, 77, 0, false);
+    assert!(text(&formatter, &ended).contains("exited with code 3"));
+    assert_eq!(json(&formatter, &ended).get("exit_code"), Some(&json!(3)));
+    let line = formatter.termination(outcome, 77, 0, false);
     assert_eq!(parse(&string(&line)).get("exit_code"), Some(&json!(77)));
 }
 
@@ -621,8 +628,8 @@ fn no_time_makes_the_writer_panic() {
 
 // The termination message.
 
-fn termination(speaker: &Speaker, outcome: Outcome, restarts: u32) -> Value {
-    parse(&string(&speaker.termination(
+fn termination(formatter: &MessageFormatter, outcome: Outcome, restarts: u32) -> Value {
+    parse(&string(&formatter.termination(
         outcome,
         outcome.code(),
         restarts,
@@ -699,13 +706,13 @@ fn the_termination_message_tells_how_it_ended() {
             "restarts": 2,
             "message": message,
         });
-        assert_eq!(termination(&speaker("server"), outcome, 2), expected);
+        assert_eq!(termination(&formatter("server"), outcome, 2), expected);
     }
 }
 
 #[test]
 fn the_termination_message_tells_of_an_out_of_memory_kill() {
-    let line = speaker("server").termination(Outcome::Complete(KILLED), 137, 0, true);
+    let line = formatter("server").termination(Outcome::Complete(KILLED), 137, 0, true);
     let expected = json!({
         "outcome": "complete",
         "exit_code": 137,
@@ -730,7 +737,7 @@ fn sizes_read_as_people_say_them() {
         (u64::MAX, "17179869183.9 GiB"),
     ];
     for (bytes, expected) in table {
-        assert_eq!(Size(bytes).to_string(), expected);
+        assert_eq!(ReadableSize(bytes).to_string(), expected);
     }
 }
 
@@ -798,13 +805,13 @@ fn what_is_wrong_with(line: &Line, format: Format) -> Option<String> {
 }
 
 fn what_is_wrong_with_all(command: &[u8]) -> Option<String> {
-    let speaker = speaker(command);
+    let formatter = formatter(command);
     let said = facts().into_iter().flat_map(|(fact, ..)| {
-        [Format::Text, Format::Json].map(|format| (speaker.line(&fact, format, TIME), format))
+        [Format::Text, Format::Json].map(|format| (formatter.line(&fact, format, TIME), format))
     });
     let terminations = OUTCOMES.iter().map(|outcome| {
         (
-            speaker.termination(*outcome, u8::MAX, u32::MAX, true),
+            formatter.termination(*outcome, u8::MAX, u32::MAX, true),
             Format::Json,
         )
     });
@@ -850,7 +857,7 @@ fn a_hostile_object_keeps_a_message_one_line_and_its_reason() {
             then: "going on",
         };
         for format in [Format::Text, Format::Json] {
-            let line = speaker("server").line(&fact, format, TIME);
+            let line = formatter("server").line(&fact, format, TIME);
             assert_eq!(what_is_wrong_with(&line, format), None);
             assert!(
                 string(&line).contains("read-only file system; going on"),
@@ -939,7 +946,7 @@ proptest! {
 
     #[test]
     fn a_printable_name_comes_back_from_json_as_it_was(name in "[^\\p{Cc}\\u{2028}-\\u{202e}\\u{2066}-\\u{2069}]{0,100}") {
-        let said = json(&speaker(&name), &Fact::EndingLeftovers);
+        let said = json(&formatter(&name), &Fact::EndingLeftovers);
         prop_assert_eq!(said.get("command").and_then(Value::as_str), Some(name.as_str()));
     }
 
@@ -966,7 +973,7 @@ proptest! {
         ];
         for fact in facts {
             for format in [Format::Text, Format::Json] {
-                prop_assert_eq!(what_is_wrong_with(&speaker("server").line(&fact, format, time), format), None);
+                prop_assert_eq!(what_is_wrong_with(&formatter("server").line(&fact, format, time), format), None);
             }
         }
     }

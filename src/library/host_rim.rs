@@ -29,7 +29,7 @@ use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
 pub(crate) struct HostRim {
     pub(crate) shared: Arc<SharedState>,
     pub(crate) formatter: MessageFormatter,
-    /// MessageContext the program instead of the child: for a program that cannot be started.
+    /// Names the program instead of the child: for a program that cannot be started.
     pub(crate) program_formatter: MessageFormatter,
     pub(crate) last_steps: HostSteps,
     /// The name by which namesakes are found.

@@ -57,7 +57,7 @@ fn signal(name: &str) -> Signal {
 #[test]
 fn without_options_everything_is_as_the_table_says() {
     let config = config("");
-    let strategy = config.rules.strategy;
+    let strategy = config.rules.restart_policy;
     assert_eq!(strategy.restart, Restart::False);
     assert_eq!(strategy.start_secs, Duration::from_secs(10));
     assert_eq!(strategy.start_retries, 3);
@@ -161,7 +161,10 @@ fn the_words_of_docker_and_kubernetes_name_the_same_strategies() {
     ];
     for (word, restart) in table {
         assert_eq!(
-            config(&format!("--restart={word}")).rules.strategy.restart,
+            config(&format!("--restart={word}"))
+                .rules
+                .restart_policy
+                .restart,
             restart,
             "{word}"
         );
@@ -333,7 +336,7 @@ fn numbers_are_digits_alone_and_have_bounds() {
     let retries = |text: &str| {
         read(&["--start-retries", text], &[])
             .ok()
-            .map(|c| c.rules.strategy.start_retries)
+            .map(|c| c.rules.restart_policy.start_retries)
     };
     assert_eq!(retries("0"), Some(0));
     assert_eq!(retries("0003"), Some(3));

@@ -171,7 +171,7 @@ fn run(
         environment: Environment::new(environment, own_pid, variables),
         mask,
         ignores_sigchld: signals::restore_sigchld(),
-        pidfd: if config.rules.strategy.restart == Restart::False {
+        pidfd: if config.rules.restart_policy.restart == Restart::False {
             Pidfd::No
         } else {
             Pidfd::IfPossible

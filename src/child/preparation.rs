@@ -18,8 +18,7 @@ pub(crate) struct WantedUser {
 }
 
 /// Where a command is looked for if there is no `PATH`: as Docker and the shells do.
-pub(crate) const DEFAULT_PATH: &[u8] =
-    b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Looks the user up in the database of the child's root, and adds what the child has to change to
 /// its confinement. Returns the variables that follow from the user, as `NAME=value`; `NAME=` means
@@ -88,3 +87,7 @@ pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "preparation_tests.rs"]
+mod tests;

@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use crate::core::action::{Action, Actions, SURVIVES_KILL};
 use crate::core::escalation::{Due, Escalation, KILL_PATIENCE};
+use crate::core::exit_code;
 use crate::core::fact::{Fact, Trouble};
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
@@ -293,7 +294,7 @@ impl Lifecycle {
                 self.out_of_memory = usage.out_of_memory;
                 if held_terminal && status.looks_interrupted() {
                     self.report_ended(status, since, usage, now, out);
-                    let stop = if status.code() == 128 + Signal::INT.number() {
+                    let stop = if status.code() == exit_code::of_signal(Signal::INT) {
                         Signal::INT
                     } else {
                         Signal::QUIT

@@ -341,7 +341,3 @@ fn report_group(warnings: &[Warning], group: Option<&Group>, reporter: &mut Repo
         reporter.report(&Fact::GroupAdopted);
     }
 }
-
-#[cfg(test)]
-#[path = "start_up_tests.rs"]
-mod tests;

@@ -12,7 +12,7 @@ pub(crate) const DEFAULT_PATH: &str = "/dev/termination-log";
 
 /// What `--termination-log` asks for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) enum TerminationLog {
+pub(crate) enum WantedLog {
     /// `/dev/termination-log`, if it exists and the application has left it empty.
     #[default]
     Automatic,
@@ -39,11 +39,11 @@ pub(crate) type Failure<'a> = (&'a str, Errno, String);
 impl Log {
     /// Opens what was asked for, or creates it. Nothing is written or emptied before there is a
     /// message.
-    pub(crate) fn open(wanted: &TerminationLog, user: Option<ChildUser<'_>>) -> Self {
+    pub(crate) fn open(wanted: &WantedLog, user: Option<ChildUser<'_>>) -> Self {
         match wanted {
-            TerminationLog::None => Self::None,
-            TerminationLog::Automatic => Self::Automatic,
-            TerminationLog::Path(path) => Self::at(path, user),
+            WantedLog::None => Self::None,
+            WantedLog::Automatic => Self::Automatic,
+            WantedLog::Path(path) => Self::at(path, user),
         }
     }
 

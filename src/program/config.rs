@@ -15,7 +15,7 @@ use crate::core::signal::{Signal, SignalSet};
 use crate::core::user::UserSpec;
 use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
-use crate::messages::termination::TerminationLog;
+use crate::messages::termination::WantedLog;
 use crate::program::options::parse;
 use crate::program::options::reader::Reader;
 use crate::program::options::values::{Source, Value, Values};
@@ -34,7 +34,7 @@ pub(crate) struct Config {
     pub(crate) limits: Vec<Limit>,
     pub(crate) cgroup_best_effort: bool,
     pub(crate) logs: Logs,
-    pub(crate) termination_log: TerminationLog,
+    pub(crate) termination_log: WantedLog,
     pub(crate) format: Format,
     pub(crate) verbosity: Level,
 }

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Config, Level, Logs, Mistake, TerminationLog};
+use super::{Config, Level, Logs, Mistake, WantedLog};
 use crate::core::exit_code::ExitCodeMap;
 use crate::core::limit::LIMIT_FILES;
 use crate::core::number::parse_number;
@@ -88,7 +88,7 @@ fn without_options_everything_is_as_the_table_says() {
         backups: 0,
     };
     assert_eq!(config.logs, logs);
-    assert_eq!(config.termination_log, TerminationLog::Automatic);
+    assert_eq!(config.termination_log, WantedLog::Automatic);
     assert_eq!(
         (config.format, config.verbosity),
         (Format::Text, Level::Warning)
@@ -116,7 +116,7 @@ fn the_help_tells_the_defaults() {
             }
             "--termination-log" => {
                 let log = config("").termination_log;
-                assert_eq!((told, log), (DEFAULT_PATH, TerminationLog::Automatic));
+                assert_eq!((told, log), (DEFAULT_PATH, WantedLog::Automatic));
                 continue;
             }
             "--grace" => {
@@ -524,7 +524,7 @@ fn the_termination_log_is_a_path_or_none() {
             .ok()
             .map(|config| config.termination_log)
     };
-    assert_eq!(log("none"), Some(TerminationLog::None));
+    assert_eq!(log("none"), Some(WantedLog::None));
     for path in [
         "/dev/termination-log",
         "./none",
@@ -535,7 +535,7 @@ fn the_termination_log_is_a_path_or_none() {
     ] {
         assert_eq!(
             log(path),
-            Some(TerminationLog::Path(path.to_owned())),
+            Some(WantedLog::Path(path.to_owned())),
             "{path:?}"
         );
     }

@@ -1,5 +1,5 @@
-//! What the binary and the library both make ready before a first start: who the child is to be,
-//! and which files it may be.
+//! What binary and library both prepare before a first start: the child's user, and the files that
+//! may be its program.
 
 use std::ffi::CString;
 
@@ -8,21 +8,21 @@ use crate::messages::mistake::Mistake;
 use crate::sys;
 use crate::sys::spawn::Confinement;
 
-/// Who the child is to be, and how that was asked for.
+/// The user that was asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct WantedUser {
     pub(crate) spec: UserSpec,
     pub(crate) value: String,
-    /// With its source, for a mistake that only the user database shows.
+    /// The value with its option, for a mistake that only the user database shows.
     pub(crate) spelled: String,
 }
 
-/// Where a command is looked for if there is no `PATH`: what Docker and the shells take.
-pub(crate) const DEFAULT_PATH: &[u8] =
-    b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where a command is looked for if there is no `PATH`: as Docker and the shells do.
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Looks the user up in the database of the root and fills in what the child has to change. Returns
-/// the variables that follow from it, as `NAME=value`.
+/// Looks the user up in the database of the child's root, and adds what the child has to change to
+/// its confinement. Returns the variables that follow from the user, as `NAME=value`; `NAME=` means
+/// that the variable is removed.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ pub(crate) fn become_user(
     let identity = user.spec.resolve(&read("passwd")?, &read("group")?);
     let identity =
         identity.map_err(|reason| Mistake::new("use", &user.spelled).because(&reason))?;
-    // What frigate is already needs no privilege to become, and so must not be asked for.
+    // What frigate already is must not be asked for: the call could fail for lack of privileges.
     confinement.groups = identity
         .groups
         .filter(|groups| !sys::user::has_groups(groups, identity.gid));
@@ -64,19 +64,19 @@ pub(crate) fn become_user(
     Ok(variables)
 }
 
-/// `NAME_MAX` and `PATH_MAX` (`limits.h`).
-const LONGEST_NAME: usize = 255;
+/// `NAME_MAX` (`limits.h`).
+const LONGEST_NAME_BYTES: usize = 255;
 
-/// The files that COMMAND may mean, in the order of `execvp(3)`: itself if it has a slash, else one
-/// in each directory of `PATH`, an empty one being the current directory.
+/// Returns the files that COMMAND may mean, in the order of `execvp(3)`: itself if it has a slash,
+/// otherwise one in each directory of `PATH`. An empty directory is the current one.
 pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
     let string = |bytes: &[u8]| CString::new(bytes.to_vec()).ok();
     if command.is_empty() {
         return Vec::new();
     }
-    // No file has so long a name, and to put it behind every directory of a long `PATH` could take
-    // gigabytes. By itself it makes the kernel fail as `execvp(3)` does: with ENAMETOOLONG.
-    if command.contains(&b'/') || command.len() > LONGEST_NAME {
+    // No file has so long a name, and its path for each directory of a long `PATH` could take
+    // gigabytes. Alone, it makes the kernel fail as `execvp(3)` does, with ENAMETOOLONG.
+    if command.contains(&b'/') || command.len() > LONGEST_NAME_BYTES {
         return string(command).into_iter().collect();
     }
     let directories = path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':');
@@ -87,3 +87,7 @@ pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "preparation_tests.rs"]
+mod tests;

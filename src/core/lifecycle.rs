@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use crate::core::action::{Action, Actions, SURVIVES_KILL};
 use crate::core::escalation::{Due, Escalation, KILL_PATIENCE};
+use crate::core::exit_code;
 use crate::core::fact::{Fact, Trouble};
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
@@ -161,7 +162,7 @@ impl Lifecycle {
     /// Whether the child will not be started again, whatever happens.
     pub(crate) fn is_last_start(&self) -> bool {
         match self.state {
-            State::Running { .. } => self.rules.strategy.restart == Restart::False,
+            State::Running { .. } => self.rules.restart_policy.restart == Restart::False,
             State::Stopping(_) | State::Ended(_) => true,
             State::Ready | State::Closing(_) | State::Spawning | State::Between { .. } => false,
         }
@@ -293,7 +294,7 @@ impl Lifecycle {
                 self.out_of_memory = usage.out_of_memory;
                 if held_terminal && status.looks_interrupted() {
                     self.report_ended(status, since, usage, now, out);
-                    let stop = if status.code() == 128 + Signal::INT.number() {
+                    let stop = if status.code() == exit_code::of_signal(Signal::INT) {
                         Signal::INT
                     } else {
                         Signal::QUIT
@@ -548,9 +549,12 @@ impl Lifecycle {
         out: &mut Actions,
     ) {
         let uptime = now.since(since);
-        let verdict =
-            self.history
-                .after_end(&self.rules.strategy, status, uptime, self.scatter(now));
+        let verdict = self.history.after_end(
+            &self.rules.restart_policy,
+            status,
+            uptime,
+            self.scatter(now),
+        );
         let trouble = Trouble::Ended {
             pid: self.pid,
             status,
@@ -565,9 +569,9 @@ impl Lifecycle {
     }
 
     fn not_started(&mut self, failure: SpawnFailure, now: Moment, out: &mut Actions) {
-        let verdict = self
-            .history
-            .after_failure(&self.rules.strategy, failure, self.scatter(now));
+        let verdict =
+            self.history
+                .after_failure(&self.rules.restart_policy, failure, self.scatter(now));
         let (trouble, outcome) = (Trouble::NotStarted(failure), Outcome::NotStarted(failure));
         self.obey(verdict, trouble, outcome, now, out);
     }
@@ -596,7 +600,7 @@ impl Lifecycle {
                 self.end(outcome, kill_at, self.rules.kill);
             }
             (Verdict::Again { pause, failures }, _) => {
-                let limit = self.rules.strategy.limit();
+                let limit = self.rules.restart_policy.limit();
                 out.report(Fact::Restarting {
                     trouble,
                     pause,

@@ -1469,10 +1469,10 @@ fn any_rules() -> impl Strategy<Value = Rules> {
                     single_child,
                     ..rules("")
                 };
-                rules.strategy.restart = restart;
-                rules.strategy.start_secs = start_secs;
-                rules.strategy.start_retries = start_retries;
-                rules.strategy.backoff = backoff;
+                rules.restart_policy.restart = restart;
+                rules.restart_policy.start_secs = start_secs;
+                rules.restart_policy.start_retries = start_retries;
+                rules.restart_policy.backoff = backoff;
                 rules
             },
         )
@@ -1594,7 +1594,7 @@ impl Witness {
     fn account(&mut self, situation: &str, event: Event) {
         let now = self.child.now;
         let uptime = now.since(self.started);
-        let strategy = self.rules.strategy;
+        let strategy = self.rules.restart_policy;
         let quick = if strategy.start_secs.is_zero() {
             Duration::from_secs(10)
         } else {
@@ -1665,7 +1665,7 @@ impl Witness {
     }
 
     fn check_start(&mut self) {
-        let strategy = self.rules.strategy;
+        let strategy = self.rules.restart_policy;
         self.promise(!self.was_stopped, "no start after a stop");
         self.promise(!self.was_last, "no start after the last");
         self.promise(self.group_is_gone, "no start beside leftovers");

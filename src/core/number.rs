@@ -1,6 +1,6 @@
-//! Numbers as they stand in options and in the kernel's files: digits alone, no sign, no blank.
+//! Numbers as options and the kernel's files have them: digits alone, without sign or blank.
 
-/// The number that the digits make, if it fits.
+/// Parses digits; `None` if there is anything else, or nothing, or the number does not fit.
 pub(crate) fn parse_number<T: TryFrom<u64>>(digits: impl AsRef<[u8]>) -> Option<T> {
     T::try_from(value_of(digits.as_ref())?).ok()
 }

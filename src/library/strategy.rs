@@ -287,7 +287,7 @@ impl Strategy {
     /// defaults.
     pub(crate) fn rules(&self) -> Rules {
         Rules {
-            strategy: RestartPolicy {
+            restart_policy: RestartPolicy {
                 restart: match self.auto_restart {
                     AutoRestart::Unexpected => Restart::Unexpected,
                     AutoRestart::True => Restart::True,

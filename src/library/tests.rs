@@ -69,15 +69,26 @@ fn each_setting_of_a_strategy_becomes_a_rule_of_the_core() {
     ];
     for (word, restart) in words {
         assert_eq!(
-            rules(Public::new().auto_restart(word)).strategy.restart,
+            rules(Public::new().auto_restart(word))
+                .restart_policy
+                .restart,
             restart
         );
         assert_eq!(word.to_string().parse::<AutoRestart>().ok(), Some(word));
     }
-    let other = rules(Public::new().start_secs(wait).start_retries(9)).strategy;
+    let other = rules(Public::new().start_secs(wait).start_retries(9)).restart_policy;
     assert_eq!((other.start_secs, other.start_retries), (wait, 9));
-    assert!(base.strategy.expected.covers(status::ExitStatus::Exited(0)));
-    assert!(!base.strategy.expected.covers(status::ExitStatus::Exited(1)));
+    assert!(
+        base.restart_policy
+            .expected
+            .covers(status::ExitStatus::Exited(0))
+    );
+    assert!(
+        !base
+            .restart_policy
+            .expected
+            .covers(status::ExitStatus::Exited(1))
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Turns what happened into one line: text, JSON, or the termination message.
+//! Makes one line of what happened: text, JSON, or the termination message.
 //!
-//! `report`, `refusal` and `termination` write those lines out. The other files are pure.
+//! `report`, `refusal` and `termination` write the lines. The other files are pure.
 
 pub(crate) mod context;
 pub(crate) mod format;

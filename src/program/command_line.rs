@@ -1,4 +1,4 @@
-//! What the words after the program's name, and the variables of the environment, ask for.
+//! What the command line and the environment ask for.
 
 use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
@@ -6,20 +6,19 @@ use crate::program::config::Config;
 use crate::program::options::values::{Values, Words};
 use crate::program::options::variables::option_of;
 
-/// What the words ask for.
+/// What frigate was asked to do.
 #[expect(
     clippy::large_enum_variant,
-    reason = "there is one in a process, and a box would be moved into once more"
+    reason = "a process has one, and a box would be another move"
 )]
 pub(crate) enum Request {
-    /// Run the command that begins at this word.
+    /// Run the command that begins at this index of the arguments.
     Run(Config, usize),
     Help,
     Version,
 }
 
-/// Reads the words after the program's name, and those of the environment's entries, `NAME=value`,
-/// that can be an option's.
+/// Reads the arguments, and the environment's entries that may set an option (`NAME=value`).
 ///
 /// # Errors
 ///

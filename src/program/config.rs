@@ -15,7 +15,7 @@ use crate::core::signal::{Signal, SignalSet};
 use crate::core::user::UserSpec;
 use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
-use crate::messages::termination::TerminationLog;
+use crate::messages::termination::WantedLog;
 use crate::program::options::parse;
 use crate::program::options::reader::Reader;
 use crate::program::options::values::{Source, Value, Values};
@@ -34,7 +34,7 @@ pub(crate) struct Config {
     pub(crate) limits: Vec<Limit>,
     pub(crate) cgroup_best_effort: bool,
     pub(crate) logs: Logs,
-    pub(crate) termination_log: TerminationLog,
+    pub(crate) termination_log: WantedLog,
     pub(crate) format: Format,
     pub(crate) verbosity: Level,
 }
@@ -93,8 +93,8 @@ impl Config {
 /// Reads the rules, but for the exit codes.
 fn read_rules(reader: &mut Reader<'_>) -> Rules {
     let defaults = Rules::default();
-    let policy = defaults.strategy;
-    let strategy = RestartPolicy {
+    let policy = defaults.restart_policy;
+    let restart_policy = RestartPolicy {
         restart: reader
             .read("restart", parse::parse_restart, parse::RESTART)
             .unwrap_or(policy.restart),
@@ -106,11 +106,11 @@ fn read_rules(reader: &mut Reader<'_>) -> Rules {
         backoff: reader.read_duration("backoff", policy.backoff),
         backoff_max: reader.read_duration("backoff-max", policy.backoff_max),
     };
-    let grace = rules::default_grace(strategy.restart);
+    let grace = rules::default_grace(restart_policy.restart);
     let close_wait = reader.read_duration("grace-close-wait", rules::GRACE_CLOSE_WAIT);
     let values = reader.values;
     Rules {
-        strategy,
+        restart_policy,
         stop_signal: reader.read("stop-signal", parse::parse_stop_signal, parse::STOP_SIGNAL),
         grace: reader.read_duration_or_word("grace", "none", grace),
         leftovers: reader.read_duration_or_word("leftovers", "leave", defaults.leftovers),

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Config, Level, Logs, Mistake, TerminationLog};
+use super::{Config, Level, Logs, Mistake, WantedLog};
 use crate::core::exit_code::ExitCodeMap;
 use crate::core::limit::LIMIT_FILES;
 use crate::core::number::parse_number;
@@ -57,7 +57,7 @@ fn signal(name: &str) -> Signal {
 #[test]
 fn without_options_everything_is_as_the_table_says() {
     let config = config("");
-    let strategy = config.rules.strategy;
+    let strategy = config.rules.restart_policy;
     assert_eq!(strategy.restart, Restart::False);
     assert_eq!(strategy.start_secs, Duration::from_secs(10));
     assert_eq!(strategy.start_retries, 3);
@@ -88,7 +88,7 @@ fn without_options_everything_is_as_the_table_says() {
         backups: 0,
     };
     assert_eq!(config.logs, logs);
-    assert_eq!(config.termination_log, TerminationLog::Automatic);
+    assert_eq!(config.termination_log, WantedLog::Automatic);
     assert_eq!(
         (config.format, config.verbosity),
         (Format::Text, Level::Warning)
@@ -116,7 +116,7 @@ fn the_help_tells_the_defaults() {
             }
             "--termination-log" => {
                 let log = config("").termination_log;
-                assert_eq!((told, log), (DEFAULT_PATH, TerminationLog::Automatic));
+                assert_eq!((told, log), (DEFAULT_PATH, WantedLog::Automatic));
                 continue;
             }
             "--grace" => {
@@ -161,7 +161,10 @@ fn the_words_of_docker_and_kubernetes_name_the_same_strategies() {
     ];
     for (word, restart) in table {
         assert_eq!(
-            config(&format!("--restart={word}")).rules.strategy.restart,
+            config(&format!("--restart={word}"))
+                .rules
+                .restart_policy
+                .restart,
             restart,
             "{word}"
         );
@@ -333,7 +336,7 @@ fn numbers_are_digits_alone_and_have_bounds() {
     let retries = |text: &str| {
         read(&["--start-retries", text], &[])
             .ok()
-            .map(|c| c.rules.strategy.start_retries)
+            .map(|c| c.rules.restart_policy.start_retries)
     };
     assert_eq!(retries("0"), Some(0));
     assert_eq!(retries("0003"), Some(3));
@@ -521,7 +524,7 @@ fn the_termination_log_is_a_path_or_none() {
             .ok()
             .map(|config| config.termination_log)
     };
-    assert_eq!(log("none"), Some(TerminationLog::None));
+    assert_eq!(log("none"), Some(WantedLog::None));
     for path in [
         "/dev/termination-log",
         "./none",
@@ -532,7 +535,7 @@ fn the_termination_log_is_a_path_or_none() {
     ] {
         assert_eq!(
             log(path),
-            Some(TerminationLog::Path(path.to_owned())),
+            Some(WantedLog::Path(path.to_owned())),
             "{path:?}"
         );
     }

@@ -171,7 +171,7 @@ fn run(
         environment: Environment::new(environment, own_pid, variables),
         mask,
         ignores_sigchld: signals::restore_sigchld(),
-        pidfd: if config.rules.strategy.restart == Restart::False {
+        pidfd: if config.rules.restart_policy.restart == Restart::False {
             Pidfd::No
         } else {
             Pidfd::IfPossible
@@ -341,7 +341,3 @@ fn report_group(warnings: &[Warning], group: Option<&Group>, reporter: &mut Repo
         reporter.report(&Fact::GroupAdopted);
     }
 }
-
-#[cfg(test)]
-#[path = "start_up_tests.rs"]
-mod tests;

@@ -95,7 +95,7 @@ impl Buffer {
 }
 
 /// A file, or what stands in its place: a FIFO, a terminal, `/dev/null`.
-pub(crate) struct Target {
+pub(crate) struct LogDestination {
     fd: OwnedFd,
     device: u64,
     inode: u64,
@@ -103,7 +103,7 @@ pub(crate) struct Target {
     pub(crate) is_regular: bool,
 }
 
-impl AsFd for Target {
+impl AsFd for LogDestination {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -113,7 +113,7 @@ fn size(stat: &Stat) -> u64 {
     stat.st_size.unsigned_abs()
 }
 
-impl Target {
+impl LogDestination {
     /// A file that was opened, and its size.
     pub(crate) fn of(fd: OwnedFd, stat: &Stat) -> (Self, u64) {
         (

@@ -85,10 +85,10 @@ pub(crate) fn make(path: &str) -> Result<(), Errno> {
         .map_err(errno)
 }
 
-/// A file of the kernel's, open to be written to again and again.
-pub(crate) struct Target(OwnedFd);
+/// A file of a cgroup, open for any number of writes.
+pub(crate) struct ControlFile(OwnedFd);
 
-impl Target {
+impl ControlFile {
     pub(crate) fn open(path: &str) -> Result<Self, Errno> {
         Self::below(CWD, path)
     }
@@ -102,7 +102,7 @@ impl Target {
     }
 }
 
-impl AsFd for Target {
+impl AsFd for ControlFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
@@ -147,7 +147,7 @@ impl Directory {
     }
 
     pub(crate) fn write(&self, file: &str, value: &str) -> Result<(), Errno> {
-        Target::below(self.as_fd(), file)?.write(value)
+        ControlFile::below(self.as_fd(), file)?.write(value)
     }
 
     /// A file of it, open to be read again and again.
@@ -165,8 +165,8 @@ impl Directory {
     ///
     /// AGAIN: another process holds the lock. ACCESS: it is another user's. With `is_new` the group
     /// was made by the caller, and does not depend on that file.
-    pub(crate) fn claim(&self, is_new: bool) -> Result<Option<Target>, Errno> {
-        let kill = match Target::below(self.as_fd(), "cgroup.kill") {
+    pub(crate) fn claim(&self, is_new: bool) -> Result<Option<ControlFile>, Errno> {
+        let kill = match ControlFile::below(self.as_fd(), "cgroup.kill") {
             Err(errno) if !is_new && errno != Errno::NOT_FOUND => return Err(errno),
             kill => kill.ok(),
         };

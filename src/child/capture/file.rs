@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::core::errno::Errno;
-use crate::sys::capture::Target;
+use crate::sys::capture::LogDestination;
 use crate::sys::place::{self, ChildUser, Opened, Place, Refusal};
 
 /// What was to be done to the file, and why it could not be.
@@ -14,7 +14,7 @@ pub(super) struct LogFile {
     path: String,
     /// Where it is. A file without a name of its own is never rotated, and never another one.
     place: Option<Place>,
-    target: Target,
+    target: LogDestination,
     /// Its length when it was last looked at, and what was written since.
     size: u64,
     /// It is rotated before a byte goes there.
@@ -32,7 +32,7 @@ impl LogFile {
         user: Option<ChildUser<'_>>,
     ) -> Result<Self, Refusal> {
         let Opened { file, stat, place } = place::open(path, user)?;
-        let (target, size) = Target::of(file, &stat);
+        let (target, size) = LogDestination::of(file, &stat);
         let max_bytes = if max_bytes == 0 || place.is_none() {
             u64::MAX
         } else {
@@ -108,7 +108,7 @@ impl LogFile {
     fn reopen(&mut self) -> Result<(), Refusal> {
         if let Some(place) = &self.place {
             let (file, stat) = place.open(true)?;
-            (self.target, self.size) = Target::of(file, &stat);
+            (self.target, self.size) = LogDestination::of(file, &stat);
             self.full_at = self.max_bytes;
         }
         Ok(())

@@ -5,7 +5,7 @@ use crate::child::cgroup::warning::{Warning, reason};
 use crate::core::errno::Errno;
 use crate::core::limit::{LIMIT_FILES, Limit};
 use crate::core::pid::Pid;
-use crate::sys::cgroup::{self as files, Directory, Target};
+use crate::sys::cgroup::{self as files, ControlFile, Directory};
 use crate::sys::clock;
 
 /// Where frigate and its neighbors go, because a cgroup other than the root holds processes or
@@ -252,7 +252,7 @@ impl Base {
 /// # Errors
 ///
 /// The first that cannot be moved; the others are moved all the same.
-fn move_members(group: &Directory, target: &Target) -> Result<(), Errno> {
+fn move_members(group: &Directory, target: &ControlFile) -> Result<(), Errno> {
     let mut moved = Ok(());
     group.each_member(&mut |pid, _| match target.write(&pid.raw().to_string()) {
         // Gone meanwhile.
@@ -276,7 +276,7 @@ impl Ground {
             Err(errno) => return Err((leaf, errno)),
         }
         let file = [&leaf, "/cgroup.procs"].concat();
-        let moved = Target::open(&file).and_then(|target| move_members(group, &target));
+        let moved = ControlFile::open(&file).and_then(|target| move_members(group, &target));
         moved.map_err(|errno| (file, errno))
     }
 
@@ -317,7 +317,7 @@ impl Ground {
             let _ = directory.write("cgroup.subtree_control", &self.disable);
         }
         let leaf = self.leaf();
-        let Ok(back) = Target::open(&[&self.path, "/cgroup.procs"].concat()) else {
+        let Ok(back) = ControlFile::open(&[&self.path, "/cgroup.procs"].concat()) else {
             return;
         };
         // Until it can be removed: one that forks while it is moved leaves a child behind.

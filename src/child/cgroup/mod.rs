@@ -21,7 +21,7 @@ use crate::core::signal::Signal;
 use crate::core::text::lossy_text;
 use crate::core::usage::{Usage, parse_counter, value_of};
 use crate::messages::mistake::Mistake;
-use crate::sys::cgroup::{self as files, Directory, Target};
+use crate::sys::cgroup::{self as files, ControlFile, Directory};
 use crate::sys::spawn::Cgroup;
 
 pub(crate) use crate::child::cgroup::warning::Warning;
@@ -47,7 +47,7 @@ pub(crate) struct Group {
     path: String,
     directory: Directory,
     /// `cgroup.kill`, which holds the lock; `None` before Linux 5.14.
-    kill: Option<Target>,
+    kill: Option<ControlFile>,
     /// `cgroup.events`, opened when first looked at.
     events: Option<OwnedFd>,
     /// It has the controller, and so counts what was killed for want of memory.
@@ -209,7 +209,7 @@ impl Group {
     fn claim(
         ground: &Ground,
         name: &str,
-    ) -> Result<(String, Directory, Option<Target>, bool), String> {
+    ) -> Result<(String, Directory, Option<ControlFile>, bool), String> {
         let mut number = 1;
         // Enough for any machine; every turn takes a name, finds it taken, or clears it.
         for _ in 0..10_000 {

@@ -8,7 +8,7 @@ use crate::core::number::parse_number;
 use crate::core::restart::{Expected, Restart};
 use crate::core::signal::{Signal, SignalSet};
 use crate::messages::format::Format;
-use crate::messages::termination::TerminationLog;
+use crate::messages::termination::WantedLog;
 
 pub(crate) const RESTART: &str =
     "expected unexpected (on-failure), true (always) or false (no, never)";
@@ -140,10 +140,10 @@ pub(crate) fn parse_path(text: &str) -> Option<String> {
 
 pub(crate) const TERMINATION_LOG: &str = "expected a path of at most 4095 bytes, or none";
 
-pub(crate) fn parse_termination_log(text: &str) -> Option<TerminationLog> {
+pub(crate) fn parse_termination_log(text: &str) -> Option<WantedLog> {
     match text {
-        "none" => Some(TerminationLog::None),
-        text => parse_path(text).map(TerminationLog::Path),
+        "none" => Some(WantedLog::None),
+        text => parse_path(text).map(WantedLog::Path),
     }
 }
 

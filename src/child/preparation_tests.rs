@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::child::preparation::{DEFAULT_PATH, candidates};
+use super::{DEFAULT_PATH, candidates};
 
 fn strings(command: &str, path: Option<&str>) -> Vec<String> {
     let found = candidates(command.as_bytes(), path.map(str::as_bytes));

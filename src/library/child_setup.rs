@@ -14,7 +14,7 @@ use crate::library::program_setup::ProgramSetup;
 use crate::library::shared_state::{SharedState, lock};
 use crate::library::strategy::Strategy;
 use crate::library::task;
-use crate::sys::place::ChildUser;
+use crate::sys::safe_open::ChildUser;
 use crate::sys::{host, startup};
 
 /// Ends the error about a limit that cannot be applied: how to start without it.

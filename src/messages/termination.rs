@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::core::errno::Errno;
 use crate::messages::line::Line;
 use crate::sys::output;
-use crate::sys::place::{self, ChildUser, Refusal};
+use crate::sys::safe_open::{self, ChildUser, OpenError};
 
 /// The path that Kubernetes mounts by default (`terminationMessagePath`).
 pub(crate) const DEFAULT_PATH: &str = "/dev/termination-log";
@@ -31,7 +31,7 @@ pub(crate) enum Log {
     /// anything in its place.
     At {
         path: String,
-        file: Result<OwnedFd, Refusal>,
+        file: Result<OwnedFd, OpenError>,
     },
 }
 
@@ -54,7 +54,7 @@ impl Log {
     fn at(path: &str, user: Option<ChildUser<'_>>) -> Self {
         Self::At {
             path: path.to_owned(),
-            file: place::open(path, user).map(|opened| opened.file),
+            file: safe_open::open(path, user).map(|opened| opened.file),
         }
     }
 
@@ -90,8 +90,8 @@ impl Log {
             }
             Self::At {
                 path,
-                file: Err(refusal),
-            } => Err((path, refusal.errno, refusal.then(NEXT))),
+                file: Err(error),
+            } => Err((path, error.errno, error.followed_by(NEXT))),
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
 use crate::program::options::{table, variables};
 use crate::program::process_tree::{ProcessTree, Role};
-use crate::sys::place::ChildUser;
+use crate::sys::safe_open::ChildUser;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};

@@ -8,7 +8,7 @@ use rustix::io::Errno as RawErrno;
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 use rustix::{fs, io};
 
-use super::{errno, place};
+use super::{errno, safe_open};
 use crate::core::errno::Errno;
 
 /// What a child's pipe is made to hold: the most that needs no privilege by default
@@ -121,7 +121,7 @@ impl Target {
                 fd,
                 device: stat.st_dev,
                 inode: stat.st_ino,
-                is_regular: place::is_regular(stat),
+                is_regular: safe_open::is_regular(stat),
             },
             size(stat),
         )

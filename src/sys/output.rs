@@ -10,7 +10,7 @@ use rustix::stdio::{stderr, stdout};
 use rustix::time::Timespec;
 
 use super::open_at;
-use super::place::is_regular;
+use super::safe_open::is_regular;
 use crate::core::errno;
 
 /// Writes what was asked for to standard output, however long its reader takes; false: it cannot be
@@ -84,7 +84,12 @@ fn write_at_once(line: &[u8]) -> rustix::io::Result<usize> {
             return write(fd, line);
         }
     }
-    match open_at(CWD, "/proc/self/fd/2", super::place::FLAGS, Mode::empty()) {
+    match open_at(
+        CWD,
+        "/proc/self/fd/2",
+        super::safe_open::APPEND_FLAGS,
+        Mode::empty(),
+    ) {
         Ok(own) => write(own, line),
         Err(_) if refused == Errno::AGAIN => Err(refused),
         // No /proc, or somebody else's terminal, which has a reader: there the look has to do.

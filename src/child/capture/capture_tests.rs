@@ -89,7 +89,7 @@ fn open(path: &str, max_bytes: u64, backups: u32) -> Result<Capture, Errno> {
         max_bytes,
         backups,
     };
-    Capture::open(&logs, None).map_err(|(_, refusal)| refusal.errno)
+    Capture::open(&logs, None).map_err(|(_, error)| error.errno)
 }
 
 /// Whether the first stream has something to do, within so many milliseconds.

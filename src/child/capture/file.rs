@@ -5,15 +5,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::core::errno::Errno;
 use crate::sys::capture::Target;
-use crate::sys::place::{self, ChildUser, Opened, Place, Refusal};
+use crate::sys::safe_open::{self, ChildUser, DirectoryEntry, OpenError, Opened};
 
 /// What was to be done to the file, and why it could not be.
-pub(super) type Trouble = (&'static str, Refusal);
+pub(super) type FileError = (&'static str, OpenError);
 
 pub(super) struct LogFile {
     path: String,
     /// Where it is. A file without a name of its own is never rotated, and never another one.
-    place: Option<Place>,
+    entry: Option<DirectoryEntry>,
     target: Target,
     /// Its length when it was last looked at, and what was written since.
     size: u64,
@@ -30,17 +30,17 @@ impl LogFile {
         max_bytes: u64,
         backups: u32,
         user: Option<ChildUser<'_>>,
-    ) -> Result<Self, Refusal> {
-        let Opened { file, stat, place } = place::open(path, user)?;
+    ) -> Result<Self, OpenError> {
+        let Opened { file, stat, entry } = safe_open::open(path, user)?;
         let (target, size) = Target::of(file, &stat);
-        let max_bytes = if max_bytes == 0 || place.is_none() {
+        let max_bytes = if max_bytes == 0 || entry.is_none() {
             u64::MAX
         } else {
             max_bytes
         };
         Ok(Self {
             path: path.to_owned(),
-            place,
+            entry,
             target,
             size,
             full_at: max_bytes,
@@ -59,24 +59,26 @@ impl LogFile {
 
     /// Of the directory that it is in.
     pub(super) fn directory(&self) -> Option<BorrowedFd<'_>> {
-        self.place.as_ref().map(Place::directory)
+        self.entry.as_ref().map(DirectoryEntry::directory)
     }
 
     /// Makes sure that it is the file of that name, and has room; answers whether that took a
     /// change. Where it cannot be had, the file at hand still takes all bytes: none is lost by
     /// that.
-    pub(super) fn ready(&mut self) -> Result<bool, Trouble> {
-        let Some(place) = &self.place else {
+    pub(super) fn ready(&mut self) -> Result<bool, FileError> {
+        let Some(entry) = &self.entry else {
             return Ok(false);
         };
         let mut is_changed = false;
         // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied,
         // as copytruncate does).
-        let found = place.look(0).map_err(|errno| ("look at", errno.into()))?;
+        let found = entry
+            .stat_backup(0)
+            .map_err(|errno| ("look at", errno.into()))?;
         if let Some(size) = found.and_then(|stat| self.target.size_in(&stat)) {
             self.size = size;
         } else {
-            self.reopen().map_err(|refusal| ("open", refusal))?;
+            self.reopen().map_err(|error| ("open", error))?;
             is_changed = true;
         }
         if self.size < self.max_bytes {
@@ -85,7 +87,7 @@ impl LogFile {
         if self.size >= self.full_at && self.target.is_regular {
             // Should that fail, the next attempt comes after as many bytes again.
             self.full_at = self.size.saturating_add(self.max_bytes);
-            self.rotate().map_err(|refusal| ("rotate", refusal))?;
+            self.rotate().map_err(|error| ("rotate", error))?;
             is_changed = true;
         }
         Ok(is_changed)
@@ -105,9 +107,9 @@ impl LogFile {
         Ok(written)
     }
 
-    fn reopen(&mut self) -> Result<(), Refusal> {
-        if let Some(place) = &self.place {
-            let (file, stat) = place.open(true)?;
+    fn reopen(&mut self) -> Result<(), OpenError> {
+        if let Some(entry) = &self.entry {
+            let (file, stat) = entry.open(true)?;
             (self.target, self.size) = Target::of(file, &stat);
             self.full_at = self.max_bytes;
         }
@@ -117,20 +119,20 @@ impl LogFile {
     /// Moves each backup one up, as far as they stand without a gap: what is beyond the gap is
     /// older anyway, and the last one is written over. Only a name that nothing has is a gap: a
     /// backup that cannot be looked at is not to be overwritten.
-    fn rotate(&mut self) -> Result<(), Refusal> {
+    fn rotate(&mut self) -> Result<(), OpenError> {
         if self.backups == 0 {
             self.target.empty()?;
             self.size = 0;
             self.full_at = self.max_bytes;
             return Ok(());
         }
-        if let Some(place) = &self.place {
+        if let Some(entry) = &self.entry {
             let mut gap = 1;
-            while gap < self.backups && place.look(gap)?.is_some() {
+            while gap < self.backups && entry.stat_backup(gap)?.is_some() {
                 gap += 1;
             }
             for number in (0..gap).rev() {
-                place.move_up(number)?;
+                entry.shift_backup(number)?;
             }
         }
         self.reopen()

@@ -13,7 +13,7 @@ use std::os::fd::BorrowedFd;
 use crate::core::fact::Fact;
 use crate::sys::capture::standard_output;
 use crate::sys::clock;
-use crate::sys::place::{ChildUser, Refusal};
+use crate::sys::safe_open::{ChildUser, OpenError};
 use crate::sys::signals::Watch;
 use stream::Stream;
 
@@ -64,12 +64,11 @@ impl Capture {
     pub(crate) fn open<'a>(
         logs: &'a Logs,
         user: Option<ChildUser<'_>>,
-    ) -> Result<Self, (&'a LogPath, Refusal)> {
+    ) -> Result<Self, (&'a LogPath, OpenError)> {
         let mut streams = Vec::new();
         for (log, place) in [(&logs.stdout, OUT), (&logs.stderr, ERR)] {
             if let Some(log) = log.as_ref().filter(|_| place == OUT || !logs.redirect) {
-                streams
-                    .push(Stream::open(log, logs, place, user).map_err(|refusal| (log, refusal))?);
+                streams.push(Stream::open(log, logs, place, user).map_err(|error| (log, error))?);
             }
         }
         Ok(Self {

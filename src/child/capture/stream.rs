@@ -11,7 +11,7 @@ use crate::core::fact::Fact;
 use crate::core::moment::Moment;
 use crate::sys::capture::{Buffer, Pipe, ROOM};
 use crate::sys::clock;
-use crate::sys::place::{ChildUser, Refusal};
+use crate::sys::safe_open::{ChildUser, OpenError};
 use crate::sys::signals::Watch;
 
 /// The shortest time from one line about dropped bytes to the next: a disk that is full by turns
@@ -42,7 +42,7 @@ impl Stream {
         logs: &Logs,
         place: usize,
         user: Option<ChildUser<'_>>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, OpenError> {
         let file = LogFile::open(&log.path, logs.max_bytes, logs.backups, user)?;
         Ok(Self {
             pipe: Pipe::holding(ROOM)?,
@@ -91,13 +91,13 @@ impl Stream {
         }
         match self.file.ready() {
             Ok(is_changed) => self.is_troubled &= !is_changed,
-            Err((verb, refusal)) => {
+            Err((verb, error)) => {
                 if !core::mem::replace(&mut self.is_troubled, true) {
-                    let then = refusal.then("going on in the file at hand");
+                    let then = error.followed_by("going on in the file at hand");
                     say(&Fact::Cannot {
                         verb,
                         object: self.file.path(),
-                        errno: refusal.errno,
+                        errno: error.errno,
                         then: &then,
                     });
                 }

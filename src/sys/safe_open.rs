@@ -20,9 +20,9 @@ use super::spawn::Confinement;
 use crate::core::errno::Errno;
 
 /// As many links as the kernel itself follows in one path (`path_resolution(7)`).
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
-const STICKY: u32 = 0o1000;
+const STICKY_BIT: u32 = 0o1000;
 
 /// The user that the child becomes, if that is another one than frigate's, and one whose rights
 /// have limits.
@@ -57,68 +57,68 @@ impl<'a> ChildUser<'a> {
 /// What is wrong with a file or a directory on the way, and how to mend it.
 type Rule = &'static str;
 
-const LINK: Rule =
+const FOREIGN_LINK: Rule =
     "' is a link that neither root nor frigate controls; name the file that it leads to";
 const REPLACEABLE: Rule = "' can be replaced by the command's user; make this user its owner";
 const HARD_LINKS: Rule = "' has more than one hard link; remove the others";
-const FOREIGN: Rule = "' belongs to another user; remove it";
+const FOREIGN_OWNER: Rule = "' belongs to another user; remove it";
 const NOT_REGULAR: Rule = "' is not a regular file";
 
 /// Why a file was not opened.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct OpenError {
     pub(crate) errno: Errno,
     /// The component that is against a rule, and the rule.
-    against: Option<String>,
+    violation: Option<String>,
 }
 
-impl Refusal {
+impl OpenError {
     /// What is said after the error number: the rule, if there is one, and what happens next.
-    pub(crate) fn then(&self, next: &str) -> String {
+    pub(crate) fn followed_by(&self, next: &str) -> String {
         let (text, separator) = self
-            .against
+            .violation
             .as_ref()
             .map_or(("", ""), |text| (text.as_str(), "; "));
         [text, separator, next].concat()
     }
 
-    pub(crate) const fn is_by_rule(&self) -> bool {
-        self.against.is_some()
+    pub(crate) const fn is_rule_violation(&self) -> bool {
+        self.violation.is_some()
     }
 
-    fn rule(object: &CStr, rule: Rule) -> Self {
+    fn violation(object: &CStr, rule: Rule) -> Self {
         let text = ["'", &crate::core::text::text_of(object.to_bytes()), rule].concat();
         Self {
             errno: Errno::NOT_PERMITTED,
-            against: Some(text),
+            violation: Some(text),
         }
     }
 
     /// In place of the error number.
     pub(crate) fn reason(&self) -> String {
-        self.against
+        self.violation
             .clone()
             .unwrap_or_else(|| self.errno.to_string())
     }
 }
 
-impl From<Errno> for Refusal {
+impl From<Errno> for OpenError {
     fn from(errno: Errno) -> Self {
         Self {
             errno,
-            against: None,
+            violation: None,
         }
     }
 }
 
-impl From<RawErrno> for Refusal {
+impl From<RawErrno> for OpenError {
     fn from(error: RawErrno) -> Self {
         errno(error).into()
     }
 }
 
 /// A name in a directory that is held open.
-pub(crate) struct Place {
+pub(crate) struct DirectoryEntry {
     directory: OwnedFd,
     name: CString,
     /// The child's user, if it can put files into the directory.
@@ -130,28 +130,28 @@ pub(crate) struct Place {
 pub(crate) struct Opened {
     pub(crate) file: OwnedFd,
     pub(crate) stat: Stat,
-    pub(crate) place: Option<Place>,
+    pub(crate) entry: Option<DirectoryEntry>,
 }
 
-fn is(stat: &Stat, kind: FileType) -> bool {
+fn has_type(stat: &Stat, kind: FileType) -> bool {
     FileType::from_raw_mode(stat.st_mode) == kind
 }
 
 pub(crate) fn is_regular(stat: &Stat) -> bool {
-    is(stat, FileType::RegularFile)
+    has_type(stat, FileType::RegularFile)
 }
 
 /// Never waits for the reader of a FIFO, never makes a terminal the controlling one.
-pub(super) const FLAGS: OFlags = OFlags::WRONLY
+pub(super) const APPEND_FLAGS: OFlags = OFlags::WRONLY
     .union(OFlags::APPEND)
     .union(OFlags::NOCTTY)
     .union(OFlags::NONBLOCK)
     .union(OFlags::CLOEXEC);
 
 /// A descriptor of a directory, or of a link, that gives no right to what is in it.
-const ON_THE_WAY: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
-impl Place {
+impl DirectoryEntry {
     pub(crate) fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
@@ -166,8 +166,8 @@ impl Place {
     /// What the child's user may have put there has to be its own, root's or frigate's, and must
     /// have no other name: a hard link, or a file that was moved here, would be a way to a file
     /// that this user cannot write to.
-    pub(crate) fn open(&self, regular_only: bool) -> Result<(OwnedFd, Stat), Refusal> {
-        let existing = FLAGS.union(OFlags::NOFOLLOW);
+    pub(crate) fn open(&self, regular_only: bool) -> Result<(OwnedFd, Stat), OpenError> {
+        let existing = APPEND_FLAGS.union(OFlags::NOFOLLOW);
         let mut result = self.open_with(existing);
         let mut is_new = false;
         if matches!(result, Err(RawErrno::NOENT)) {
@@ -178,32 +178,32 @@ impl Place {
             // Another writer of the same log was quicker.
             result = self.open_with(existing);
         }
-        let against = |rule| Refusal::rule(&self.name, rule);
+        let violation = |rule| OpenError::violation(&self.name, rule);
         let file = match result {
-            Err(RawErrno::LOOP) => return Err(against(LINK)),
+            Err(RawErrno::LOOP) => return Err(violation(FOREIGN_LINK)),
             result => result?,
         };
         let stat = stat_of(&file)?;
         if !is_regular(&stat) && regular_only {
-            return Err(against(NOT_REGULAR));
+            return Err(violation(NOT_REGULAR));
         }
         if !is_new && (is_regular(&stat) || self.writer.is_some()) && stat.st_nlink > 1 {
-            return Err(against(HARD_LINKS));
+            return Err(violation(HARD_LINKS));
         }
         if let Some(writer) = self.writer
             && !is_new
             && ![0, geteuid().as_raw(), writer].contains(&stat.st_uid)
         {
-            return Err(against(FOREIGN));
+            return Err(violation(FOREIGN_OWNER));
         }
         Ok((file, stat))
     }
 
     /// What has the name of that backup now, 0 being the file itself; a link is a link.
-    pub(crate) fn look(&self, backup: u32) -> Result<Option<Stat>, Errno> {
+    pub(crate) fn stat_backup(&self, backup: u32) -> Result<Option<Stat>, Errno> {
         match fs::statat(
             &self.directory,
-            self.backup(backup).as_c_str(),
+            self.backup_name(backup).as_c_str(),
             AtFlags::SYMLINK_NOFOLLOW,
         ) {
             Ok(stat) => Ok(Some(stat)),
@@ -213,8 +213,8 @@ impl Place {
     }
 
     /// Gives a backup, 0 being the file itself, the next higher number.
-    pub(crate) fn move_up(&self, backup: u32) -> Result<(), Errno> {
-        let (from, to) = (self.backup(backup), self.backup(backup + 1));
+    pub(crate) fn shift_backup(&self, backup: u32) -> Result<(), Errno> {
+        let (from, to) = (self.backup_name(backup), self.backup_name(backup + 1));
         fs::renameat(
             &self.directory,
             from.as_c_str(),
@@ -224,7 +224,7 @@ impl Place {
         .map_err(errno)
     }
 
-    fn backup(&self, number: u32) -> CString {
+    fn backup_name(&self, number: u32) -> CString {
         let mut name = self.name.to_bytes().to_vec();
         if number > 0 {
             name.extend_from_slice(format!(".{number}").as_bytes());
@@ -238,68 +238,68 @@ impl Place {
 /// # Errors
 ///
 /// The kernel's, or one of the rules of `walk`.
-pub(crate) fn open(path: &str, user: Option<ChildUser<'_>>) -> Result<Opened, Refusal> {
-    let mut way = Way {
-        directory: enter(CWD, c"/")?,
+pub(crate) fn open(path: &str, user: Option<ChildUser<'_>>) -> Result<Opened, OpenError> {
+    let mut path_walk = Walk {
+        directory: open_directory(CWD, c"/")?,
         rest: path.as_bytes().to_vec(),
         name: CString::default(),
     };
     if !path.starts_with('/') {
-        way.directory = enter(CWD, c".")?;
+        path_walk.directory = open_directory(CWD, c".")?;
     }
-    match walk(&mut way, user) {
-        Ok(End::OfProcfs) => {
-            let file = open_at(way.directory.as_fd(), &way.name, FLAGS)?;
+    match walk(&mut path_walk, user) {
+        Ok(WalkEnd::ProcfsLink) => {
+            let file = open_at(path_walk.directory.as_fd(), &path_walk.name, APPEND_FLAGS)?;
             Ok(Opened {
                 stat: stat_of(&file)?,
                 file,
-                place: None,
+                entry: None,
             })
         }
-        Ok(End::Name { writer }) => {
-            let place = Place {
-                directory: way.directory,
-                name: way.name,
+        Ok(WalkEnd::Entry { writer }) => {
+            let entry = DirectoryEntry {
+                directory: path_walk.directory,
+                name: path_walk.name,
                 writer,
             };
-            let (file, stat) = place.open(false)?;
+            let (file, stat) = entry.open(false)?;
             Ok(Opened {
                 file,
                 stat,
-                place: Some(place),
+                entry: Some(entry),
             })
         }
-        Err(Fault::Errno(errno)) => Err(errno.into()),
-        Err(Fault::Rule(rule)) => Err(Refusal::rule(&way.name, rule)),
+        Err(WalkError::Errno(errno)) => Err(errno.into()),
+        Err(WalkError::Rule(rule)) => Err(OpenError::violation(&path_walk.name, rule)),
     }
 }
 
 /// What a walk ended at.
-enum End {
+enum WalkEnd {
     /// A link of procfs, such as `/proc/self/fd/1`.
-    OfProcfs,
-    Name {
-        /// See `Place`.
+    ProcfsLink,
+    Entry {
+        /// See `DirectoryEntry`.
         writer: Option<u32>,
     },
 }
 
 /// Why a walk went no further.
 #[derive(Clone, Copy)]
-enum Fault {
+enum WalkError {
     Errno(Errno),
     /// The component at hand is against it.
     Rule(Rule),
 }
 
-impl From<RawErrno> for Fault {
+impl From<RawErrno> for WalkError {
     fn from(error: RawErrno) -> Self {
         Self::Errno(errno(error))
     }
 }
 
 /// How far a walk has come.
-struct Way {
+struct Walk {
     directory: OwnedFd,
     /// What is still to be walked.
     rest: Vec<u8>,
@@ -307,7 +307,7 @@ struct Way {
     name: CString,
 }
 
-impl Way {
+impl Walk {
     /// Takes the next component off the path. Returns false at its end.
     fn next(&mut self) -> bool {
         let Some(first) = self.rest.iter().position(|byte| *byte != b'/') else {
@@ -323,8 +323,8 @@ impl Way {
         true
     }
 
-    fn enter(&mut self) -> io::Result<()> {
-        self.directory = enter(self.directory.as_fd(), &self.name)?;
+    fn open_directory(&mut self) -> io::Result<()> {
+        self.directory = open_directory(self.directory.as_fd(), &self.name)?;
         Ok(())
     }
 }
@@ -337,69 +337,73 @@ impl Way {
 /// entered, and links are followed if they are root's or frigate's. The owner of `/` is trusted as
 /// well: in a user namespace that does not know root, it is root by another number.
 #[inline(never)]
-fn walk(way: &mut Way, user: Option<ChildUser<'_>>) -> Result<End, Fault> {
-    let trusted = [0, geteuid().as_raw(), stat_of(&enter(CWD, c"/")?)?.st_uid];
+fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkEnd, WalkError> {
+    let trusted = [
+        0,
+        geteuid().as_raw(),
+        stat_of(&open_directory(CWD, c"/")?)?.st_uid,
+    ];
     let mut links = 0;
-    while way.next() {
-        let is_last = way.rest.is_empty();
-        if matches!(way.name.as_bytes(), b"." | b"..") {
+    while walk.next() {
+        let is_last = walk.rest.is_empty();
+        if matches!(walk.name.as_bytes(), b"." | b"..") {
             // Nobody can put anything else in their place.
-            way.enter()?;
+            walk.open_directory()?;
             continue;
         }
-        let around = stat_of(&way.directory)?;
+        let around = stat_of(&walk.directory)?;
         let writer = user
             .filter(|user| user.may_write(&around))
             .map(|user| user.uid);
-        let end = End::Name { writer };
+        let end = WalkEnd::Entry { writer };
         let found = match open_at(
-            way.directory.as_fd(),
-            &way.name,
-            ON_THE_WAY | OFlags::NOFOLLOW,
+            walk.directory.as_fd(),
+            &walk.name,
+            PATH_FLAGS | OFlags::NOFOLLOW,
         ) {
             Err(RawErrno::NOENT) if is_last => return Ok(end),
             found => found?,
         };
         let stat = stat_of(&found)?;
-        let is_sticky = around.st_mode & STICKY > 0;
+        let is_sticky = around.st_mode & STICKY_BIT > 0;
         // The user, if it can put something else there.
         let user = writer.filter(|uid| !is_sticky || [stat.st_uid, around.st_uid].contains(uid));
-        if !is(&stat, FileType::Symlink) {
+        if !has_type(&stat, FileType::Symlink) {
             if is_last {
                 return Ok(end);
             }
             if user.is_some_and(|uid| stat.st_uid != uid) {
-                return Err(Fault::Rule(REPLACEABLE));
+                return Err(WalkError::Rule(REPLACEABLE));
             }
             // ENOTDIR if it is none. Opened anew by its descriptor, so that it is the one that was
             // looked at.
-            way.directory = enter(found.as_fd(), c".")?;
+            walk.directory = open_directory(found.as_fd(), c".")?;
             continue;
         }
         links += 1;
-        if links > MOST_LINKS {
+        if links > MAX_LINKS {
             return Err(RawErrno::LOOP.into());
         }
         // Links of procfs are the kernel's own, whoever has them, and their text is no path.
         if fs::fstatfs(&found)?.f_type == PROC_SUPER_MAGIC {
             if is_last {
-                return Ok(End::OfProcfs);
+                return Ok(WalkEnd::ProcfsLink);
             }
-            way.enter()?;
+            walk.open_directory()?;
             continue;
         }
         if user.is_some() || !trusted.contains(&stat.st_uid) {
-            return Err(Fault::Rule(LINK));
+            return Err(WalkError::Rule(FOREIGN_LINK));
         }
         // A path is at most PATH_MAX bytes long.
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         let (target, _) = fs::readlinkat_raw(&found, c"", &mut buffer[..])?;
         let mut path = target.to_vec();
         if path.starts_with(b"/") {
-            way.directory = enter(CWD, c"/")?;
+            walk.directory = open_directory(CWD, c"/")?;
         }
-        path.append(&mut way.rest);
-        way.rest = path;
+        path.append(&mut walk.rest);
+        walk.rest = path;
     }
     Err(RawErrno::ISDIR.into())
 }
@@ -412,8 +416,8 @@ fn open_at(directory: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::Result<
 }
 
 #[inline(never)]
-fn enter(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
-    open_at(directory, name, ON_THE_WAY | OFlags::DIRECTORY)
+fn open_directory(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    open_at(directory, name, PATH_FLAGS | OFlags::DIRECTORY)
 }
 
 #[inline(never)]

@@ -87,7 +87,7 @@ impl<'a> ChildPlan<'a> {
         let user = ChildUser::of(&program.confinement);
         let capture = logger::open(settings.logger.as_ref(), user)?;
         if let Some(uid) = program.confinement.user {
-            capture.give(uid);
+            capture.set_pipe_owner(uid);
         }
         // The cgroup comes last, because making it may affect other processes, too.
         let is_best_effort = settings.control_group.is_best_effort();

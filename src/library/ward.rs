@@ -310,7 +310,7 @@ impl Ward {
             false
         };
         self.child
-            .close(capture::PATIENCE, &mut wait, &mut self.rim);
+            .close(capture::DRAIN_TIMEOUT, &mut wait, &mut self.rim);
         let Self { child, rim, .. } = self;
         let (process, outcome) = (child.process, child.outcome);
         // Who hears of the end finds none of its descriptors any more.

@@ -378,9 +378,9 @@ impl EventLoop {
 
     fn close_children(&mut self) {
         let patience = if self.stops > 1 {
-            capture::HASTE
+            capture::SHORT_DRAIN_TIMEOUT
         } else {
-            capture::PATIENCE
+            capture::DRAIN_TIMEOUT
         };
         let mut wait = |left, watched: &[Watch<'_>]| {
             if let Wake::Signal(received) = self.waiter.wait(Some(left), watched) {

@@ -280,7 +280,7 @@ fn capture(
     let capture = Capture::open(logs, user)
         .map_err(|(log, refusal)| Mistake::new("open", &log.spelled).because(&refusal.reason()))?;
     if let Some(uid) = confinement.user {
-        capture.give(uid);
+        capture.set_pipe_owner(uid);
     }
     Ok(capture)
 }

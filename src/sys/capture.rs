@@ -13,26 +13,26 @@ use crate::core::errno::Errno;
 
 /// What a child's pipe is made to hold: the most that needs no privilege by default
 /// (`/proc/sys/fs/pipe-max-size`).
-pub(crate) const ROOM: usize = 1 << 20;
+pub(crate) const PIPE_CAPACITY_BYTES: usize = 1 << 20;
 
 /// The most that is read at once. The binary's allocator maps a block of this size by itself, so
 /// that only the pages that were ever filled take up memory.
-const CHUNK: usize = 128 << 10;
+const CHUNK_BYTES: usize = 128 << 10;
 
 /// A pipe of which this process holds both ends, so that it outlives every writer.
-pub(crate) struct Pipe {
+pub(crate) struct StreamPipe {
     reader: OwnedFd,
     writer: OwnedFd,
 }
 
-impl Pipe {
-    pub(crate) fn holding(room: usize) -> Result<Self, Errno> {
+impl StreamPipe {
+    pub(crate) fn with_capacity(bytes: usize) -> Result<Self, Errno> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
         // This flag belongs to the description of this end alone: the child's end blocks, as
         // programs expect of their streams.
         fs::fcntl_setfl(&reader, OFlags::NONBLOCK).map_err(errno)?;
         // Refused where the user has too much in pipes already (pipe(7)); 64 KiB will do then.
-        let _ = fcntl_setpipe_size(&writer, room);
+        let _ = fcntl_setpipe_size(&writer, bytes);
         Ok(Self { reader, writer })
     }
 
@@ -47,19 +47,19 @@ impl Pipe {
     /// The writer's end for a new child, without the flags that a child before it may have set: all
     /// of them share one description, and a program that finds its output non-blocking loses what
     /// does not fit.
-    pub(crate) fn fresh_writer(&self) -> BorrowedFd<'_> {
+    pub(crate) fn blocking_writer(&self) -> BorrowedFd<'_> {
         let _ = fs::fcntl_setfl(&self.writer, OFlags::empty());
         self.writer.as_fd()
     }
 
     /// The most that can be in it: the child may have made it larger.
     pub(crate) fn capacity(&self) -> usize {
-        fcntl_getpipe_size(&self.reader).unwrap_or(ROOM)
+        fcntl_getpipe_size(&self.reader).unwrap_or(PIPE_CAPACITY_BYTES)
     }
 
     /// Gives it to the user, so that `/dev/stdout` can be opened by name; where that may not be, it
     /// stays as it is.
-    pub(crate) fn give(&self, uid: u32) {
+    pub(crate) fn set_owner(&self, uid: u32) {
         let _ = fs::fchown(&self.writer, Some(Uid::from_raw(uid)), None);
     }
 }
@@ -67,35 +67,35 @@ impl Pipe {
 /// Bytes that were read from a pipe and that the target has not taken yet.
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
-    taken: usize,
+    written: usize,
 }
 
 impl Buffer {
     pub(crate) fn new() -> Self {
         Self {
-            bytes: Vec::with_capacity(CHUNK),
-            taken: 0,
+            bytes: Vec::with_capacity(CHUNK_BYTES),
+            written: 0,
         }
     }
 
     pub(crate) fn pending(&self) -> &[u8] {
-        self.bytes.get(self.taken..).unwrap_or_default()
+        self.bytes.get(self.written..).unwrap_or_default()
     }
 
-    pub(crate) fn take(&mut self, length: usize) {
-        self.taken += length;
+    pub(crate) fn consume(&mut self, length: usize) {
+        self.written += length;
     }
 
     /// Reads one chunk in place of what has been taken. Returns its length; 0 if nothing is there.
-    pub(crate) fn fill(&mut self, pipe: &Pipe) -> usize {
+    pub(crate) fn read_from(&mut self, pipe: &StreamPipe) -> usize {
         self.bytes.clear();
-        self.taken = 0;
+        self.written = 0;
         io::read(&pipe.reader, spare_capacity(&mut self.bytes)).unwrap_or(0)
     }
 }
 
 /// A file, or what stands in its place: a FIFO, a terminal, `/dev/null`.
-pub(crate) struct Target {
+pub(crate) struct OpenFile {
     fd: OwnedFd,
     device: u64,
     inode: u64,
@@ -103,19 +103,19 @@ pub(crate) struct Target {
     pub(crate) is_regular: bool,
 }
 
-impl AsFd for Target {
+impl AsFd for OpenFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-fn size(stat: &Stat) -> u64 {
+fn size_of(stat: &Stat) -> u64 {
     stat.st_size.unsigned_abs()
 }
 
-impl Target {
+impl OpenFile {
     /// A file that was opened, and its size.
-    pub(crate) fn of(fd: OwnedFd, stat: &Stat) -> (Self, u64) {
+    pub(crate) fn new(fd: OwnedFd, stat: &Stat) -> (Self, u64) {
         (
             Self {
                 fd,
@@ -123,17 +123,17 @@ impl Target {
                 inode: stat.st_ino,
                 is_regular: safe_open::is_regular(stat),
             },
-            size(stat),
+            size_of(stat),
         )
     }
 
     /// The file's size, if it is the one that was looked at.
-    pub(crate) fn size_in(&self, stat: &Stat) -> Option<u64> {
-        (stat.st_dev == self.device && stat.st_ino == self.inode).then(|| size(stat))
+    pub(crate) fn size_if_same(&self, stat: &Stat) -> Option<u64> {
+        (stat.st_dev == self.device && stat.st_ino == self.inode).then(|| size_of(stat))
     }
 
     /// Throws away what is in it.
-    pub(crate) fn empty(&self) -> Result<(), Errno> {
+    pub(crate) fn truncate(&self) -> Result<(), Errno> {
         fs::ftruncate(&self.fd, 0).map_err(errno)
     }
 

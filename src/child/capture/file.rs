@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::core::errno::Errno;
-use crate::sys::capture::Target;
+use crate::sys::capture::OpenFile;
 use crate::sys::safe_open::{self, ChildUser, DirectoryEntry, OpenError, Opened};
 
 /// What was to be done to the file, and why it could not be.
@@ -14,11 +14,11 @@ pub(super) struct LogFile {
     path: String,
     /// Where it is. A file without a name of its own is never rotated, and never another one.
     entry: Option<DirectoryEntry>,
-    target: Target,
+    file: OpenFile,
     /// Its length when it was last looked at, and what was written since.
     size: u64,
     /// It is rotated before a byte goes there.
-    full_at: u64,
+    rotate_at: u64,
     max_bytes: u64,
     backups: u32,
 }
@@ -32,7 +32,7 @@ impl LogFile {
         user: Option<ChildUser<'_>>,
     ) -> Result<Self, OpenError> {
         let Opened { file, stat, entry } = safe_open::open(path, user)?;
-        let (target, size) = Target::of(file, &stat);
+        let (file, size) = OpenFile::new(file, &stat);
         let max_bytes = if max_bytes == 0 || entry.is_none() {
             u64::MAX
         } else {
@@ -41,9 +41,9 @@ impl LogFile {
         Ok(Self {
             path: path.to_owned(),
             entry,
-            target,
+            file,
             size,
-            full_at: max_bytes,
+            rotate_at: max_bytes,
             max_bytes,
             backups,
         })
@@ -54,7 +54,7 @@ impl LogFile {
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.target.as_fd()
+        self.file.as_fd()
     }
 
     /// Of the directory that it is in.
@@ -65,7 +65,7 @@ impl LogFile {
     /// Makes sure that it is the file of that name, and has room; answers whether that took a
     /// change. Where it cannot be had, the file at hand still takes all bytes: none is lost by
     /// that.
-    pub(super) fn ready(&mut self) -> Result<bool, FileError> {
+    pub(super) fn prepare(&mut self) -> Result<bool, FileError> {
         let Some(entry) = &self.entry else {
             return Ok(false);
         };
@@ -75,18 +75,18 @@ impl LogFile {
         let found = entry
             .stat_backup(0)
             .map_err(|errno| ("look at", errno.into()))?;
-        if let Some(size) = found.and_then(|stat| self.target.size_in(&stat)) {
+        if let Some(size) = found.and_then(|stat| self.file.size_if_same(&stat)) {
             self.size = size;
         } else {
             self.reopen().map_err(|error| ("open", error))?;
             is_changed = true;
         }
         if self.size < self.max_bytes {
-            self.full_at = self.max_bytes;
+            self.rotate_at = self.max_bytes;
         }
-        if self.size >= self.full_at && self.target.is_regular {
+        if self.size >= self.rotate_at && self.file.is_regular {
             // Should that fail, the next attempt comes after as many bytes again.
-            self.full_at = self.size.saturating_add(self.max_bytes);
+            self.rotate_at = self.size.saturating_add(self.max_bytes);
             self.rotate().map_err(|error| ("rotate", error))?;
             is_changed = true;
         }
@@ -95,14 +95,14 @@ impl LogFile {
 
     /// Writes to its end, and no byte beyond its largest size. Returns how many bytes it took.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        let room = self
-            .full_at
+        let limit = self
+            .rotate_at
             .checked_sub(self.size)
-            .filter(|room| *room > 0 && self.target.is_regular);
-        let room = room
-            .and_then(|room| usize::try_from(room).ok())
+            .filter(|limit| *limit > 0 && self.file.is_regular);
+        let limit = limit
+            .and_then(|limit| usize::try_from(limit).ok())
             .unwrap_or(usize::MAX);
-        let written = self.target.write(bytes.get(..room).unwrap_or(bytes))?;
+        let written = self.file.write(bytes.get(..limit).unwrap_or(bytes))?;
         self.size += written as u64;
         Ok(written)
     }
@@ -110,8 +110,8 @@ impl LogFile {
     fn reopen(&mut self) -> Result<(), OpenError> {
         if let Some(entry) = &self.entry {
             let (file, stat) = entry.open(true)?;
-            (self.target, self.size) = Target::of(file, &stat);
-            self.full_at = self.max_bytes;
+            (self.file, self.size) = OpenFile::new(file, &stat);
+            self.rotate_at = self.max_bytes;
         }
         Ok(())
     }
@@ -121,9 +121,9 @@ impl LogFile {
     /// backup that cannot be looked at is not to be overwritten.
     fn rotate(&mut self) -> Result<(), OpenError> {
         if self.backups == 0 {
-            self.target.empty()?;
+            self.file.truncate()?;
             self.size = 0;
-            self.full_at = self.max_bytes;
+            self.rotate_at = self.max_bytes;
             return Ok(());
         }
         if let Some(entry) = &self.entry {

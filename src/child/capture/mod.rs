@@ -2,7 +2,7 @@
 //!
 //! Each captured stream has one pipe for all starts. frigate holds both ends, so that nothing in it
 //! is lost with a child, and no end of file wakes anybody. Whoever drives a child polls `watches`,
-//! and calls `work` for those that are ready: each call moves a bounded chunk, and never waits.
+//! and calls `move_ready` for those that are ready: each call moves a bounded chunk, and never waits.
 
 mod file;
 mod stream;
@@ -15,17 +15,13 @@ use crate::sys::capture::standard_output;
 use crate::sys::clock;
 use crate::sys::safe_open::{ChildUser, OpenError};
 use crate::sys::signals::Watch;
-use stream::Stream;
+use stream::{Stream, StreamKind};
 
 /// How long the end waits for the readers of FIFOs and terminals, all streams together.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The same for somebody who asks more than once.
-pub(crate) const HASTE: Duration = Duration::from_secs(1);
-
-/// Places among the child's streams.
-const OUT: usize = 0;
-const ERR: usize = 1;
+pub(crate) const SHORT_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A log file, and how it was asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,9 +62,15 @@ impl Capture {
         user: Option<ChildUser<'_>>,
     ) -> Result<Self, (&'a LogPath, OpenError)> {
         let mut streams = Vec::new();
-        for (log, place) in [(&logs.stdout, OUT), (&logs.stderr, ERR)] {
-            if let Some(log) = log.as_ref().filter(|_| place == OUT || !logs.redirect) {
-                streams.push(Stream::open(log, logs, place, user).map_err(|error| (log, error))?);
+        for (log, kind) in [
+            (&logs.stdout, StreamKind::Output),
+            (&logs.stderr, StreamKind::Error),
+        ] {
+            if let Some(log) = log
+                .as_ref()
+                .filter(|_| kind == StreamKind::Output || !logs.redirect)
+            {
+                streams.push(Stream::open(log, logs, kind, user).map_err(|error| (log, error))?);
             }
         }
         Ok(Self {
@@ -78,29 +80,26 @@ impl Capture {
     }
 
     /// Gives the pipes to the user that the child will be.
-    pub(crate) fn give(&self, uid: u32) {
+    pub(crate) fn set_pipe_owner(&self, uid: u32) {
         for stream in &self.streams {
-            stream.pipe.give(uid);
+            stream.pipe.set_owner(uid);
         }
     }
 
     /// What the child's standard output and standard error are to be; none: they stay as they are.
-    pub(crate) fn ends(&self) -> [Option<BorrowedFd<'_>>; 2] {
-        let mut ends = [None; 2];
+    pub(crate) fn child_streams(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        let (mut output, mut error) = (None, None);
         for stream in &self.streams {
-            if let Some(end) = ends.get_mut(stream.place) {
-                *end = Some(stream.pipe.fresh_writer());
+            let writer = Some(stream.pipe.blocking_writer());
+            match stream.kind {
+                StreamKind::Output => output = writer,
+                StreamKind::Error => error = writer,
             }
         }
-        let [out, err] = ends;
-        [
-            out,
-            if self.is_redirected {
-                out.or_else(|| Some(standard_output()))
-            } else {
-                err
-            },
-        ]
+        if self.is_redirected {
+            error = output.or_else(|| Some(standard_output()));
+        }
+        [output, error]
     }
 
     /// Everything that must stay open.
@@ -122,60 +121,60 @@ impl Capture {
     }
 
     /// Moves a chunk of each stream that is ready: bit by bit, in the order of `watches`.
-    pub(crate) fn work(&mut self, mut ready: u32, say: &mut dyn FnMut(&Fact<'_>)) {
+    pub(crate) fn move_ready(&mut self, mut ready: u32, report: &mut dyn FnMut(&Fact<'_>)) {
         for stream in &mut self.streams {
             if ready & 1 > 0 {
-                stream.work(say);
+                stream.move_chunk(report);
             }
             ready >>= 1;
         }
     }
 
-    /// Moves all that is there at the end. What nobody takes within `patience` is dropped, and
+    /// Moves all that is there at the end. What nobody takes within `timeout` is dropped, and
     /// said.
     ///
     /// `wait` sleeps until one of those watched is ready or the time is over; if it returns true,
-    /// `HASTE` is left at most.
+    /// `SHORT_DRAIN_TIMEOUT` is left at most.
     pub(crate) fn drain(
         &mut self,
-        patience: Duration,
+        timeout: Duration,
         wait: &mut dyn FnMut(Duration, &[Watch<'_>]) -> bool,
-        say: &mut dyn FnMut(&Fact<'_>),
+        report: &mut dyn FnMut(&Fact<'_>),
     ) {
         if !self.streams.is_empty() {
-            self.drain_streams(patience, wait, say);
+            self.drain_streams(timeout, wait, report);
         }
     }
 
     #[inline(never)]
     fn drain_streams(
         &mut self,
-        patience: Duration,
+        timeout: Duration,
         wait: &mut dyn FnMut(Duration, &[Watch<'_>]) -> bool,
-        say: &mut dyn FnMut(&Fact<'_>),
+        report: &mut dyn FnMut(&Fact<'_>),
     ) {
-        let mut until = clock::now().after(patience);
+        let mut deadline = clock::now().after(timeout);
         for stream in &mut self.streams {
-            stream.begin_end();
+            stream.begin_drain();
         }
         loop {
             let mut watches = Vec::new();
             for stream in &mut self.streams {
-                if !stream.drain(say) {
+                if !stream.drain(report) {
                     watches.push(stream.watch());
                 }
             }
             let now = clock::now();
-            let left = until.since(now);
+            let left = deadline.since(now);
             if watches.is_empty() || left.is_zero() {
                 break;
             }
             if wait(left, &watches) {
-                until = until.min(now.after(HASTE));
+                deadline = deadline.min(now.after(SHORT_DRAIN_TIMEOUT));
             }
         }
         for stream in &mut self.streams {
-            stream.give_up(say);
+            stream.drop_rest(report);
         }
     }
 }

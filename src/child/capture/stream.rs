@@ -4,56 +4,62 @@ use core::time::Duration;
 use std::os::fd::BorrowedFd;
 
 use super::file::LogFile;
-use crate::child::capture::LogPath;
-use crate::child::capture::Logs;
+use crate::child::capture::{LogPath, Logs};
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
 use crate::core::moment::Moment;
-use crate::sys::capture::{Buffer, Pipe, ROOM};
+use crate::sys::capture::{Buffer, PIPE_CAPACITY_BYTES, StreamPipe};
 use crate::sys::clock;
 use crate::sys::safe_open::{ChildUser, OpenError};
 use crate::sys::signals::Watch;
 
 /// The shortest time from one line about dropped bytes to the next: a disk that is full by turns
 /// fills no terminal.
-const SILENCE: Duration = Duration::from_secs(10);
+const MIN_REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Which of the child's streams is captured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum StreamKind {
+    Output,
+    Error,
+}
 
 pub(super) struct Stream {
-    pub(super) pipe: Pipe,
+    pub(super) pipe: StreamPipe,
     /// Bytes that have left the pipe and are not in the file yet: it was full and is to be rotated
     /// first, or it is not a file but a FIFO or a terminal whose reader is slow.
     buffer: Buffer,
     pub(super) file: LogFile,
     /// Which of the child's streams it is.
-    pub(super) place: usize,
+    pub(super) kind: StreamKind,
     /// The file could not be opened or rotated, which was said.
-    is_troubled: bool,
+    is_failure_reported: bool,
     /// Bytes that could not be written and that nobody was told of yet, and why not.
     dropped: u64,
-    reason: Errno,
-    said_at: Option<Moment>,
+    drop_reason: Errno,
+    reported_at: Option<Moment>,
     /// How many bytes may still be read from the pipe at the end.
-    left: usize,
+    drain_left: usize,
 }
 
 impl Stream {
     pub(super) fn open(
         log: &LogPath,
         logs: &Logs,
-        place: usize,
+        kind: StreamKind,
         user: Option<ChildUser<'_>>,
     ) -> Result<Self, OpenError> {
         let file = LogFile::open(&log.path, logs.max_bytes, logs.backups, user)?;
         Ok(Self {
-            pipe: Pipe::holding(ROOM)?,
+            pipe: StreamPipe::with_capacity(PIPE_CAPACITY_BYTES)?,
             buffer: Buffer::new(),
             file,
-            place,
-            is_troubled: false,
+            kind,
+            is_failure_reported: false,
             dropped: 0,
-            reason: Errno::AGAIN,
-            said_at: None,
-            left: 0,
+            drop_reason: Errno::AGAIN,
+            reported_at: None,
+            drain_left: 0,
         })
     }
 
@@ -81,20 +87,20 @@ impl Stream {
     /// Reads a chunk, or takes what is left of the one before, and writes as much of it as the file
     /// takes in one call. Returns how many bytes have left the pipe. What cannot be written is
     /// dropped, so that the child never waits for a disk.
-    pub(super) fn work(&mut self, say: &mut dyn FnMut(&Fact<'_>)) -> usize {
+    pub(super) fn move_chunk(&mut self, report: &mut dyn FnMut(&Fact<'_>)) -> usize {
         let mut read = 0;
         if self.buffer.pending().is_empty() {
-            read = self.buffer.fill(&self.pipe);
+            read = self.buffer.read_from(&self.pipe);
             if read == 0 {
                 return 0;
             }
         }
-        match self.file.ready() {
-            Ok(is_changed) => self.is_troubled &= !is_changed,
+        match self.file.prepare() {
+            Ok(is_changed) => self.is_failure_reported &= !is_changed,
             Err((verb, error)) => {
-                if !core::mem::replace(&mut self.is_troubled, true) {
+                if !core::mem::replace(&mut self.is_failure_reported, true) {
                     let then = error.followed_by("going on in the file at hand");
-                    say(&Fact::Cannot {
+                    report(&Fact::Cannot {
                         verb,
                         object: self.file.path(),
                         errno: error.errno,
@@ -105,13 +111,13 @@ impl Stream {
         }
         match self.file.write(self.buffer.pending()) {
             Ok(written) => {
-                self.buffer.take(written);
+                self.buffer.consume(written);
                 if self.dropped > 0
                     && self
-                        .said_at
-                        .is_none_or(|at| clock::now().since(at) >= SILENCE)
+                        .reported_at
+                        .is_none_or(|at| clock::now().since(at) >= MIN_REPORT_INTERVAL)
                 {
-                    self.tell(say);
+                    self.report_dropped(report);
                 }
             }
             Err(Errno::AGAIN) => {}
@@ -123,60 +129,60 @@ impl Stream {
     fn drop_pending(&mut self, reason: Errno) {
         let length = self.buffer.pending().len();
         if length > 0 {
-            self.buffer.take(length);
+            self.buffer.consume(length);
             self.dropped += length as u64;
-            self.reason = reason;
+            self.drop_reason = reason;
         }
     }
 
     /// Says what was dropped since it was last said.
-    fn tell(&mut self, say: &mut dyn FnMut(&Fact<'_>)) {
+    fn report_dropped(&mut self, report: &mut dyn FnMut(&Fact<'_>)) {
         if self.dropped > 0 {
-            say(&Fact::LogDropped {
+            report(&Fact::LogDropped {
                 file: self.file.path(),
                 count: self.dropped,
-                errno: self.reason,
+                errno: self.drop_reason,
             });
             self.dropped = 0;
-            self.said_at = Some(clock::now());
+            self.reported_at = Some(clock::now());
         }
     }
 
     /// From now on reads as much as the pipe can hold, and no more: whoever still holds it may
     /// write for ever.
-    pub(super) fn begin_end(&mut self) {
-        self.left = self.pipe.capacity();
+    pub(super) fn begin_drain(&mut self) {
+        self.drain_left = self.pipe.capacity();
     }
 
     /// Works until nothing is left, or the file has to be looked at again before it takes more.
     /// Returns whether nothing is left.
-    pub(super) fn drain(&mut self, say: &mut dyn FnMut(&Fact<'_>)) -> bool {
+    pub(super) fn drain(&mut self, report: &mut dyn FnMut(&Fact<'_>)) -> bool {
         if !self.buffer.pending().is_empty() {
-            self.work(say);
+            self.move_chunk(report);
         }
-        while self.left > 0 && self.buffer.pending().is_empty() {
-            let read = self.work(say);
-            self.count(read);
+        while self.drain_left > 0 && self.buffer.pending().is_empty() {
+            let read = self.move_chunk(report);
+            self.count_drained(read);
         }
         self.buffer.pending().is_empty()
     }
 
-    fn count(&mut self, read: usize) {
-        self.left = if read == 0 {
+    fn count_drained(&mut self, read: usize) {
+        self.drain_left = if read == 0 {
             0
         } else {
-            self.left.saturating_sub(read)
+            self.drain_left.saturating_sub(read)
         };
     }
 
     /// Drops what is left, and says so.
-    pub(super) fn give_up(&mut self, say: &mut dyn FnMut(&Fact<'_>)) {
+    pub(super) fn drop_rest(&mut self, report: &mut dyn FnMut(&Fact<'_>)) {
         self.drop_pending(Errno::TIMED_OUT);
-        while self.left > 0 {
-            let read = self.buffer.fill(&self.pipe);
-            self.count(read);
+        while self.drain_left > 0 {
+            let read = self.buffer.read_from(&self.pipe);
+            self.count_drained(read);
             self.drop_pending(Errno::TIMED_OUT);
         }
-        self.tell(say);
+        self.report_dropped(report);
     }
 }

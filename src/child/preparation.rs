@@ -34,7 +34,7 @@ pub(crate) fn become_user(
     confinement: &mut Confinement,
 ) -> Result<Vec<CString>, Mistake> {
     let read = |file| {
-        sys::user::database(root, file).map_err(|errno| {
+        sys::user::read_database(root, file).map_err(|errno| {
             Mistake::new("read", &format!("{}/etc/{file}", root.unwrap_or_default()))
                 .because(&errno.to_string())
         })

@@ -42,9 +42,9 @@ impl Reporter {
     }
 
     fn write(&self, fact: &Fact<'_>) -> bool {
-        output::to_stderr(
+        output::write_to_stderr(
             self.speaker
-                .line(fact, self.format, clock::wall())
+                .line(fact, self.format, clock::wall_time())
                 .as_bytes(),
         )
     }

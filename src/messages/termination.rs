@@ -73,25 +73,24 @@ impl Log {
     /// The path that was asked for by name cannot be written. Where nobody asked, nobody is told.
     #[inline(never)]
     pub(crate) fn write(&self, compose: &dyn Fn() -> Line) -> Result<(), Failure<'_>> {
-        const NEXT: &str = "going on";
+        const THEN: &str = "going on";
         match self {
             Self::None => Ok(()),
             Self::Automatic => {
-                if let Some(file) = output::open_empty(DEFAULT_PATH) {
-                    let _ = fill(file.as_fd(), compose);
+                if let Some(file) = output::open_empty_file(DEFAULT_PATH) {
+                    let _ = write_message(file.as_fd(), compose);
                 }
                 Ok(())
             }
             Self::At {
                 path,
                 file: Ok(file),
-            } => {
-                fill(file.as_fd(), compose).map_err(|errno| (path.as_str(), errno, NEXT.to_owned()))
-            }
+            } => write_message(file.as_fd(), compose)
+                .map_err(|errno| (path.as_str(), errno, THEN.to_owned())),
             Self::At {
                 path,
                 file: Err(error),
-            } => Err((path, error.errno, error.followed_by(NEXT))),
+            } => Err((path, error.errno, error.followed_by(THEN))),
         }
     }
 }
@@ -99,8 +98,8 @@ impl Log {
 /// Not inlined, so that its stack frame, with a message of 2 KiB, is not part of those that look
 /// for a file.
 #[inline(never)]
-fn fill(file: BorrowedFd<'_>, compose: &dyn Fn() -> Line) -> Result<(), Errno> {
-    output::replace(file, compose().as_bytes())
+fn write_message(file: BorrowedFd<'_>, compose: &dyn Fn() -> Line) -> Result<(), Errno> {
+    output::replace_content(file, compose().as_bytes())
 }
 
 #[cfg(test)]

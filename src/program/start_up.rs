@@ -116,15 +116,17 @@ fn version() -> String {
 #[cold]
 #[inline(never)]
 fn is_privileged() -> bool {
-    let exceeds = user::exceeds_caller();
+    let exceeds = user::has_more_privileges_than_caller();
     if exceeds {
-        output::to_stderr(b"frigate: cannot run: its file has privileges that its caller lacks\n");
+        output::write_to_stderr(
+            b"frigate: cannot run: its file has privileges that its caller lacks\n",
+        );
     }
     exceeds
 }
 
 fn print(text: &str) -> u8 {
-    if output::to_stdout(text) {
+    if output::write_to_stdout(text) {
         0
     } else {
         FRIGATE_FAILED
@@ -240,7 +242,7 @@ fn run(
         // After all that may be refused, since nothing puts the owner back. A terminal belongs to
         // the container of a PID 1; elsewhere it is the one of a person's session, on which other
         // processes of that user could then read and type.
-        user::give_streams(uid, own.raw() == 1);
+        user::set_stream_owner(uid, own.raw() == 1);
     }
     // The log is the one that was opened before the start: the child has run, and may have put
     // anything in its place.
@@ -255,7 +257,7 @@ fn run(
 /// Says which inherited descriptor leads out of the child's root, if one does.
 #[inline(never)]
 fn warn_of_a_way_out(reporter: &mut Reporter) {
-    if let Some(number) = user::inherited_directory() {
+    if let Some(number) = user::find_inherited_directory() {
         let object = ["descriptor ", number.to_string().as_str()].concat();
         let then = "it leads out of the root";
         reporter.say(&Fact::Cannot {
@@ -305,7 +307,7 @@ fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> 
 }
 
 fn role(own: Pid) -> (Role, Surroundings) {
-    let terminal = terminal::foreground().is_some();
+    let terminal = terminal::foreground_group().is_some();
     let resumable = own.raw() != 1 && terminal::is_resumable();
     let surroundings = Surroundings {
         terminal,

@@ -3,7 +3,7 @@
 
 use crate::core::moment::Moment;
 
-fn read(clock: libc::clockid_t) -> libc::timespec {
+fn read_clock(clock: libc::clockid_t) -> libc::timespec {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -16,7 +16,7 @@ fn read(clock: libc::clockid_t) -> libc::timespec {
 
 /// The monotonic clock: it never jumps, and stands still while the machine is suspended.
 pub(crate) fn now() -> Moment {
-    let time = read(libc::CLOCK_MONOTONIC);
+    let time = read_clock(libc::CLOCK_MONOTONIC);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Moment::from_nanos(
         seconds
@@ -26,17 +26,17 @@ pub(crate) fn now() -> Moment {
 }
 
 /// Seconds and nanoseconds since 1970, UTC.
-pub(crate) fn wall() -> (i64, u32) {
-    let time = read(libc::CLOCK_REALTIME);
+pub(crate) fn wall_time() -> (i64, u32) {
+    let time = read_clock(libc::CLOCK_REALTIME);
     (time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Sleeps that long, or until interrupted. For a moment's race before the first start only; the
 /// loop waits for events.
-pub(crate) fn pause(span: core::time::Duration) {
-    let span = rustix::time::Timespec {
+pub(crate) fn sleep(time: core::time::Duration) {
+    let timeout = rustix::time::Timespec {
         tv_sec: 0,
-        tv_nsec: i64::from(span.subsec_nanos()),
+        tv_nsec: i64::from(time.subsec_nanos()),
     };
-    let _ = rustix::event::poll(&mut [], Some(&span));
+    let _ = rustix::event::poll(&mut [], Some(&timeout));
 }

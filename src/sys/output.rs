@@ -15,7 +15,7 @@ use crate::core::errno;
 
 /// Writes what was asked for to standard output, however long its reader takes; false: it cannot be
 /// written.
-pub(crate) fn to_stdout(text: &str) -> bool {
+pub(crate) fn write_to_stdout(text: &str) -> bool {
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         match write(stdout(), rest) {
@@ -37,17 +37,17 @@ pub(crate) fn to_stdout(text: &str) -> bool {
 /// pipe `RWF_NOWAIT` (Linux 6.4), and a terminal, or an older pipe, a description of frigate's own,
 /// opened for this line. A regular file is always ready, and is written to as it is. A line is
 /// shorter than `PIPE_BUF`: a pipe takes all of it or nothing.
-pub(crate) fn to_stderr(line: &[u8]) -> bool {
+pub(crate) fn write_to_stderr(line: &[u8]) -> bool {
     let fd = stderr();
-    let mut look = [PollFd::new(&fd, PollFlags::OUT)];
+    let mut polled = [PollFd::new(&fd, PollFlags::OUT)];
     let ready = poll(
-        &mut look,
+        &mut polled,
         Some(&Timespec {
             tv_sec: 0,
             tv_nsec: 0,
         }),
     ) == Ok(1);
-    let flags = look.first().map_or(PollFlags::NVAL, PollFd::revents);
+    let flags = polled.first().map_or(PollFlags::NVAL, PollFd::revents);
     // A pipe without a reader is writable by poll's lights, and a write to it would raise SIGPIPE.
     if !ready
         || !flags.contains(PollFlags::OUT)
@@ -55,10 +55,10 @@ pub(crate) fn to_stderr(line: &[u8]) -> bool {
     {
         return false;
     }
-    write_at_once(line) == Ok(line.len())
+    write_without_waiting(line) == Ok(line.len())
 }
 
-fn write_at_once(line: &[u8]) -> rustix::io::Result<usize> {
+fn write_without_waiting(line: &[u8]) -> rustix::io::Result<usize> {
     let fd = stderr();
     let mut refused = Errno::NOTSUP;
     match fstat(fd).map_or(FileType::Unknown, |stat| {
@@ -90,7 +90,7 @@ fn write_at_once(line: &[u8]) -> rustix::io::Result<usize> {
         super::safe_open::APPEND_FLAGS,
         Mode::empty(),
     ) {
-        Ok(own) => write(own, line),
+        Ok(reopened) => write(reopened, line),
         Err(_) if refused == Errno::AGAIN => Err(refused),
         // No /proc, or somebody else's terminal, which has a reader: there the look has to do.
         Err(_) => write(fd, line),
@@ -99,7 +99,7 @@ fn write_at_once(line: &[u8]) -> rustix::io::Result<usize> {
 
 /// Opens a regular file that exists, is empty and has no other name; nothing else, and never
 /// through a link.
-pub(crate) fn open_empty(path: &str) -> Option<OwnedFd> {
+pub(crate) fn open_empty_file(path: &str) -> Option<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
     let file = open_at(CWD, path, flags, Mode::empty()).ok()?;
     let stat = fstat(&file).ok()?;
@@ -108,7 +108,7 @@ pub(crate) fn open_empty(path: &str) -> Option<OwnedFd> {
 
 /// Makes a file hold that and nothing else; whatever has no length to be set is written to all the
 /// same.
-pub(crate) fn replace(file: BorrowedFd<'_>, content: &[u8]) -> Result<(), errno::Errno> {
+pub(crate) fn replace_content(file: BorrowedFd<'_>, content: &[u8]) -> Result<(), errno::Errno> {
     let _ = ftruncate(file, 0);
     write(file, content).map(|_| ()).map_err(super::errno)
 }

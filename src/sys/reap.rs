@@ -8,23 +8,23 @@ use crate::core::pid::Pid;
 use crate::core::status::WaitStatus;
 
 /// What one call found.
-pub(crate) enum Found {
+pub(crate) enum WaitResult {
     Changed {
         pid: Pid,
         status: WaitStatus,
     },
     /// No child has ended, but there are some.
-    NoneYet,
+    NothingYet,
     /// There is no child at all.
     NoChild,
     /// Nothing can be reaped, and never will be: a filter of system calls refuses it.
     Failed(errno::Errno),
 }
 
-/// Reaps one child that has ended or, with `stops`, tells of one that was stopped.
-pub(crate) fn next(stops: bool) -> Found {
+/// Reaps one child that has ended or, with `with_stops`, tells of one that was stopped.
+pub(crate) fn reap_next(with_stops: bool) -> WaitResult {
     let mut options = WaitOptions::NOHANG;
-    options.set(WaitOptions::UNTRACED, stops);
+    options.set(WaitOptions::UNTRACED, with_stops);
     loop {
         match wait(options) {
             Ok(Some((pid, status))) => {
@@ -33,14 +33,14 @@ pub(crate) fn next(stops: bool) -> Found {
                 // A status that cannot be decoded was no end: the kernel has no other kinds than
                 // those that are.
                 if let (Some(pid), Some(status)) = (pid, status) {
-                    return Found::Changed { pid, status };
+                    return WaitResult::Changed { pid, status };
                 }
             }
-            Ok(None) => return Found::NoneYet,
+            Ok(None) => return WaitResult::NothingYet,
             // WNOHANG never sleeps, so that this cannot go on.
             Err(Errno::INTR) => {}
-            Err(Errno::CHILD) => return Found::NoChild,
-            Err(error) => return Found::Failed(super::errno(error)),
+            Err(Errno::CHILD) => return WaitResult::NoChild,
+            Err(error) => return WaitResult::Failed(super::errno(error)),
         }
     }
 }

@@ -12,41 +12,41 @@ use crate::core::pid::Pid;
 
 /// The terminal's foreground group.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Group {
-    Seen(Pid),
+pub(crate) enum ForegroundGroup {
+    Visible(Pid),
     /// One that frigate's PID namespace does not see.
-    Outer,
+    Outside,
 }
 
-impl Group {
-    pub(crate) const fn visible(self) -> Option<Pid> {
+impl ForegroundGroup {
+    pub(crate) const fn pid(self) -> Option<Pid> {
         match self {
-            Self::Seen(group) => Some(group),
-            Self::Outer => None,
+            Self::Visible(group) => Some(group),
+            Self::Outside => None,
         }
     }
 }
 
 /// The foreground group, where standard input is frigate's controlling terminal.
-pub(crate) fn foreground() -> Option<Group> {
+pub(crate) fn foreground_group() -> Option<ForegroundGroup> {
     match tcgetpgrp(stdin()) {
-        Ok(group) => Pid::new(group.as_raw_nonzero().get()).map(Group::Seen),
+        Ok(group) => Pid::new(group.as_raw_nonzero().get()).map(ForegroundGroup::Visible),
         // What the library makes of the kernel's 0 for a group of an outer namespace.
-        Err(rustix::io::Errno::OPNOTSUPP) => Some(Group::Outer),
+        Err(rustix::io::Errno::OPNOTSUPP) => Some(ForegroundGroup::Outside),
         Err(_) => None,
     }
 }
 
 /// Makes the child's group the foreground group. The child may not have come so far yet as to make
 /// that group; if it has, or runs its program (EACCES), `setpgid(2)` changes nothing.
-pub(crate) fn set_foreground_child(child: Pid) -> bool {
+pub(crate) fn set_child_foreground(child: Pid) -> bool {
     let group = rustix_pid(child);
     let _ = rustix::process::setpgid(group, group);
-    set_foreground(child)
+    set_foreground_group(child)
 }
 
 /// Makes that group the foreground group.
-pub(crate) fn set_foreground(group: Pid) -> bool {
+pub(crate) fn set_foreground_group(group: Pid) -> bool {
     rustix_pid(group).is_some_and(|group| tcsetpgrp(stdin(), group).is_ok())
 }
 

@@ -6,14 +6,14 @@ use crate::core::exit_code::FRIGATE_FAILED;
 use crate::messages::format::Format;
 use crate::messages::line::{Escaped, Line};
 use crate::messages::mistake::Mistake;
-use crate::messages::termination::Log;
+use crate::messages::termination::OpenLog;
 use crate::messages::timestamp;
 use crate::sys::{clock, output};
 
 /// Writes why frigate cannot start, or go on, to standard error and to the termination log. Returns
 /// the exit code.
 #[inline(never)]
-pub(crate) fn refuse(mistake: &Mistake, format: Format, log: &Log) -> u8 {
+pub(crate) fn refuse(mistake: &Mistake, format: Format, log: &OpenLog) -> u8 {
     output::write_to_stderr(line(mistake, format, clock::wall_time()).as_bytes());
     let _ = log.write(&|| termination(mistake));
     FRIGATE_FAILED

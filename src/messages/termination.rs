@@ -22,7 +22,7 @@ pub(crate) enum TerminationLog {
 }
 
 /// Where the message goes.
-pub(crate) enum Log {
+pub(crate) enum OpenLog {
     None,
     /// `/dev/termination-log`, which is looked for when there is a message: nobody but root can put
     /// anything in its place, and a plain start makes no system call for it.
@@ -38,7 +38,7 @@ pub(crate) enum Log {
 /// The path that was asked for by name cannot be written, why, and what is said after that.
 pub(crate) type Failure<'a> = (&'a str, Errno, String);
 
-impl Log {
+impl OpenLog {
     /// Opens what was asked for, or makes it; nothing is written and nothing emptied before there
     /// is a message.
     pub(crate) fn open(wanted: &TerminationLog, user: Option<ChildUser<'_>>) -> Self {

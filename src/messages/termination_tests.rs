@@ -6,12 +6,12 @@
 use core::cell::Cell;
 use std::fs;
 
-use super::Log;
+use super::OpenLog;
 use crate::messages::line::Line;
 use crate::messages::termination::TerminationLog;
 
 /// Whether a message was composed, and whether it was written.
-fn write(log: &Log) -> (bool, bool) {
+fn write(log: &OpenLog) -> (bool, bool) {
     let is_composed = Cell::new(false);
     let compose = || {
         is_composed.set(true);
@@ -27,14 +27,14 @@ fn a_message_is_composed_only_if_there_is_a_file_for_it() {
     let path =
         |name: &str| TerminationLog::Path(directory.path().join(name).to_str().unwrap().to_owned());
     assert_eq!(
-        write(&Log::open(&TerminationLog::None, None)),
+        write(&OpenLog::open(&TerminationLog::None, None)),
         (false, true)
     );
-    assert_eq!(write(&Log::open(&path("no/log"), None)), (false, false));
-    assert_eq!(write(&Log::open(&path("log"), None)), (true, true));
+    assert_eq!(write(&OpenLog::open(&path("no/log"), None)), (false, false));
+    assert_eq!(write(&OpenLog::open(&path("log"), None)), (true, true));
     if !fs::exists("/dev/termination-log").unwrap() {
         assert_eq!(
-            write(&Log::open(&TerminationLog::Automatic, None)),
+            write(&OpenLog::open(&TerminationLog::Automatic, None)),
             (false, true)
         );
     }

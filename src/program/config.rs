@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::child::capture::{LogPath, Logs};
-use crate::child::preparation::WantedUser;
+use crate::child::identity::WantedUser;
 use crate::core::exit_code::ExitCodeMap;
 use crate::core::fact::Level as Verbosity;
 use crate::core::limit::{self, Limit};

@@ -37,7 +37,7 @@ pub(crate) struct EventLoop {
     children: Vec<Child>,
     tree: ProcessTree,
     dispatcher: Dispatcher,
-    termination_log: termination::Log,
+    termination_log: termination::OpenLog,
     waiter: Waiter,
     /// What was reported and not yet taken, each with the child that it is about.
     events: VecDeque<(usize, Event)>,
@@ -52,7 +52,7 @@ impl EventLoop {
         child: Child,
         tree: ProcessTree,
         dispatcher: Dispatcher,
-        termination_log: termination::Log,
+        termination_log: termination::OpenLog,
     ) -> Self {
         Self {
             children: vec![child],
@@ -66,7 +66,7 @@ impl EventLoop {
         }
     }
 
-    pub(crate) const fn termination_log(&self) -> &termination::Log {
+    pub(crate) const fn termination_log(&self) -> &termination::OpenLog {
         &self.termination_log
     }
 

@@ -85,11 +85,11 @@ pub fn init() {
     let capture = Capture::default();
     let child = Child::new(config.rules, tree.scope(), plan, None, capture, false);
     let dispatcher = Dispatcher::new(config.stop_on, config.rewrite, surroundings);
-    let log = termination::Log::Automatic;
+    let log = termination::OpenLog::Automatic;
     let code = EventLoop::new(child, tree, dispatcher, log).run();
     std::process::exit(
         code.unwrap_or_else(|mistake| {
-            refuse(&mistake, config.format, &termination::Log::Automatic)
+            refuse(&mistake, config.format, &termination::OpenLog::Automatic)
         })
         .into(),
     );

@@ -7,8 +7,9 @@ use std::ffi::CString;
 
 use crate::child::capture::Capture;
 use crate::child::cgroup::{self, Prepared};
+use crate::child::command_path::candidate_paths;
 use crate::child::driver::Child;
-use crate::child::preparation::{become_user, candidates};
+use crate::child::identity::resolve_identity;
 use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::errno::Errno;
 use crate::core::exit_code::FRIGATE_FAILED;
@@ -76,14 +77,14 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
         Ok(Request::Run(config, first)) => {
             run(config, &arguments, *first, environment, mask).unwrap_or_else(|mistake| {
                 // Nothing has been started; whose child it would have been may not even be known.
-                let log = termination::Log::open(&config.termination_log, None);
+                let log = termination::OpenLog::open(&config.termination_log, None);
                 refuse(&mistake, config.format, &log)
             })
         }
         Err(mistake) => refuse(
             mistake,
             command_line::format(&words, candidates),
-            &termination::Log::Automatic,
+            &termination::OpenLog::Automatic,
         ),
     };
     code.into()
@@ -94,7 +95,7 @@ fn cannot_block(errno: Errno) -> u8 {
     refuse(
         &Mistake::refused_call("block", "signals", errno),
         Format::Text,
-        &termination::Log::Automatic,
+        &termination::OpenLog::Automatic,
     )
 }
 
@@ -153,7 +154,7 @@ fn run(
     let (confinement, replaced) = confinement(config)?;
     let uid = confinement.user;
     let user = ChildUser::of(&confinement);
-    let termination_log = termination::Log::open(&config.termination_log, user);
+    let termination_log = termination::OpenLog::open(&config.termination_log, user);
     let capture = capture(config, &confinement, user)?;
     // Last of all that may be refused: it changes more than frigate itself.
     let Prepared { group, warnings } = match config.limits.as_slice() {
@@ -217,7 +218,7 @@ fn run(
     }
     let plan = SpawnPlan {
         confinement,
-        candidates: candidates(command.to_bytes(), environment.value_of("PATH")),
+        candidates: candidate_paths(command.to_bytes(), environment.value_of("PATH")),
         argv: Pointers::new(arguments.iter().copied().skip(first)),
         environment: Environment::new(environment, own, replaced),
         mask,
@@ -300,7 +301,7 @@ fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> 
         ..Confinement::default()
     };
     let variables = match &config.user {
-        Some(user) => become_user(user, config.chroot.as_deref(), &mut confinement)?,
+        Some(user) => resolve_identity(user, config.chroot.as_deref(), &mut confinement)?,
         None => Vec::new(),
     };
     Ok((confinement, variables))

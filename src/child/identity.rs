@@ -1,5 +1,4 @@
-//! What the binary and the library both make ready before a first start: who the child is to be,
-//! and which files it may be.
+//! The user that a child becomes.
 
 use std::ffi::CString;
 
@@ -17,10 +16,6 @@ pub(crate) struct WantedUser {
     pub(crate) spelled: String,
 }
 
-/// Where a command is looked for if there is no `PATH`: what Docker and the shells take.
-pub(crate) const DEFAULT_PATH: &[u8] =
-    b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /// Looks the user up in the database of the root and fills in what the child has to change. Returns
 /// the variables that follow from it, as `NAME=value`.
 ///
@@ -28,7 +23,7 @@ pub(crate) const DEFAULT_PATH: &[u8] =
 ///
 /// There is no such user, or the database cannot be read.
 #[inline(never)]
-pub(crate) fn become_user(
+pub(crate) fn resolve_identity(
     user: &WantedUser,
     root: Option<&str>,
     confinement: &mut Confinement,
@@ -62,28 +57,4 @@ pub(crate) fn become_user(
         );
     }
     Ok(variables)
-}
-
-/// `NAME_MAX` and `PATH_MAX` (`limits.h`).
-const LONGEST_NAME: usize = 255;
-
-/// The files that COMMAND may mean, in the order of `execvp(3)`: itself if it has a slash, else one
-/// in each directory of `PATH`, an empty one being the current directory.
-pub(crate) fn candidates(command: &[u8], path: Option<&[u8]>) -> Vec<CString> {
-    let string = |bytes: &[u8]| CString::new(bytes.to_vec()).ok();
-    if command.is_empty() {
-        return Vec::new();
-    }
-    // No file has so long a name, and to put it behind every directory of a long `PATH` could take
-    // gigabytes. By itself it makes the kernel fail as `execvp(3)` does: with ENAMETOOLONG.
-    if command.contains(&b'/') || command.len() > LONGEST_NAME {
-        return string(command).into_iter().collect();
-    }
-    let directories = path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':');
-    directories
-        .filter_map(|directory| {
-            let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-            string(&[directory, separator, command].concat())
-        })
-        .collect()
 }

@@ -1,0 +1,104 @@
+//! A name in a directory that is held open.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, OFlags, Stat};
+use rustix::io::Errno as RawErrno;
+use rustix::process::geteuid;
+use rustix::{fs, io};
+
+use super::descriptor::{APPEND_FLAGS, is_regular, open_at, stat_of};
+use super::error::{FOREIGN_LINK, FOREIGN_OWNER, HARD_LINKS, NOT_REGULAR, OpenError};
+use crate::core::errno::Errno;
+use crate::sys::errno;
+
+/// A name in a directory that is held open.
+pub(crate) struct DirectoryEntry {
+    pub(super) directory: OwnedFd,
+    pub(super) name: CString,
+    /// The child's user, if it can put files into the directory.
+    pub(super) writer: Option<u32>,
+}
+
+impl DirectoryEntry {
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    fn open_with(&self, flags: OFlags) -> io::Result<OwnedFd> {
+        open_at(self.directory.as_fd(), &self.name, flags)
+    }
+
+    /// Opens the file of that name, or makes one. A link is not followed. With `regular_only`
+    /// nothing else is opened.
+    ///
+    /// What the child's user may have put there has to be its own, root's or frigate's, and must
+    /// have no other name: a hard link, or a file that was moved here, would be a way to a file
+    /// that this user cannot write to.
+    pub(crate) fn open(&self, regular_only: bool) -> Result<(OwnedFd, Stat), OpenError> {
+        let existing = APPEND_FLAGS.union(OFlags::NOFOLLOW);
+        let mut result = self.open_with(existing);
+        let mut is_new = false;
+        if matches!(result, Err(RawErrno::NOENT)) {
+            result = self.open_with(existing.union(OFlags::CREATE).union(OFlags::EXCL));
+            is_new = result.is_ok();
+        }
+        if matches!(result, Err(RawErrno::EXIST)) {
+            // Another writer of the same log was quicker.
+            result = self.open_with(existing);
+        }
+        let violation = |rule| OpenError::violation(&self.name, rule);
+        let file = match result {
+            Err(RawErrno::LOOP) => return Err(violation(FOREIGN_LINK)),
+            result => result?,
+        };
+        let stat = stat_of(&file)?;
+        if !is_regular(&stat) && regular_only {
+            return Err(violation(NOT_REGULAR));
+        }
+        if !is_new && (is_regular(&stat) || self.writer.is_some()) && stat.st_nlink > 1 {
+            return Err(violation(HARD_LINKS));
+        }
+        if let Some(writer) = self.writer
+            && !is_new
+            && ![0, geteuid().as_raw(), writer].contains(&stat.st_uid)
+        {
+            return Err(violation(FOREIGN_OWNER));
+        }
+        Ok((file, stat))
+    }
+
+    /// What has the name of that backup now, 0 being the file itself; a link is a link.
+    pub(crate) fn stat_backup(&self, backup: u32) -> Result<Option<Stat>, Errno> {
+        match fs::statat(
+            &self.directory,
+            self.backup_name(backup).as_c_str(),
+            AtFlags::SYMLINK_NOFOLLOW,
+        ) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(RawErrno::NOENT) => Ok(None),
+            Err(error) => Err(errno(error)),
+        }
+    }
+
+    /// Gives a backup, 0 being the file itself, the next higher number.
+    pub(crate) fn shift_backup(&self, backup: u32) -> Result<(), Errno> {
+        let (from, to) = (self.backup_name(backup), self.backup_name(backup + 1));
+        fs::renameat(
+            &self.directory,
+            from.as_c_str(),
+            &self.directory,
+            to.as_c_str(),
+        )
+        .map_err(errno)
+    }
+
+    fn backup_name(&self, number: u32) -> CString {
+        let mut name = self.name.to_bytes().to_vec();
+        if number > 0 {
+            name.extend_from_slice(format!(".{number}").as_bytes());
+        }
+        CString::new(name).unwrap_or_default()
+    }
+}

@@ -1,0 +1,72 @@
+//! Why a file was not opened.
+
+use core::ffi::CStr;
+
+use rustix::io::Errno as RawErrno;
+
+use crate::core::errno::Errno;
+use crate::sys::errno;
+
+/// What is wrong with a file or a directory on the way, and how to mend it.
+pub(super) type Rule = &'static str;
+
+pub(super) const FOREIGN_LINK: Rule =
+    "' is a link that neither root nor frigate controls; name the file that it leads to";
+pub(super) const REPLACEABLE: Rule =
+    "' can be replaced by the command's user; make this user its owner";
+pub(super) const HARD_LINKS: Rule = "' has more than one hard link; remove the others";
+pub(super) const FOREIGN_OWNER: Rule = "' belongs to another user; remove it";
+pub(super) const NOT_REGULAR: Rule = "' is not a regular file";
+
+/// Why a file was not opened.
+#[derive(Debug)]
+pub(crate) struct OpenError {
+    pub(crate) errno: Errno,
+    /// The component that is against a rule, and the rule.
+    violation: Option<String>,
+}
+
+impl OpenError {
+    /// What is said after the error number: the rule, if there is one, and what happens next.
+    pub(crate) fn followed_by(&self, next: &str) -> String {
+        let (text, separator) = self
+            .violation
+            .as_ref()
+            .map_or(("", ""), |text| (text.as_str(), "; "));
+        [text, separator, next].concat()
+    }
+
+    pub(crate) const fn is_rule_violation(&self) -> bool {
+        self.violation.is_some()
+    }
+
+    pub(super) fn violation(object: &CStr, rule: Rule) -> Self {
+        let text = ["'", &crate::core::text::text_of(object.to_bytes()), rule].concat();
+        Self {
+            errno: Errno::NOT_PERMITTED,
+            violation: Some(text),
+        }
+    }
+
+    /// In place of the error number.
+    pub(crate) fn reason(&self) -> String {
+        self.violation
+            .clone()
+            .unwrap_or_else(|| self.errno.to_string())
+    }
+}
+
+impl From<Errno> for OpenError {
+    fn from(errno: Errno) -> Self {
+        Self {
+            errno,
+            violation: None,
+        }
+    }
+}
+
+impl From<RawErrno> for OpenError {
+    fn from(error: RawErrno) -> Self {
+        errno(error).into()
+    }
+}

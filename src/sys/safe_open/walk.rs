@@ -1,0 +1,155 @@
+//! The walk along a path to its last directory.
+
+use core::mem::MaybeUninit;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{CWD, FileType, OFlags, PROC_SUPER_MAGIC};
+use rustix::io::Errno as RawErrno;
+use rustix::process::geteuid;
+use rustix::{fs, io};
+
+use super::child_user::ChildUser;
+use super::descriptor::{PATH_FLAGS, has_type, open_at, open_directory, stat_of};
+use super::error::{FOREIGN_LINK, REPLACEABLE, Rule};
+use crate::core::errno::Errno;
+use crate::sys::errno;
+
+/// As many links as the kernel itself follows in one path (`path_resolution(7)`).
+const MAX_LINKS: usize = 40;
+
+const STICKY_BIT: u32 = 0o1000;
+
+/// What a walk ended at.
+pub(super) enum WalkEnd {
+    /// A link of procfs, such as `/proc/self/fd/1`.
+    ProcfsLink,
+    Entry {
+        /// See `DirectoryEntry`.
+        writer: Option<u32>,
+    },
+}
+
+/// Why a walk went no further.
+#[derive(Clone, Copy)]
+pub(super) enum WalkError {
+    Errno(Errno),
+    /// The component at hand is against it.
+    Rule(Rule),
+}
+
+impl From<RawErrno> for WalkError {
+    fn from(error: RawErrno) -> Self {
+        Self::Errno(errno(error))
+    }
+}
+
+/// How far a walk has come.
+pub(super) struct Walk {
+    pub(super) directory: OwnedFd,
+    /// What is still to be walked.
+    pub(super) rest: Vec<u8>,
+    /// The component at hand.
+    pub(super) name: CString,
+}
+
+impl Walk {
+    /// Takes the next component off the path. Returns false at its end.
+    fn next(&mut self) -> bool {
+        let Some(first) = self.rest.iter().position(|byte| *byte != b'/') else {
+            return false;
+        };
+        let mut word = self.rest.split_off(first);
+        self.rest = word.split_off(
+            word.iter()
+                .position(|byte| *byte == b'/')
+                .unwrap_or(word.len()),
+        );
+        self.name = CString::new(word).unwrap_or_default();
+        true
+    }
+
+    fn open_directory(&mut self) -> io::Result<()> {
+        self.directory = open_directory(self.directory.as_fd(), &self.name)?;
+        Ok(())
+    }
+}
+
+/// Walks to the last component.
+///
+/// In a directory that the child's user can write to, only a directory of this user's own is
+/// entered: it gives nothing that the user does not have, while anything else could have been moved
+/// there. Elsewhere, and in a sticky directory for what is not the user's, all directories are
+/// entered, and links are followed if they are root's or frigate's. The owner of `/` is trusted as
+/// well: in a user namespace that does not know root, it is root by another number.
+#[inline(never)]
+pub(super) fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkEnd, WalkError> {
+    let trusted = [
+        0,
+        geteuid().as_raw(),
+        stat_of(&open_directory(CWD, c"/")?)?.st_uid,
+    ];
+    let mut links = 0;
+    while walk.next() {
+        let is_last = walk.rest.is_empty();
+        if matches!(walk.name.as_bytes(), b"." | b"..") {
+            // Nobody can put anything else in their place.
+            walk.open_directory()?;
+            continue;
+        }
+        let around = stat_of(&walk.directory)?;
+        let writer = user
+            .filter(|user| user.may_write(&around))
+            .map(|user| user.uid);
+        let end = WalkEnd::Entry { writer };
+        let found = match open_at(
+            walk.directory.as_fd(),
+            &walk.name,
+            PATH_FLAGS | OFlags::NOFOLLOW,
+        ) {
+            Err(RawErrno::NOENT) if is_last => return Ok(end),
+            found => found?,
+        };
+        let stat = stat_of(&found)?;
+        let is_sticky = around.st_mode & STICKY_BIT > 0;
+        // The user, if it can put something else there.
+        let user = writer.filter(|uid| !is_sticky || [stat.st_uid, around.st_uid].contains(uid));
+        if !has_type(&stat, FileType::Symlink) {
+            if is_last {
+                return Ok(end);
+            }
+            if user.is_some_and(|uid| stat.st_uid != uid) {
+                return Err(WalkError::Rule(REPLACEABLE));
+            }
+            // ENOTDIR if it is none. Opened anew by its descriptor, so that it is the one that was
+            // looked at.
+            walk.directory = open_directory(found.as_fd(), c".")?;
+            continue;
+        }
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(RawErrno::LOOP.into());
+        }
+        // Links of procfs are the kernel's own, whoever has them, and their text is no path.
+        if fs::fstatfs(&found)?.f_type == PROC_SUPER_MAGIC {
+            if is_last {
+                return Ok(WalkEnd::ProcfsLink);
+            }
+            walk.open_directory()?;
+            continue;
+        }
+        if user.is_some() || !trusted.contains(&stat.st_uid) {
+            return Err(WalkError::Rule(FOREIGN_LINK));
+        }
+        // A path is at most PATH_MAX bytes long.
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
+        let (target, _) = fs::readlinkat_raw(&found, c"", &mut buffer[..])?;
+        let mut path = target.to_vec();
+        if path.starts_with(b"/") {
+            walk.directory = open_directory(CWD, c"/")?;
+        }
+        path.append(&mut walk.rest);
+        walk.rest = path;
+    }
+    Err(RawErrno::ISDIR.into())
+}

@@ -31,3 +31,7 @@ pub(crate) fn candidate_paths(command: &[u8], path: Option<&[u8]>) -> Vec<CStrin
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "command_path_tests.rs"]
+mod tests;

@@ -317,7 +317,3 @@ fn role(own: Pid) -> (Role, Surroundings) {
     let is_reaper = true;
     (Role { own, is_reaper }, surroundings)
 }
-
-#[cfg(test)]
-#[path = "start_up_tests.rs"]
-mod tests;

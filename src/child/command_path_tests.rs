@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::child::command_path::{DEFAULT_SEARCH_PATH, candidate_paths};
+use super::{DEFAULT_SEARCH_PATH, candidate_paths};
 
 fn strings(command: &str, path: Option<&str>) -> Vec<String> {
     let found = candidate_paths(command.as_bytes(), path.map(str::as_bytes));

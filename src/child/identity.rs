@@ -29,7 +29,7 @@ pub(crate) fn resolve_identity(
     confinement: &mut Confinement,
 ) -> Result<Vec<CString>, Mistake> {
     let read = |file| {
-        sys::user::read_database(root, file).map_err(|errno| {
+        sys::user_database::read_database(root, file).map_err(|errno| {
             Mistake::new("read", &format!("{}/etc/{file}", root.unwrap_or_default()))
                 .because(&errno.to_string())
         })
@@ -40,9 +40,9 @@ pub(crate) fn resolve_identity(
     // What frigate is already needs no privilege to become, and so must not be asked for.
     confinement.groups = identity
         .groups
-        .filter(|groups| !sys::user::has_groups(groups, identity.gid));
-    confinement.group = identity.gid.filter(|gid| !sys::user::is_group(*gid));
-    confinement.user = identity.uid.filter(|uid| !sys::user::is_user(*uid));
+        .filter(|groups| !sys::credentials::has_groups(groups, identity.gid));
+    confinement.group = identity.gid.filter(|gid| !sys::credentials::is_group(*gid));
+    confinement.user = identity.uid.filter(|uid| !sys::credentials::is_user(*uid));
     let mut variables = Vec::new();
     if let Some(account) = identity.account {
         let name = account.name.unwrap_or_default();

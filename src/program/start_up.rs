@@ -33,7 +33,7 @@ use crate::sys::safe_open::ChildUser;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};
-use crate::sys::{descriptors, output, process, terminal, user};
+use crate::sys::{credentials, descriptors, inherited, output, process, terminal};
 
 /// What this was built from. `tools/dist` sets the variable.
 const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
@@ -117,7 +117,7 @@ fn version() -> String {
 #[cold]
 #[inline(never)]
 fn is_privileged() -> bool {
-    let exceeds = user::has_more_privileges_than_caller();
+    let exceeds = credentials::has_more_privileges_than_caller();
     if exceeds {
         output::write_to_stderr(
             b"frigate: cannot run: its file has privileges that its caller lacks\n",
@@ -243,7 +243,7 @@ fn run(
         // After all that may be refused, since nothing puts the owner back. A terminal belongs to
         // the container of a PID 1; elsewhere it is the one of a person's session, on which other
         // processes of that user could then read and type.
-        user::set_stream_owner(uid, own.raw() == 1);
+        inherited::set_stream_owner(uid, own.raw() == 1);
     }
     // The log is the one that was opened before the start: the child has run, and may have put
     // anything in its place.
@@ -258,7 +258,7 @@ fn run(
 /// Says which inherited descriptor leads out of the child's root, if one does.
 #[inline(never)]
 fn warn_of_a_way_out(reporter: &mut Reporter) {
-    if let Some(number) = user::find_inherited_directory() {
+    if let Some(number) = inherited::find_inherited_directory() {
         let object = ["descriptor ", number.to_string().as_str()].concat();
         let then = "it leads out of the root";
         reporter.say(&Fact::Cannot {

@@ -112,3 +112,8 @@ pub(crate) fn replace_content(file: BorrowedFd<'_>, content: &[u8]) -> Result<()
     let _ = ftruncate(file, 0);
     write(file, content).map(|_| ()).map_err(super::errno)
 }
+
+/// frigate's own, for a child's standard error that goes the same way.
+pub(crate) fn standard_output() -> BorrowedFd<'static> {
+    stdout()
+}

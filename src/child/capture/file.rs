@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::core::errno::Errno;
-use crate::sys::capture::OpenFile;
+use crate::sys::open_file::OpenFile;
 use crate::sys::safe_open::{self, ChildUser, DirectoryEntry, OpenError, Opened};
 
 /// What was to be done to the file, and why it could not be.

@@ -11,8 +11,8 @@ use core::time::Duration;
 use std::os::fd::BorrowedFd;
 
 use crate::core::fact::Fact;
-use crate::sys::capture::standard_output;
 use crate::sys::clock;
+use crate::sys::output::standard_output;
 use crate::sys::safe_open::{ChildUser, OpenError};
 use crate::sys::signals::Watch;
 use stream::{Stream, StreamKind};

@@ -8,10 +8,10 @@ use crate::child::capture::{LogPath, Logs};
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
 use crate::core::moment::Moment;
-use crate::sys::capture::{Buffer, PIPE_CAPACITY_BYTES, StreamPipe};
 use crate::sys::clock;
 use crate::sys::safe_open::{ChildUser, OpenError};
 use crate::sys::signals::Watch;
+use crate::sys::stream_pipe::{Buffer, PIPE_CAPACITY_BYTES, StreamPipe};
 
 /// The shortest time from one line about dropped bytes to the next: a disk that is full by turns
 /// fills no terminal.

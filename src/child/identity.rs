@@ -7,21 +7,21 @@ use crate::messages::mistake::Mistake;
 use crate::sys;
 use crate::sys::spawn::Confinement;
 
-/// Who the child is to be, and how that was asked for.
+/// The user that the child is to become, as an option names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct WantedUser {
     pub(crate) spec: UserSpec,
     pub(crate) value: String,
-    /// With its source, for a mistake that only the user database shows.
+    /// The option or variable with its value, for a mistake that only the user database reveals.
     pub(crate) spelled: String,
 }
 
-/// Looks the user up in the database of the root and fills in what the child has to change. Returns
-/// the variables that follow from it, as `NAME=value`.
+/// Looks the user up in the user database of the root, and writes into `confinement` what the child
+/// must change. Returns `HOME`, `USER` and `LOGNAME` as `NAME=value`, if the database has the user.
 ///
 /// # Errors
 ///
-/// There is no such user, or the database cannot be read.
+/// The database has no such user or group, or it cannot be read.
 #[inline(never)]
 pub(crate) fn resolve_identity(
     user: &WantedUser,
@@ -37,7 +37,8 @@ pub(crate) fn resolve_identity(
     let identity = user.spec.resolve(&read("passwd")?, &read("group")?);
     let identity =
         identity.map_err(|reason| Mistake::new("use", &user.spelled).because(&reason))?;
-    // What frigate is already needs no privilege to become, and so must not be asked for.
+    // The kernel may refuse even a change to the present identity. So nothing is changed that is so
+    // already, and a frigate without privileges can be told its own user.
     confinement.groups = identity
         .groups
         .filter(|groups| !sys::credentials::has_groups(groups, identity.gid));

@@ -1,5 +1,5 @@
-//! The termination message: one line of JSON where Kubernetes looks for the reason of a container's
-//! end.
+//! The termination message: one line of JSON in the file where Kubernetes looks for the reason of a
+//! container's end.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -11,36 +11,37 @@ use crate::sys::safe_open::{self, ChildUser, OpenError};
 /// The path that Kubernetes mounts by default (`terminationMessagePath`).
 pub(crate) const DEFAULT_PATH: &str = "/dev/termination-log";
 
-/// Where the last message goes.
+/// Where an option sends the termination message.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) enum TerminationLog {
-    /// `/dev/termination-log`, where it exists and the application has left it empty.
+    /// To `/dev/termination-log`, if it exists and the application has left it empty.
     #[default]
     Automatic,
     None,
     Path(String),
 }
 
-/// Where the message goes.
+/// Where the message goes, with the file open if an option names it.
 pub(crate) enum OpenLog {
     None,
-    /// `/dev/termination-log`, which is looked for when there is a message: nobody but root can put
-    /// anything in its place, and a plain start makes no system call for it.
+    /// `/dev/termination-log`, opened when there is a message. It needs no early open, because only
+    /// root can replace it, and so a plain start makes no system call for it.
     Automatic,
-    /// A path that was asked for by name, opened at the start: by the end the child may have put
-    /// anything in its place.
+    /// The path of an option. It is opened at the start, because by the end the child may have
+    /// replaced the file.
     At {
         path: String,
         file: Result<OwnedFd, OpenError>,
     },
 }
 
-/// The path that was asked for by name cannot be written, why, and what is said after that.
+/// A path that could not be written: the path, the error number, and what follows it in the
+/// message.
 pub(crate) type Failure<'a> = (&'a str, Errno, String);
 
 impl OpenLog {
-    /// Opens what was asked for, or makes it; nothing is written and nothing emptied before there
-    /// is a message.
+    /// Opens the file that an option names, or creates it. Writes nothing, and does not empty it
+    /// before there is a message.
     pub(crate) fn open(wanted: &TerminationLog, user: Option<ChildUser<'_>>) -> Self {
         match wanted {
             TerminationLog::None => Self::None,
@@ -58,7 +59,7 @@ impl OpenLog {
         }
     }
 
-    /// What must stay open.
+    /// Returns the descriptor that must stay open. `None` means that there is none.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::At { file: Ok(file), .. } => Some(file.as_fd()),
@@ -66,11 +67,12 @@ impl OpenLog {
         }
     }
 
-    /// Writes the message, which is composed only if there is a file for it.
+    /// Writes the message. Calls `compose` only if there is a file for it.
     ///
     /// # Errors
     ///
-    /// The path that was asked for by name cannot be written. Where nobody asked, nobody is told.
+    /// The path of an option cannot be written. A failure to write `/dev/termination-log` is no
+    /// error, because no option asked for it.
     #[inline(never)]
     pub(crate) fn write(&self, compose: &dyn Fn() -> Line) -> Result<(), Failure<'_>> {
         const THEN: &str = "going on";
@@ -95,8 +97,8 @@ impl OpenLog {
     }
 }
 
-/// Not inlined, so that its stack frame, with a message of 2 KiB, is not part of those that look
-/// for a file.
+/// Composes and writes the message. Not inlined, so that its stack frame, with a message of 2 KiB,
+/// is not part of the callers' frames.
 #[inline(never)]
 fn write_message(file: BorrowedFd<'_>, compose: &dyn Fn() -> Line) -> Result<(), Errno> {
     output::replace_content(file, compose().as_bytes())

@@ -3,10 +3,11 @@
 use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
 
-/// Whether the program's file has given it privileges that its caller does not have: by
-/// set-user-ID, set-group-ID or file capabilities. `AT_SECURE` alone does not say so. A security
-/// module may set it for any start in another domain, and has done so for the first process of
-/// every container.
+/// Whether frigate's own file gave it privileges that its caller lacks: by set-user-ID,
+/// set-group-ID or file capabilities.
+///
+/// `AT_SECURE` (`getauxval(3)`) does not tell. A security module may set it at any exec into
+/// another domain, and does so for the first process of every container.
 #[inline(never)]
 pub(crate) fn has_more_privileges_than_caller() -> bool {
     if getuid() != geteuid() || getgid() != getegid() {
@@ -15,8 +16,8 @@ pub(crate) fn has_more_privileges_than_caller() -> bool {
     if getuid().is_root() {
         return false;
     }
-    // Without file capabilities a user other than root keeps its ambient capabilities across an
-    // exec and no others; with them the ambient set is emptied (capabilities(7)).
+    // Without file capabilities, a user other than root keeps exactly its ambient capabilities at
+    // an exec. With them, the kernel empties the ambient set (capabilities(7)).
     let permitted = capabilities(None).map_or(u64::MAX, |sets| sets.permitted.bits());
     (0..u64::BITS).map(|index| 1 << index).any(|bit| {
         permitted & bit != 0
@@ -24,19 +25,20 @@ pub(crate) fn has_more_privileges_than_caller() -> bool {
     })
 }
 
-/// Whether frigate is that user already.
+/// Whether frigate's user is `uid` already.
 pub(crate) fn is_user(uid: u32) -> bool {
     getuid().as_raw() == uid && geteuid().as_raw() == uid
 }
 
-/// Whether frigate has that group already.
+/// Whether frigate's group is `gid` already.
 pub(crate) fn is_group(gid: u32) -> bool {
     getgid().as_raw() == gid && getegid().as_raw() == gid
 }
 
-/// Whether frigate is a member of just these groups. Where the group itself stays (`gid` is
-/// frigate's, or none is wanted) it counts as one of them whether it is listed or not; where it
-/// changes, only what is listed is left.
+/// Whether frigate's supplementary groups are exactly `wanted`.
+///
+/// If the child keeps frigate's group (`gid` is this group or `None`), the group counts on both
+/// sides, listed or not. If the child changes its group, only the lists count.
 pub(crate) fn has_groups(wanted: &[u32], gid: Option<u32>) -> bool {
     let own = getegid().as_raw();
     let kept = gid.is_none_or(is_group).then_some(own);

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! A descriptor that nobody here owns is asked what it is, and neither used nor kept.
+//! Borrows descriptors that frigate may not own, for two calls that only ask what they are.
 #![expect(unsafe_code, reason = "asks about descriptors by their numbers")]
 
 use std::os::fd::BorrowedFd;
@@ -11,16 +11,18 @@ use rustix::fs::{FileType, FsWord, Uid, fchown, fstat, fstatfs};
 use rustix::io::{FdFlags, fcntl_getfd};
 use rustix::stdio::{stderr, stdin, stdout};
 
-/// How many numbers are looked at for an inherited descriptor. Those of engines, shells and
-/// supervisors are small.
+/// How many numbers are examined for an inherited descriptor. Engines, shells and supervisors use
+/// small ones.
 const MAX_DESCRIPTORS: i32 = 4096;
 
-/// The first descriptor of a directory that the child inherits: by `fchdir(2)` or `openat(2)` it is
-/// a way out of any root. frigate's own are all closed at an exec.
+/// Returns the first directory among the descriptors that the child inherits. By `fchdir(2)` or
+/// `openat(2)` it leads out of every root. frigate's own descriptors are close-on-exec and do not
+/// count. `None` means that the child inherits no directory.
 #[inline(never)]
 pub(crate) fn find_inherited_directory() -> Option<i32> {
     (0..MAX_DESCRIPTORS).find(|number| {
-        // SAFETY: the number is only asked about. If it is no descriptor, both calls say so.
+        // SAFETY: the descriptor must stay open while it is borrowed. Nothing closes one meanwhile,
+        // and if the number is no open descriptor, both calls fail with EBADF.
         let fd = unsafe { BorrowedFd::borrow_raw(*number) };
         fcntl_getfd(fd).is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC))
             && fstat(fd)
@@ -28,13 +30,13 @@ pub(crate) fn find_inherited_directory() -> Option<i32> {
     })
 }
 
-/// The file system of anonymous pipes (`PIPEFS_MAGIC`).
+/// The file system of anonymous pipes (`linux/magic.h`).
 const PIPEFS_MAGIC: FsWord = 0x5049_5045;
 
-/// Gives the standard streams to the user, so that it can open `/dev/stdout` by name: anonymous
-/// pipes, and terminals if `with_terminals`. All else has a name of its own, whose owner is not
-/// frigate's business: files, named FIFOs, devices such as `/dev/null`. What may not be given stays
-/// as it is.
+/// Makes the user the owner of the standard streams, so that it can open `/dev/stdout` by name.
+///
+/// Changes anonymous pipes, and terminals if `with_terminals`. Files, named FIFOs and devices such
+/// as `/dev/null` belong to others and keep their owner. Without the privilege every owner stays.
 #[inline(never)]
 pub(crate) fn set_stream_owner(uid: u32, with_terminals: bool) {
     for stream in [stdin(), stdout(), stderr()] {

@@ -1,4 +1,4 @@
-//! Open files that captured bytes are moved to.
+//! An open file to which captured bytes are appended.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -9,12 +9,12 @@ use rustix::{fs, io};
 use super::{errno, safe_open};
 use crate::core::errno::Errno;
 
-/// A file, or what stands in its place: a FIFO, a terminal, `/dev/null`.
+/// An open regular file, FIFO, terminal or device.
 pub(crate) struct OpenFile {
     fd: OwnedFd,
     device: u64,
     inode: u64,
-    /// It can be rotated, and never asks to try again later.
+    /// Only a regular file can be rotated. It never makes a write wait (EAGAIN).
     pub(crate) is_regular: bool,
 }
 
@@ -29,7 +29,7 @@ fn size_of(stat: &Stat) -> u64 {
 }
 
 impl OpenFile {
-    /// A file that was opened, and its size.
+    /// Takes over an open file. Returns it with its size.
     pub(crate) fn new(fd: OwnedFd, stat: &Stat) -> (Self, u64) {
         (
             Self {
@@ -42,25 +42,26 @@ impl OpenFile {
         )
     }
 
-    /// The file's size, if it is the one that was looked at.
+    /// Returns the size if `stat` describes this file. `None` means that it describes another one.
     pub(crate) fn size_if_same(&self, stat: &Stat) -> Option<u64> {
         (stat.st_dev == self.device && stat.st_ino == self.inode).then(|| size_of(stat))
     }
 
-    /// Throws away what is in it.
+    /// Sets the length to 0.
     pub(crate) fn truncate(&self) -> Result<(), Errno> {
         fs::ftruncate(&self.fd, 0).map_err(errno)
     }
 
-    /// Writes to its end. Returns how many bytes it took.
+    /// Appends bytes. Returns how many were written.
     ///
     /// # Errors
     ///
-    /// `Errno::AGAIN` means that a FIFO or a terminal takes no more for now; never that of a
-    /// regular file, which would be ready for another attempt at once, again and again.
+    /// `Errno::AGAIN` means that a FIFO or a terminal is full for now. For a regular file it
+    /// becomes `Errno::IO`: `poll(2)` always calls such a file ready, so the caller would try for
+    /// ever.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
         match io::write(&self.fd, bytes) {
-            // A file that takes nothing and does not say why would be offered the same bytes for
+            // A file that takes no byte and reports no error would be offered the same bytes for
             // ever.
             Ok(0) => Err(Errno::IO),
             Err(RawErrno::AGAIN) if self.is_regular => Err(Errno::IO),

@@ -1,4 +1,4 @@
-//! Pipes that a child's streams are captured by.
+//! The pipe of a captured stream, and the bytes that were read from it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -10,15 +10,15 @@ use rustix::{fs, io};
 use super::errno;
 use crate::core::errno::Errno;
 
-/// What a child's pipe is made to hold: the most that needs no privilege by default
+/// The capacity of a child's pipe: the most that needs no privilege by default
 /// (`/proc/sys/fs/pipe-max-size`).
 pub(crate) const PIPE_CAPACITY_BYTES: usize = 1 << 20;
 
-/// The most that is read at once. The binary's allocator maps a block of this size by itself, so
-/// that only the pages that were ever filled take up memory.
+/// The most that is read in one call. The binary's allocator maps a block of this size separately,
+/// so only pages that were once filled take up memory.
 const CHUNK_BYTES: usize = 128 << 10;
 
-/// A pipe of which this process holds both ends, so that it outlives every writer.
+/// A pipe whose two ends frigate holds. So it outlives every child that writes to it.
 pub(crate) struct StreamPipe {
     reader: OwnedFd,
     writer: OwnedFd,
@@ -27,10 +27,10 @@ pub(crate) struct StreamPipe {
 impl StreamPipe {
     pub(crate) fn with_capacity(bytes: usize) -> Result<Self, Errno> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
-        // This flag belongs to the description of this end alone: the child's end blocks, as
-        // programs expect of their streams.
+        // The flag belongs to the open file description of this end only (open(2)). The child's end
+        // blocks, as programs expect of their streams.
         fs::fcntl_setfl(&reader, OFlags::NONBLOCK).map_err(errno)?;
-        // Refused where the user has too much in pipes already (pipe(7)); 64 KiB will do then.
+        // Refused if the pipes of this user hold too much already (pipe(7)); then 64 KiB suffice.
         let _ = fcntl_setpipe_size(&writer, bytes);
         Ok(Self { reader, writer })
     }
@@ -43,27 +43,28 @@ impl StreamPipe {
         self.writer.as_fd()
     }
 
-    /// The writer's end for a new child, without the flags that a child before it may have set: all
-    /// of them share one description, and a program that finds its output non-blocking loses what
-    /// does not fit.
+    /// Returns the writing end for a new child, in blocking mode. All children share one open file
+    /// description, and an earlier one may have made it non-blocking: then the next program would
+    /// lose what does not fit.
     pub(crate) fn blocking_writer(&self) -> BorrowedFd<'_> {
         let _ = fs::fcntl_setfl(&self.writer, OFlags::empty());
         self.writer.as_fd()
     }
 
-    /// The most that can be in it: the child may have made it larger.
+    /// Returns the capacity in bytes. It is asked of the kernel, because the child may have made
+    /// the pipe larger.
     pub(crate) fn capacity(&self) -> usize {
         fcntl_getpipe_size(&self.reader).unwrap_or(PIPE_CAPACITY_BYTES)
     }
 
-    /// Gives it to the user, so that `/dev/stdout` can be opened by name; where that may not be, it
-    /// stays as it is.
+    /// Makes the user the owner, so that it can open `/dev/stdout` by name. Without the privilege
+    /// the owner stays.
     pub(crate) fn set_owner(&self, uid: u32) {
         let _ = fs::fchown(&self.writer, Some(Uid::from_raw(uid)), None);
     }
 }
 
-/// Bytes that were read from a pipe and that the target has not taken yet.
+/// Bytes that were read from a pipe and are not written yet.
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     written: usize,
@@ -77,15 +78,17 @@ impl Buffer {
         }
     }
 
+    /// Returns the bytes that are not written yet.
     pub(crate) fn pending(&self) -> &[u8] {
         self.bytes.get(self.written..).unwrap_or_default()
     }
 
+    /// Marks bytes as written or dropped.
     pub(crate) fn consume(&mut self, length: usize) {
         self.written += length;
     }
 
-    /// Reads one chunk in place of what has been taken. Returns its length; 0 if nothing is there.
+    /// Reads one chunk, which replaces the one before. Returns its length; 0 if the pipe is empty.
     pub(crate) fn read_from(&mut self, pipe: &StreamPipe) -> usize {
         self.bytes.clear();
         self.written = 0;

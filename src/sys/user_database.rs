@@ -7,14 +7,15 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use super::{c_path, errno, open_at};
 use crate::core::errno::Errno;
 
-/// The largest database that is read: beyond that it is not one.
+/// The most that is read of a file. No user database is larger.
 const MAX_DATABASE_BYTES: usize = 16 << 20;
 
-/// A file of `/etc`, below `root` if there is one; empty where it does not exist.
+/// Reads a file of `/etc`, inside `root` if there is one. Returns nothing if the file does not
+/// exist.
 ///
 /// # Errors
 ///
-/// It exists and cannot be read, or the root cannot be opened.
+/// The file exists and cannot be read, or the root cannot be opened.
 pub(crate) fn read_database(root: Option<&str>, file: &str) -> Result<Vec<u8>, Errno> {
     let flags = OFlags::RDONLY
         .union(OFlags::CLOEXEC)
@@ -52,12 +53,12 @@ pub(crate) fn read_database(root: Option<&str>, file: &str) -> Result<Vec<u8>, E
     Ok(content)
 }
 
-/// How often the kernel may find that a mount was changed anywhere while it looked.
+/// How often a lookup is repeated because a mount or name changed anywhere in the system.
 const MAX_ATTEMPTS: usize = 1000;
 
-/// `openat2(RESOLVE_IN_ROOT)` (Linux 5.6): a link inside the root means what it will mean to the
-/// child. EAGAIN says that mounts or names changed meanwhile, so that the kernel could not be sure;
-/// its man page has the caller try again.
+/// Opens a path inside a root by `openat2(RESOLVE_IN_ROOT)` (Linux 5.6). So a link leads where it
+/// will lead for the child. EAGAIN means that a mount or name changed during the lookup, so that
+/// the kernel could not rule out an escape; `openat2(2)` tells the caller to try again.
 fn open_in_root(root: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let path = c_path(path)?;
     let mut result = Err(rustix::io::Errno::AGAIN);

@@ -1,5 +1,5 @@
-//! A log file: appended to, rotated at its largest size, followed when somebody else renames,
-//! removes or empties it.
+//! A log file. frigate appends to it, rotates it at its largest size, and notices if another
+//! process renames, removes or empties it.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -7,24 +7,25 @@ use crate::core::errno::Errno;
 use crate::sys::open_file::OpenFile;
 use crate::sys::safe_open::{self, ChildUser, DirectoryEntry, OpenError, Opened};
 
-/// What was to be done to the file, and why it could not be.
+/// The verb of what failed ("cannot <verb>"), and why.
 pub(super) type FileError = (&'static str, OpenError);
 
+/// A log file that is open, with its rotation.
 pub(super) struct LogFile {
     path: String,
-    /// Where it is. A file without a name of its own is never rotated, and never another one.
+    /// Where the file is. `None` means that it has no name: it is never rotated or reopened.
     entry: Option<DirectoryEntry>,
     file: OpenFile,
-    /// Its length when it was last looked at, and what was written since.
+    /// The size when it was last examined, plus what was written since.
     size: u64,
-    /// It is rotated before a byte goes there.
+    /// The offset at which the file is rotated before the next byte.
     rotate_at: u64,
     max_bytes: u64,
     backups: u32,
 }
 
 impl LogFile {
-    /// Opens it to append to; 0 as its largest size: it has none.
+    /// Opens the file to append to it. A `max_bytes` of 0 means no largest size.
     pub(super) fn open(
         path: &str,
         max_bytes: u64,
@@ -57,21 +58,24 @@ impl LogFile {
         self.file.as_fd()
     }
 
-    /// Of the directory that it is in.
+    /// Returns the directory of the file. `None` means that the file has no name.
     pub(super) fn directory(&self) -> Option<BorrowedFd<'_>> {
         self.entry.as_ref().map(DirectoryEntry::directory)
     }
 
-    /// Makes sure that it is the file of that name, and has room; answers whether that took a
-    /// change. Where it cannot be had, the file at hand still takes all bytes: none is lost by
-    /// that.
+    /// Makes sure that the open file is still the one of that name, and has room. Returns whether
+    /// it was reopened or rotated.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be reopened or rotated. No byte is lost: the open file still takes all.
     pub(super) fn prepare(&mut self) -> Result<bool, FileError> {
         let Some(entry) = &self.entry else {
             return Ok(false);
         };
         let mut is_changed = false;
-        // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied,
-        // as copytruncate does).
+        // One call detects all three: another file or none, if it was renamed or removed, and a
+        // smaller size, if it was emptied as by copytruncate (logrotate(8)).
         let found = entry
             .stat_backup(0)
             .map_err(|errno| ("look at", errno.into()))?;
@@ -85,7 +89,7 @@ impl LogFile {
             self.rotate_at = self.max_bytes;
         }
         if self.size >= self.rotate_at && self.file.is_regular {
-            // Should that fail, the next attempt comes after as many bytes again.
+            // Set first: if the rotation fails, the next attempt comes after as many bytes again.
             self.rotate_at = self.size.saturating_add(self.max_bytes);
             self.rotate().map_err(|error| ("rotate", error))?;
             is_changed = true;
@@ -93,7 +97,7 @@ impl LogFile {
         Ok(is_changed)
     }
 
-    /// Writes to its end, and no byte beyond its largest size. Returns how many bytes it took.
+    /// Appends bytes, but none beyond the largest size. Returns how many were written.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let limit = self
             .rotate_at
@@ -107,6 +111,7 @@ impl LogFile {
         Ok(written)
     }
 
+    /// Opens the file of that name again, or creates it.
     fn reopen(&mut self) -> Result<(), OpenError> {
         if let Some(entry) = &self.entry {
             let (file, stat) = entry.open(true)?;
@@ -116,9 +121,10 @@ impl LogFile {
         Ok(())
     }
 
-    /// Moves each backup one up, as far as they stand without a gap: what is beyond the gap is
-    /// older anyway, and the last one is written over. Only a name that nothing has is a gap: a
-    /// backup that cannot be looked at is not to be overwritten.
+    /// Renames each backup to the next number, up to the first gap, and begins a new file. Backups
+    /// behind the gap are older and keep their numbers. Without a gap the last one is replaced.
+    /// Only a name without a file is a gap: a backup that cannot be examined must not be
+    /// overwritten.
     fn rotate(&mut self) -> Result<(), OpenError> {
         if self.backups == 0 {
             self.file.truncate()?;

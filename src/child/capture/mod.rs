@@ -1,8 +1,8 @@
-//! Log capture: a child's streams, by pipes, into files.
+//! Captures a child's streams: moves bytes from a pipe into a log file.
 //!
-//! Each captured stream has one pipe for all starts. frigate holds both ends, so that nothing in it
-//! is lost with a child, and no end of file wakes anybody. Whoever drives a child polls `watches`,
-//! and calls `move_ready` for those that are ready: each call moves a bounded chunk, and never waits.
+//! Each captured stream has one pipe for all starts. frigate holds both ends: so a child that ends
+//! takes no byte along, and no end of file wakes frigate. The caller polls `watches` and passes the
+//! ready ones to `move_ready`. Each call moves a bounded chunk of each stream, and never waits.
 
 mod file;
 mod stream;
@@ -17,27 +17,28 @@ use crate::sys::safe_open::{ChildUser, OpenError};
 use crate::sys::signals::Watch;
 use stream::{Stream, StreamKind};
 
-/// How long the end waits for the readers of FIFOs and terminals, all streams together.
+/// How long `Capture::drain` waits for slow readers of FIFOs and terminals, for all streams
+/// together.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same for somebody who asks more than once.
+/// The same after a second stop signal.
 pub(crate) const SHORT_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A log file, and how it was asked for.
+/// The path of a log file, and the option that names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct LogPath {
     pub(crate) path: String,
     pub(crate) spelled: String,
 }
 
-/// Where the child's streams go, and how the files are kept.
+/// Where the child's streams go, and when their files are rotated.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Logs {
     pub(crate) stdout: Option<LogPath>,
     pub(crate) stderr: Option<LogPath>,
-    /// Standard error goes where standard output goes.
+    /// Whether standard error goes where standard output goes.
     pub(crate) redirect: bool,
-    /// A file of that size is rotated; 0: none is.
+    /// The size at which a file is rotated; 0 means never.
     pub(crate) max_bytes: u64,
     pub(crate) backups: u32,
 }
@@ -46,16 +47,16 @@ pub(crate) struct Logs {
 #[derive(Default)]
 pub(crate) struct Capture {
     streams: Vec<Stream>,
-    /// Standard error goes where standard output goes, even if that is not captured.
+    /// Whether standard error goes where standard output goes, captured or not.
     is_redirected: bool,
 }
 
 impl Capture {
-    /// Opens the files and makes the pipes, for a child of that user.
+    /// Opens the files and makes the pipes, for a child of this user.
     ///
     /// # Errors
     ///
-    /// The first file that cannot be had.
+    /// The first file that cannot be opened or captured, and why.
     #[inline(never)]
     pub(crate) fn open<'a>(
         logs: &'a Logs,
@@ -79,14 +80,15 @@ impl Capture {
         })
     }
 
-    /// Gives the pipes to the user that the child will be.
+    /// Makes the child's user the owner of the pipes.
     pub(crate) fn set_pipe_owner(&self, uid: u32) {
         for stream in &self.streams {
             stream.pipe.set_owner(uid);
         }
     }
 
-    /// What the child's standard output and standard error are to be; none: they stay as they are.
+    /// Returns the child's standard output and standard error. `None` means that the child inherits
+    /// frigate's.
     pub(crate) fn child_streams(&self) -> [Option<BorrowedFd<'_>>; 2] {
         let (mut output, mut error) = (None, None);
         for stream in &self.streams {
@@ -102,7 +104,7 @@ impl Capture {
         [output, error]
     }
 
-    /// Everything that must stay open.
+    /// Returns all descriptors that must stay open.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let mut all = Vec::new();
         for stream in &self.streams {
@@ -111,7 +113,7 @@ impl Capture {
         all
     }
 
-    /// What is to be waited for, stream by stream.
+    /// Returns what the caller must wait for, one watch a stream.
     pub(crate) fn watches(&self) -> Vec<Watch<'_>> {
         let mut all = Vec::new();
         for stream in &self.streams {
@@ -120,7 +122,8 @@ impl Capture {
         all
     }
 
-    /// Moves a chunk of each stream that is ready: bit by bit, in the order of `watches`.
+    /// Moves a chunk of each stream that is ready. Bit 0 of `ready` stands for the first of
+    /// `watches`.
     pub(crate) fn move_ready(&mut self, mut ready: u32, report: &mut dyn FnMut(&Fact<'_>)) {
         for stream in &mut self.streams {
             if ready & 1 > 0 {
@@ -130,11 +133,10 @@ impl Capture {
         }
     }
 
-    /// Moves all that is there at the end. What nobody takes within `timeout` is dropped, and
-    /// said.
+    /// Moves all that is left at the end. Drops and reports what no reader takes within `timeout`.
     ///
-    /// `wait` sleeps until one of those watched is ready or the time is over; if it returns true,
-    /// `SHORT_DRAIN_TIMEOUT` is left at most.
+    /// `wait` sleeps until a watch is ready or the time is over. If it returns true, at most
+    /// `SHORT_DRAIN_TIMEOUT` remains.
     pub(crate) fn drain(
         &mut self,
         timeout: Duration,

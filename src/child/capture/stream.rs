@@ -1,4 +1,4 @@
-//! One captured stream: a pipe, and the file that it ends in.
+//! A captured stream: a pipe, and the log file at its end.
 
 use core::time::Duration;
 use std::os::fd::BorrowedFd;
@@ -13,8 +13,8 @@ use crate::sys::safe_open::{ChildUser, OpenError};
 use crate::sys::signals::Watch;
 use crate::sys::stream_pipe::{Buffer, PIPE_CAPACITY_BYTES, StreamPipe};
 
-/// The shortest time from one line about dropped bytes to the next: a disk that is full by turns
-/// fills no terminal.
+/// The shortest time between two reports of dropped bytes. A disk that is full again and again must
+/// not flood the messages.
 const MIN_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Which of the child's streams is captured.
@@ -24,21 +24,23 @@ pub(super) enum StreamKind {
     Error,
 }
 
+/// A captured stream of a child.
 pub(super) struct Stream {
     pub(super) pipe: StreamPipe,
-    /// Bytes that have left the pipe and are not in the file yet: it was full and is to be rotated
-    /// first, or it is not a file but a FIFO or a terminal whose reader is slow.
+    /// Bytes that were read from the pipe and are not in the file yet: the file must be rotated
+    /// first, or it is a FIFO or terminal with a slow reader.
     buffer: Buffer,
     pub(super) file: LogFile,
-    /// Which of the child's streams it is.
     pub(super) kind: StreamKind,
-    /// The file could not be opened or rotated, which was said.
+    /// Whether it was reported that the file cannot be opened or rotated.
     is_failure_reported: bool,
-    /// Bytes that could not be written and that nobody was told of yet, and why not.
+    /// Bytes that could not be written and are not reported yet.
     dropped: u64,
+    /// Why the last of them could not be written.
     drop_reason: Errno,
+    /// When dropped bytes were last reported.
     reported_at: Option<Moment>,
-    /// How many bytes may still be read from the pipe at the end.
+    /// How many bytes `drain` may still read from the pipe.
     drain_left: usize,
 }
 
@@ -63,7 +65,7 @@ impl Stream {
         })
     }
 
-    /// Adds everything that must stay open. Not inlined, since a plain run has no stream.
+    /// Adds all descriptors that must stay open. Not inlined, because a plain run has no stream.
     #[inline(never)]
     pub(super) fn push_descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
         all.extend([
@@ -74,8 +76,8 @@ impl Stream {
         all.extend(self.file.directory());
     }
 
-    /// Bytes that were read go first. A regular file is always writable: this only lets signals
-    /// have their turn.
+    /// Returns what the stream waits for: the file while there are bytes for it, otherwise the
+    /// pipe. A regular file is always writable; to poll it still lets signals have their turn.
     pub(super) fn watch(&self) -> Watch<'_> {
         if self.buffer.pending().is_empty() {
             Watch::readable(self.pipe.reader())
@@ -84,9 +86,9 @@ impl Stream {
         }
     }
 
-    /// Reads a chunk, or takes what is left of the one before, and writes as much of it as the file
-    /// takes in one call. Returns how many bytes have left the pipe. What cannot be written is
-    /// dropped, so that the child never waits for a disk.
+    /// Reads a chunk, unless bytes of the one before are left, and writes as much as the file takes
+    /// in one call. Drops what cannot be written, so that the child never waits for a disk. Returns
+    /// how many bytes were read from the pipe.
     pub(super) fn move_chunk(&mut self, report: &mut dyn FnMut(&Fact<'_>)) -> usize {
         let mut read = 0;
         if self.buffer.pending().is_empty() {
@@ -126,6 +128,7 @@ impl Stream {
         read
     }
 
+    /// Drops the bytes that are not written yet.
     fn drop_pending(&mut self, reason: Errno) {
         let length = self.buffer.pending().len();
         if length > 0 {
@@ -135,7 +138,7 @@ impl Stream {
         }
     }
 
-    /// Says what was dropped since it was last said.
+    /// Reports the bytes that were dropped since the last report.
     fn report_dropped(&mut self, report: &mut dyn FnMut(&Fact<'_>)) {
         if self.dropped > 0 {
             report(&Fact::LogDropped {
@@ -148,14 +151,14 @@ impl Stream {
         }
     }
 
-    /// From now on reads as much as the pipe can hold, and no more: whoever still holds it may
-    /// write for ever.
+    /// Limits what `drain` reads to what the pipe can hold now: a process that still holds the pipe
+    /// may write for ever.
     pub(super) fn begin_drain(&mut self) {
         self.drain_left = self.pipe.capacity();
     }
 
-    /// Works until nothing is left, or the file has to be looked at again before it takes more.
-    /// Returns whether nothing is left.
+    /// Moves chunks until nothing is left, or the file takes no more for now. Returns whether
+    /// nothing is left.
     pub(super) fn drain(&mut self, report: &mut dyn FnMut(&Fact<'_>)) -> bool {
         if !self.buffer.pending().is_empty() {
             self.move_chunk(report);
@@ -167,6 +170,7 @@ impl Stream {
         self.buffer.pending().is_empty()
     }
 
+    /// Counts bytes that were read at the end. None read means that the pipe is empty.
     fn count_drained(&mut self, read: usize) {
         self.drain_left = if read == 0 {
             0
@@ -175,7 +179,7 @@ impl Stream {
         };
     }
 
-    /// Drops what is left, and says so.
+    /// Drops all that is left, and reports it.
     pub(super) fn drop_rest(&mut self, report: &mut dyn FnMut(&Fact<'_>)) {
         self.drop_pending(Errno::TIMED_OUT);
         while self.drain_left > 0 {

@@ -1,11 +1,10 @@
-//! The user whose rights a walk has to expect.
+//! The user that may have changed a path before frigate walks it.
 
 use rustix::fs::Stat;
 
 use crate::sys::spawn::Confinement;
 
-/// The user that the child becomes, if that is another one than frigate's, and one whose rights
-/// have limits.
+/// The user that the child becomes, with its groups.
 #[derive(Clone, Copy)]
 pub(crate) struct ChildUser<'a> {
     pub(super) uid: u32,
@@ -13,15 +12,18 @@ pub(crate) struct ChildUser<'a> {
 }
 
 impl<'a> ChildUser<'a> {
+    /// Returns the user of a confinement. `None` means that the child keeps frigate's user or
+    /// becomes root: then the walk has no user to guard against.
     pub(crate) fn of(confinement: &'a Confinement) -> Option<Self> {
         let uid = confinement.user.filter(|uid| *uid != 0)?;
         Some(Self { uid, confinement })
     }
 
-    /// Whether it can put something into the directory. An owner can take that right at any time.
+    /// Whether the user can put a file into the directory. The owner counts always, because an
+    /// owner can grant itself the permission at any time.
     pub(super) fn may_write(self, directory: &Stat) -> bool {
         let Confinement { group, groups, .. } = self.confinement;
-        // Groups that are frigate's may be any.
+        // Without a list of its own the child keeps frigate's groups, which may be any.
         let is_member = || {
             *group == Some(directory.st_gid)
                 || groups

@@ -1,4 +1,4 @@
-//! Descriptors of files and of directories on the way to them.
+//! How files and directories are opened and examined during a walk.
 
 use core::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -14,18 +14,19 @@ pub(crate) fn is_regular(stat: &Stat) -> bool {
     has_type(stat, FileType::RegularFile)
 }
 
-/// Never waits for the reader of a FIFO, never makes a terminal the controlling one.
+/// For writing: the open does not wait for the reader of a FIFO, and does not make a terminal the
+/// controlling one.
 pub(in crate::sys) const APPEND_FLAGS: OFlags = OFlags::WRONLY
     .union(OFlags::APPEND)
     .union(OFlags::NOCTTY)
     .union(OFlags::NONBLOCK)
     .union(OFlags::CLOEXEC);
 
-/// A descriptor of a directory, or of a link, that gives no right to what is in it.
+/// For examining: `O_PATH` needs no permission on the file itself, and gives none.
 pub(super) const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
-/// `openat(2)`, once for all callers; a new file is not readable by everybody, since nobody knows
-/// what the child prints.
+/// Opens a name in a directory (`openat(2)`). A new file is not readable by all users, because the
+/// child may print secrets.
 #[inline(never)]
 pub(super) fn open_at(
     directory: BorrowedFd<'_>,
@@ -35,6 +36,7 @@ pub(super) fn open_at(
     fs::openat(directory, name, flags, Mode::from_raw_mode(0o640))
 }
 
+/// Opens a directory for examining, as the start of further opens.
 #[inline(never)]
 pub(super) fn open_directory(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     open_at(directory, name, PATH_FLAGS | OFlags::DIRECTORY)

@@ -1,4 +1,4 @@
-//! A name in a directory that is held open.
+//! An entry of a directory that is held open.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,11 +13,11 @@ use super::error::{FOREIGN_LINK, FOREIGN_OWNER, HARD_LINKS, NOT_REGULAR, OpenErr
 use crate::core::errno::Errno;
 use crate::sys::errno;
 
-/// A name in a directory that is held open.
+/// An entry of a directory that is held open: where a log file and its backups are.
 pub(crate) struct DirectoryEntry {
     pub(super) directory: OwnedFd,
     pub(super) name: CString,
-    /// The child's user, if it can put files into the directory.
+    /// The child's user, if it can put files into the directory; `None` means that it cannot.
     pub(super) writer: Option<u32>,
 }
 
@@ -30,12 +30,12 @@ impl DirectoryEntry {
         open_at(self.directory.as_fd(), &self.name, flags)
     }
 
-    /// Opens the file of that name, or makes one. A link is not followed. With `regular_only`
-    /// nothing else is opened.
+    /// Opens the file of that name, or creates it. Follows no link. With `regular_only`, refuses
+    /// every file that is not regular.
     ///
-    /// What the child's user may have put there has to be its own, root's or frigate's, and must
-    /// have no other name: a hard link, or a file that was moved here, would be a way to a file
-    /// that this user cannot write to.
+    /// If the child's user can write to the directory, the file must belong to this user, to root
+    /// or to frigate, and must have one name only. Otherwise the user could move or link a file
+    /// here that it cannot write to itself.
     pub(crate) fn open(&self, regular_only: bool) -> Result<(OwnedFd, Stat), OpenError> {
         let existing = APPEND_FLAGS.union(OFlags::NOFOLLOW);
         let mut result = self.open_with(existing);
@@ -45,7 +45,7 @@ impl DirectoryEntry {
             is_new = result.is_ok();
         }
         if matches!(result, Err(RawErrno::EXIST)) {
-            // Another writer of the same log was quicker.
+            // Another writer of the same log has created it since the first attempt.
             result = self.open_with(existing);
         }
         let violation = |rule| OpenError::violation(&self.name, rule);
@@ -69,7 +69,8 @@ impl DirectoryEntry {
         Ok((file, stat))
     }
 
-    /// What has the name of that backup now, 0 being the file itself; a link is a link.
+    /// Examines the file that has the name of a backup; backup 0 is the log file itself. Follows no
+    /// link. `None` means that no file has this name.
     pub(crate) fn stat_backup(&self, backup: u32) -> Result<Option<Stat>, Errno> {
         match fs::statat(
             &self.directory,
@@ -82,7 +83,7 @@ impl DirectoryEntry {
         }
     }
 
-    /// Gives a backup, 0 being the file itself, the next higher number.
+    /// Renames a backup to the next higher number. Replaces the file that has this number already.
     pub(crate) fn shift_backup(&self, backup: u32) -> Result<(), Errno> {
         let (from, to) = (self.backup_name(backup), self.backup_name(backup + 1));
         fs::renameat(
@@ -94,6 +95,7 @@ impl DirectoryEntry {
         .map_err(errno)
     }
 
+    /// Returns the name of a backup, such as `log.1`; backup 0 is the log file itself.
     fn backup_name(&self, number: u32) -> CString {
         let mut name = self.name.to_bytes().to_vec();
         if number > 0 {

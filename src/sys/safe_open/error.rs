@@ -1,4 +1,4 @@
-//! Why a file was not opened.
+//! The error of an open that failed or was refused.
 
 use core::ffi::CStr;
 
@@ -7,7 +7,7 @@ use rustix::io::Errno as RawErrno;
 use crate::core::errno::Errno;
 use crate::sys::errno;
 
-/// What is wrong with a file or a directory on the way, and how to mend it.
+/// The end of a sentence that begins with the component: what is wrong with it, and how to fix it.
 pub(super) type Rule = &'static str;
 
 pub(super) const FOREIGN_LINK: Rule =
@@ -22,12 +22,13 @@ pub(super) const NOT_REGULAR: Rule = "' is not a regular file";
 #[derive(Debug)]
 pub(crate) struct OpenError {
     pub(crate) errno: Errno,
-    /// The component that is against a rule, and the rule.
+    /// Which component violates which rule. `None` means that the kernel refused the call.
     violation: Option<String>,
 }
 
 impl OpenError {
-    /// What is said after the error number: the rule, if there is one, and what happens next.
+    /// Returns the text that follows the error number in a message: the violation, if there is one,
+    /// and `next`, which happens now.
     pub(crate) fn followed_by(&self, next: &str) -> String {
         let (text, separator) = self
             .violation
@@ -36,6 +37,7 @@ impl OpenError {
         [text, separator, next].concat()
     }
 
+    /// Whether frigate refused the open, and not the kernel.
     pub(crate) const fn is_rule_violation(&self) -> bool {
         self.violation.is_some()
     }
@@ -48,7 +50,7 @@ impl OpenError {
         }
     }
 
-    /// In place of the error number.
+    /// Returns the violation, or the text of the error number.
     pub(crate) fn reason(&self) -> String {
         self.violation
             .clone()

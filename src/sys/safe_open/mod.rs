@@ -1,9 +1,9 @@
-//! Files that frigate opens by name, in directories that others may write to.
+//! Opens files by a path that other users may be able to change.
 //!
-//! frigate keeps its identity while the child becomes `--user`. A file that frigate opens as root
-//! by its whole path would let whoever can write to a directory on the way choose which file that
-//! is. So the path is walked once, component by component, and the last directory is held open.
-//! From then on everything is done to a name in that directory, and no link is followed.
+//! frigate keeps its identity while the child becomes `--user`. If frigate opened a path as root in
+//! one call, each user who can write to a directory on the path could choose the file. So frigate
+//! walks the path once, component by component, and holds the last directory open. Every later
+//! operation names an entry of that directory, and follows no link.
 
 mod child_user;
 mod descriptor;
@@ -23,19 +23,21 @@ pub(crate) use entry::DirectoryEntry;
 pub(crate) use error::OpenError;
 use walk::{Walk, WalkEnd, WalkError, walk};
 
-/// An open file, and where it is; `None`: a link of procfs led to it, such as `/proc/self/fd/1`,
-/// and it has no name.
+/// A file that was opened by its path.
 pub(crate) struct Opened {
     pub(crate) file: OwnedFd,
     pub(crate) stat: Stat,
+    /// `None` means that a link of procfs led to the file, such as `/proc/self/fd/1`: then the file
+    /// has no name to reopen.
     pub(crate) entry: Option<DirectoryEntry>,
 }
 
-/// Walks a path from `/` or the current directory, and opens what it leads to, or makes a file.
+/// Walks a path from `/` or the current directory, and opens the file at its end. Creates the file
+/// if there is none.
 ///
 /// # Errors
 ///
-/// The kernel's, or one of the rules of `walk`.
+/// The kernel refused a call, or a component violates a rule of `walk` or `DirectoryEntry::open`.
 pub(crate) fn open(path: &str, user: Option<ChildUser<'_>>) -> Result<Opened, OpenError> {
     let mut path_walk = Walk {
         directory: open_directory(CWD, c"/")?,

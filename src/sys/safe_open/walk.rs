@@ -15,12 +15,13 @@ use super::error::{FOREIGN_LINK, REPLACEABLE, Rule};
 use crate::core::errno::Errno;
 use crate::sys::errno;
 
-/// As many links as the kernel itself follows in one path (`path_resolution(7)`).
+/// How many links the kernel follows in one path (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
+/// Only its owner, the directory's owner and root may rename or remove a file (`inode(7)`).
 const STICKY_BIT: u32 = 0o1000;
 
-/// What a walk ended at.
+/// What is at the end of a path.
 pub(super) enum WalkEnd {
     /// A link of procfs, such as `/proc/self/fd/1`.
     ProcfsLink,
@@ -30,11 +31,11 @@ pub(super) enum WalkEnd {
     },
 }
 
-/// Why a walk went no further.
+/// Why a walk stopped before the end.
 #[derive(Clone, Copy)]
 pub(super) enum WalkError {
     Errno(Errno),
-    /// The component at hand is against it.
+    /// The current component violates it.
     Rule(Rule),
 }
 
@@ -44,17 +45,17 @@ impl From<RawErrno> for WalkError {
     }
 }
 
-/// How far a walk has come.
+/// How far a walk has got.
 pub(super) struct Walk {
     pub(super) directory: OwnedFd,
-    /// What is still to be walked.
+    /// The rest of the path.
     pub(super) rest: Vec<u8>,
-    /// The component at hand.
+    /// The current component.
     pub(super) name: CString,
 }
 
 impl Walk {
-    /// Takes the next component off the path. Returns false at its end.
+    /// Takes the next component off the path. Returns false at the end of the path.
     fn next(&mut self) -> bool {
         let Some(first) = self.rest.iter().position(|byte| *byte != b'/') else {
             return false;
@@ -77,11 +78,12 @@ impl Walk {
 
 /// Walks to the last component.
 ///
-/// In a directory that the child's user can write to, only a directory of this user's own is
-/// entered: it gives nothing that the user does not have, while anything else could have been moved
-/// there. Elsewhere, and in a sticky directory for what is not the user's, all directories are
-/// entered, and links are followed if they are root's or frigate's. The owner of `/` is trusted as
-/// well: in a user namespace that does not know root, it is root by another number.
+/// In a directory that the child's user can write to, the walk enters a directory only if this user
+/// owns it. Any other directory could have been moved there, but the user's own gives it nothing
+/// new. A sticky directory protects what others own, so there the rule holds for the user's files
+/// alone. Everywhere else the walk enters every directory, and follows a link if it belongs to root
+/// or frigate. The owner of `/` is trusted too: in a user namespace without root, it stands for
+/// root under another number.
 #[inline(never)]
 pub(super) fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkEnd, WalkError> {
     let trusted = [
@@ -93,7 +95,7 @@ pub(super) fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkE
     while walk.next() {
         let is_last = walk.rest.is_empty();
         if matches!(walk.name.as_bytes(), b"." | b"..") {
-            // Nobody can put anything else in their place.
+            // No user can replace these two.
             walk.open_directory()?;
             continue;
         }
@@ -112,7 +114,7 @@ pub(super) fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkE
         };
         let stat = stat_of(&found)?;
         let is_sticky = around.st_mode & STICKY_BIT > 0;
-        // The user, if it can put something else there.
+        // The user, if it can replace this component.
         let user = writer.filter(|uid| !is_sticky || [stat.st_uid, around.st_uid].contains(uid));
         if !has_type(&stat, FileType::Symlink) {
             if is_last {
@@ -121,8 +123,8 @@ pub(super) fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkE
             if user.is_some_and(|uid| stat.st_uid != uid) {
                 return Err(WalkError::Rule(REPLACEABLE));
             }
-            // ENOTDIR if it is none. Opened anew by its descriptor, so that it is the one that was
-            // looked at.
+            // Opened through the descriptor that was examined, and not by name again: the name may
+            // mean another file by now. Fails with ENOTDIR if it is no directory.
             walk.directory = open_directory(found.as_fd(), c".")?;
             continue;
         }
@@ -130,7 +132,8 @@ pub(super) fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkE
         if links > MAX_LINKS {
             return Err(RawErrno::LOOP.into());
         }
-        // Links of procfs are the kernel's own, whoever has them, and their text is no path.
+        // The kernel makes the links of procfs, whatever their owner, and their text may be no path
+        // (proc_pid_fd(5)).
         if fs::fstatfs(&found)?.f_type == PROC_SUPER_MAGIC {
             if is_last {
                 return Ok(WalkEnd::ProcfsLink);
@@ -141,7 +144,7 @@ pub(super) fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkE
         if user.is_some() || !trusted.contains(&stat.st_uid) {
             return Err(WalkError::Rule(FOREIGN_LINK));
         }
-        // A path is at most PATH_MAX bytes long.
+        // PATH_MAX (limits.h).
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         let (target, _) = fs::readlinkat_raw(&found, c"", &mut buffer[..])?;
         let mut path = target.to_vec();

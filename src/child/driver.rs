@@ -118,7 +118,12 @@ impl Child {
     fn spawn(&mut self, restarts: u32, rim: &mut impl Rim) -> lifecycle::Event {
         self.namesakes.forget();
         let cgroup = self.leftovers.make_way(restarts);
-        match rim.spawn(&mut self.plan, restarts, cgroup, self.capture.ends()) {
+        match rim.spawn(
+            &mut self.plan,
+            restarts,
+            cgroup,
+            self.capture.child_streams(),
+        ) {
             Ok(process) => {
                 let pid = process.pid;
                 self.process = Some(process);
@@ -155,7 +160,7 @@ impl Child {
 
     /// Moves what is there of the streams that are ready, in the order of `watches`, one a bit.
     pub(crate) fn move_streams(&mut self, ready: u32, rim: &mut impl Rim) {
-        self.capture.work(ready, &mut |fact| rim.report(fact));
+        self.capture.move_ready(ready, &mut |fact| rim.report(fact));
     }
 
     /// Whether the child has executed its command since this was last asked.

@@ -14,7 +14,7 @@ use crate::library::program_setup::ProgramSetup;
 use crate::library::shared_state::{SharedState, lock};
 use crate::library::strategy::Strategy;
 use crate::library::task;
-use crate::sys::place::ChildUser;
+use crate::sys::safe_open::ChildUser;
 use crate::sys::{host, startup};
 
 /// Ends the error about a limit that cannot be applied: how to start without it.
@@ -87,7 +87,7 @@ impl<'a> ChildPlan<'a> {
         let user = ChildUser::of(&program.confinement);
         let capture = logger::open(settings.logger.as_ref(), user)?;
         if let Some(uid) = program.confinement.user {
-            capture.give(uid);
+            capture.set_pipe_owner(uid);
         }
         // The cgroup comes last, because making it may affect other processes, too.
         let is_best_effort = settings.control_group.is_best_effort();

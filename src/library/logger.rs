@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::child::capture::{Capture, LogPath, Logs};
 use crate::library::error::Error;
 use crate::library::size::ByteSize;
-use crate::sys::place::ChildUser;
+use crate::sys::safe_open::ChildUser;
 
 /// The files that a child's standard output and standard error are written to.
 ///
@@ -152,7 +152,7 @@ pub(crate) fn open(logger: Option<&Logger>, user: Option<ChildUser<'_>>) -> Resu
     };
     Capture::open(&logs, user).map_err(|(log, refusal)| Error::LogFile {
         path: PathBuf::from(&log.path),
-        source: if refusal.is_by_rule() {
+        source: if refusal.is_rule_violation() {
             io::Error::new(io::ErrorKind::PermissionDenied, refusal.reason())
         } else {
             io::Error::from_raw_os_error(refusal.errno.raw())

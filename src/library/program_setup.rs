@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::child::preparation::{WantedUser, become_user, candidates};
+use crate::child::command_path::candidate_paths;
+use crate::child::identity::{WantedUser, resolve_identity};
 use crate::core::user::UserSpec;
 use crate::library::error::Error;
 use crate::library::invocation::Invocation;
@@ -68,7 +69,7 @@ impl ProgramSetup {
         let candidates = if is_task {
             vec![c"/proc/self/exe".into()]
         } else {
-            candidates(program.as_bytes(), path.map(|path| path.as_bytes()))
+            candidate_paths(program.as_bytes(), path.map(|path| path.as_bytes()))
         };
         let task_variable = is_task.then(|| task::variable(name).into_bytes());
 
@@ -111,7 +112,7 @@ fn confine_to_user(
         value: user.to_owned(),
         spelled: user.to_owned(),
     };
-    become_user(&wanted, root, confinement).map_err(|mistake| Error::User {
+    resolve_identity(&wanted, root, confinement).map_err(|mistake| Error::User {
         reason: mistake.text,
     })
 }

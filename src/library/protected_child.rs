@@ -215,7 +215,7 @@ impl ProtectedChild {
             false
         };
         self.child
-            .close(capture::PATIENCE, &mut wait, &mut self.rim);
+            .close(capture::DRAIN_TIMEOUT, &mut wait, &mut self.rim);
         let Self { child, rim, .. } = self;
         let (process, outcome) = (child.process, child.outcome);
         // Before the end is reported, so that a listener finds none of these descriptors open.

@@ -15,7 +15,7 @@ use crate::sys::{clock, output};
 /// the exit code.
 #[inline(never)]
 pub(crate) fn refuse(mistake: &Mistake, format: Format, log: &Log) -> u8 {
-    output::to_stderr(line(mistake, format, clock::wall()).as_bytes());
+    output::write_to_stderr(line(mistake, format, clock::wall_time()).as_bytes());
     let _ = log.write(&|| termination(mistake));
     FRIGATE_FAILED
 }

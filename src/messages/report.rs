@@ -42,7 +42,7 @@ impl Reporter {
     }
 
     fn write(&self, fact: &Fact<'_>) -> bool {
-        let line = self.formatter.line(fact, self.format, clock::wall());
-        output::to_stderr(line.as_bytes())
+        let line = self.formatter.line(fact, self.format, clock::wall_time());
+        output::write_to_stderr(line.as_bytes())
     }
 }

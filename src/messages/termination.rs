@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::core::errno::Errno;
 use crate::messages::line::Line;
 use crate::sys::output;
-use crate::sys::place::{self, ChildUser, Refusal};
+use crate::sys::safe_open::{self, ChildUser, OpenError};
 
 /// The path that Kubernetes mounts by default (`terminationMessagePath`).
 pub(crate) const DEFAULT_PATH: &str = "/dev/termination-log";
@@ -29,7 +29,7 @@ pub(crate) enum Log {
     /// A path that was asked for. It is opened before the child starts, which could replace it.
     At {
         path: String,
-        file: Result<OwnedFd, Refusal>,
+        file: Result<OwnedFd, OpenError>,
     },
 }
 
@@ -52,7 +52,7 @@ impl Log {
     fn at(path: &str, user: Option<ChildUser<'_>>) -> Self {
         Self::At {
             path: path.to_owned(),
-            file: place::open(path, user).map(|opened| opened.file),
+            file: safe_open::open(path, user).map(|opened| opened.file),
         }
     }
 
@@ -71,33 +71,32 @@ impl Log {
     /// The path that was asked for cannot be written. The automatic one may fail silently.
     #[inline(never)]
     pub(crate) fn write(&self, compose: &dyn Fn() -> Line) -> Result<(), Failure<'_>> {
-        const NEXT: &str = "going on";
+        const THEN: &str = "going on";
         match self {
             Self::None => Ok(()),
             Self::Automatic => {
-                if let Some(file) = output::open_empty(DEFAULT_PATH) {
-                    let _ = fill(file.as_fd(), compose);
+                if let Some(file) = output::open_empty_file(DEFAULT_PATH) {
+                    let _ = write_message(file.as_fd(), compose);
                 }
                 Ok(())
             }
             Self::At {
                 path,
                 file: Ok(file),
-            } => {
-                fill(file.as_fd(), compose).map_err(|errno| (path.as_str(), errno, NEXT.to_owned()))
-            }
+            } => write_message(file.as_fd(), compose)
+                .map_err(|errno| (path.as_str(), errno, THEN.to_owned())),
             Self::At {
                 path,
-                file: Err(refusal),
-            } => Err((path, refusal.errno, refusal.then(NEXT))),
+                file: Err(error),
+            } => Err((path, error.errno, error.followed_by(THEN))),
         }
     }
 }
 
 /// Not inlined, so that its stack frame, with a message of 2 KiB, is not part of its callers'.
 #[inline(never)]
-fn fill(file: BorrowedFd<'_>, compose: &dyn Fn() -> Line) -> Result<(), Errno> {
-    output::replace(file, compose().as_bytes())
+fn write_message(file: BorrowedFd<'_>, compose: &dyn Fn() -> Line) -> Result<(), Errno> {
+    output::replace_content(file, compose().as_bytes())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::child::capture::{LogPath, Logs};
-use crate::child::preparation::WantedUser;
+use crate::child::identity::WantedUser;
 use crate::core::exit_code::ExitCodeMap;
 use crate::core::fact::Level;
 use crate::core::limit::{LIMIT_FILES, Limit, parse_assignment};

@@ -22,7 +22,7 @@ use crate::core::supervisor;
 use crate::messages::mistake::Mistake;
 use crate::messages::termination;
 use crate::program::process_tree::ProcessTree;
-use crate::sys::reap::{self, Found};
+use crate::sys::reap::{self, WaitResult};
 use crate::sys::signals::{self, Received, Waiter, Wake, Watch};
 use crate::sys::{clock, descriptors};
 
@@ -269,16 +269,16 @@ impl EventLoop {
         let mut more = true;
         let mut children = true;
         for _ in 0..MAX_ENDS_PER_SWEEP {
-            match reap::next(self.tree.terminal.is_controlling) {
-                Found::Changed { pid, status } => {
+            match reap::reap_next(self.tree.terminal.is_controlling) {
+                WaitResult::Changed { pid, status } => {
                     ended = self.note_change(pid, status).or(ended);
                 }
-                Found::NoneYet => more = false,
-                Found::Failed(errno) => {
+                WaitResult::NothingYet => more = false,
+                WaitResult::Failed(errno) => {
                     self.fail("reap", "children", errno);
                     return;
                 }
-                Found::NoChild => (more, children) = (false, false),
+                WaitResult::NoChild => (more, children) = (false, false),
             }
             if !more {
                 break;
@@ -378,9 +378,9 @@ impl EventLoop {
 
     fn close_children(&mut self) {
         let patience = if self.stops > 1 {
-            capture::HASTE
+            capture::SHORT_DRAIN_TIMEOUT
         } else {
-            capture::PATIENCE
+            capture::DRAIN_TIMEOUT
         };
         let mut wait = |left, watched: &[Watch<'_>]| {
             if let Wake::Signal(received) = self.waiter.wait(Some(left), watched) {

@@ -77,7 +77,7 @@ pub fn init() {
         bond: Bond::default(),
     };
     let surroundings = Surroundings {
-        terminal: terminal::foreground().is_some(),
+        terminal: terminal::foreground_group().is_some(),
         resumable: false,
     };
     let is_reaper = true;

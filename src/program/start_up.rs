@@ -7,8 +7,9 @@ use std::ffi::CString;
 
 use crate::child::capture::Capture;
 use crate::child::cgroup::{self, Group, Prepared, Warning};
+use crate::child::command_path::candidate_paths;
 use crate::child::driver::Child;
-use crate::child::preparation::{become_user, candidates};
+use crate::child::identity::resolve_identity;
 use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::errno::Errno;
 use crate::core::exit_code::FRIGATE_FAILED;
@@ -28,11 +29,11 @@ use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
 use crate::program::options::{table, variables};
 use crate::program::process_tree::{ProcessTree, Role};
-use crate::sys::place::ChildUser;
+use crate::sys::safe_open::ChildUser;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};
-use crate::sys::{descriptors, output, process, terminal, user};
+use crate::sys::{credentials, descriptors, inherited, output, process, terminal};
 
 /// What this was built from. `tools/dist` sets the variable.
 const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
@@ -117,15 +118,17 @@ fn version() -> String {
 #[cold]
 #[inline(never)]
 fn is_privileged() -> bool {
-    let exceeds = user::exceeds_caller();
+    let exceeds = credentials::has_more_privileges_than_caller();
     if exceeds {
-        output::to_stderr(b"frigate: cannot run: its file has privileges that its caller lacks\n");
+        output::write_to_stderr(
+            b"frigate: cannot run: its file has privileges that its caller lacks\n",
+        );
     }
     exceeds
 }
 
 fn print(text: &str) -> u8 {
-    if output::to_stdout(text) {
+    if output::write_to_stdout(text) {
         0
     } else {
         FRIGATE_FAILED
@@ -166,7 +169,7 @@ fn run(
     let uid = confinement.user;
     let plan = SpawnPlan {
         confinement,
-        candidates: candidates(program.to_bytes(), environment.value_of("PATH")),
+        candidates: candidate_paths(program.to_bytes(), environment.value_of("PATH")),
         argv: Pointers::new(command.iter().copied()),
         environment: Environment::new(environment, own_pid, variables),
         mask,
@@ -190,7 +193,7 @@ fn run(
         // After everything that may fail, since nothing gives them back. A terminal belongs to the
         // container of a PID 1. Elsewhere it belongs to a user's session, and other processes of
         // the child's user could then read from it and type into it.
-        user::give_streams(uid, own_pid.raw() == 1);
+        inherited::set_stream_owner(uid, own_pid.raw() == 1);
     }
     // The log was opened before the start: by now the child may have replaced the file.
     let code = event_loop
@@ -228,7 +231,7 @@ fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> 
         ..Confinement::default()
     };
     let variables = match &config.user {
-        Some(user) => become_user(user, config.chroot.as_deref(), &mut confinement)?,
+        Some(user) => resolve_identity(user, config.chroot.as_deref(), &mut confinement)?,
         None => Vec::new(),
     };
     Ok((confinement, variables))
@@ -247,7 +250,7 @@ fn open_capture(
     let capture = Capture::open(logs, user)
         .map_err(|(log, refusal)| Mistake::new("open", &log.spelled).because(&refusal.reason()))?;
     if let Some(uid) = confinement.user {
-        capture.give(uid);
+        capture.set_pipe_owner(uid);
     }
     Ok(capture)
 }
@@ -279,7 +282,7 @@ fn context(config: &Config, program: &CStr, group: Option<&Group>) -> MessageCon
 }
 
 fn surroundings(own_pid: Pid) -> Surroundings {
-    let terminal = terminal::foreground().is_some();
+    let terminal = terminal::foreground_group().is_some();
     let resumable = own_pid.raw() != 1 && terminal::is_resumable();
     Surroundings {
         terminal,
@@ -310,7 +313,7 @@ fn take_role(own_pid: Pid, reporter: &mut Reporter) -> Role {
 /// Reports an inherited directory, by which the child could leave its root.
 #[inline(never)]
 fn report_open_directory(reporter: &mut Reporter) {
-    if let Some(number) = user::inherited_directory() {
+    if let Some(number) = inherited::find_inherited_directory() {
         let object = ["descriptor ", number.to_string().as_str()].concat();
         reporter.report(&Fact::Cannot {
             verb: "close",

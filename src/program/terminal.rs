@@ -24,7 +24,7 @@ impl Terminal {
         if !self.is_controlling {
             return Foreground::Other;
         }
-        let group = terminal::foreground().and_then(terminal::Group::visible);
+        let group = terminal::foreground_group().and_then(terminal::ForegroundGroup::pid);
         if group.is_none() {
             Foreground::Other
         } else if group == terminal::own_group() {
@@ -45,7 +45,7 @@ impl Terminal {
     #[inline(never)]
     pub(crate) fn give(&mut self, child: Pid) -> bool {
         let is_given = self.foreground(Some(child)) == Foreground::Frigate
-            && terminal::set_foreground_child(child);
+            && terminal::set_child_foreground(child);
         self.is_given |= is_given;
         is_given
     }
@@ -56,7 +56,7 @@ impl Terminal {
         if core::mem::replace(&mut self.is_given, false)
             && let Some(own) = terminal::own_group()
         {
-            terminal::set_foreground(own);
+            terminal::set_foreground_group(own);
         }
     }
 }

@@ -8,26 +8,29 @@
 //! # Safety
 //!
 //! `signals`, `spawn`, `clone` and `host` hold nearly all unsafe code, `startup`, `clock`,
-//! `descriptors` and `user` a call or two each; `heap` is the binary's allocator.
+//! `descriptors` and `inherited` a call or two each; `heap` is the binary's allocator.
 
-pub(crate) mod capture;
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod clone;
+pub(crate) mod credentials;
 pub(crate) mod descriptors;
 // The binary's own; here it is tested.
 #[cfg(test)]
 mod heap;
 pub(crate) mod host;
+pub(crate) mod inherited;
+pub(crate) mod open_file;
 pub(crate) mod output;
-pub(crate) mod place;
 pub(crate) mod process;
 pub(crate) mod reap;
+pub(crate) mod safe_open;
 pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod startup;
+pub(crate) mod stream_pipe;
 pub(crate) mod terminal;
-pub(crate) mod user;
+pub(crate) mod user_database;
 
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};

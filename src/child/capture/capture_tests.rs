@@ -57,7 +57,8 @@ impl Bench {
     fn work(&mut self) {
         let said = &mut self.said;
         while is_ready(&self.capture, 0) {
-            self.capture.work(1, &mut |fact| said.push(text(fact)));
+            self.capture
+                .move_ready(1, &mut |fact| said.push(text(fact)));
         }
     }
 
@@ -68,7 +69,7 @@ impl Bench {
 
     fn drain(&mut self) {
         let said = &mut self.said;
-        drain(&mut self.capture, PATIENCE, &mut |fact| {
+        drain(&mut self.capture, DRAIN_TIMEOUT, &mut |fact| {
             said.push(text(fact));
         });
     }
@@ -90,7 +91,7 @@ fn open(path: &str, max_bytes: u64, backups: u32) -> Result<Capture, Errno> {
         max_bytes,
         backups,
     };
-    Capture::open(&logs, None).map_err(|(_, refusal)| refusal.errno)
+    Capture::open(&logs, None).map_err(|(_, error)| error.errno)
 }
 
 /// Whether the first stream has something to do, within so many milliseconds.
@@ -112,7 +113,7 @@ fn drain(capture: &mut Capture, patience: Duration, say: &mut dyn FnMut(&Fact<'_
 
 fn writer(capture: &Capture, stream: usize) -> File {
     File::from(
-        capture.ends()[stream]
+        capture.child_streams()[stream]
             .unwrap()
             .try_clone_to_owned()
             .unwrap(),
@@ -142,7 +143,7 @@ fn noise(length: usize) -> Vec<u8> {
 fn nothing_wanted_is_nothing_opened() {
     let capture = Capture::default();
     assert!(capture.descriptors().is_empty());
-    assert!(capture.ends().iter().all(Option::is_none) && capture.watches().is_empty());
+    assert!(capture.child_streams().iter().all(Option::is_none) && capture.watches().is_empty());
 }
 
 #[test]
@@ -475,7 +476,9 @@ fn a_slow_reader_of_a_fifo_loses_nothing() {
     let mut got: Vec<u8> = Vec::new();
     while got.len() < bytes.len() {
         let said = &mut bench.said;
-        bench.capture.work(1, &mut |fact| said.push(text(fact)));
+        bench
+            .capture
+            .move_ready(1, &mut |fact| said.push(text(fact)));
         let mut buffer = [0; 10_000];
         let length = reader.read(&mut buffer).unwrap();
         got.extend(&buffer[..length]);
@@ -504,7 +507,7 @@ fn a_stream_waits_for_its_reader_alone_while_that_is_full() {
     let mut capture = open(path.to_str().unwrap(), 0, 0).ok().unwrap();
     writer(&capture, 0).write_all(&vec![b'x'; 200_000]).unwrap();
     for _ in 0..100 {
-        capture.work(1, &mut |_| ());
+        capture.move_ready(1, &mut |_| ());
     }
     assert!(
         !is_ready(&capture, 1000),
@@ -514,7 +517,7 @@ fn a_stream_waits_for_its_reader_alone_while_that_is_full() {
     reader.read_exact(&mut buffer).unwrap();
     assert!(is_ready(&capture, 1000), "it takes more");
     for _ in 0..100 {
-        capture.work(1, &mut |_| ());
+        capture.move_ready(1, &mut |_| ());
         reader.read_exact(&mut buffer[..1]).unwrap();
     }
 }
@@ -608,7 +611,7 @@ fn two_streams_have_two_files_or_one_in_the_order_of_writing() {
         for (stream, byte) in [(0, b"1"), (1, b"2"), (0, b"3")] {
             writer(&capture, stream).write_all(byte).unwrap();
         }
-        drain(&mut capture, PATIENCE, &mut |_| ());
+        drain(&mut capture, DRAIN_TIMEOUT, &mut |_| ());
         let read =
             ["out", "err"].map(|name| fs::read_to_string(directory.path().join(name)).unwrap());
         assert_eq!(read, expected);

@@ -239,7 +239,7 @@ impl Base {
                 break;
             }
             if turn > TRIES / 2 {
-                clock::pause(PAUSE);
+                clock::sleep(PAUSE);
             }
         }
         self.ground.restore();

@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
-use super::{DEFAULT_PATH, candidates};
+use super::{DEFAULT_SEARCH_PATH, candidate_paths};
 
 fn strings(command: &str, path: Option<&str>) -> Vec<String> {
-    let found = candidates(command.as_bytes(), path.map(str::as_bytes));
+    let found = candidate_paths(command.as_bytes(), path.map(str::as_bytes));
     found
         .iter()
         .map(|candidate| candidate.to_string_lossy().into_owned())
@@ -44,8 +44,8 @@ fn without_a_path_the_usual_directories_are_searched() {
         expected.map(|directory| format!("{directory}/sh"))
     );
     assert_eq!(
-        candidates(b"sh", None),
-        candidates(b"sh", Some(DEFAULT_PATH))
+        candidate_paths(b"sh", None),
+        candidate_paths(b"sh", Some(DEFAULT_SEARCH_PATH))
     );
 }
 
@@ -83,7 +83,7 @@ proptest! {
         directories in prop::collection::vec(prop::collection::vec(1..=255_u8, 0..20), 1..6),
     ) {
         let path = directories.join(&b':');
-        let found: Vec<Vec<u8>> = candidates(&command, Some(&path)).iter().map(|file| file.to_bytes().to_vec()).collect();
+        let found: Vec<Vec<u8>> = candidate_paths(&command, Some(&path)).iter().map(|file| file.to_bytes().to_vec()).collect();
         if command.contains(&b'/') {
             prop_assert_eq!(found, [command]);
         } else {

@@ -31,8 +31,8 @@ fn in_variable(byte: u8) -> u8 {
     }
 }
 
-/// Returns the entries that may set an option: most variables are told from them by their first
-/// letter alone, without a look at the rest.
+/// Returns the entries that may set an option. The first letter alone rules out most others, so
+/// that they are not read.
 pub(crate) fn candidates(environment: CStrings) -> impl Iterator<Item = &'static [u8]> + Clone {
     environment.beginning_with(FIRST_LETTER)
 }

@@ -1,7 +1,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test that meets what must not be has failed"
+    reason = "a panic fails the test"
 )]
 
 use std::fs::{self, File, OpenOptions};
@@ -17,11 +17,11 @@ use crate::messages::format::Format;
 use crate::messages::message::{Names, Speaker};
 use crate::sys::host;
 
-/// A capture of standard output into `log` in a directory of its own, and what it said.
+/// A capture of standard output into the file `log` of a new directory, and what it reported.
 struct Bench {
     directory: TempDir,
     capture: Capture,
-    said: Vec<String>,
+    reported: Vec<String>,
 }
 
 impl Bench {
@@ -39,7 +39,7 @@ impl Bench {
         Self {
             directory,
             capture,
-            said: Vec::new(),
+            reported: Vec::new(),
         }
     }
 
@@ -47,29 +47,29 @@ impl Bench {
         self.directory.path().join(name)
     }
 
-    /// What the child would write.
+    /// Writes bytes as the child would.
     fn write(&self, bytes: &[u8]) {
         writer(&self.capture, 0).write_all(bytes).unwrap();
     }
 
     /// Moves chunks until nothing is left to move.
-    fn work(&mut self) {
-        let said = &mut self.said;
+    fn move_all(&mut self) {
+        let reported = &mut self.reported;
         while is_ready(&self.capture, 0) {
             self.capture
-                .move_ready(1, &mut |fact| said.push(text(fact)));
+                .move_ready(1, &mut |fact| reported.push(text(fact)));
         }
     }
 
     fn feed(&mut self, bytes: &[u8]) {
         self.write(bytes);
-        self.work();
+        self.move_all();
     }
 
     fn drain(&mut self) {
-        let said = &mut self.said;
+        let reported = &mut self.reported;
         drain(&mut self.capture, DRAIN_TIMEOUT, &mut |fact| {
-            said.push(text(fact));
+            reported.push(text(fact));
         });
     }
 
@@ -93,21 +93,21 @@ fn open(path: &str, max_bytes: u64, backups: u32) -> Result<Capture, Errno> {
     Capture::open(&logs, None).map_err(|(_, error)| error.errno)
 }
 
-/// Whether the first stream has something to do, within so many milliseconds.
-fn is_ready(capture: &Capture, patience: u64) -> bool {
+/// Whether the first stream becomes ready within a number of milliseconds.
+fn is_ready(capture: &Capture, timeout: u64) -> bool {
     host::wait(
         &capture.watches()[..1],
-        Some(Duration::from_millis(patience)),
+        Some(Duration::from_millis(timeout)),
     )
     .contains(&true)
 }
 
-fn drain(capture: &mut Capture, patience: Duration, say: &mut dyn FnMut(&Fact<'_>)) {
+fn drain(capture: &mut Capture, timeout: Duration, report: &mut dyn FnMut(&Fact<'_>)) {
     let mut wait = |left, watched: &[Watch<'_>]| {
         host::wait(watched, Some(left));
         false
     };
-    capture.drain(patience, &mut wait, say);
+    capture.drain(timeout, &mut wait, report);
 }
 
 fn writer(capture: &Capture, stream: usize) -> File {
@@ -126,7 +126,7 @@ fn text(fact: &Fact<'_>) -> String {
         .to_owned()
 }
 
-/// Bytes of which no two stretches are alike.
+/// Returns bytes in which no sequence repeats.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut next = || {
@@ -187,7 +187,7 @@ fn a_file_is_rotated_at_the_very_byte_and_none_is_lost() {
     }
     assert!(!bench.path("log.101").exists());
     all.extend(fs::read(bench.path("log")).unwrap());
-    assert!(all == bytes, "not the bytes, or not in their order");
+    assert!(all == bytes, "bytes are lost or out of order");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_renamed_file_is_noticed_and_another_begun() {
         (bench.read("log").as_str(), bench.read("log.old").as_str()),
         ("made: three", "two")
     );
-    assert!(bench.said.is_empty(), "{:?}", bench.said);
+    assert!(bench.reported.is_empty(), "{:?}", bench.reported);
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn an_emptied_file_goes_on_at_its_beginning() {
 }
 
 #[test]
-fn what_somebody_else_appends_is_not_written_over() {
+fn what_another_process_appends_is_not_overwritten() {
     let mut bench = Bench::new(0, 0);
     bench.feed(b"one ");
     OpenOptions::new()
@@ -311,7 +311,7 @@ fn what_somebody_else_appends_is_not_written_over() {
 }
 
 #[test]
-fn a_rotation_that_fails_loses_nothing_and_is_said_once() {
+fn a_rotation_that_fails_loses_nothing_and_is_reported_once() {
     let mut bench = Bench::prepared(4, 1, |directory| {
         fs::create_dir(directory.join("log.1")).unwrap();
     });
@@ -322,15 +322,15 @@ fn a_rotation_that_fails_loses_nothing_and_is_said_once() {
         "frigate: cannot rotate '{}': is a directory; going on in the file at hand",
         path.display()
     );
-    assert_eq!(bench.said, [expected]);
+    assert_eq!(bench.reported, [expected]);
     fs::remove_dir(bench.path("log.1")).unwrap();
     bench.feed(b"abcdefgh");
     assert!(bench.path("log.1").is_file() && bench.read("log").len() <= 4);
-    assert_eq!(bench.said.len(), 1, "{:?}", bench.said);
+    assert_eq!(bench.reported.len(), 1, "{:?}", bench.reported);
 }
 
 #[test]
-fn a_file_that_cannot_be_made_again_goes_on_as_it_is_and_is_said_once() {
+fn a_file_that_cannot_be_made_again_goes_on_as_it_is_and_is_reported_once() {
     let mut bench = Bench::prepared(4, 3, |directory| {
         fs::create_dir(directory.join("sub")).unwrap();
     });
@@ -345,11 +345,11 @@ fn a_file_that_cannot_be_made_again_goes_on_as_it_is_and_is_said_once() {
     let mut text = String::new();
     kept.read_to_string(&mut text).unwrap();
     assert_eq!(text, "12345678");
-    assert_eq!(bench.said.len(), 1, "{:?}", bench.said);
+    assert_eq!(bench.reported.len(), 1, "{:?}", bench.reported);
     assert!(
-        bench.said[0].contains("cannot open") && bench.said[0].contains("no such file"),
+        bench.reported[0].contains("cannot open") && bench.reported[0].contains("no such file"),
         "{:?}",
-        bench.said
+        bench.reported
     );
 }
 
@@ -372,11 +372,11 @@ fn a_directory_that_is_moved_takes_its_log_along() {
         ),
         ("5", "1234")
     );
-    assert!(bench.said.is_empty(), "{:?}", bench.said);
+    assert!(bench.reported.is_empty(), "{:?}", bench.reported);
 }
 
 #[test]
-fn what_cannot_be_written_is_dropped_counted_and_said_once() {
+fn what_cannot_be_written_is_dropped_counted_and_reported_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
     assert!(
@@ -396,39 +396,39 @@ fn what_cannot_be_written_is_dropped_counted_and_said_once() {
     let mut bench = Bench {
         directory,
         capture,
-        said: Vec::new(),
+        reported: Vec::new(),
     };
     for _ in 0..50 {
         bench.feed(&vec![b'x'; 20_000]);
     }
-    assert!(bench.said.is_empty(), "{:?}", bench.said);
-    // It works again.
+    assert!(bench.reported.is_empty(), "{:?}", bench.reported);
+    // Now it can be written again.
     fs::remove_file(bench.path("log")).unwrap();
     bench.feed(b"after");
     assert_eq!(bench.read("log"), "after");
-    assert_eq!(bench.said.len(), 1, "{:?}", bench.said);
+    assert_eq!(bench.reported.len(), 1, "{:?}", bench.reported);
     assert!(
-        bench.said[0].ends_with("broken pipe; dropped 1000000 bytes"),
+        bench.reported[0].ends_with("broken pipe; dropped 1000000 bytes"),
         "{:?}",
-        bench.said
+        bench.reported
     );
     bench.drain();
-    assert_eq!(bench.said.len(), 1, "{:?}", bench.said);
+    assert_eq!(bench.reported.len(), 1, "{:?}", bench.reported);
 }
 
 #[test]
-fn a_disk_that_is_full_to_the_end_is_said_then() {
+fn a_disk_that_is_full_to_the_end_is_reported_then() {
     let mut bench = Bench::prepared(0, 0, |directory| {
         std::os::unix::fs::symlink("/dev/full", directory.join("log")).unwrap();
     });
     bench.feed(b"12345");
     bench.write(b"67");
     bench.drain();
-    assert_eq!(bench.said.len(), 1, "{:?}", bench.said);
+    assert_eq!(bench.reported.len(), 1, "{:?}", bench.reported);
     assert!(
-        bench.said[0].ends_with("dropped 7 bytes"),
+        bench.reported[0].ends_with("dropped 7 bytes"),
         "{:?}",
-        bench.said
+        bench.reported
     );
 }
 
@@ -439,7 +439,7 @@ fn what_takes_no_offset_is_written_to_all_the_same() {
     });
     bench.feed(&noise(60_000));
     bench.drain();
-    assert!(bench.said.is_empty(), "{:?}", bench.said);
+    assert!(bench.reported.is_empty(), "{:?}", bench.reported);
     assert!(bench.path("log").is_symlink() && !bench.path("log.1").exists());
 }
 
@@ -454,7 +454,7 @@ fn a_slow_reader_of_a_fifo_loses_nothing() {
             .unwrap()
             .success()
     );
-    // Nobody reads it: not opened, and not waited for.
+    // Without a reader the FIFO is not opened, and not waited for.
     assert_eq!(
         open(path.to_str().unwrap(), 0, 0).err(),
         Some(Errno::new(6))
@@ -468,22 +468,22 @@ fn a_slow_reader_of_a_fifo_loses_nothing() {
     let mut bench = Bench {
         directory,
         capture,
-        said: Vec::new(),
+        reported: Vec::new(),
     };
     let bytes = noise(300_000);
     bench.write(&bytes);
     let mut got: Vec<u8> = Vec::new();
     while got.len() < bytes.len() {
-        let said = &mut bench.said;
+        let reported = &mut bench.reported;
         bench
             .capture
-            .move_ready(1, &mut |fact| said.push(text(fact)));
+            .move_ready(1, &mut |fact| reported.push(text(fact)));
         let mut buffer = [0; 10_000];
         let length = reader.read(&mut buffer).unwrap();
         got.extend(&buffer[..length]);
     }
-    assert!(got == bytes, "not the bytes");
-    assert!(bench.said.is_empty(), "{:?}", bench.said);
+    assert!(got == bytes, "bytes are lost or out of order");
+    assert!(bench.reported.is_empty(), "{:?}", bench.reported);
 }
 
 #[test]
@@ -551,20 +551,20 @@ fn a_link_is_followed_once_and_never_later() {
     symlink("../victim", bench.path("sub/log")).unwrap();
     let mut kept = File::open(bench.path("sub/log.1")).unwrap();
     bench.feed(b"8");
-    // The file at hand is full, and the rotation moves the link away.
+    // The open file is full, and the rotation renames the link.
     bench.feed(b"90");
     assert_eq!(
-        (bench.read("victim").as_str(), bench.said.len()),
+        (bench.read("victim").as_str(), bench.reported.len()),
         ("victim", 1),
         "{:?}",
-        bench.said
+        bench.reported
     );
     assert!(
-        bench.said[0].contains(
+        bench.reported[0].contains(
             "'log' is a link that neither root nor frigate controls; name the file that it leads to; going on"
         ),
         "{:?}",
-        bench.said
+        bench.reported
     );
     let mut text = String::new();
     kept.read_to_string(&mut text).unwrap();
@@ -582,9 +582,9 @@ fn a_backup_that_cannot_be_looked_at_is_not_overwritten() {
     bench.feed(b"1234567");
     assert_eq!(bench.read(&name), "1234567");
     assert!(
-        bench.said.len() == 1 && bench.said[0].contains("cannot rotate"),
+        bench.reported.len() == 1 && bench.reported[0].contains("cannot rotate"),
         "{:?}",
-        bench.said
+        bench.reported
     );
 }
 

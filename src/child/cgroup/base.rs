@@ -5,7 +5,7 @@ use crate::child::cgroup::warning::{Warning, reason};
 use crate::core::errno::Errno;
 use crate::core::limit::{LIMIT_FILES, Limit};
 use crate::core::pid::Pid;
-use crate::sys::cgroup::{self as files, Directory, Target};
+use crate::sys::cgroup::{self, CgroupDirectory, WritableFile};
 use crate::sys::clock;
 
 /// Where frigate and its neighbors go, because a cgroup other than the root holds processes or
@@ -22,7 +22,7 @@ const THREADED: [&str; 3] = ["cpu", "cpuset", "pids"];
 
 /// The cgroup as it is found.
 pub(super) struct Base {
-    directory: Directory,
+    directory: CgroupDirectory,
     /// What `/proc/self/cgroup` says, for the reason why a controller is missing.
     own: Vec<u8>,
     /// Processes that are in it, frigate among them, have to be moved.
@@ -56,7 +56,7 @@ impl Base {
     ///
     /// There is no cgroup v2, or none of it can be seen.
     pub(super) fn find(process: Pid) -> Result<Self, String> {
-        let own = files::read_proc("/proc/self/cgroup")
+        let own = cgroup::read_proc("/proc/self/cgroup")
             .map_err(|errno| reason("/proc/self/cgroup", errno, false))?;
         let located = match place::own_group(&own) {
             Some(group) => Self::locate(group, process)?,
@@ -72,7 +72,7 @@ impl Base {
             });
         };
         // The root of the hierarchy may hold both processes and controllers. It alone has no type.
-        let is_occupied = directory.has("cgroup.type");
+        let is_occupied = directory.has_file("cgroup.type");
         let ground = Ground {
             path,
             has_own_leaf: false,
@@ -89,21 +89,22 @@ impl Base {
 
     /// The usual place is right if frigate is seen in there, whatever is mounted where. Otherwise
     /// the mounts tell; none: it cannot be seen.
-    fn locate(group: &str, process: Pid) -> Result<Option<(String, Directory)>, String> {
+    fn locate(group: &str, process: Pid) -> Result<Option<(String, CgroupDirectory)>, String> {
         let usual = ["/sys/fs/cgroup", group.trim_end_matches('/')].concat();
         if !group.starts_with("/..")
-            && let Ok(directory) = Directory::open(&usual)
+            && let Ok(directory) = CgroupDirectory::open(&usual)
             && let Ok(procs) = directory.read("cgroup.procs")
-            && files::pids(&procs).any(|pid| pid == process)
+            && cgroup::parse_pids(&procs).any(|pid| pid == process)
         {
             return Ok(Some((usual, directory)));
         }
-        let mounts = files::read_proc("/proc/self/mountinfo")
+        let mounts = cgroup::read_proc("/proc/self/mountinfo")
             .map_err(|errno| reason("/proc/self/mountinfo", errno, false))?;
         let Some(path) = place::directory(group, &mounts) else {
             return Ok(None);
         };
-        let directory = Directory::open(&path).map_err(|errno| reason(&path, errno, false))?;
+        let directory =
+            CgroupDirectory::open(&path).map_err(|errno| reason(&path, errno, false))?;
         Ok(Some((path, directory)))
     }
 
@@ -129,7 +130,7 @@ impl Base {
                 .read(file)
                 .is_ok_and(|text| !text.starts_with(b"max") && !text.trim_ascii().is_empty())
         });
-        match Directory::open(&above) {
+        match CgroupDirectory::open(&above) {
             Ok(directory)
                 if !is_limited
                     && directory
@@ -252,9 +253,9 @@ impl Base {
 /// # Errors
 ///
 /// The first that cannot be moved; the others are moved all the same.
-fn move_members(group: &Directory, target: &Target) -> Result<(), Errno> {
+fn move_members(group: &CgroupDirectory, target: &WritableFile) -> Result<(), Errno> {
     let mut moved = Ok(());
-    group.each_member(&mut |pid, _| match target.write(&pid.raw().to_string()) {
+    group.for_each_member(&mut |pid, _| match target.write(&pid.raw().to_string()) {
         // Gone meanwhile.
         Ok(()) | Err(Errno::NO_PROCESS) => {}
         Err(errno) => moved = moved.and(Err(errno)),
@@ -268,15 +269,15 @@ impl Ground {
     }
 
     /// Moves the processes of this group to the leaf.
-    fn vacate(&mut self, group: &Directory) -> Result<(), (String, Errno)> {
+    fn vacate(&mut self, group: &CgroupDirectory) -> Result<(), (String, Errno)> {
         let leaf = self.leaf();
-        match files::make(&leaf) {
+        match cgroup::create(&leaf) {
             Ok(()) => self.has_own_leaf = true,
             Err(Errno::EXISTS) => {}
             Err(errno) => return Err((leaf, errno)),
         }
         let file = [&leaf, "/cgroup.procs"].concat();
-        let moved = Target::open(&file).and_then(|target| move_members(group, &target));
+        let moved = WritableFile::open(&file).and_then(|target| move_members(group, &target));
         moved.map_err(|errno| (file, errno))
     }
 
@@ -286,7 +287,7 @@ impl Ground {
         while limit.is_bounded_above() {
             let file = [at, "/", &limit.file].concat();
             // The root has no limits, and above it is no group.
-            let text = String::from_utf8(files::read_file(&file).ok()?).ok()?;
+            let text = String::from_utf8(cgroup::read_file(&file).ok()?).ok()?;
             if limit.exceeds(&text) {
                 let reason = ["'", &file, "' allows only ", text.trim_ascii_end()].concat();
                 let object = limit.spelled.clone();
@@ -307,23 +308,23 @@ impl Ground {
         if !self.has_own_leaf {
             return;
         }
-        let Ok(directory) = Directory::open(&self.path) else {
+        let Ok(directory) = CgroupDirectory::open(&self.path) else {
             return;
         };
-        if directory.has_subgroups_but(LEAF) {
+        if directory.has_subgroup_other_than(LEAF) {
             return;
         }
         if !self.disable.is_empty() {
             let _ = directory.write("cgroup.subtree_control", &self.disable);
         }
         let leaf = self.leaf();
-        let Ok(back) = Target::open(&[&self.path, "/cgroup.procs"].concat()) else {
+        let Ok(back) = WritableFile::open(&[&self.path, "/cgroup.procs"].concat()) else {
             return;
         };
         // Until it can be removed: one that forks while it is moved leaves a child behind.
         for _ in 0..TRIES {
-            let _ = Directory::open(&leaf).and_then(|leaf| move_members(&leaf, &back));
-            if files::remove(&leaf).is_ok() {
+            let _ = CgroupDirectory::open(&leaf).and_then(|leaf| move_members(&leaf, &back));
+            if cgroup::remove(&leaf).is_ok() {
                 return;
             }
         }

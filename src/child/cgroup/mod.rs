@@ -21,7 +21,7 @@ use crate::core::signal::Signal;
 use crate::core::text::lossy_text;
 use crate::core::usage::{Usage, parse_counter, value_of};
 use crate::messages::mistake::Mistake;
-use crate::sys::cgroup::{self as files, Directory, Target};
+use crate::sys::cgroup::{self, CgroupDirectory, WritableFile};
 use crate::sys::spawn::Cgroup;
 
 pub(crate) use crate::child::cgroup::warning::Warning;
@@ -45,9 +45,9 @@ pub(crate) struct Prepared {
 pub(crate) struct Group {
     ground: Ground,
     path: String,
-    directory: Directory,
+    directory: CgroupDirectory,
     /// `cgroup.kill`, which holds the lock; `None` before Linux 5.14.
-    kill: Option<Target>,
+    kill: Option<WritableFile>,
     /// `cgroup.events`, opened when first looked at.
     events: Option<OwnedFd>,
     /// It has the controller, and so counts what was killed for want of memory.
@@ -209,7 +209,7 @@ impl Group {
     fn claim(
         ground: &Ground,
         name: &str,
-    ) -> Result<(String, Directory, Option<Target>, bool), String> {
+    ) -> Result<(String, CgroupDirectory, Option<WritableFile>, bool), String> {
         let mut number = 1;
         // Enough for any machine; every turn takes a name, finds it taken, or clears it.
         for _ in 0..10_000 {
@@ -217,14 +217,14 @@ impl Group {
                 1 if name != base::LEAF => [&ground.path, "/", name].concat(),
                 _ => format!("{}/{name}-{number}", ground.path),
             };
-            let made = files::make(&path);
+            let made = cgroup::create(&path);
             if let Err(errno) = made
                 && errno != Errno::EXISTS
             {
                 return Err(reason(&path, errno, false));
             }
-            let claimed = Directory::open(&path)
-                .and_then(|directory| Ok((directory.claim(made.is_ok())?, directory)));
+            let claimed = CgroupDirectory::open(&path)
+                .and_then(|directory| Ok((directory.lock(made.is_ok())?, directory)));
             let (kill, directory) = match claimed {
                 Ok(claimed) => claimed,
                 // Removed by its holder just now.
@@ -246,8 +246,8 @@ impl Group {
             {
                 Ok(Some(1)) => return Ok((path, directory, kill, true)),
                 Ok(_) => {
-                    directory.remove_subgroups();
-                    if files::remove(&path).is_err() {
+                    directory.remove_descendants();
+                    if cgroup::remove(&path).is_err() {
                         number += 1;
                     }
                 }
@@ -292,19 +292,19 @@ impl Group {
     /// Whether a process is alive in it or below it.
     pub(crate) fn is_populated(&mut self) -> bool {
         if self.events.is_none() {
-            self.events = self.directory.file("cgroup.events").ok();
+            self.events = self.directory.open_file("cgroup.events").ok();
         }
         let mut buffer = [0; 256];
         let text = self
             .events
             .as_ref()
-            .and_then(|events| files::reread(events.as_fd(), &mut buffer));
+            .and_then(|events| cgroup::read_from_start(events.as_fd(), &mut buffer));
         text.and_then(|text| value_of(text, "populated")) == Some(1)
     }
 
     /// Sends signals to every process in it and below it.
     pub(crate) fn signal(&self, list: &[Signal]) {
-        self.directory.signal_members(list);
+        self.directory.signal_all(list);
     }
 
     /// `cgroup.kill` (Linux 5.14): the whole tree at once, whatever it forks meanwhile. Returns why
@@ -325,7 +325,7 @@ impl Group {
     /// Makes it fit for another child: a former one may have made groups of its own in it, which
     /// hold nobody by now.
     pub(crate) fn clear(&self) {
-        self.directory.remove_subgroups();
+        self.directory.remove_descendants();
         let enabled = self
             .directory
             .read("cgroup.subtree_control")
@@ -386,17 +386,17 @@ impl Group {
     /// Ends what is in it and removes it, and then what was made for it. Answers with what is left,
     /// and why.
     pub(crate) fn remove(mut self) -> Option<(String, Errno)> {
-        self.directory.remove_subgroups();
-        let mut removed = files::remove(&self.path);
+        self.directory.remove_descendants();
+        let mut removed = cgroup::remove(&self.path);
         if removed == Err(Errno::BUSY) {
             let _ = self.kill();
             if self.is_populated()
                 && let Some(events) = self.events()
             {
-                files::await_change(events, PATIENCE);
+                cgroup::wait_for_change(events, PATIENCE);
             }
-            self.directory.remove_subgroups();
-            removed = files::remove(&self.path);
+            self.directory.remove_descendants();
+            removed = cgroup::remove(&self.path);
         }
         self.ground.restore();
         removed.err().map(|errno| (self.path, errno))

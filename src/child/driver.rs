@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::os::fd::BorrowedFd;
 
 use crate::child::capture::Capture;
-use crate::child::cgroup::Group;
+use crate::child::cgroup::ChildCgroup;
 use crate::child::leftovers::Leftovers;
 use crate::child::namesakes::Namesakes;
 use crate::child::rim::Rim;
@@ -44,7 +44,7 @@ impl Child {
         rules: Rules,
         scope: Scope,
         plan: SpawnPlan,
-        group: Option<Group>,
+        group: Option<ChildCgroup>,
         capture: Capture,
         counts_fully: bool,
     ) -> Self {
@@ -187,7 +187,7 @@ impl Child {
             self.leftovers.follow(process);
         }
         let cgroup = self.leftovers.cgroup.as_mut();
-        let usage = cgroup.map_or(Usage::NONE, |group| group.count(self.counts_fully));
+        let usage = cgroup.map_or(Usage::NONE, |group| group.take_usage(self.counts_fully));
         Event::Child(match failure {
             Some(failure) => lifecycle::Event::SpawnFailed(failure),
             None => lifecycle::Event::Ended {
@@ -209,10 +209,10 @@ impl Child {
         self.capture
             .drain(patience, wait, &mut |fact| rim.report(fact));
         let cgroup = self.leftovers.cgroup.as_mut();
-        if self.supervisor.leaves_alone() && cgroup.is_some_and(Group::is_populated) {
+        if self.supervisor.leaves_alone() && cgroup.is_some_and(ChildCgroup::is_populated) {
             return;
         }
-        if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove) {
+        if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(ChildCgroup::remove) {
             rim.report(&Fact::Cannot {
                 verb: "remove",
                 object: &path,

@@ -3,7 +3,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use crate::child::cgroup::Group;
+use crate::child::cgroup::ChildCgroup;
 use crate::core::fact::Fact;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
@@ -12,7 +12,7 @@ use crate::sys::signals::FormerGroup;
 use crate::sys::spawn::{Cgroup, Spawned};
 
 pub(crate) struct Leftovers {
-    pub(crate) cgroup: Option<Group>,
+    pub(crate) cgroup: Option<ChildCgroup>,
     /// The process group of the last child, once that has been reaped.
     former: Option<FormerGroup>,
     /// A process of that group which lived when last looked at.
@@ -23,7 +23,7 @@ pub(crate) struct Leftovers {
 
 impl Leftovers {
     /// `cgroup`: the one that every child is to be in, where there is one.
-    pub(crate) const fn new(cgroup: Option<Group>) -> Self {
+    pub(crate) const fn new(cgroup: Option<ChildCgroup>) -> Self {
         Self {
             cgroup,
             former: None,
@@ -43,13 +43,13 @@ impl Leftovers {
         self.is_any = false;
         let cgroup = self.cgroup.as_mut()?;
         if restarts > 0 || cgroup.is_adopted {
-            cgroup.clear();
+            cgroup.reset();
             // What was counted since the last child was reaped is not the next one's: another
             // process may have been killed for want of memory, or the kernel have counted the end
             // of a whole group bit by bit.
-            cgroup.count(true);
+            cgroup.take_usage(true);
         }
-        Some(cgroup.entered())
+        Some(cgroup.for_spawn())
     }
 
     /// Whether any process is left that is alive: zombies hold nothing up, whose parents may never
@@ -58,7 +58,7 @@ impl Leftovers {
         let former = self.former.as_ref().filter(|group| group.send(None));
         let has_processes =
             former.is_some_and(|group| is_group_alive(group.leader, &mut self.seen));
-        let is_populated = self.cgroup.as_mut().is_some_and(Group::is_populated);
+        let is_populated = self.cgroup.as_mut().is_some_and(ChildCgroup::is_populated);
         self.is_any = has_processes || is_populated;
         self.is_any
     }
@@ -93,7 +93,7 @@ impl Leftovers {
 
     /// Kills the cgroup as a whole. Returns what there is to say if the kernel does not.
     pub(crate) fn kill_cgroup(&mut self) -> Option<Fact<'static>> {
-        let errno = self.cgroup.as_mut().and_then(Group::kill)?;
+        let errno = self.cgroup.as_mut().and_then(ChildCgroup::kill)?;
         let then = "only processes of the child's process group are sure to get KILL";
         Some(Fact::Cannot {
             verb: "write to",
@@ -114,12 +114,15 @@ impl Leftovers {
         self.cgroup
             .as_ref()
             .filter(|_| self.is_any)
-            .and_then(Group::events)
+            .and_then(ChildCgroup::events_file)
     }
 
     /// What must stay open.
     pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 4] {
-        let [directory, kill, events] = self.cgroup.as_ref().map_or([None; 3], Group::descriptors);
+        let [directory, kill, events] = self
+            .cgroup
+            .as_ref()
+            .map_or([None; 3], ChildCgroup::descriptors);
         [
             directory,
             kill,

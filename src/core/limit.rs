@@ -13,7 +13,7 @@ pub(crate) struct LimitFile {
     pub(crate) default: &'static str,
     /// Whether a group above may allow less, which holds then. A weight counts among the groups
     /// beside it alone.
-    pub(crate) is_bounded_above: bool,
+    pub(crate) is_capped_by_ancestors: bool,
 }
 
 pub(crate) const MEMORY_MAX: LimitFile = LimitFile {
@@ -21,7 +21,7 @@ pub(crate) const MEMORY_MAX: LimitFile = LimitFile {
     name: "memory.max",
     quantity: Quantity::Size,
     default: "max",
-    is_bounded_above: true,
+    is_capped_by_ancestors: true,
 };
 
 pub(crate) const MEMORY_HIGH: LimitFile = LimitFile {
@@ -29,7 +29,7 @@ pub(crate) const MEMORY_HIGH: LimitFile = LimitFile {
     name: "memory.high",
     quantity: Quantity::Size,
     default: "max",
-    is_bounded_above: true,
+    is_capped_by_ancestors: true,
 };
 
 pub(crate) const MEMORY_SWAP_MAX: LimitFile = LimitFile {
@@ -37,7 +37,7 @@ pub(crate) const MEMORY_SWAP_MAX: LimitFile = LimitFile {
     name: "memory.swap.max",
     quantity: Quantity::Size,
     default: "max",
-    is_bounded_above: true,
+    is_capped_by_ancestors: true,
 };
 
 pub(crate) const CPU_MAX: LimitFile = LimitFile {
@@ -45,7 +45,7 @@ pub(crate) const CPU_MAX: LimitFile = LimitFile {
     name: "cpu.max",
     quantity: Quantity::Cpus,
     default: "max",
-    is_bounded_above: true,
+    is_capped_by_ancestors: true,
 };
 
 pub(crate) const CPU_WEIGHT: LimitFile = LimitFile {
@@ -53,7 +53,7 @@ pub(crate) const CPU_WEIGHT: LimitFile = LimitFile {
     name: "cpu.weight",
     quantity: Quantity::Weight,
     default: "100",
-    is_bounded_above: false,
+    is_capped_by_ancestors: false,
 };
 
 pub(crate) const PIDS_MAX: LimitFile = LimitFile {
@@ -61,7 +61,7 @@ pub(crate) const PIDS_MAX: LimitFile = LimitFile {
     name: "pids.max",
     quantity: Quantity::Count,
     default: "max",
-    is_bounded_above: true,
+    is_capped_by_ancestors: true,
 };
 
 /// All of them, in the order in which they are written.
@@ -99,14 +99,14 @@ impl Limit {
     }
 
     /// Whether a group above may allow less.
-    pub(crate) fn is_bounded_above(&self) -> bool {
-        LimitFile::named(&self.file).is_some_and(|file| file.is_bounded_above)
+    pub(crate) fn is_capped_by_ancestors(&self) -> bool {
+        LimitFile::named(&self.file).is_some_and(|file| file.is_capped_by_ancestors)
     }
 
     /// Whether the group can never come near the limit, since a group above allows only `above`.
     pub(crate) fn exceeds(&self, above: &str) -> bool {
         LimitFile::named(&self.file)
-            .filter(|file| file.is_bounded_above)
+            .filter(|file| file.is_capped_by_ancestors)
             .is_some_and(|file| file.quantity.exceeds(&self.value, above))
     }
 }

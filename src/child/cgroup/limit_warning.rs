@@ -4,7 +4,7 @@ use crate::core::errno::Errno;
 
 /// Something about a limit that does not keep the child from starting: `cannot <verb> '<object>':
 /// <reason>; <then>`.
-pub(crate) struct Warning {
+pub(crate) struct LimitWarning {
     pub(crate) verb: &'static str,
     pub(crate) object: String,
     pub(crate) reason: String,
@@ -12,7 +12,7 @@ pub(crate) struct Warning {
 }
 
 /// Why something about that file failed and, where anything helps, what does.
-pub(super) fn reason(file: &str, errno: Errno, is_value: bool) -> String {
+pub(super) fn failure_reason(file: &str, errno: Errno, is_value: bool) -> String {
     let why = match errno {
         Errno::NOT_FOUND if is_value => "this kernel has no such file".to_owned(),
         Errno::INVALID | Errno::RANGE if is_value => "the kernel refuses the value".to_owned(),

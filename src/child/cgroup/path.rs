@@ -4,16 +4,16 @@
 
 /// The path of frigate's own group as the kernel names it: relative to the root of the cgroup
 /// namespace. None: this process is in no group of version 2.
-pub(crate) fn own_group(cgroup: &[u8]) -> Option<&str> {
-    let line = cgroup
+pub(crate) fn own_cgroup(proc_cgroup: &[u8]) -> Option<&str> {
+    let line = proc_cgroup
         .split(|byte| *byte == b'\n')
         .find_map(|line| line.strip_prefix(b"0::"))?;
     core::str::from_utf8(line).ok()
 }
 
 /// Whether a hierarchy of version 1 has the controller, so that version 2 cannot.
-pub(crate) fn is_held_by_version_1(cgroup: &[u8], controller: &str) -> bool {
-    cgroup.split(|byte| *byte == b'\n').any(|line| {
+pub(crate) fn is_controller_in_v1(proc_cgroup: &[u8], controller: &str) -> bool {
+    proc_cgroup.split(|byte| *byte == b'\n').any(|line| {
         let controllers = line.split(|byte| *byte == b':').nth(1).unwrap_or_default();
         controllers
             .split(|byte| *byte == b',')
@@ -24,17 +24,17 @@ pub(crate) fn is_held_by_version_1(cgroup: &[u8], controller: &str) -> bool {
 /// Where the group of that path is mounted. Where several mounts show it, one that may be written
 /// to goes before one that may not, and a later one, which may lie over an earlier one, before
 /// that.
-pub(crate) fn directory(group: &str, mountinfo: &[u8]) -> Option<String> {
+pub(crate) fn find_directory(cgroup: &str, mountinfo: &[u8]) -> Option<String> {
     let mut found: Option<(bool, String)> = None;
     for line in mountinfo.split(|byte| *byte == b'\n') {
-        let Some(mount) = Mount::read(line) else {
+        let Some(mount) = Mount::parse(line) else {
             continue;
         };
-        let Some(below) = mount.below(group) else {
+        let Some(below) = mount.path_below(cgroup) else {
             continue;
         };
-        if mount.writable || found.as_ref().is_none_or(|(writable, _)| !writable) {
-            found = Some((mount.writable, [&mount.point, below].concat()));
+        if mount.is_writable || found.as_ref().is_none_or(|(is_writable, _)| !is_writable) {
+            found = Some((mount.is_writable, [&mount.point, below].concat()));
         }
     }
     found.map(|(_, path)| path)
@@ -45,15 +45,15 @@ struct Mount {
     /// The group that is seen at the mount point.
     root: String,
     point: String,
-    writable: bool,
+    is_writable: bool,
 }
 
 impl Mount {
     /// `36 35 0:30 root point options optional... - type source super-options`.
-    fn read(line: &[u8]) -> Option<Self> {
+    fn parse(line: &[u8]) -> Option<Self> {
         let mut fields = line.split(|byte| *byte == b' ');
-        let root = unescaped(fields.nth(3)?)?;
-        let point = unescaped(fields.next()?)?;
+        let root = unescape(fields.nth(3)?)?;
+        let point = unescape(fields.next()?)?;
         let options = fields.next()?;
         fields.find(|field| *field == b"-")?;
         if fields.next()? != b"cgroup2" {
@@ -68,18 +68,18 @@ impl Mount {
         Some(Self {
             root,
             point,
-            writable: !is_read_only(options) && !is_read_only(super_options),
+            is_writable: !is_read_only(options) && !is_read_only(super_options),
         })
     }
 
     /// What has to be appended to the mount point to come to the group; none: it is not to be seen
     /// there.
-    fn below<'a>(&self, group: &'a str) -> Option<&'a str> {
+    fn path_below<'a>(&self, cgroup: &'a str) -> Option<&'a str> {
         // The namespace's root lies below the group, or beside it.
-        if group.starts_with("/..") || self.root.starts_with("/..") {
+        if cgroup.starts_with("/..") || self.root.starts_with("/..") {
             return None;
         }
-        let below = group.strip_prefix(self.root.trim_end_matches('/'))?;
+        let below = cgroup.strip_prefix(self.root.trim_end_matches('/'))?;
         match below {
             "" | "/" => Some(""),
             below if below.starts_with('/') => Some(below),
@@ -89,7 +89,7 @@ impl Mount {
 }
 
 /// Blanks, line ends and backslashes are written as three octal digits.
-fn unescaped(field: &[u8]) -> Option<String> {
+fn unescape(field: &[u8]) -> Option<String> {
     let mut out = Vec::new();
     let mut rest = field;
     while let [byte, tail @ ..] = rest {
@@ -106,5 +106,5 @@ fn unescaped(field: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "place_tests.rs"]
+#[path = "path_tests.rs"]
 mod tests;

@@ -90,8 +90,8 @@ impl Child {
             Action::Spawn { restarts } => return Some(Event::Child(self.spawn(restarts, rim))),
             Action::Send { signal, to } => return self.send(signal, to, rim),
             Action::KillCgroup => report_refusal(self.leftovers.kill_cgroup(), rim),
-            Action::EndGroup => return group_gone(self.leftovers.end()),
-            Action::ProbeGroup => return group_gone(self.leftovers.look()),
+            Action::EndGroup => return group_gone(self.leftovers.terminate()),
+            Action::ProbeGroup => return group_gone(self.leftovers.probe()),
             Action::KillGroup => report_refusal(self.leftovers.kill(), rim),
             Action::EndRest => return rim.end_rest(&mut self.leftovers),
             Action::ProbeRest => return rim.probe_rest(&mut self.leftovers),
@@ -117,7 +117,7 @@ impl Child {
 
     fn spawn(&mut self, restarts: u32, rim: &mut impl Rim) -> lifecycle::Event {
         self.namesakes.forget();
-        let cgroup = self.leftovers.make_way(restarts);
+        let cgroup = self.leftovers.prepare_for_start(restarts);
         match rim.spawn(&mut self.plan, restarts, cgroup, self.capture.ends()) {
             Ok(process) => {
                 let pid = process.pid;
@@ -148,7 +148,7 @@ impl Child {
     /// What else has to be watched: for the end of namesakes, and of what the last child left.
     pub(crate) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
         let is_clearing = self.process.is_none() && self.supervisor.is_clearing();
-        let leftovers = self.leftovers.events().filter(|_| is_clearing);
+        let leftovers = self.leftovers.events_file().filter(|_| is_clearing);
         let namesakes = self.namesakes.descriptors().map(Watch::readable);
         namesakes.chain(leftovers.map(Watch::changed))
     }
@@ -170,11 +170,11 @@ impl Child {
         if self.namesakes.have_ended(rim) {
             return Some(Event::Child(lifecycle::Event::NamesakesGone));
         }
-        if self.process.is_some() || !self.supervisor.is_clearing() || !self.leftovers.is_any {
+        if self.process.is_some() || !self.supervisor.is_clearing() || !self.leftovers.found_any {
             return None;
         }
         if self.supervisor.is_serving() {
-            group_gone(self.leftovers.look())
+            group_gone(self.leftovers.probe())
         } else {
             rim.probe_rest(&mut self.leftovers)
         }
@@ -184,7 +184,7 @@ impl Child {
     pub(crate) fn reaped(&mut self, status: ExitStatus, held_terminal: bool) -> Event {
         let failure = self.plan.failure();
         if let Some(process) = self.process.take() {
-            self.leftovers.follow(process);
+            self.leftovers.set_former_child(process);
         }
         let cgroup = self.leftovers.cgroup.as_mut();
         let usage = cgroup.map_or(Usage::NONE, |group| group.take_usage(self.counts_fully));

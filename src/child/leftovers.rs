@@ -14,11 +14,11 @@ use crate::sys::spawn::{Cgroup, Spawned};
 pub(crate) struct Leftovers {
     pub(crate) cgroup: Option<ChildCgroup>,
     /// The process group of the last child, once that has been reaped.
-    former: Option<FormerGroup>,
+    former_group: Option<FormerGroup>,
     /// A process of that group which lived when last looked at.
-    seen: Option<Pid>,
+    live_member: Option<Pid>,
     /// Some were seen when last looked for.
-    pub(crate) is_any: bool,
+    pub(crate) found_any: bool,
 }
 
 impl Leftovers {
@@ -26,21 +26,21 @@ impl Leftovers {
     pub(crate) const fn new(cgroup: Option<ChildCgroup>) -> Self {
         Self {
             cgroup,
-            former: None,
-            seen: None,
-            is_any: false,
+            former_group: None,
+            live_member: None,
+            found_any: false,
         }
     }
 
     /// The child has been reaped, and what it led is now what it left.
-    pub(crate) fn follow(&mut self, child: Spawned) {
-        self.former = Some(FormerGroup::new(child.pid, child.pidfd));
+    pub(crate) fn set_former_child(&mut self, child: Spawned) {
+        self.former_group = Some(FormerGroup::new(child.pid, child.pidfd));
     }
 
     /// Forgets the last child, before another is started in the cgroup.
-    pub(crate) fn make_way(&mut self, restarts: u32) -> Option<Cgroup<'_>> {
-        self.former = None;
-        self.is_any = false;
+    pub(crate) fn prepare_for_start(&mut self, restarts: u32) -> Option<Cgroup<'_>> {
+        self.former_group = None;
+        self.found_any = false;
         let cgroup = self.cgroup.as_mut()?;
         if restarts > 0 || cgroup.is_adopted {
             cgroup.reset();
@@ -54,41 +54,41 @@ impl Leftovers {
 
     /// Whether any process is left that is alive: zombies hold nothing up, whose parents may never
     /// reap them.
-    pub(crate) fn look(&mut self) -> bool {
-        let former = self.former.as_ref().filter(|group| group.send(None));
+    pub(crate) fn probe(&mut self) -> bool {
+        let former_group = self.former_group.as_ref().filter(|group| group.send(None));
         let has_processes =
-            former.is_some_and(|group| is_group_alive(group.leader, &mut self.seen));
+            former_group.is_some_and(|group| is_group_alive(group.leader, &mut self.live_member));
         let is_populated = self.cgroup.as_mut().is_some_and(ChildCgroup::is_populated);
-        self.is_any = has_processes || is_populated;
-        self.is_any
+        self.found_any = has_processes || is_populated;
+        self.found_any
     }
 
     /// Sends TERM and CONT to all that are left; answers whether any were.
-    pub(crate) fn end(&mut self) -> bool {
-        if self.look() {
+    pub(crate) fn terminate(&mut self) -> bool {
+        if self.probe() {
             self.signal(&[Signal::TERM, Signal::CONT]);
         }
-        self.is_any
+        self.found_any
     }
 
     /// Sends signals to all that are left.
-    pub(crate) fn signal(&self, list: &[Signal]) {
-        self.signal_former(list);
+    pub(crate) fn signal(&self, signals: &[Signal]) {
+        self.signal_former_group(signals);
         // Those, too, that have left the process group.
         if let Some(cgroup) = &self.cgroup {
-            cgroup.signal(list);
+            cgroup.signal(signals);
         }
     }
 
     /// Sends KILL to all that are left; see `kill_cgroup`.
     pub(crate) fn kill(&mut self) -> Option<Fact<'static>> {
-        self.kill_group();
+        self.kill_former_group();
         self.kill_cgroup()
     }
 
     /// Sends KILL to the former child's group.
-    pub(crate) fn kill_group(&self) {
-        self.signal_former(&[Signal::KILL]);
+    pub(crate) fn kill_former_group(&self) {
+        self.signal_former_group(&[Signal::KILL]);
     }
 
     /// Kills the cgroup as a whole. Returns what there is to say if the kernel does not.
@@ -103,17 +103,19 @@ impl Leftovers {
         })
     }
 
-    fn signal_former(&self, list: &[Signal]) {
-        for signal in list {
-            self.former.as_ref().map(|group| group.send(Some(*signal)));
+    fn signal_former_group(&self, signals: &[Signal]) {
+        for signal in signals {
+            self.former_group
+                .as_ref()
+                .map(|group| group.send(Some(*signal)));
         }
     }
 
     /// What tells of the end of the last in the cgroup, as long as there are any.
-    pub(crate) fn events(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn events_file(&self) -> Option<BorrowedFd<'_>> {
         self.cgroup
             .as_ref()
-            .filter(|_| self.is_any)
+            .filter(|_| self.found_any)
             .and_then(ChildCgroup::events_file)
     }
 
@@ -127,7 +129,7 @@ impl Leftovers {
             directory,
             kill,
             events,
-            self.former.as_ref().and_then(FormerGroup::descriptor),
+            self.former_group.as_ref().and_then(FormerGroup::descriptor),
         ]
     }
 }

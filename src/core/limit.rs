@@ -76,7 +76,7 @@ pub(crate) static LIMIT_FILES: [LimitFile; 6] = [
 
 impl LimitFile {
     /// Returns the file of that name; `None` if it has no option of its own.
-    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+    pub(crate) fn with_name(name: &str) -> Option<&'static Self> {
         LIMIT_FILES.iter().find(|file| file.name == name)
     }
 }
@@ -100,19 +100,20 @@ impl Limit {
 
     /// Whether a group above may allow less.
     pub(crate) fn is_capped_by_ancestors(&self) -> bool {
-        LimitFile::named(&self.file).is_some_and(|file| file.is_capped_by_ancestors)
+        LimitFile::with_name(&self.file).is_some_and(|file| file.is_capped_by_ancestors)
     }
 
-    /// Whether the group can never come near the limit, since a group above allows only `above`.
-    pub(crate) fn exceeds(&self, above: &str) -> bool {
-        LimitFile::named(&self.file)
+    /// Whether the group can never come near the limit, since a group above allows only
+    /// `ancestor_value`.
+    pub(crate) fn exceeds(&self, ancestor_value: &str) -> bool {
+        LimitFile::with_name(&self.file)
             .filter(|file| file.is_capped_by_ancestors)
-            .is_some_and(|file| file.quantity.exceeds(&self.value, above))
+            .is_some_and(|file| file.quantity.exceeds(&self.value, ancestor_value))
     }
 }
 
 /// The files that make up the group's life. frigate writes them, and none of them is a limit.
-const RESERVED: [&str; 6] = [
+const RESERVED_FILES: [&str; 6] = [
     "cgroup.freeze",
     "cgroup.kill",
     "cgroup.procs",
@@ -123,21 +124,25 @@ const RESERVED: [&str; 6] = [
 
 /// Longer than any name that the kernel gives to a file of a cgroup: a controller's name and at most
 /// 64 bytes (`MAX_CFTYPE_NAME`).
-const FILE_BYTES_BELOW: usize = 128;
+const MAX_FILE_NAME_BYTES: usize = 127;
 
 /// The kernel takes at most a page in one write to such a file.
-const VALUE_BYTES_BELOW: usize = 4096;
+const MAX_VALUE_BYTES: usize = 4095;
 
 /// Parses `FILE=VALUE`: any file of the child's group but those that frigate itself writes.
 pub(crate) fn parse_assignment(text: &str) -> Option<(String, String)> {
     let (file, value) = text.split_once('=')?;
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    let is_name_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     let (controller, rest) = file.split_once('.')?;
-    let fits = !controller.is_empty()
+    let is_file = !controller.is_empty()
         && !rest.is_empty()
-        && file.len() < FILE_BYTES_BELOW
-        && file.bytes().all(is_name);
-    (fits && !RESERVED.contains(&file) && !value.is_empty() && value.len() < VALUE_BYTES_BELOW)
+        && file.len() <= MAX_FILE_NAME_BYTES
+        && file.bytes().all(is_name_byte);
+    (is_file
+        && !RESERVED_FILES.contains(&file)
+        && !value.is_empty()
+        && value.len() <= MAX_VALUE_BYTES)
         .then(|| (file.to_owned(), value.to_owned()))
 }
 

@@ -1,5 +1,5 @@
-//! What a child leaves behind: processes of its process group, and of its cgroup. Binary and
-//! library end them alike.
+//! The processes that a child leaves in its process group and in its cgroup. The binary and the
+//! library end them in the same way.
 
 use std::os::fd::BorrowedFd;
 
@@ -11,18 +11,22 @@ use crate::sys::process::is_group_alive;
 use crate::sys::signals::FormerGroup;
 use crate::sys::spawn::{Cgroup, Spawned};
 
+/// Where the leftovers of the last child are: in its former process group and in its cgroup.
 pub(crate) struct Leftovers {
+    /// The cgroup that every child is started in. `None` means that there are no limits.
     pub(crate) cgroup: Option<ChildCgroup>,
-    /// The process group of the last child, once that has been reaped.
+    /// The process group of the last child. `None` means that no child has been reaped since the
+    /// last start.
     former_group: Option<FormerGroup>,
-    /// A process of that group which lived when last looked at.
+    /// A member of that group that was alive at the last probe. The next probe looks at it first:
+    /// as long as it lives, no other process has to be read from `/proc`.
     live_member: Option<Pid>,
-    /// Some were seen when last looked for.
+    /// Whether the last probe found any process alive.
     pub(crate) found_any: bool,
 }
 
 impl Leftovers {
-    /// `cgroup`: the one that every child is to be in, where there is one.
+    /// Returns the state before the first start.
     pub(crate) const fn new(cgroup: Option<ChildCgroup>) -> Self {
         Self {
             cgroup,
@@ -32,28 +36,28 @@ impl Leftovers {
         }
     }
 
-    /// The child has been reaped, and what it led is now what it left.
+    /// Remembers the process group of a child that has just been reaped.
     pub(crate) fn set_former_child(&mut self, child: Spawned) {
         self.former_group = Some(FormerGroup::new(child.pid, child.pidfd));
     }
 
-    /// Forgets the last child, before another is started in the cgroup.
+    /// Forgets the last child and resets the cgroup. Returns the cgroup to start the next child in.
     pub(crate) fn prepare_for_start(&mut self, restarts: u32) -> Option<Cgroup<'_>> {
         self.former_group = None;
         self.found_any = false;
         let cgroup = self.cgroup.as_mut()?;
         if restarts > 0 || cgroup.is_adopted {
             cgroup.reset();
-            // What was counted since the last child was reaped is not the next one's: another
-            // process may have been killed for want of memory, or the kernel have counted the end
-            // of a whole group bit by bit.
+            // Discard what was counted after the last child was reaped, or the next child would be
+            // blamed for it. The kernel may have killed another process for lack of memory since,
+            // and it counts the processes of an out-of-memory group kill one by one.
             cgroup.take_usage(true);
         }
         Some(cgroup.for_spawn())
     }
 
-    /// Whether any process is left that is alive: zombies hold nothing up, whose parents may never
-    /// reap them.
+    /// Returns whether any process is left alive. Zombies do not count, because their parents may
+    /// never reap them.
     pub(crate) fn probe(&mut self) -> bool {
         let former_group = self.former_group.as_ref().filter(|group| group.send(None));
         let has_processes =
@@ -63,7 +67,8 @@ impl Leftovers {
         self.found_any
     }
 
-    /// Sends TERM and CONT to all that are left; answers whether any were.
+    /// Sends TERM to all leftovers, and CONT so that suspended ones act on it. Returns whether
+    /// there were any.
     pub(crate) fn terminate(&mut self) -> bool {
         if self.probe() {
             self.signal(&[Signal::TERM, Signal::CONT]);
@@ -71,27 +76,27 @@ impl Leftovers {
         self.found_any
     }
 
-    /// Sends signals to all that are left.
+    /// Sends signals to all leftovers.
     pub(crate) fn signal(&self, signals: &[Signal]) {
         self.signal_former_group(signals);
-        // Those, too, that have left the process group.
+        // The cgroup also holds the processes that have left the process group.
         if let Some(cgroup) = &self.cgroup {
             cgroup.signal(signals);
         }
     }
 
-    /// Sends KILL to all that are left; see `kill_cgroup`.
+    /// Sends KILL to all leftovers. Returns the fact to report if `kill_cgroup` returns one.
     pub(crate) fn kill(&mut self) -> Option<Fact<'static>> {
         self.kill_former_group();
         self.kill_cgroup()
     }
 
-    /// Sends KILL to the former child's group.
+    /// Sends KILL to the former group.
     pub(crate) fn kill_former_group(&self) {
         self.signal_former_group(&[Signal::KILL]);
     }
 
-    /// Kills the cgroup as a whole. Returns what there is to say if the kernel does not.
+    /// Kills the cgroup as a whole. Returns the fact to report if the kernel refuses.
     pub(crate) fn kill_cgroup(&mut self) -> Option<Fact<'static>> {
         let errno = self.cgroup.as_mut().and_then(ChildCgroup::kill)?;
         let then = "only processes of the child's process group are sure to get KILL";
@@ -111,7 +116,8 @@ impl Leftovers {
         }
     }
 
-    /// What tells of the end of the last in the cgroup, as long as there are any.
+    /// Returns the file that changes when the last process of the cgroup ends. `None` means that
+    /// there is no cgroup, or that the last probe found no process.
     pub(crate) fn events_file(&self) -> Option<BorrowedFd<'_>> {
         self.cgroup
             .as_ref()
@@ -119,7 +125,7 @@ impl Leftovers {
             .and_then(ChildCgroup::events_file)
     }
 
-    /// What must stay open.
+    /// Returns the descriptors that must stay open when frigate closes inherited ones.
     pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 4] {
         let [directory, kill, events] = self
             .cgroup

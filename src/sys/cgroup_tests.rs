@@ -1,5 +1,5 @@
-//! The walks through groups, on ordinary directories: a group is one to them, and there it can be
-//! as deep as it likes.
+//! Tests of the walk on ordinary directories, which it cannot tell from cgroups, and which can be
+//! nested to any depth.
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
 use std::ffi::CString;
@@ -9,7 +9,7 @@ use rustix::fs::mkdirat;
 
 use super::*;
 
-/// Makes a chain of directories, far deeper than a path may be long.
+/// Creates a chain of directories. Its path may be longer than `PATH_MAX`.
 fn nest_directories(top: &str, depth: usize) {
     let mut at = CgroupDirectory::open(top).expect("it is there");
     let name = CString::new("d").expect("no zero");
@@ -25,7 +25,7 @@ fn temporary_directory() -> (tempfile::TempDir, String) {
     (directory, path)
 }
 
-/// Runs `act` with a stack that no recursion of that depth fits on.
+/// Runs `act` on a stack that is too small for a recursion of that depth.
 fn with_small_stack(act: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new()
         .stack_size(128 << 10)
@@ -60,7 +60,7 @@ fn what_cannot_be_removed_keeps_nothing_else() {
     for name in ["a/b", "c/d/e", "c/f", "g"] {
         std::fs::create_dir_all(directory.path().join(name)).expect("there is room");
     }
-    // As a process would, in a group.
+    // It keeps the directory as a process keeps a cgroup.
     std::fs::write(directory.path().join("c/d/file"), "").expect("there is room");
     CgroupDirectory::open(&path)
         .expect("it is there")
@@ -91,7 +91,7 @@ fn a_walk_ends_though_there_is_always_another_group() {
                 count += 1;
                 mkdirat(&group.0, c"d", Mode::from_raw_mode(0o755)).expect("there is room");
             } else {
-                // The last that was made is one too many, and is not visited.
+                // The last one that was created is beyond the bound and not visited.
                 let _ = unlinkat(&group.0, c"d/d", AtFlags::REMOVEDIR);
                 unlinkat(&group.0, c"d", AtFlags::REMOVEDIR).expect("it is empty");
             }

@@ -1,9 +1,9 @@
-//! The child's cgroup: found a place for, limited, entered, watched, emptied and removed
-//! (`cgroups(7)`, the kernel's `Documentation/admin-guide/cgroup-v2.rst`).
+//! The child's cgroup, from its creation to its removal (`cgroups(7)`, and `cgroup-v2.rst` in the
+//! kernel's `Documentation/admin-guide`).
 //!
-//! *Invariant:* no controller is enabled in a cgroup while processes sit in it. The kernel refuses
-//! that for most controllers; for `cpu`, `pids` and `cpuset` alone it would make a threaded domain
-//! of it, and rule out the others for good.
+//! *Invariant:* no controller is enabled in a cgroup that holds processes. The kernel refuses that
+//! for most controllers. If only `cpu`, `cpuset` and `pids` are enabled, it makes the cgroup a
+//! threaded domain instead, in whose subtree the other controllers cannot be used.
 
 mod limit_warning;
 mod parent;
@@ -26,47 +26,50 @@ use crate::sys::spawn::Cgroup;
 
 pub(crate) use crate::child::cgroup::limit_warning::LimitWarning;
 
-/// How long processes may take to die of KILL when the group is removed, in milliseconds: they are
-/// reaped by then, unless they are not frigate's.
+/// How long `remove` waits for processes to die of KILL. frigate has reaped its own children by
+/// then, so that only children of other processes can be left.
 const REMOVE_TIMEOUT_MS: u32 = 1000;
 
-/// `cgroup.max.depth`: how deep the child may nest groups below its own, unless `--cgroup` says
-/// otherwise. Containers with a systemd of their own nest about ten.
+/// `cgroup.max.depth`: how deep the child may nest cgroups below its own, unless `--cgroup` sets
+/// another depth. A container with its own systemd nests about ten.
 const MAX_DEPTH: &str = "32";
 
-/// The child's group, and what there is to say of it.
+/// The child's cgroup, if one was created, and the warnings about its limits.
 #[derive(Default)]
 pub(crate) struct PreparedCgroup {
     pub(crate) cgroup: Option<ChildCgroup>,
     pub(crate) warnings: Vec<LimitWarning>,
 }
 
-/// A cgroup of the child's own, with its limits in force.
+/// The child's own cgroup, with its limits in force.
 pub(crate) struct ChildCgroup {
     parent: EnabledParent,
     path: String,
     directory: CgroupDirectory,
-    /// `cgroup.kill`, which holds the lock; `None` before Linux 5.14.
+    /// `cgroup.kill`, which is also locked. `None` means that the kernel has no such file (before
+    /// Linux 5.14).
     kill_file: Option<WritableFile>,
-    /// `cgroup.events`, opened when first looked at.
+    /// `cgroup.events`. `None` means that it has not been needed yet.
     events_file: Option<OwnedFd>,
-    /// It has the controller, and so counts what was killed for want of memory.
+    /// Whether the memory controller is enabled, which counts out-of-memory kills.
     has_memory: bool,
-    /// It was there already, with processes in it.
+    /// Whether it existed before, with processes in it.
     pub(crate) is_adopted: bool,
     was_killed: bool,
-    /// As counted before this start.
+    /// What the kernel had counted before this start.
     oom_kills: u64,
     cpu_micros: u64,
     throttled_micros: u64,
 }
 
-/// Makes the group that the limits need, below frigate's own, and writes them.
+/// Creates the cgroup that the limits need, below frigate's own, and writes the limits.
+///
+/// Not inlined, since a plain run sets no limit.
 ///
 /// # Errors
 ///
-/// The first limit that cannot be had, and why; nothing is left of the group then. With
-/// `is_best_effort` it is a warning, and without, the reason ends with `best_effort_hint`.
+/// The first limit that cannot be applied, and why, followed by `best_effort_hint`. The cgroup has
+/// been removed then. If `is_best_effort`, such a limit is a warning instead.
 #[inline(never)]
 pub(crate) fn prepare(
     limits: &[Limit],
@@ -95,7 +98,7 @@ pub(crate) fn prepare(
     let parent = match ParentCgroup::find(own_pid) {
         Ok(parent) => parent,
         Err(reason) => {
-            // One warning for all: they fail for the same reason.
+            // One warning is enough, since all limits fail for this reason.
             refused(first, reason)?;
             return Ok(prepared);
         }
@@ -141,7 +144,7 @@ pub(crate) fn prepare(
     Ok(prepared)
 }
 
-/// A name for the group of that command; it must be no file's, no path, and not the leaf's.
+/// Returns a directory name for the cgroup of that command, without `/` and without a leading dot.
 fn cgroup_name(command: &[u8]) -> String {
     let name = lossy_text(crate::sys::process::last_component(command));
     let is_allowed =
@@ -157,7 +160,11 @@ fn cgroup_name(command: &[u8]) -> String {
 }
 
 impl ChildCgroup {
-    /// A group with the controllers that these limits need. On an error nothing of it is left.
+    /// Creates the cgroup with the controllers that these limits need.
+    ///
+    /// # Errors
+    ///
+    /// What failed, and why. Everything has been put back then.
     fn create(parent: ParentCgroup, limits: &[&Limit], command: &[u8]) -> Result<Self, String> {
         let mut controllers = Vec::new();
         for controller in limits.iter().filter_map(|limit| limit.controller()) {
@@ -188,15 +195,15 @@ impl ChildCgroup {
             cpu_micros: 0,
             throttled_micros: 0,
         };
-        // A kernel that does not know the file (before Linux 4.14) goes without.
+        // Before Linux 4.14 there is no such file, and no bound.
         let _ = cgroup.directory.write("cgroup.max.depth", MAX_DEPTH);
         if has_memory {
-            // An out-of-memory kill takes the whole group; before Linux 4.19 the kernel chooses one
-            // process.
+            // An out-of-memory kill takes the whole cgroup. Before Linux 4.19 there is no such
+            // file, and the kernel chooses one process.
             let _ = cgroup.directory.write("memory.oom.group", "1");
         }
         if is_adopted {
-            // What an earlier run may have been given, and this one may not.
+            // Remove the limits of the earlier run, since this run may have fewer.
             for file in &LIMIT_FILES {
                 let _ = cgroup.directory.write(file.name, file.default);
             }
@@ -204,15 +211,19 @@ impl ChildCgroup {
         Ok(cgroup)
     }
 
-    /// Takes the name, or where another frigate holds it, the name with a number. Whose a group is,
-    /// its lock tells, which ends with its holder: one that nobody holds is from an earlier run.
-    /// Its processes are ended before the first start; without any it is made anew.
+    /// Creates a cgroup of that name, or adopts one that an earlier run has left. If another
+    /// frigate uses the name, a number is appended.
+    ///
+    /// A cgroup's lock tells whether it is in use: the kernel releases it when its holder ends. An
+    /// unlocked cgroup with processes is adopted, and they are ended before the first start. An
+    /// unlocked cgroup without processes is removed and created anew.
     fn claim(
         parent: &EnabledParent,
         name: &str,
     ) -> Result<(String, CgroupDirectory, Option<WritableFile>, bool), String> {
         let mut suffix = 1;
-        // Enough for any machine; every turn takes a name, finds it taken, or clears it.
+        // Every attempt claims a name, finds it in use, or removes what is in the way. So this
+        // bound is never met in practice.
         for _ in 0..10_000 {
             let path = match suffix {
                 1 if name != parent::LEAF_NAME => [&parent.path, "/", name].concat(),
@@ -228,9 +239,10 @@ impl ChildCgroup {
                 .and_then(|directory| Ok((directory.lock(created.is_ok())?, directory)));
             let (kill_file, directory) = match claimed {
                 Ok(claimed) => claimed,
-                // Removed by its holder just now.
+                // Its holder has just removed it.
                 Err(Errno::NOT_FOUND) => continue,
-                // A file of the kernel's, another frigate's, or another user's.
+                // The name is in use: a file of the kernel, another frigate's or another user's
+                // cgroup.
                 Err(Errno::NOT_A_DIRECTORY | Errno::AGAIN | Errno::ACCESS) => {
                     suffix += 1;
                     continue;
@@ -240,7 +252,8 @@ impl ChildCgroup {
             if created.is_ok() {
                 return Ok((path, directory, kill_file, false));
             }
-            // Whoever held it may have removed it before the lock came free.
+            // Its holder may have removed it just before the lock became free. Then this read
+            // fails.
             match directory
                 .read("cgroup.events")
                 .map(|events| value_of(&events, "populated"))
@@ -266,8 +279,7 @@ impl ChildCgroup {
         &self.path
     }
 
-    /// Where a child is to be made; and where it has to be told apart from descriptors that are let
-    /// go.
+    /// Returns the descriptors that must stay open when frigate closes inherited ones.
     pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
         [
             Some(self.directory.as_fd()),
@@ -276,7 +288,7 @@ impl ChildCgroup {
         ]
     }
 
-    /// For the start of a child in it.
+    /// Returns what a start in this cgroup needs.
     pub(crate) fn for_spawn(&self) -> Cgroup<'_> {
         Cgroup {
             directory: self.directory.as_fd(),
@@ -284,13 +296,13 @@ impl ChildCgroup {
         }
     }
 
-    /// `cgroup.events`, which `poll(2)` reports when it has changed since `is_populated` was last
-    /// asked.
+    /// Returns `cgroup.events`. `poll(2)` reports it once it has changed since the last call of
+    /// `is_populated`. `None` means that there was no such call.
     pub(crate) fn events_file(&self) -> Option<BorrowedFd<'_>> {
         self.events_file.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether a process is alive in it or below it.
+    /// Returns whether a process is alive in it or below it.
     pub(crate) fn is_populated(&mut self) -> bool {
         if self.events_file.is_none() {
             self.events_file = self.directory.open_file("cgroup.events").ok();
@@ -308,9 +320,11 @@ impl ChildCgroup {
         self.directory.signal_all(signals);
     }
 
-    /// `cgroup.kill` (Linux 5.14): the whole tree at once, whatever it forks meanwhile. Returns why
-    /// that is not to be had, if it is to be said: EOPNOTSUPP says that the child has made its
-    /// group a threaded one.
+    /// Kills every process in it and below it. `cgroup.kill` (Linux 5.14) also reaches processes
+    /// that are forked meanwhile; without it each process gets KILL.
+    ///
+    /// Returns EOPNOTSUPP if the kernel refused `cgroup.kill` because the child has made its cgroup
+    /// a threaded one. No other failure has to be reported.
     pub(crate) fn kill(&mut self) -> Option<Errno> {
         self.was_killed = true;
         let refused = self
@@ -323,8 +337,9 @@ impl ChildCgroup {
         refused.filter(|errno| *errno == Errno::NOT_SUPPORTED)
     }
 
-    /// Makes it fit for another child: a former one may have made groups of its own in it, which
-    /// hold nobody by now.
+    /// Removes the cgroups that the last child has made below, which are empty by now, and disables
+    /// the controllers that it has enabled for them. Otherwise no child could enter: a cgroup holds
+    /// processes or enables controllers, but not both.
     pub(crate) fn reset(&self) {
         self.directory.remove_descendants();
         let enabled = self
@@ -341,22 +356,23 @@ impl ChildCgroup {
         }
     }
 
-    /// Without those of groups below (Linux 5.2), which are the affair of whoever made these.
+    /// Reads the memory events of this cgroup without those of cgroups below (Linux 5.2). Kills
+    /// below are the concern of the child that has set a limit there.
     fn read_memory_events(&self) -> Result<Vec<u8>, Errno> {
         self.directory
             .read("memory.events.local")
             .or_else(|_| self.directory.read("memory.events"))
     }
 
-    /// What the child used that has just ended; `fully`: not only whether it was killed for want of
-    /// memory.
+    /// Returns what the child has used that has just ended. Without `fully`, only whether there was
+    /// an out-of-memory kill is read.
     pub(crate) fn take_usage(&mut self, fully: bool) -> Usage {
         let mut usage = Usage::NONE;
         if self.has_memory
             && let Ok(events) = self.read_memory_events()
         {
-            // A limit above may be what was hit; what was killed in it, and a kill of the whole
-            // group, are counted here.
+            // These count the kills in this cgroup, one by one or as a whole, even if the limit
+            // that was hit is an ancestor's.
             let counts =
                 ["oom_kill", "oom_group_kill"].map(|key| value_of(&events, key).unwrap_or(0));
             let oom_kills: u64 = counts.iter().sum();
@@ -384,8 +400,8 @@ impl ChildCgroup {
         usage
     }
 
-    /// Ends what is in it and removes it, and then what was made for it. Answers with what is left,
-    /// and why.
+    /// Kills what is in it, removes it, and puts the parent cgroup back. Returns its path and the
+    /// error if it could not be removed.
     pub(crate) fn remove(mut self) -> Option<(String, Errno)> {
         self.directory.remove_descendants();
         let mut removed = cgroup::remove(&self.path);

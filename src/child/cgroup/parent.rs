@@ -1,4 +1,5 @@
-//! The cgroup below which the child's is made: frigate's own, once nobody sits in it any more.
+//! The cgroup below which the child's is created. It is frigate's own, once its processes have been
+//! moved to a leaf.
 
 use crate::child::cgroup::limit_warning::{LimitWarning, failure_reason};
 use crate::child::cgroup::path;
@@ -8,38 +9,39 @@ use crate::core::pid::Pid;
 use crate::sys::cgroup::{self, CgroupDirectory, WritableFile};
 use crate::sys::clock;
 
-/// Where frigate and its neighbors go, because a cgroup other than the root holds processes or
-/// controllers, but not both.
+/// The leaf that frigate and its neighbors are moved to, because a cgroup other than the root
+/// cannot both hold processes and enable controllers (`cgroups(7)`, "no internal processes").
 pub(super) const LEAF_NAME: &str = "init";
 
-/// How often frigate tries to empty its cgroup while others enter it (`docker exec`), and the pause
-/// after each of the later tries.
+/// How often frigate tries to empty a cgroup that other processes enter at the same time (`docker
+/// exec`), and its pause after each of the later attempts.
 const MOVE_ATTEMPTS: u32 = 40;
 const MOVE_PAUSE: core::time::Duration = core::time::Duration::from_millis(5);
 
-/// The controllers that may be enabled beside processes, at the price of a threaded domain.
+/// The controllers that the kernel enables in a cgroup with processes. It makes the cgroup a
+/// threaded domain then (`cgroup-v2.rst`, "Threads").
 const THREADED_CONTROLLERS: [&str; 3] = ["cpu", "cpuset", "pids"];
 
-/// The cgroup as it is found.
+/// The parent cgroup as it was found.
 pub(super) struct ParentCgroup {
     directory: CgroupDirectory,
-    /// What `/proc/self/cgroup` says, for the reason why a controller is missing.
+    /// The text of `/proc/self/cgroup`, which can tell why a controller is missing.
     proc_cgroup: Vec<u8>,
-    /// Processes that are in it, frigate among them, have to be moved.
+    /// Whether it holds processes, frigate among them, which have to be moved.
     is_occupied: bool,
     enabled: EnabledParent,
 }
 
-/// The same, with the controllers enabled; and how to put everything back.
+/// The parent cgroup with controllers enabled, and how to undo that.
 pub(super) struct EnabledParent {
     pub(super) path: String,
-    /// The leaf was made for this child, and goes with it.
+    /// Whether the leaf was created for this child. `undo` removes it then.
     has_own_leaf: bool,
-    /// What disables again what was enabled.
+    /// What `undo` writes to `cgroup.subtree_control`.
     to_disable: String,
 }
 
-/// `+memory +pids`, or with minus signs.
+/// Returns a value for `cgroup.subtree_control`, such as `+memory +pids`.
 pub(super) fn subtree_control_value<'a>(
     sign: char,
     controllers: impl Iterator<Item = &'a str>,
@@ -55,9 +57,11 @@ pub(super) fn subtree_control_value<'a>(
 }
 
 impl ParentCgroup {
+    /// Finds frigate's own cgroup, or the one above if that is a leaf of frigate's.
+    ///
     /// # Errors
     ///
-    /// There is no cgroup v2, or none of it can be seen.
+    /// There is no cgroup v2, or frigate cannot see it.
     pub(super) fn find(own_pid: Pid) -> Result<Self, String> {
         let proc_cgroup = cgroup::read_proc("/proc/self/cgroup")
             .map_err(|errno| failure_reason("/proc/self/cgroup", errno, false))?;
@@ -74,7 +78,8 @@ impl ParentCgroup {
                     .to_owned()
             });
         };
-        // The root of the hierarchy may hold both processes and controllers. It alone has no type.
+        // Only the root of the hierarchy may both hold processes and enable controllers, and it
+        // alone has no such file.
         let is_occupied = directory.has_file("cgroup.type");
         let enabled = EnabledParent {
             path,
@@ -90,8 +95,10 @@ impl ParentCgroup {
         Ok(parent.step_out_of_leaf().unwrap_or_else(|parent| parent))
     }
 
-    /// The usual place is right if frigate is seen in there, whatever is mounted where. Otherwise
-    /// the mounts tell; none: it cannot be seen.
+    /// Opens the directory of that cgroup. `None` means that no mount shows it.
+    ///
+    /// The usual path is right if its `cgroup.procs` lists frigate, and reading the mounts, which
+    /// may be many, is saved. Otherwise the mounts tell.
     fn locate(cgroup: &str, own_pid: Pid) -> Result<Option<(String, CgroupDirectory)>, String> {
         let usual = ["/sys/fs/cgroup", cgroup.trim_end_matches('/')].concat();
         if !cgroup.starts_with("/..")
@@ -111,9 +118,11 @@ impl ParentCgroup {
         Ok(Some((path, directory)))
     }
 
-    /// Where frigate sits in a leaf that an earlier run made, or one that runs beside it, the group
-    /// above is the place; or leaf would be made within leaf. A leaf of that name with limits is
-    /// somebody else's, whom frigate does not escape.
+    /// Returns the cgroup above if frigate runs in a leaf that another frigate has made, before it
+    /// or beside it. Otherwise each would create a leaf within the other's leaf.
+    ///
+    /// A cgroup of that name with limits of its own is no such leaf, and leaving it would escape
+    /// these limits.
     fn step_out_of_leaf(self) -> Result<Self, Self> {
         let above = self
             .enabled
@@ -157,9 +166,11 @@ impl ParentCgroup {
         }
     }
 
+    /// Checks that the controller can be enabled here.
+    ///
     /// # Errors
     ///
-    /// The controller cannot be enabled here, and why.
+    /// It cannot; the text says why, and what to do.
     pub(super) fn check_controller(&self, controller: &str) -> Result<(), String> {
         let file = [&self.enabled.path, "/cgroup.controllers"].concat();
         let available = self
@@ -196,12 +207,12 @@ impl ParentCgroup {
         .concat())
     }
 
-    /// Enables the controllers for the groups below, in one write, after everybody has moved to the
-    /// leaf.
+    /// Moves all processes to the leaf, then enables the controllers for the cgroups below in one
+    /// write.
     ///
     /// # Errors
     ///
-    /// What could not be written, and why; everything is as it was then.
+    /// The file that could not be written, and why. Everything has been put back then.
     pub(super) fn enable(mut self, controllers: &[&str]) -> Result<EnabledParent, String> {
         if controllers.is_empty() {
             return Ok(self.enabled);
@@ -214,8 +225,8 @@ impl ParentCgroup {
                 .all(|controller| THREADED_CONTROLLERS.contains(controller));
         let file = [&self.enabled.path, "/cgroup.subtree_control"].concat();
         let mut failure = Errno::BUSY;
-        // Whoever enters between the move and the write makes it fail, and is moved in the next
-        // turn.
+        // A process that enters between the move and the write makes the write fail with EBUSY. The
+        // next attempt moves it.
         for attempt in 0..MOVE_ATTEMPTS {
             if self.is_occupied
                 && let Err((file, errno)) = self.enabled.move_members_to_leaf(&self.directory)
@@ -224,7 +235,8 @@ impl ParentCgroup {
                 return Err(failure_reason(&file, errno, false));
             }
             failure = match self.directory.write("cgroup.subtree_control", &enable) {
-                // But for these: undone before anything settles in the threaded domain.
+                // For these controllers the write succeeds and leaves a threaded domain. Disable
+                // them before another process counts on it.
                 Ok(())
                     if can_become_threaded
                         && self
@@ -253,15 +265,15 @@ impl ParentCgroup {
     }
 }
 
-/// Moves every process of the group to the one whose `cgroup.procs` that is.
+/// Moves every process of a cgroup to the one whose `cgroup.procs` is `to_procs`.
 ///
 /// # Errors
 ///
-/// The first that cannot be moved; the others are moved all the same.
+/// The first failure. The other processes are moved all the same.
 fn move_members(from: &CgroupDirectory, to_procs: &WritableFile) -> Result<(), Errno> {
     let mut moved = Ok(());
     from.for_each_member(&mut |pid, _| match to_procs.write(&pid.raw().to_string()) {
-        // Gone meanwhile.
+        // A process that has ended needs no move.
         Ok(()) | Err(Errno::NO_PROCESS) => {}
         Err(errno) => moved = moved.and(Err(errno)),
     })?;
@@ -273,7 +285,11 @@ impl EnabledParent {
         [&self.path, "/", LEAF_NAME].concat()
     }
 
-    /// Moves the processes of this group to the leaf.
+    /// Moves the processes of this cgroup to the leaf, and creates that if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// The file that could not be created or written, and why.
     fn move_members_to_leaf(&mut self, directory: &CgroupDirectory) -> Result<(), (String, Errno)> {
         let leaf = self.leaf_path();
         match cgroup::create(&leaf) {
@@ -287,12 +303,13 @@ impl EnabledParent {
         moved.map_err(|errno| (file, errno))
     }
 
-    /// Whether a group above, as far as they are seen, says less than the limit.
+    /// Returns a warning if this cgroup or one above it allows less than the limit, as far as
+    /// frigate can see them.
     pub(super) fn exceeded_by(&self, limit: &Limit) -> Option<LimitWarning> {
         let mut path = self.path.as_str();
         while limit.is_capped_by_ancestors() {
             let file = [path, "/", &limit.file].concat();
-            // The root has no limits, and above it is no group.
+            // The root has no such file, and the walk ends there.
             let text = String::from_utf8(cgroup::read_file(&file).ok()?).ok()?;
             if limit.exceeds(&text) {
                 let reason = ["'", &file, "' allows only ", text.trim_ascii_end()].concat();
@@ -309,7 +326,8 @@ impl EnabledParent {
         None
     }
 
-    /// Puts everything back as it was found, unless others have come to need it.
+    /// Disables the controllers and moves all processes back, unless other cgroups need that state
+    /// by now.
     pub(super) fn undo(&self) {
         if !self.has_own_leaf {
             return;
@@ -327,7 +345,8 @@ impl EnabledParent {
         let Ok(own_procs) = WritableFile::open(&[&self.path, "/cgroup.procs"].concat()) else {
             return;
         };
-        // Until it can be removed: one that forks while it is moved leaves a child behind.
+        // A process that forks while it is moved leaves its child behind. So move them until the
+        // leaf can be removed.
         for _ in 0..MOVE_ATTEMPTS {
             let _ = CgroupDirectory::open(&leaf).and_then(|leaf| move_members(&leaf, &own_procs));
             if cgroup::remove(&leaf).is_ok() {

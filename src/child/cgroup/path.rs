@@ -1,17 +1,19 @@
-//! Where frigate's own cgroup lies in the file system, from `/proc/self/cgroup` and
-//! `/proc/self/mountinfo` (`cgroups(7)`, `proc(5)`).
+//! Finds the directory of frigate's own cgroup, from `/proc/self/cgroup` (`cgroups(7)`) and
+//! `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`).
 #![forbid(unsafe_code)]
 
-/// The path of frigate's own group as the kernel names it: relative to the root of the cgroup
-/// namespace. None: this process is in no group of version 2.
+/// Returns the path of frigate's own cgroup, relative to the root of its cgroup namespace. `None`
+/// means that this process is in no cgroup of version 2.
 pub(crate) fn own_cgroup(proc_cgroup: &[u8]) -> Option<&str> {
+    // The line of version 2 has the hierarchy number 0 and names no controllers.
     let line = proc_cgroup
         .split(|byte| *byte == b'\n')
         .find_map(|line| line.strip_prefix(b"0::"))?;
     core::str::from_utf8(line).ok()
 }
 
-/// Whether a hierarchy of version 1 has the controller, so that version 2 cannot.
+/// Returns whether a hierarchy of version 1 has the controller. Version 2 cannot use it then, since
+/// a controller is in one hierarchy at a time (`cgroups(7)`).
 pub(crate) fn is_controller_in_v1(proc_cgroup: &[u8], controller: &str) -> bool {
     proc_cgroup.split(|byte| *byte == b'\n').any(|line| {
         let controllers = line.split(|byte| *byte == b':').nth(1).unwrap_or_default();
@@ -21,9 +23,11 @@ pub(crate) fn is_controller_in_v1(proc_cgroup: &[u8], controller: &str) -> bool 
     })
 }
 
-/// Where the group of that path is mounted. Where several mounts show it, one that may be written
-/// to goes before one that may not, and a later one, which may lie over an earlier one, before
-/// that.
+/// Returns the directory at which a mount shows the cgroup of that path. `None` means that no mount
+/// shows it.
+///
+/// A writable mount is preferred to a read-only one. Among equals the last one is taken, because it
+/// may cover an earlier one.
 pub(crate) fn find_directory(cgroup: &str, mountinfo: &[u8]) -> Option<String> {
     let mut found: Option<(bool, String)> = None;
     for line in mountinfo.split(|byte| *byte == b'\n') {
@@ -40,16 +44,17 @@ pub(crate) fn find_directory(cgroup: &str, mountinfo: &[u8]) -> Option<String> {
     found.map(|(_, path)| path)
 }
 
-/// One line for a mount of cgroup2.
+/// A mount of cgroup v2.
 struct Mount {
-    /// The group that is seen at the mount point.
+    /// The cgroup that the mount point shows.
     root: String,
     point: String,
     is_writable: bool,
 }
 
 impl Mount {
-    /// `36 35 0:30 root point options optional... - type source super-options`.
+    /// Parses a line such as `36 35 0:30 root point options optional... - type source
+    /// super-options`. `None` means that it is no mount of cgroup v2.
     fn parse(line: &[u8]) -> Option<Self> {
         let mut fields = line.split(|byte| *byte == b' ');
         let root = unescape(fields.nth(3)?)?;
@@ -72,10 +77,10 @@ impl Mount {
         })
     }
 
-    /// What has to be appended to the mount point to come to the group; none: it is not to be seen
-    /// there.
+    /// Returns the part of the cgroup's path that follows the mount point. `None` means that this
+    /// mount does not show the cgroup.
     fn path_below<'a>(&self, cgroup: &'a str) -> Option<&'a str> {
-        // The namespace's root lies below the group, or beside it.
+        // Such a path lies outside frigate's cgroup namespace (`cgroup_namespaces(7)`).
         if cgroup.starts_with("/..") || self.root.starts_with("/..") {
             return None;
         }
@@ -88,7 +93,8 @@ impl Mount {
     }
 }
 
-/// Blanks, line ends and backslashes are written as three octal digits.
+/// Decodes a field of mountinfo, where a backslash and three octal digits stand for a blank, a line
+/// end or a backslash. `None` means that the result is not UTF-8.
 fn unescape(field: &[u8]) -> Option<String> {
     let mut out = Vec::new();
     let mut rest = field;

@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::os::fd::BorrowedFd;
 
 use crate::child::capture::Capture;
-use crate::child::cgroup::Group;
+use crate::child::cgroup::ChildCgroup;
 use crate::child::leftovers::Leftovers;
 use crate::child::namesakes::Namesakes;
 use crate::child::rim::Rim;
@@ -44,7 +44,7 @@ impl Child {
         rules: Rules,
         scope: Scope,
         plan: SpawnPlan,
-        group: Option<Group>,
+        group: Option<ChildCgroup>,
         capture: Capture,
         counts_fully: bool,
     ) -> Self {
@@ -90,8 +90,8 @@ impl Child {
             Action::Spawn { restarts } => return Some(Event::Child(self.spawn(restarts, rim))),
             Action::Send { signal, to } => return self.send(signal, to, rim),
             Action::KillCgroup => report_refusal(self.leftovers.kill_cgroup(), rim),
-            Action::EndGroup => return group_gone(self.leftovers.end()),
-            Action::ProbeGroup => return group_gone(self.leftovers.look()),
+            Action::EndGroup => return group_gone(self.leftovers.terminate()),
+            Action::ProbeGroup => return group_gone(self.leftovers.probe()),
             Action::KillGroup => report_refusal(self.leftovers.kill(), rim),
             Action::EndRest => return rim.end_rest(&mut self.leftovers),
             Action::ProbeRest => return rim.probe_rest(&mut self.leftovers),
@@ -117,7 +117,7 @@ impl Child {
 
     fn spawn(&mut self, restarts: u32, rim: &mut impl Rim) -> lifecycle::Event {
         self.namesakes.forget();
-        let cgroup = self.leftovers.make_way(restarts);
+        let cgroup = self.leftovers.prepare_for_start(restarts);
         match rim.spawn(
             &mut self.plan,
             restarts,
@@ -153,7 +153,7 @@ impl Child {
     /// What else has to be watched: for the end of namesakes, and of what the last child left.
     pub(crate) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
         let is_clearing = self.process.is_none() && self.supervisor.is_clearing();
-        let leftovers = self.leftovers.events().filter(|_| is_clearing);
+        let leftovers = self.leftovers.events_file().filter(|_| is_clearing);
         let namesakes = self.namesakes.descriptors().map(Watch::readable);
         namesakes.chain(leftovers.map(Watch::changed))
     }
@@ -175,11 +175,11 @@ impl Child {
         if self.namesakes.have_ended(rim) {
             return Some(Event::Child(lifecycle::Event::NamesakesGone));
         }
-        if self.process.is_some() || !self.supervisor.is_clearing() || !self.leftovers.is_any {
+        if self.process.is_some() || !self.supervisor.is_clearing() || !self.leftovers.found_any {
             return None;
         }
         if self.supervisor.is_serving() {
-            group_gone(self.leftovers.look())
+            group_gone(self.leftovers.probe())
         } else {
             rim.probe_rest(&mut self.leftovers)
         }
@@ -189,10 +189,10 @@ impl Child {
     pub(crate) fn reaped(&mut self, status: ExitStatus, held_terminal: bool) -> Event {
         let failure = self.plan.failure();
         if let Some(process) = self.process.take() {
-            self.leftovers.follow(process);
+            self.leftovers.set_former_child(process);
         }
         let cgroup = self.leftovers.cgroup.as_mut();
-        let usage = cgroup.map_or(Usage::NONE, |group| group.count(self.counts_fully));
+        let usage = cgroup.map_or(Usage::NONE, |group| group.take_usage(self.counts_fully));
         Event::Child(match failure {
             Some(failure) => lifecycle::Event::SpawnFailed(failure),
             None => lifecycle::Event::Ended {
@@ -214,10 +214,10 @@ impl Child {
         self.capture
             .drain(patience, wait, &mut |fact| rim.report(fact));
         let cgroup = self.leftovers.cgroup.as_mut();
-        if self.supervisor.leaves_alone() && cgroup.is_some_and(Group::is_populated) {
+        if self.supervisor.leaves_alone() && cgroup.is_some_and(ChildCgroup::is_populated) {
             return;
         }
-        if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(Group::remove) {
+        if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(ChildCgroup::remove) {
             rim.report(&Fact::Cannot {
                 verb: "remove",
                 object: &path,

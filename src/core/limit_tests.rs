@@ -5,10 +5,10 @@ fn a_default_is_a_value_of_its_file() {
     for file in &LIMIT_FILES {
         let parsed = file.quantity.parse(file.default);
         assert_eq!(parsed.as_deref(), Some(file.default), "{}", file.name);
-        assert_eq!(LimitFile::named(file.name), Some(file));
+        assert_eq!(LimitFile::with_name(file.name), Some(file));
         assert_eq!(file.option, file.name.replace('.', "-"));
     }
-    assert_eq!(LimitFile::named("io.max"), None);
+    assert_eq!(LimitFile::with_name("io.max"), None);
 }
 
 #[test]

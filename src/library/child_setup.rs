@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::child::capture::Capture;
-use crate::child::cgroup::{self, Prepared};
+use crate::child::cgroup::{self, PreparedCgroup};
 use crate::core::limit::Limit;
 use crate::core::rules::Rules;
 use crate::library::control_group::ControlGroup;
@@ -45,7 +45,7 @@ pub(crate) struct ChildSetup {
     pub(crate) rules: Rules,
     pub(crate) program: ProgramSetup,
     pub(crate) capture: Capture,
-    pub(crate) cgroup: Prepared,
+    pub(crate) cgroup: PreparedCgroup,
 }
 
 impl<'a> ChildPlan<'a> {
@@ -92,7 +92,7 @@ impl<'a> ChildPlan<'a> {
         // The cgroup comes last, because making it may affect other processes, too.
         let is_best_effort = settings.control_group.is_best_effort();
         let cgroup = make_cgroup(&shared.name, &limits, is_best_effort)?;
-        if let Some(group) = &cgroup.group {
+        if let Some(group) = &cgroup.cgroup {
             group.path().clone_into(&mut program.names.group);
         }
         Ok(ChildSetup {
@@ -105,7 +105,11 @@ impl<'a> ChildPlan<'a> {
     }
 }
 
-fn make_cgroup(name: &str, limits: &[Limit], is_best_effort: bool) -> Result<Prepared, Error> {
+fn make_cgroup(
+    name: &str,
+    limits: &[Limit],
+    is_best_effort: bool,
+) -> Result<PreparedCgroup, Error> {
     let own = startup::own_pid().ok_or(Error::Unsupported)?;
     let _lock = lock(&CGROUP_LOCK);
     cgroup::prepare(limits, is_best_effort, CGROUP_HINT, name.as_bytes(), own).map_err(|mistake| {

@@ -171,7 +171,7 @@ impl ControlGroup {
     pub(crate) fn limits(&self) -> Result<Vec<Limit>, Error> {
         let each = self.limits.iter().map(|(file, value)| {
             let spelled = format!("{file}={value}");
-            let Some(known) = LimitFile::named(file) else {
+            let Some(known) = LimitFile::with_name(file) else {
                 let (file, value) = parse_assignment(&spelled).ok_or_else(|| Error::Word {
                     word: spelled.clone(),
                     expected: "a file of cgroup v2 that frigate does not write itself, and a value",

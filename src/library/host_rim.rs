@@ -103,20 +103,20 @@ impl Rim for HostRim {
     }
 
     fn end_rest(&mut self, leftovers: &mut Leftovers) -> Option<Event> {
-        let is_any = leftovers.end();
+        let is_any = leftovers.terminate();
         (!is_any).then_some(Event::Rest { is_any })
     }
 
     fn probe_rest(&mut self, leftovers: &mut Leftovers) -> Option<Event> {
-        let is_any = leftovers.look();
+        let is_any = leftovers.probe();
         Some(Event::Rest { is_any })
     }
 
     fn kill_rest(&mut self, leftovers: &mut Leftovers) {
-        leftovers.kill_group();
+        leftovers.kill_former_group();
     }
 
     fn is_any_left(&self, leftovers: &mut Leftovers) -> bool {
-        leftovers.look()
+        leftovers.probe()
     }
 }

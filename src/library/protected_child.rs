@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use crate::child::capture;
-use crate::child::cgroup::{Prepared, Warning};
+use crate::child::cgroup::{LimitWarning, PreparedCgroup};
 use crate::child::driver::Child;
 use crate::child::rim::Rim;
 use crate::core::action::Actions;
@@ -55,9 +55,9 @@ impl ProtectedChild {
             rules,
             program,
             capture,
-            cgroup: Prepared { group, warnings },
+            cgroup: PreparedCgroup { cgroup, warnings },
         } = setup;
-        let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
+        let is_adopted = cgroup.as_ref().is_some_and(|cgroup| cgroup.is_adopted);
         let name = shared.name.to_string();
         let mut environment = Environment::owned(program.environment);
         let user = program.confinement.user;
@@ -94,14 +94,14 @@ impl ProtectedChild {
             task_variable: program.task_variable,
             user,
         };
-        let child = Child::new(rules, Scope::Group, plan, group, capture, false);
+        let child = Child::new(rules, Scope::Group, plan, cgroup, capture, false);
         let mut protected = Self {
             child,
             rim,
             events: VecDeque::new(),
             traced_until: None,
         };
-        for Warning {
+        for LimitWarning {
             verb,
             object,
             reason,

@@ -297,7 +297,7 @@ impl EventLoop {
             let Some(child) = self.children.get_mut(index) else {
                 return;
             };
-            let is_any = children || !self.tree.role.is_reaper && child.leftovers.look();
+            let is_any = children || !self.tree.role.is_reaper && child.leftovers.probe();
             self.note(index, supervisor::Event::Rest { is_any });
         }
     }

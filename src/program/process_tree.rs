@@ -151,6 +151,6 @@ impl Rim for ProcessTree {
 
     /// As PID 1 a process is left unless `/proc` shows none.
     fn is_any_left(&self, leftovers: &mut Leftovers) -> bool {
-        leftovers.look() || signal_descendants(self.role.own, &[]).unwrap_or(self.role.is_init())
+        leftovers.probe() || signal_descendants(self.role.own, &[]).unwrap_or(self.role.is_init())
     }
 }

@@ -6,7 +6,7 @@ use core::mem::ManuallyDrop;
 use std::ffi::CString;
 
 use crate::child::capture::Capture;
-use crate::child::cgroup::{self, Group, Prepared, Warning};
+use crate::child::cgroup::{self, ChildCgroup, LimitWarning, PreparedCgroup};
 use crate::child::command_path::candidate_paths;
 use crate::child::driver::Child;
 use crate::child::identity::resolve_identity;
@@ -155,16 +155,16 @@ fn run(
     let termination_log = termination::Log::open(&config.termination_log, user);
     let capture = open_capture(config, &confinement, user)?;
     // The last step that may fail: it changes more than frigate itself.
-    let Prepared { group, warnings } = prepare_group(config, program, own_pid)?;
+    let PreparedCgroup { cgroup, warnings } = prepare_group(config, program, own_pid)?;
 
-    let formatter = MessageFormatter::new(context(config, program, group.as_ref()));
+    let formatter = MessageFormatter::new(context(config, program, cgroup.as_ref()));
     let mut reporter = Reporter::new(formatter, config.format, config.verbosity);
     let surroundings = surroundings(own_pid);
     let role = take_role(own_pid, &mut reporter);
     if config.chroot.is_some() {
         report_open_directory(&mut reporter);
     }
-    report_group(&warnings, group.as_ref(), &mut reporter);
+    report_group(&warnings, cgroup.as_ref(), &mut reporter);
 
     let uid = confinement.user;
     let plan = SpawnPlan {
@@ -186,7 +186,14 @@ fn run(
     let name = process::last_component(program.to_bytes()).to_vec();
     let is_counted = config.verbosity >= Level::Info;
     let tree = ProcessTree::new(role, reporter, surroundings.terminal, name, uid);
-    let child = Child::new(config.rules, tree.scope(), plan, group, capture, is_counted);
+    let child = Child::new(
+        config.rules,
+        tree.scope(),
+        plan,
+        cgroup,
+        capture,
+        is_counted,
+    );
     let dispatcher = Dispatcher::new(config.stop_on, config.rewrite, surroundings);
     let mut event_loop = EventLoop::new(child, tree, dispatcher, termination_log);
     if let Some(uid) = uid {
@@ -256,9 +263,9 @@ fn open_capture(
 }
 
 /// Makes the child's cgroup, if there is a limit.
-fn prepare_group(config: &Config, program: &CStr, own_pid: Pid) -> Result<Prepared, Mistake> {
+fn prepare_group(config: &Config, program: &CStr, own_pid: Pid) -> Result<PreparedCgroup, Mistake> {
     match config.limits.as_slice() {
-        [] => Ok(Prepared::default()),
+        [] => Ok(PreparedCgroup::default()),
         limits => cgroup::prepare(
             limits,
             config.cgroup_best_effort,
@@ -269,7 +276,7 @@ fn prepare_group(config: &Config, program: &CStr, own_pid: Pid) -> Result<Prepar
     }
 }
 
-fn context(config: &Config, program: &CStr, group: Option<&Group>) -> MessageContext {
+fn context(config: &Config, program: &CStr, group: Option<&ChildCgroup>) -> MessageContext {
     let user = config.user.as_ref().map(|user| user.value.clone());
     let group = group.map(|group| group.path().to_owned());
     MessageContext {
@@ -325,9 +332,9 @@ fn report_open_directory(reporter: &mut Reporter) {
 }
 
 /// Reports the limits that are not applied, and a group that an earlier run has left.
-fn report_group(warnings: &[Warning], group: Option<&Group>, reporter: &mut Reporter) {
+fn report_group(warnings: &[LimitWarning], group: Option<&ChildCgroup>, reporter: &mut Reporter) {
     for warning in warnings {
-        let Warning {
+        let LimitWarning {
             verb,
             object,
             reason,

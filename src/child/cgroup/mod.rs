@@ -1,19 +1,19 @@
-//! The child's cgroup: found a place for, limited, entered, watched, emptied and removed
-//! (`cgroups(7)`, the kernel's `Documentation/admin-guide/cgroup-v2.rst`).
+//! The child's cgroup, from its creation to its removal (`cgroups(7)`, and `cgroup-v2.rst` in the
+//! kernel's `Documentation/admin-guide`).
 //!
-//! *Invariant:* no controller is enabled in a cgroup while processes sit in it. The kernel refuses
-//! that for most controllers; for `cpu`, `pids` and `cpuset` alone it would make a threaded domain
-//! of it, and rule out the others for good.
+//! *Invariant:* no controller is enabled in a cgroup that holds processes. The kernel refuses that
+//! for most controllers. If only `cpu`, `cpuset` and `pids` are enabled, it makes the cgroup a
+//! threaded domain instead, in whose subtree the other controllers cannot be used.
 
-mod base;
-mod place;
-mod warning;
+mod limit_warning;
+mod parent;
+mod path;
 
 use core::time::Duration;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::child::cgroup::base::{Base, Ground};
-use crate::child::cgroup::warning::reason;
+use crate::child::cgroup::limit_warning::failure_reason;
+use crate::child::cgroup::parent::{EnabledParent, ParentCgroup, subtree_control_value};
 use crate::core::errno::Errno;
 use crate::core::limit::{LIMIT_FILES, Limit};
 use crate::core::pid::Pid;
@@ -21,70 +21,73 @@ use crate::core::signal::Signal;
 use crate::core::text::lossy_text;
 use crate::core::usage::{Usage, parse_counter, value_of};
 use crate::messages::mistake::Mistake;
-use crate::sys::cgroup::{self as files, ControlFile, Directory};
+use crate::sys::cgroup::{self, CgroupDirectory, WritableFile};
 use crate::sys::spawn::Cgroup;
 
-pub(crate) use crate::child::cgroup::warning::Warning;
+pub(crate) use crate::child::cgroup::limit_warning::LimitWarning;
 
-/// How long processes may take to die of KILL when the group is removed, in milliseconds: they are
-/// reaped by then, unless they are not frigate's.
-const PATIENCE: u32 = 1000;
+/// How long `remove` waits for processes to die of KILL. frigate has reaped its own children by
+/// then, so that only children of other processes can be left.
+const REMOVE_TIMEOUT_MS: u32 = 1000;
 
-/// `cgroup.max.depth`: how deep the child may nest groups below its own, unless `--cgroup` says
-/// otherwise. Containers with a systemd of their own nest about ten.
-const DEPTH: &str = "32";
+/// `cgroup.max.depth`: how deep the child may nest cgroups below its own, unless `--cgroup` sets
+/// another depth. A container with its own systemd nests about ten.
+const MAX_DEPTH: &str = "32";
 
-/// The child's group, and what there is to say of it.
+/// The child's cgroup, if one was created, and the warnings about its limits.
 #[derive(Default)]
-pub(crate) struct Prepared {
-    pub(crate) group: Option<Group>,
-    pub(crate) warnings: Vec<Warning>,
+pub(crate) struct PreparedCgroup {
+    pub(crate) cgroup: Option<ChildCgroup>,
+    pub(crate) warnings: Vec<LimitWarning>,
 }
 
-/// A cgroup of the child's own, with its limits in force.
-pub(crate) struct Group {
-    ground: Ground,
+/// The child's own cgroup, with its limits in force.
+pub(crate) struct ChildCgroup {
+    parent: EnabledParent,
     path: String,
-    directory: Directory,
-    /// `cgroup.kill`, which holds the lock; `None` before Linux 5.14.
-    kill: Option<ControlFile>,
-    /// `cgroup.events`, opened when first looked at.
-    events: Option<OwnedFd>,
-    /// It has the controller, and so counts what was killed for want of memory.
+    directory: CgroupDirectory,
+    /// `cgroup.kill`, which is also locked. `None` means that the kernel has no such file (before
+    /// Linux 5.14).
+    kill_file: Option<WritableFile>,
+    /// `cgroup.events`. `None` means that it has not been needed yet.
+    events_file: Option<OwnedFd>,
+    /// Whether the memory controller is enabled, which counts out-of-memory kills.
     has_memory: bool,
-    /// It was there already, with processes in it.
+    /// Whether it existed before, with processes in it.
     pub(crate) is_adopted: bool,
     was_killed: bool,
-    /// As counted before this start.
-    killed: u64,
-    cpu: u64,
-    throttled: u64,
+    /// What the kernel had counted before this start.
+    oom_kills: u64,
+    cpu_micros: u64,
+    throttled_micros: u64,
 }
 
-/// Makes the group that the limits need, below frigate's own, and writes them.
+/// Creates the cgroup that the limits need, below frigate's own, and writes the limits.
+///
+/// Not inlined, since a plain run sets no limit.
 ///
 /// # Errors
 ///
-/// The first limit that cannot be had, and why; nothing is left of the group then. With
-/// `best_effort` it is a warning, and without, the reason ends with `hint`.
+/// The first limit that cannot be applied, and why, followed by `best_effort_hint`. The cgroup has
+/// been removed then. If `is_best_effort`, such a limit is a warning instead.
 #[inline(never)]
 pub(crate) fn prepare(
     limits: &[Limit],
-    best_effort: bool,
-    hint: &str,
+    is_best_effort: bool,
+    best_effort_hint: &str,
     command: &[u8],
-    own: Pid,
-) -> Result<Prepared, Mistake> {
-    let mut prepared = Prepared::default();
+    own_pid: Pid,
+) -> Result<PreparedCgroup, Mistake> {
+    let mut prepared = PreparedCgroup::default();
     let Some(first) = limits.first() else {
         return Ok(prepared);
     };
     let mut refused = |limit: &Limit, reason: String| {
-        if !best_effort {
-            let reason = [&reason, hint].concat();
+        if !is_best_effort {
+            let reason = [&reason, best_effort_hint].concat();
             return Err(Mistake::new("apply", &limit.spelled).because(&reason));
         }
-        prepared.warnings.push(Warning {
+        prepared.warnings.push(LimitWarning {
             verb: "apply",
             object: limit.spelled.clone(),
             reason,
@@ -92,62 +95,62 @@ pub(crate) fn prepare(
         });
         Ok(())
     };
-    let base = match Base::find(own) {
-        Ok(base) => base,
+    let parent = match ParentCgroup::find(own_pid) {
+        Ok(parent) => parent,
         Err(reason) => {
-            // One warning for all: they fail for the same reason.
+            // One warning is enough, since all limits fail for this reason.
             refused(first, reason)?;
             return Ok(prepared);
         }
     };
-    let mut wanted = Vec::new();
+    let mut available = Vec::new();
     for limit in limits {
         match limit
             .controller()
-            .map_or(Ok(()), |controller| base.offers(controller))
+            .map_or(Ok(()), |controller| parent.check_controller(controller))
         {
-            Ok(()) => wanted.push(limit),
+            Ok(()) => available.push(limit),
             Err(reason) => refused(limit, reason)?,
         }
     }
-    let made = if wanted.is_empty() {
+    let created = if available.is_empty() {
         Ok(None)
     } else {
-        Group::make(base, &wanted, command).map(Some)
+        ChildCgroup::create(parent, &available, command).map(Some)
     };
-    let group = match made {
-        Ok(Some(group)) => group,
+    let cgroup = match created {
+        Ok(Some(cgroup)) => cgroup,
         Ok(None) => return Ok(prepared),
         Err(reason) => {
             refused(first, reason)?;
             return Ok(prepared);
         }
     };
-    for limit in &wanted {
-        if let Err(errno) = group.directory.write(&limit.file, &limit.value)
+    for limit in &available {
+        if let Err(errno) = cgroup.directory.write(&limit.file, &limit.value)
             && let Err(mistake) = refused(
                 limit,
-                reason(&[&group.path, "/", &limit.file].concat(), errno, true),
+                failure_reason(&[&cgroup.path, "/", &limit.file].concat(), errno, true),
             )
         {
-            group.remove();
+            cgroup.remove();
             return Err(mistake);
         }
     }
-    for limit in &wanted {
-        prepared.warnings.extend(group.ground.outdoes(limit));
+    for limit in &available {
+        prepared.warnings.extend(cgroup.parent.exceeded_by(limit));
     }
-    prepared.group = Some(group);
+    prepared.cgroup = Some(cgroup);
     Ok(prepared)
 }
 
-/// A name for the group of that command; it must be no file's, no path, and not the leaf's.
-fn group_name(command: &[u8]) -> String {
+/// Returns a directory name for the cgroup of that command, without `/` and without a leading dot.
+fn cgroup_name(command: &[u8]) -> String {
     let name = lossy_text(crate::sys::process::last_component(command));
-    let fits =
+    let is_allowed =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '@' | ':' | '.');
-    let fit = |c: char| if fits(c) { c } else { '_' };
-    let name: String = name.chars().map(fit).take(64).collect();
+    let replace = |c: char| if is_allowed(c) { c } else { '_' };
+    let name: String = name.chars().map(replace).take(64).collect();
     let name = name.trim_start_matches('.');
     if name.is_empty() {
         "command".to_owned()
@@ -156,9 +159,13 @@ fn group_name(command: &[u8]) -> String {
     }
 }
 
-impl Group {
-    /// A group with the controllers that these limits need. On an error nothing of it is left.
-    fn make(base: Base, limits: &[&Limit], command: &[u8]) -> Result<Self, String> {
+impl ChildCgroup {
+    /// Creates the cgroup with the controllers that these limits need.
+    ///
+    /// # Errors
+    ///
+    /// What failed, and why. Everything has been put back then.
+    fn create(parent: ParentCgroup, limits: &[&Limit], command: &[u8]) -> Result<Self, String> {
         let mut controllers = Vec::new();
         for controller in limits.iter().filter_map(|limit| limit.controller()) {
             if !controllers.contains(&controller) {
@@ -166,96 +173,103 @@ impl Group {
             }
         }
         let has_memory = controllers.contains(&"memory");
-        let ground = base.enable(&controllers)?;
-        let (path, directory, kill, is_adopted) = match Self::claim(&ground, &group_name(command)) {
-            Ok(claimed) => claimed,
-            Err(reason) => {
-                ground.restore();
-                return Err(reason);
-            }
-        };
-        let group = Self {
-            ground,
+        let parent = parent.enable(&controllers)?;
+        let (path, directory, kill_file, is_adopted) =
+            match Self::claim(&parent, &cgroup_name(command)) {
+                Ok(claimed) => claimed,
+                Err(reason) => {
+                    parent.undo();
+                    return Err(reason);
+                }
+            };
+        let cgroup = Self {
+            parent,
             path,
             directory,
-            kill,
-            events: None,
+            kill_file,
+            events_file: None,
             has_memory,
             is_adopted,
             was_killed: is_adopted,
-            killed: 0,
-            cpu: 0,
-            throttled: 0,
+            oom_kills: 0,
+            cpu_micros: 0,
+            throttled_micros: 0,
         };
-        // A kernel that does not know the file (before Linux 4.14) goes without.
-        let _ = group.directory.write("cgroup.max.depth", DEPTH);
+        // Before Linux 4.14 there is no such file, and no bound.
+        let _ = cgroup.directory.write("cgroup.max.depth", MAX_DEPTH);
         if has_memory {
-            // An out-of-memory kill takes the whole group; before Linux 4.19 the kernel chooses one
-            // process.
-            let _ = group.directory.write("memory.oom.group", "1");
+            // An out-of-memory kill takes the whole cgroup. Before Linux 4.19 there is no such
+            // file, and the kernel chooses one process.
+            let _ = cgroup.directory.write("memory.oom.group", "1");
         }
         if is_adopted {
-            // What an earlier run may have been given, and this one may not.
+            // Remove the limits of the earlier run, since this run may have fewer.
             for file in &LIMIT_FILES {
-                let _ = group.directory.write(file.name, file.default);
+                let _ = cgroup.directory.write(file.name, file.default);
             }
         }
-        Ok(group)
+        Ok(cgroup)
     }
 
-    /// Takes the name, or where another frigate holds it, the name with a number. Whose a group is,
-    /// its lock tells, which ends with its holder: one that nobody holds is from an earlier run.
-    /// Its processes are ended before the first start; without any it is made anew.
+    /// Creates a cgroup of that name, or adopts one that an earlier run has left. If another
+    /// frigate uses the name, a number is appended.
+    ///
+    /// A cgroup's lock tells whether it is in use: the kernel releases it when its holder ends. An
+    /// unlocked cgroup with processes is adopted, and they are ended before the first start. An
+    /// unlocked cgroup without processes is removed and created anew.
     fn claim(
-        ground: &Ground,
+        parent: &EnabledParent,
         name: &str,
-    ) -> Result<(String, Directory, Option<ControlFile>, bool), String> {
-        let mut number = 1;
-        // Enough for any machine; every turn takes a name, finds it taken, or clears it.
+    ) -> Result<(String, CgroupDirectory, Option<WritableFile>, bool), String> {
+        let mut suffix = 1;
+        // Every attempt claims a name, finds it in use, or removes what is in the way. So this
+        // bound is never met in practice.
         for _ in 0..10_000 {
-            let path = match number {
-                1 if name != base::LEAF => [&ground.path, "/", name].concat(),
-                _ => format!("{}/{name}-{number}", ground.path),
+            let path = match suffix {
+                1 if name != parent::LEAF_NAME => [&parent.path, "/", name].concat(),
+                _ => format!("{}/{name}-{suffix}", parent.path),
             };
-            let made = files::make(&path);
-            if let Err(errno) = made
+            let created = cgroup::create(&path);
+            if let Err(errno) = created
                 && errno != Errno::EXISTS
             {
-                return Err(reason(&path, errno, false));
+                return Err(failure_reason(&path, errno, false));
             }
-            let claimed = Directory::open(&path)
-                .and_then(|directory| Ok((directory.claim(made.is_ok())?, directory)));
-            let (kill, directory) = match claimed {
+            let claimed = CgroupDirectory::open(&path)
+                .and_then(|directory| Ok((directory.lock(created.is_ok())?, directory)));
+            let (kill_file, directory) = match claimed {
                 Ok(claimed) => claimed,
-                // Removed by its holder just now.
+                // Its holder has just removed it.
                 Err(Errno::NOT_FOUND) => continue,
-                // A file of the kernel's, another frigate's, or another user's.
+                // The name is in use: a file of the kernel, another frigate's or another user's
+                // cgroup.
                 Err(Errno::NOT_A_DIRECTORY | Errno::AGAIN | Errno::ACCESS) => {
-                    number += 1;
+                    suffix += 1;
                     continue;
                 }
-                Err(errno) => return Err(reason(&path, errno, false)),
+                Err(errno) => return Err(failure_reason(&path, errno, false)),
             };
-            if made.is_ok() {
-                return Ok((path, directory, kill, false));
+            if created.is_ok() {
+                return Ok((path, directory, kill_file, false));
             }
-            // Whoever held it may have removed it before the lock came free.
+            // Its holder may have removed it just before the lock became free. Then this read
+            // fails.
             match directory
                 .read("cgroup.events")
                 .map(|events| value_of(&events, "populated"))
             {
-                Ok(Some(1)) => return Ok((path, directory, kill, true)),
+                Ok(Some(1)) => return Ok((path, directory, kill_file, true)),
                 Ok(_) => {
-                    directory.remove_subgroups();
-                    if files::remove(&path).is_err() {
-                        number += 1;
+                    directory.remove_descendants();
+                    if cgroup::remove(&path).is_err() {
+                        suffix += 1;
                     }
                 }
                 Err(_) => {}
             }
         }
-        Err(reason(
-            &[&ground.path, "/", name].concat(),
+        Err(failure_reason(
+            &[&parent.path, "/", name].concat(),
             Errno::EXISTS,
             false,
         ))
@@ -265,67 +279,69 @@ impl Group {
         &self.path
     }
 
-    /// Where a child is to be made; and where it has to be told apart from descriptors that are let
-    /// go.
+    /// Returns the descriptors that must stay open when frigate closes inherited ones.
     pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
         [
             Some(self.directory.as_fd()),
-            self.kill.as_ref().map(AsFd::as_fd),
-            self.events(),
+            self.kill_file.as_ref().map(AsFd::as_fd),
+            self.events_file(),
         ]
     }
 
-    /// For the start of a child in it.
-    pub(crate) fn entered(&self) -> Cgroup<'_> {
+    /// Returns what a start in this cgroup needs.
+    pub(crate) fn for_spawn(&self) -> Cgroup<'_> {
         Cgroup {
             directory: self.directory.as_fd(),
             was_killed: self.was_killed,
         }
     }
 
-    /// `cgroup.events`, which `poll(2)` reports when it has changed since `is_populated` was last
-    /// asked.
-    pub(crate) fn events(&self) -> Option<BorrowedFd<'_>> {
-        self.events.as_ref().map(AsFd::as_fd)
+    /// Returns `cgroup.events`. `poll(2)` reports it once it has changed since the last call of
+    /// `is_populated`. `None` means that there was no such call.
+    pub(crate) fn events_file(&self) -> Option<BorrowedFd<'_>> {
+        self.events_file.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether a process is alive in it or below it.
+    /// Returns whether a process is alive in it or below it.
     pub(crate) fn is_populated(&mut self) -> bool {
-        if self.events.is_none() {
-            self.events = self.directory.file("cgroup.events").ok();
+        if self.events_file.is_none() {
+            self.events_file = self.directory.open_file("cgroup.events").ok();
         }
         let mut buffer = [0; 256];
         let text = self
-            .events
+            .events_file
             .as_ref()
-            .and_then(|events| files::reread(events.as_fd(), &mut buffer));
+            .and_then(|events| cgroup::read_from_start(events.as_fd(), &mut buffer));
         text.and_then(|text| value_of(text, "populated")) == Some(1)
     }
 
     /// Sends signals to every process in it and below it.
-    pub(crate) fn signal(&self, list: &[Signal]) {
-        self.directory.signal_members(list);
+    pub(crate) fn signal(&self, signals: &[Signal]) {
+        self.directory.signal_all(signals);
     }
 
-    /// `cgroup.kill` (Linux 5.14): the whole tree at once, whatever it forks meanwhile. Returns why
-    /// that is not to be had, if it is to be said: EOPNOTSUPP says that the child has made its
-    /// group a threaded one.
+    /// Kills every process in it and below it. `cgroup.kill` (Linux 5.14) also reaches processes
+    /// that are forked meanwhile; without it each process gets KILL.
+    ///
+    /// Returns EOPNOTSUPP if the kernel refused `cgroup.kill` because the child has made its cgroup
+    /// a threaded one. No other failure has to be reported.
     pub(crate) fn kill(&mut self) -> Option<Errno> {
         self.was_killed = true;
         let refused = self
-            .kill
+            .kill_file
             .as_ref()
-            .map_or(Some(Errno::NOT_FOUND), |kill| kill.write("1").err());
+            .map_or(Some(Errno::NOT_FOUND), |file| file.write("1").err());
         if refused.is_some() {
             self.signal(&[Signal::KILL]);
         }
         refused.filter(|errno| *errno == Errno::NOT_SUPPORTED)
     }
 
-    /// Makes it fit for another child: a former one may have made groups of its own in it, which
-    /// hold nobody by now.
-    pub(crate) fn clear(&self) {
-        self.directory.remove_subgroups();
+    /// Removes the cgroups that the last child has made below, which are empty by now, and disables
+    /// the controllers that it has enabled for them. Otherwise no child could enter: a cgroup holds
+    /// processes or enables controllers, but not both.
+    pub(crate) fn reset(&self) {
+        self.directory.remove_descendants();
         let enabled = self
             .directory
             .read("cgroup.subtree_control")
@@ -335,31 +351,32 @@ impl Group {
         {
             let _ = self.directory.write(
                 "cgroup.subtree_control",
-                &base::each_with('-', enabled.split_ascii_whitespace()),
+                &subtree_control_value('-', enabled.split_ascii_whitespace()),
             );
         }
     }
 
-    /// Without those of groups below (Linux 5.2), which are the affair of whoever made these.
-    fn events_of_memory(&self) -> Result<Vec<u8>, Errno> {
+    /// Reads the memory events of this cgroup without those of cgroups below (Linux 5.2). Kills
+    /// below are the concern of the child that has set a limit there.
+    fn read_memory_events(&self) -> Result<Vec<u8>, Errno> {
         self.directory
             .read("memory.events.local")
             .or_else(|_| self.directory.read("memory.events"))
     }
 
-    /// What the child used that has just ended; `fully`: not only whether it was killed for want of
-    /// memory.
-    pub(crate) fn count(&mut self, fully: bool) -> Usage {
+    /// Returns what the child has used that has just ended. Without `fully`, only whether there was
+    /// an out-of-memory kill is read.
+    pub(crate) fn take_usage(&mut self, fully: bool) -> Usage {
         let mut usage = Usage::NONE;
         if self.has_memory
-            && let Ok(events) = self.events_of_memory()
+            && let Ok(events) = self.read_memory_events()
         {
-            // A limit above may be what was hit; what was killed in it, and a kill of the whole
-            // group, are counted here.
+            // These count the kills in this cgroup, one by one or as a whole, even if the limit
+            // that was hit is an ancestor's.
             let counts =
                 ["oom_kill", "oom_group_kill"].map(|key| value_of(&events, key).unwrap_or(0));
-            let killed: u64 = counts.iter().sum();
-            usage.out_of_memory = killed > core::mem::replace(&mut self.killed, killed);
+            let oom_kills: u64 = counts.iter().sum();
+            usage.out_of_memory = oom_kills > core::mem::replace(&mut self.oom_kills, oom_kills);
         }
         if !fully {
             return usage;
@@ -378,27 +395,27 @@ impl Group {
                 now.saturating_sub(core::mem::replace(before, now)),
             ))
         };
-        usage.cpu = since("usage_usec", &mut self.cpu);
-        usage.throttled = since("throttled_usec", &mut self.throttled);
+        usage.cpu = since("usage_usec", &mut self.cpu_micros);
+        usage.throttled = since("throttled_usec", &mut self.throttled_micros);
         usage
     }
 
-    /// Ends what is in it and removes it, and then what was made for it. Answers with what is left,
-    /// and why.
+    /// Kills what is in it, removes it, and puts the parent cgroup back. Returns its path and the
+    /// error if it could not be removed.
     pub(crate) fn remove(mut self) -> Option<(String, Errno)> {
-        self.directory.remove_subgroups();
-        let mut removed = files::remove(&self.path);
+        self.directory.remove_descendants();
+        let mut removed = cgroup::remove(&self.path);
         if removed == Err(Errno::BUSY) {
             let _ = self.kill();
             if self.is_populated()
-                && let Some(events) = self.events()
+                && let Some(events) = self.events_file()
             {
-                files::await_change(events, PATIENCE);
+                cgroup::wait_for_change(events, REMOVE_TIMEOUT_MS);
             }
-            self.directory.remove_subgroups();
-            removed = files::remove(&self.path);
+            self.directory.remove_descendants();
+            removed = cgroup::remove(&self.path);
         }
-        self.ground.restore();
+        self.parent.undo();
         removed.err().map(|errno| (self.path, errno))
     }
 }
@@ -408,7 +425,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_is_named_after_the_command() {
+    fn a_cgroup_is_named_after_the_command() {
         let table: [(&[u8], &str); 8] = [
             (b"redis-server", "redis-server"),
             (b"/usr/sbin/nginx", "nginx"),
@@ -420,28 +437,28 @@ mod tests {
             (b".hidden", "hidden"),
         ];
         for (command, name) in table {
-            assert_eq!(group_name(command), name);
+            assert_eq!(cgroup_name(command), name);
         }
-        assert_eq!(group_name(&[b'x'; 300]).len(), 64);
+        assert_eq!(cgroup_name(&[b'x'; 300]).len(), 64);
     }
 
     #[test]
     fn a_reason_names_the_file_and_the_remedy() {
         assert_eq!(
-            reason("/sys/fs/cgroup/init", Errno::READ_ONLY, false),
+            failure_reason("/sys/fs/cgroup/init", Errno::READ_ONLY, false),
             "'/sys/fs/cgroup/init': read-only file system; have it mounted writable (docker run --security-opt \
              writable-cgroups=true, podman run --security-opt unmask=/sys/fs/cgroup)"
         );
         assert_eq!(
-            reason("/a/io.max", Errno::INVALID, true),
+            failure_reason("/a/io.max", Errno::INVALID, true),
             "'/a/io.max': the kernel refuses the value"
         );
         assert_eq!(
-            reason("/a/io.max", Errno::NOT_FOUND, true),
+            failure_reason("/a/io.max", Errno::NOT_FOUND, true),
             "'/a/io.max': this kernel has no such file"
         );
         assert_eq!(
-            reason("/a/b", Errno::ACCESS, false),
+            failure_reason("/a/b", Errno::ACCESS, false),
             "'/a/b': permission denied; have it delegated to this user (systemd: Delegate=yes)"
         );
     }

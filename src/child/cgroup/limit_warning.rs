@@ -1,18 +1,18 @@
-//! Why a limit cannot be applied, and how to mend it.
+//! Why a limit cannot be applied, and how to fix that.
 
 use crate::core::errno::Errno;
 
-/// Something about a limit that does not keep the child from starting: `cannot <verb> '<object>':
-/// <reason>; <then>`.
-pub(crate) struct Warning {
+/// A problem with a limit that does not keep the child from starting. The message is `cannot <verb>
+/// '<object>': <reason>; <then>`.
+pub(crate) struct LimitWarning {
     pub(crate) verb: &'static str,
     pub(crate) object: String,
     pub(crate) reason: String,
     pub(crate) then: &'static str,
 }
 
-/// Why something about that file failed and, where anything helps, what does.
-pub(super) fn reason(file: &str, errno: Errno, is_value: bool) -> String {
+/// Returns why an operation on that file failed, and the remedy if there is one.
+pub(super) fn failure_reason(file: &str, errno: Errno, is_value: bool) -> String {
     let why = match errno {
         Errno::NOT_FOUND if is_value => "this kernel has no such file".to_owned(),
         Errno::INVALID | Errno::RANGE if is_value => "the kernel refuses the value".to_owned(),

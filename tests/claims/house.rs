@@ -626,6 +626,28 @@ fn documents(out: &mut Vec<Trial>) {
             assert_eq!(listed, expected);
         });
 
+    scenario("house::no_document_installs_the_frigate_of_another_project")
+        .once()
+        .run(out, |_| {
+            let manifest = document("Cargo.toml");
+            assert!(manifest.contains("[package]\nname = \"frigate-init\"\n"));
+            for name in [
+                "README.md",
+                "CONTRIBUTING.md",
+                "SECURITY.md",
+                "doc/frigate.1",
+            ] {
+                let text = document(name);
+                for command in ["cargo install frigate", "cargo add frigate"] {
+                    let mut uses = text.split(command).skip(1);
+                    assert!(
+                        uses.all(|rest| rest.starts_with("-init")),
+                        "{name} says '{command}', which is another project's package"
+                    );
+                }
+            }
+        });
+
     scenario("house::help_tells_of_every_option_of_the_specification")
         .once()
         .run(out, |_| {

@@ -19,6 +19,7 @@ pub(crate) mod descriptors;
 #[cfg(test)]
 mod heap;
 pub(crate) mod host;
+pub(crate) mod kernel_file;
 pub(crate) mod output;
 pub(crate) mod place;
 pub(crate) mod process;

@@ -21,7 +21,8 @@ use crate::core::signal::Signal;
 use crate::core::text::lossy_text;
 use crate::core::usage::{Usage, parse_counter, value_of};
 use crate::messages::mistake::Mistake;
-use crate::sys::cgroup::{self, CgroupDirectory, WritableFile};
+use crate::sys::cgroup::{self, CgroupDirectory};
+use crate::sys::kernel_file::{self, WritableFile};
 use crate::sys::spawn::Cgroup;
 
 pub(crate) use crate::child::cgroup::limit_warning::LimitWarning;
@@ -311,7 +312,7 @@ impl ChildCgroup {
         let text = self
             .events_file
             .as_ref()
-            .and_then(|events| cgroup::read_from_start(events.as_fd(), &mut buffer));
+            .and_then(|events| kernel_file::read_from_start(events.as_fd(), &mut buffer));
         text.and_then(|text| value_of(text, "populated")) == Some(1)
     }
 
@@ -410,7 +411,7 @@ impl ChildCgroup {
             if self.is_populated()
                 && let Some(events) = self.events_file()
             {
-                cgroup::wait_for_change(events, REMOVE_TIMEOUT_MS);
+                kernel_file::wait_for_change(events, REMOVE_TIMEOUT_MS);
             }
             self.directory.remove_descendants();
             removed = cgroup::remove(&self.path);

@@ -6,8 +6,9 @@ use crate::child::cgroup::path;
 use crate::core::errno::Errno;
 use crate::core::limit::{LIMIT_FILES, Limit};
 use crate::core::pid::Pid;
-use crate::sys::cgroup::{self, CgroupDirectory, WritableFile};
+use crate::sys::cgroup::{self, CgroupDirectory};
 use crate::sys::clock;
+use crate::sys::kernel_file::{self, WritableFile};
 
 /// The leaf that frigate and its neighbors are moved to, because a cgroup other than the root
 /// cannot both hold processes and enable controllers (`cgroups(7)`, "no internal processes").
@@ -63,7 +64,7 @@ impl ParentCgroup {
     ///
     /// There is no cgroup v2, or frigate cannot see it.
     pub(super) fn find(own_pid: Pid) -> Result<Self, String> {
-        let proc_cgroup = cgroup::read_proc("/proc/self/cgroup")
+        let proc_cgroup = kernel_file::read_proc("/proc/self/cgroup")
             .map_err(|errno| failure_reason("/proc/self/cgroup", errno, false))?;
         let located = match path::own_cgroup(&proc_cgroup) {
             Some(cgroup) => Self::locate(cgroup, own_pid)?,
@@ -108,7 +109,7 @@ impl ParentCgroup {
         {
             return Ok(Some((usual, directory)));
         }
-        let mounts = cgroup::read_proc("/proc/self/mountinfo")
+        let mounts = kernel_file::read_proc("/proc/self/mountinfo")
             .map_err(|errno| failure_reason("/proc/self/mountinfo", errno, false))?;
         let Some(path) = path::find_directory(cgroup, &mounts) else {
             return Ok(None);
@@ -310,7 +311,7 @@ impl EnabledParent {
         while limit.is_capped_by_ancestors() {
             let file = [path, "/", &limit.file].concat();
             // The root has no such file, and the walk ends there.
-            let text = String::from_utf8(cgroup::read_file(&file).ok()?).ok()?;
+            let text = String::from_utf8(kernel_file::read_cgroup_file(&file).ok()?).ok()?;
             if limit.exceeds(&text) {
                 let reason = ["'", &file, "' allows only ", text.trim_ascii_end()].concat();
                 let object = limit.spelled.clone();

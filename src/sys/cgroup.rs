@@ -1,21 +1,20 @@
-//! Cgroups as directories (`cgroups(7)`), and the small files that the kernel generates there and
-//! in `/proc`.
+//! Cgroups as directories (`cgroups(7)`).
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, SeekFrom, flock, mkdir, openat,
     seek, unlinkat,
 };
-use rustix::io::{Errno as RawErrno, pread, write};
+use rustix::io::Errno as RawErrno;
 use rustix::process::{PidfdFlags, pidfd_open};
 
+use super::kernel_file::{FULL_READ_BYTES, WritableFile, open, read_all, read_from};
 use super::signals::send_by_pidfd;
-use super::{c_path, errno, open_at, rustix_pid};
+use super::{c_path, errno, rustix_pid};
 use crate::core::errno::Errno;
 use crate::core::number::parse_number;
 use crate::core::pid::Pid;
@@ -25,31 +24,6 @@ const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-/// Reads a file of `/proc` to its end.
-///
-/// # Errors
-///
-/// The file does not exist, or frigate may not read it.
-pub(crate) fn read_proc(path: &str) -> Result<Vec<u8>, Errno> {
-    read_from(CWD, path, 1)
-}
-
-/// Reads a file of a cgroup to its end.
-///
-/// # Errors
-///
-/// The file does not exist, or frigate may not read it.
-pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, Errno> {
-    read_from(CWD, path, FULL_READ_BYTES)
-}
-
-/// A read of a cgroup's file that returns fewer bytes than this was the last one.
-///
-/// The kernel returns as many whole records as fit into a page, even if the buffer is larger. No
-/// record of such a file is longer than half a page. So if more than half of the page stayed free,
-/// no record was left.
-const FULL_READ_BYTES: usize = 2048;
-
 /// How many cgroups below another one are visited. The kernel has no more cgroups with a memory
 /// controller, since their ids have 16 bits. Tests use fewer, to be quick.
 const MAX_VISITED_CGROUPS: u32 = if cfg!(test) { 6_000 } else { 65_535 };
@@ -57,65 +31,11 @@ const MAX_VISITED_CGROUPS: u32 = if cfg!(test) { 6_000 } else { 65_535 };
 /// How many pidfds are open at the same time.
 const MAX_HELD_PIDFDS: usize = 64;
 
-fn open(directory: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-    open_at(directory, path, flags, Mode::empty()).map_err(errno)
-}
-
-/// Reads a file of that directory to its end. A read that returns fewer than `full_read_bytes` is
-/// taken for the last one.
-pub(super) fn read_from(
-    directory: BorrowedFd<'_>,
-    path: &str,
-    full_read_bytes: usize,
-) -> Result<Vec<u8>, Errno> {
-    read_all(
-        open(directory, path, OFlags::RDONLY)?.as_fd(),
-        full_read_bytes,
-    )
-}
-
-/// Reads a file from its beginning, until a read returns fewer than `full_read_bytes`.
-fn read_all(file: BorrowedFd<'_>, full_read_bytes: usize) -> Result<Vec<u8>, Errno> {
-    let mut text = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let length = pread(file, &mut buffer[..], text.len() as u64).map_err(errno)?;
-        text.extend_from_slice(buffer.get(..length).unwrap_or_default());
-        if length < full_read_bytes {
-            return Ok(text);
-        }
-    }
-}
-
 /// Creates a cgroup (`mkdir(2)`).
 pub(crate) fn create(path: &str) -> Result<(), Errno> {
     c_path(path)
         .and_then(|path| mkdir(path.as_c_str(), Mode::from_raw_mode(0o755)))
         .map_err(errno)
-}
-
-/// A file that the kernel generates, open for writing.
-pub(crate) struct WritableFile(OwnedFd);
-
-impl WritableFile {
-    pub(crate) fn open(path: &str) -> Result<Self, Errno> {
-        Self::open_in(CWD, path)
-    }
-
-    fn open_in(directory: BorrowedFd<'_>, path: &str) -> Result<Self, Errno> {
-        open(directory, path, OFlags::WRONLY).map(Self)
-    }
-
-    /// Writes the value in one `write(2)`, as the kernel expects it.
-    pub(crate) fn write(&self, value: &str) -> Result<(), Errno> {
-        write(&self.0, value.as_bytes()).map(|_| ()).map_err(errno)
-    }
-}
-
-impl AsFd for WritableFile {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
 }
 
 /// The open directory of a cgroup. Every operation reaches this very cgroup, even if its path has
@@ -183,7 +103,7 @@ impl CgroupDirectory {
             kill => kill.ok(),
         };
         match flock(
-            kill.as_ref().map_or(&self.0, |kill| &kill.0),
+            kill.as_ref().map_or(self.as_fd(), AsFd::as_fd),
             FlockOperation::NonBlockingLockExclusive,
         ) {
             Err(RawErrno::WOULDBLOCK) => Err(Errno::AGAIN),
@@ -351,25 +271,6 @@ pub(crate) fn parse_pids(procs: &[u8]) -> impl Iterator<Item = Pid> {
     procs
         .split(|byte| *byte == b'\n')
         .filter_map(|line| Pid::new(parse_number(line)?))
-}
-
-/// Waits until the file has changed since it was last read, for `timeout_ms` at most. The kernel
-/// reports that as `POLLPRI` (`cgroups(7)`, `cgroup.events`).
-pub(crate) fn wait_for_change(file: BorrowedFd<'_>, timeout_ms: u32) {
-    let timeout = rustix::time::Timespec {
-        tv_sec: i64::from(timeout_ms / 1000),
-        tv_nsec: i64::from(timeout_ms % 1000) * 1_000_000,
-    };
-    let _ = poll(
-        &mut [PollFd::from_borrowed_fd(file, PollFlags::PRI)],
-        Some(&timeout),
-    );
-}
-
-/// Reads a short file from its beginning, in one read. `None` means that this failed.
-pub(crate) fn read_from_start<'a>(file: BorrowedFd<'_>, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-    let length = pread(file, &mut *buffer, 0).ok()?;
-    buffer.get(..length)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub(crate) mod descriptors;
 mod heap;
 pub(crate) mod host;
 pub(crate) mod inherited;
+pub(crate) mod kernel_file;
 pub(crate) mod open_file;
 pub(crate) mod output;
 pub(crate) mod process;

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, open, readlinkat_raw, statat};
 use rustix::process::{PidfdFlags, geteuid, pidfd_open};
 
-use super::cgroup::read_from;
+use super::kernel_file::read_from;
 use super::{c_path, errno, rustix_pid, signals, startup};
 use crate::core::errno::Errno;
 use crate::core::number::parse_number;

@@ -1,4 +1,5 @@
 //! The two clocks, read without a system call where the kernel offers its vdso.
+#![expect(clippy::disallowed_methods, reason = "reads the time for all files")]
 #![expect(unsafe_code, reason = "clock_gettime(2) writes through a pointer")]
 
 use crate::core::moment::Moment;

@@ -5,6 +5,7 @@
 //! compared in a table of its own, with cat as the floor: the peers there are loggers, not inits.
 //! Absolute times are context: they differ from machine to machine.
 #![allow(
+    clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,

@@ -5,6 +5,7 @@
 //! has a C `main`, because the Rust runtime would ignore SIGPIPE before a puppet could look.
 #![no_main]
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,

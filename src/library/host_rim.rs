@@ -64,6 +64,7 @@ impl Rim for HostRim {
             host::with_all_blocked(|| spawn::spawn(plan, restarts, false, cgroup, streams, steps))?;
         self.shared.set_process(Some(Process {
             pid: process.pid.raw().unsigned_abs(),
+            #[expect(clippy::disallowed_methods, reason = "hosts want an `Instant`")]
             start_time: Instant::now(),
         }));
         Ok(process)

@@ -78,6 +78,7 @@ fn a_listener_whose_receiver_is_gone_is_forgotten() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "any `Instant` serves")]
 fn only_a_started_child_has_a_process() {
     let process = Process {
         pid: 42,

@@ -84,6 +84,7 @@ pub(crate) fn is_registered(name: &str) -> bool {
 }
 
 /// The entry point of a task.
+#[expect(clippy::disallowed_methods, reason = "a task ends here")]
 fn run<T: Termination>(name: &str, function: impl FnOnce() -> T) -> ! {
     // If the task starts its own executable, that process must not become the task, too.
     host::remove_variable(VARIABLE);

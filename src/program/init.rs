@@ -91,6 +91,7 @@ pub fn init() {
     let code = event_loop
         .run()
         .unwrap_or_else(|mistake| refuse(&mistake, config.format, event_loop.termination_log()));
+    #[expect(clippy::disallowed_methods, reason = "a host that is PID 1 ends here")]
     std::process::exit(code.into());
 }
 

@@ -4,6 +4,7 @@
 //! # Safety
 //!
 //! `clock_gettime(2)` writes into a live `timespec`.
+#![expect(clippy::disallowed_methods, reason = "reads the time for all files")]
 #![expect(unsafe_code, reason = "clock_gettime(2) writes through a pointer")]
 
 use crate::core::moment::Moment;

@@ -88,6 +88,7 @@ fn descendants_are_found_through_every_generation() {
 /// Each is the child of the one with the next higher id: a generation a process, and none in the
 /// order of the list.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "measures the time it takes")]
 fn a_long_line_of_descendants_is_found_in_little_time() {
     const COUNT: i32 = 200_000;
     let all = (2..COUNT)

@@ -5,6 +5,7 @@
 //! descriptors and signals, and `frigate::done` reports only its children. If the machine allows
 //! it, the host is in a PID namespace of its own, so that all it leaves is killed after the trial.
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,

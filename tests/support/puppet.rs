@@ -17,9 +17,8 @@
 //! exit CODE           die SIGNAL          stop (itself, by SIGSTOP)
 //! nap MILLISECONDS    pause (for ever, whatever signal comes)
 //! plain               gives back the mask and dispositions that it was started with
-//! ignore SIGNAL       open SIGNAL (default disposition, not blocked)
+//! open SIGNAL         (default disposition, not blocked)
 //! send WHOM SIGNAL    WHOM: parent, group, all, or a pid
-//! queue WHOM SIGNAL VALUE
 //! session             group (a session, a process group of its own)
 //! leave {SCRIPT}      starts a process that leads a group of its own, and moves into that group
 //! fork {SCRIPT}       orphan {SCRIPT} (its parent ends at once)
@@ -33,7 +32,6 @@
 //! input               prints the lines of its standard input until it ends
 //! exec PROGRAM [ARG...]   with the mask and dispositions that it was started with; $self is this program, and any other
 //!                     word that begins with $ an environment variable
-//! hand-over PROGRAM [ARG...]   the same with every signal blocked
 //! become UID          tries to become this user, and says whether it may
 //! hog SIZE            takes so much memory, 1 MiB after the other, and keeps it (32M; says hogged 32M)
 //! spin MILLISECONDS   computes for so long, then says for how long and how much processor time it got: spun 1000 200
@@ -169,15 +167,12 @@ impl Puppet {
                 nix::unistd::pause();
             },
             "plain" => self.give_back(),
-            "ignore" => {
-                sys::set_disposition(number(rest), Disposition::Ignore).expect("it can be ignored");
-            }
             "open" => {
                 sys::set_disposition(number(rest), Disposition::Default).expect("it can be reset");
                 self.taken &= !sys::bit(number(rest));
                 sys::replace_mask(self.taken);
             }
-            "send" | "queue" => send(rest),
+            "send" => send(rest),
             "session" => drop(setsid().expect("setsid")),
             "group" => setpgid(Pid::from_raw(0), Pid::from_raw(0)).expect("setpgid"),
             "leave" => {
@@ -223,7 +218,6 @@ impl Puppet {
                 self.give_back();
                 self.exec(rest);
             }
-            "hand-over" => self.exec(rest),
             "become" => {
                 let result = nix::unistd::setuid(rest.parse::<u32>().expect("a uid").into());
                 let told = result.map_or_else(|error| error.to_string(), |()| "done".into());
@@ -514,18 +508,14 @@ fn write_line(to: &mut impl Write, text: &str) -> io::Result<()> {
 }
 
 fn send(rest: &str) {
-    let words: Vec<_> = rest.split_whitespace().collect();
-    let pid = match words[0] {
+    let (whom, signal) = rest.split_once(' ').expect("WHOM SIGNAL");
+    let pid = match whom {
         "parent" => getppid().as_raw(),
         "group" => 0,
         "all" => -1,
         pid => pid.parse().expect("a pid"),
     };
-    match words.get(2) {
-        Some(value) => sys::queue(pid, number(words[1]), value.parse().expect("a value")),
-        None => sys::kill(pid, number(words[1])),
-    }
-    .expect("it can be sent");
+    sys::kill(pid, number(signal)).expect("it can be sent");
 }
 
 fn ignore_all() {

@@ -124,23 +124,6 @@ fn streams_reach_the_child_and_no_others() {
 }
 
 #[test]
-fn thousands_of_starts_need_no_more_than_one() {
-    for bond in ways() {
-        let mut plan = plan(&["/nonexistent/sh"], "", bond);
-        for restarts in 0..2000 {
-            assert_eq!(start(&mut plan, restarts), Some(127));
-            assert_eq!(
-                plan.failure(),
-                Some(SpawnFailure {
-                    stage: Stage::Exec,
-                    errno: Errno::NOT_FOUND
-                })
-            );
-        }
-    }
-}
-
-#[test]
 fn who_changes_more_than_its_group_does_so_in_a_memory_of_its_own() {
     let plan = || plan(&["/bin/sh"], "", Bond::close());
     assert_eq!(plan().shared_stack(None).is_some(), clone::may_share());

@@ -75,14 +75,18 @@ pub fn context_switches(pid: i32) -> u64 {
         .sum()
 }
 
-/// Resident memory in KiB.
-pub fn resident_kib(pid: i32) -> u64 {
-    let field = status_field(pid, "VmRSS").expect("a live process");
-    field
-        .split_whitespace()
-        .next()
-        .and_then(|count| count.parse().ok())
-        .expect("a number of kB")
+/// Returns the memory that a process has made its own, in KiB: the pages that belong to no file, in
+/// memory or swapped out. Counts them exactly, because `/proc/PID/status` may be off by dozens of
+/// pages. Pages of files are left out, because the kernel takes them away and brings them back.
+pub fn anonymous_kib(pid: i32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
+        .expect("a process of the same user");
+    let field = |name: &str| {
+        let rest = rollup.lines().find_map(|line| line.strip_prefix(name));
+        let count = rest.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        count.unwrap_or_else(|| panic!("no {name} in {rollup}"))
+    };
+    field("Anonymous:") + field("Swap:")
 }
 
 /// The open descriptors of a process with what they lead to.

@@ -7,19 +7,19 @@ use crate::child::rim::Rim;
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
 use crate::core::signal::Signal;
-use crate::sys::process::Others;
+use crate::sys::process::HeldProcesses;
 
 pub(crate) struct Namesakes {
     /// From TERM to KILL.
     wait: Duration,
-    held: Others,
+    held: HeldProcesses,
 }
 
 impl Namesakes {
     pub(crate) fn new(wait: Duration) -> Self {
         Self {
             wait,
-            held: Others::default(),
+            held: HeldProcesses::default(),
         }
     }
 
@@ -63,14 +63,14 @@ impl Namesakes {
         if self.held.is_empty() {
             return false;
         }
-        self.held.forget_ended();
+        self.held.drop_ended();
         // There may have been more than could be held at once.
-        self.held.is_empty() && !(self.held.is_partial && self.close(rim))
+        self.held.is_empty() && !(self.held.is_incomplete && self.close(rim))
     }
 
     /// Forgets those that survived KILL: their end is of no concern once the child is started.
     pub(crate) fn forget(&mut self) {
-        self.held = Others::default();
+        self.held = HeldProcesses::default();
     }
 
     /// What becomes readable when one of them ends.

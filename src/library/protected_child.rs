@@ -26,7 +26,7 @@ use crate::library::shared_state::SharedState;
 use crate::messages::context::MessageContext;
 use crate::messages::formatter::MessageFormatter;
 use crate::sys::clock;
-use crate::sys::host::{self, HostSteps, Look};
+use crate::sys::host::{self, HostSteps, ReapResult};
 use crate::sys::signals::Watch;
 use crate::sys::spawn::{Bond, Environment, Pidfd, SpawnPlan, Spawned};
 
@@ -163,12 +163,12 @@ impl ProtectedChild {
         self.events.extend(self.child.has_executed());
         if let Some(pidfd) = self.pidfd() {
             match host::reap(pidfd) {
-                Look::Alive if host::has_ended(pidfd) => {
+                ReapResult::Alive if host::has_ended(pidfd) => {
                     self.traced_until = Some(clock::now().after(TRACED_PAUSE));
                 }
-                Look::Alive => {}
-                Look::Ended(status) => self.note_end(status),
-                Look::Taken => {
+                ReapResult::Alive => {}
+                ReapResult::Ended(status) => self.note_end(status),
+                ReapResult::ReapedElsewhere => {
                     let name = Arc::clone(&self.rim.shared.name);
                     self.rim.report(&Fact::Cannot {
                         verb: "learn the exit code of",

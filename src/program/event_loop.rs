@@ -23,7 +23,7 @@ use crate::messages::mistake::Mistake;
 use crate::messages::termination;
 use crate::program::process_tree::ProcessTree;
 use crate::sys::reap::{self, WaitResult};
-use crate::sys::signals::{self, Received, Waiter, Wake, Watch};
+use crate::sys::signals::{self, ReceivedSignal, SignalWaiter, WakeReason, Watch};
 use crate::sys::{clock, descriptors};
 
 /// How many ends are collected before other signals get their turn: a flood of orphans delays none
@@ -38,7 +38,7 @@ pub(crate) struct EventLoop {
     tree: ProcessTree,
     dispatcher: Dispatcher,
     termination_log: termination::Log,
-    waiter: Waiter,
+    waiter: SignalWaiter,
     /// What was reported and not yet taken, each with the child that it is about.
     events: VecDeque<(usize, Event)>,
     /// A call was refused that frigate cannot do without.
@@ -59,7 +59,7 @@ impl EventLoop {
             tree,
             dispatcher,
             termination_log,
-            waiter: Waiter::default(),
+            waiter: SignalWaiter::default(),
             events: VecDeque::new(),
             failure: None,
             stops: 0,
@@ -186,7 +186,7 @@ impl EventLoop {
                 }
             }
             ProgramAction::TakeTerminal => self.tree.terminal.take(),
-            ProgramAction::Suspend => signals::stop_own_job(),
+            ProgramAction::Suspend => signals::suspend_own_job(),
         }
     }
 
@@ -211,10 +211,10 @@ impl EventLoop {
         let ready = self.waiter.ready;
         self.note_executions();
         match wake {
-            Wake::Signal(received) => self.take(received),
-            Wake::Failed(errno) => self.fail("wait for", "signals", errno),
-            Wake::Readable if ready >> others_at > 0 => self.note_other_ends(),
-            Wake::Readable | Wake::Time => {}
+            WakeReason::Signal(received) => self.take(received),
+            WakeReason::Failed(errno) => self.fail("wait for", "signals", errno),
+            WakeReason::Ready if ready >> others_at > 0 => self.note_other_ends(),
+            WakeReason::Ready | WakeReason::Timeout => {}
         }
         self.settle();
         self.tree.received = None;
@@ -250,7 +250,7 @@ impl EventLoop {
         }
     }
 
-    fn take(&mut self, received: Received) {
+    fn take(&mut self, received: ReceivedSignal) {
         let Some(signal) = received.signal() else {
             return;
         };
@@ -383,7 +383,7 @@ impl EventLoop {
             capture::DRAIN_TIMEOUT
         };
         let mut wait = |left, watched: &[Watch<'_>]| {
-            if let Wake::Signal(received) = self.waiter.wait(Some(left), watched) {
+            if let WakeReason::Signal(received) = self.waiter.wait(Some(left), watched) {
                 let signal = received.signal();
                 let is_stop = signal.is_some_and(|signal| self.dispatcher.is_stop(signal));
                 self.stops = self.stops.saturating_add(is_stop.into());

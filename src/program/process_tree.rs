@@ -13,8 +13,8 @@ use crate::core::status::SpawnFailure;
 use crate::core::supervisor::{Event, Scope};
 use crate::messages::report::Reporter;
 use crate::program::terminal::Terminal;
-use crate::sys::process::{Others, signal_descendants};
-use crate::sys::signals::{self, Received};
+use crate::sys::process::{HeldProcesses, signal_descendants};
+use crate::sys::signals::{self, ReceivedSignal};
 use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
 
 /// frigate's place among the processes.
@@ -39,7 +39,7 @@ pub(crate) struct ProcessTree {
     pub(crate) name: Vec<u8>,
     pub(crate) user: Option<u32>,
     /// The signal that is being dealt with, with its value.
-    pub(crate) received: Option<Received>,
+    pub(crate) received: Option<ReceivedSignal>,
     /// Something has ended and is to be reaped.
     pub(crate) is_sweep_due: bool,
     /// A signal did not reach every descendant, and that was reported.
@@ -127,8 +127,8 @@ impl Rim for ProcessTree {
         result
     }
 
-    fn find_namesakes(&self) -> Result<Others, Errno> {
-        Others::find(&self.name, self.role.own, self.user)
+    fn find_namesakes(&self) -> Result<HeldProcesses, Errno> {
+        HeldProcesses::find_namesakes(&self.name, self.role.own, self.user)
     }
 
     fn end_rest(&mut self, leftovers: &mut Leftovers) -> Option<Event> {

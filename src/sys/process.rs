@@ -21,59 +21,59 @@ use crate::core::signal::Signal;
 
 /// One process, as `/proc/pid/stat` shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Process {
+struct ProcessStat {
     pid: Pid,
     parent: i32,
     /// Its process group; 0 if it has just been reaped.
     group: i32,
     /// Clock ticks since boot, which tell it from a later process of the same id.
-    started: u64,
+    start_ticks: u64,
     /// It has ended, with all its threads, and waits to be reaped.
     is_zombie: bool,
 }
 
 /// `/proc`, held open; it shows the ids of frigate's own PID namespace, or it is of no use.
-struct Proc {
-    root: OwnedFd,
+struct Procfs {
+    directory: OwnedFd,
     /// Why a process that may well exist was left out, if one was.
-    shortage: Cell<Option<Errno>>,
+    omission: Cell<Option<Errno>>,
 }
 
 /// For `read_from`: read the file to its end, or as much of it as one read returns (up to 4,096
 /// bytes).
-const TO_THE_END: usize = 1;
-const ONE_READ: usize = usize::MAX;
+const READ_TO_END: usize = 1;
+const READ_ONCE: usize = usize::MAX;
 
-impl Proc {
-    fn open(own: Pid) -> Result<Self, Errno> {
+impl Procfs {
+    fn open(own_pid: Pid) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY
             .union(OFlags::DIRECTORY)
             .union(OFlags::CLOEXEC);
-        let root = open(c"/proc", flags, Mode::empty()).map_err(errno)?;
+        let directory = open(c"/proc", flags, Mode::empty()).map_err(errno)?;
         let mut buffer = [MaybeUninit::uninit(); 16];
-        let (link, _) = readlinkat_raw(&root, c"self", &mut buffer[..]).map_err(errno)?;
+        let (link, _) = readlinkat_raw(&directory, c"self", &mut buffer[..]).map_err(errno)?;
         // A /proc of another PID namespace, mounted by mistake: its numbers are other processes
         // here.
-        if parse_number(link) == Some(own.raw()) {
+        if parse_number(link) == Some(own_pid.raw()) {
             Ok(Self {
-                root,
-                shortage: Cell::new(None),
+                directory,
+                omission: Cell::new(None),
             })
         } else {
             Err(Errno::NOT_FOUND)
         }
     }
 
-    /// Looks at every process, in the order of their ids, until `is_enough` of one. It reads the
+    /// Looks at every process, in the order of their ids, until `is_last` of one. It reads the
     /// directory where it is, and so can be called once.
-    fn processes(&self, is_enough: &mut dyn FnMut(Process) -> bool) -> Result<(), Errno> {
+    fn visit_until(&self, is_last: &mut dyn FnMut(ProcessStat) -> bool) -> Result<(), Errno> {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-        let mut entries = RawDir::new(&self.root, &mut buffer[..]);
+        let mut entries = RawDir::new(&self.directory, &mut buffer[..]);
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(errno)?;
             let pid = parse_number(entry.file_name().to_bytes()).and_then(Pid::new);
-            if let Some(process) = pid.and_then(|pid| self.look(pid))
-                && is_enough(process)
+            if let Some(process) = pid.and_then(|pid| self.read_stat(pid))
+                && is_last(process)
             {
                 break;
             }
@@ -81,9 +81,9 @@ impl Proc {
         Ok(())
     }
 
-    fn all(&self) -> Result<Vec<Process>, Errno> {
+    fn list(&self) -> Result<Vec<ProcessStat>, Errno> {
         let mut all = Vec::new();
-        self.processes(&mut |process| {
+        self.visit_until(&mut |process| {
             all.push(process);
             false
         })?;
@@ -92,39 +92,41 @@ impl Proc {
 
     /// A file of the process's; `None` if the process is gone or hidden (`hidepid`), or for a
     /// shortage.
-    fn read(&self, pid: Pid, file: &str, last: usize) -> Option<Vec<u8>> {
-        let content = read_from(self.root.as_fd(), &format!("{pid}/{file}"), last);
+    fn read_file(&self, pid: Pid, file: &str, last: usize) -> Option<Vec<u8>> {
+        let content = read_from(self.directory.as_fd(), &format!("{pid}/{file}"), last);
         if let Err(errno) = content
             && errno.is_for_now()
         {
-            self.shortage.set(Some(errno));
+            self.omission.set(Some(errno));
         }
         content.ok()
     }
 
-    fn look(&self, pid: Pid) -> Option<Process> {
-        parse_stat(pid, &self.read(pid, "stat", ONE_READ)?)
+    fn read_stat(&self, pid: Pid) -> Option<ProcessStat> {
+        parse_stat(pid, &self.read_file(pid, "stat", READ_ONCE)?)
     }
 
     /// A pidfd of that process. If the id still stands for what was seen before once the pidfd is
     /// open, the pidfd does too.
-    fn hold(&self, process: &Process) -> Option<OwnedFd> {
+    fn open_pidfd(&self, process: &ProcessStat) -> Option<OwnedFd> {
         let pidfd = pidfd_open(rustix_pid(process.pid)?, PidfdFlags::empty()).map_err(errno);
-        self.note(pidfd.as_ref().err().copied());
-        let now = self.look(process.pid)?;
-        pidfd.ok().filter(|_| now.started == process.started)
+        self.record_failure(pidfd.as_ref().err().copied());
+        let now = self.read_stat(process.pid)?;
+        pidfd
+            .ok()
+            .filter(|_| now.start_ticks == process.start_ticks)
     }
 
     /// Remembers a failure, unless it only says that the process has ended.
-    fn note(&self, errno: Option<Errno>) {
+    fn record_failure(&self, errno: Option<Errno>) {
         if errno.is_some_and(|errno| !matches!(errno, Errno::NO_PROCESS | Errno::INVALID)) {
-            self.shortage.set(errno);
+            self.omission.set(errno);
         }
     }
 
     /// An error if a process that may well exist was left out.
-    fn completeness(&self) -> Result<(), Errno> {
-        self.shortage.get().map_or(Ok(()), Err)
+    fn check_complete(&self) -> Result<(), Errno> {
+        self.omission.get().map_or(Ok(()), Err)
     }
 
     /// The path of its executable, as far as that may be seen. The kernel reads it without the lock
@@ -132,7 +134,7 @@ impl Proc {
     fn executable(&self, pid: Pid) -> Option<Vec<u8>> {
         let mut link = [MaybeUninit::uninit(); 4096];
         let path = c_path(&format!("{pid}/exe")).ok()?;
-        let (target, _) = readlinkat_raw(&self.root, path.as_c_str(), &mut link[..]).ok()?;
+        let (target, _) = readlinkat_raw(&self.directory, path.as_c_str(), &mut link[..]).ok()?;
         Some(
             target
                 .strip_suffix(b" (deleted)")
@@ -148,15 +150,15 @@ impl Proc {
     /// the process's own (FUSE): a process that means harm makes the reader wait for ever, where no
     /// signal reaches it. So it is read only of frigate's own user and of the child's. The
     /// directory's owner is the effective user, whether the process is dumpable or not (`proc(5)`).
-    fn first_word(&self, pid: Pid, file: &str, user: Option<u32>) -> Option<Vec<u8>> {
+    fn first_string(&self, pid: Pid, file: &str, user: Option<u32>) -> Option<Vec<u8>> {
         let directory = c_path(&format!("{pid}")).ok()?;
-        let owner = statat(&self.root, directory.as_c_str(), AtFlags::empty())
+        let owner = statat(&self.directory, directory.as_c_str(), AtFlags::empty())
             .ok()?
             .st_uid;
         if owner != geteuid().as_raw() && Some(owner) != user {
             return None;
         }
-        let mut words = self.read(pid, file, ONE_READ)?;
+        let mut words = self.read_file(pid, file, READ_ONCE)?;
         let length = words
             .iter()
             .position(|byte| *byte == 0)
@@ -167,26 +169,26 @@ impl Proc {
 
     /// Whether its name is `name`: the last component of its executable's path, or of its first
     /// argument. A kernel thread has neither.
-    fn is_named(&self, pid: Pid, name: &[u8], user: Option<u32>) -> bool {
+    fn has_name(&self, pid: Pid, name: &[u8], user: Option<u32>) -> bool {
         let is_it = |path: Vec<u8>| !path.is_empty() && last_component(&path) == name;
         self.executable(pid).is_some_and(is_it)
-            || self.first_word(pid, "cmdline", user).is_some_and(is_it)
+            || self.first_string(pid, "cmdline", user).is_some_and(is_it)
     }
 
-    /// Whether it is of the same executable as the process `own`, and its environment began with
+    /// Whether it is of the same executable as the process `own_pid`, and its environment began with
     /// that variable.
-    fn is_task(&self, pid: Pid, variable: &[u8], own: Pid, user: Option<u32>) -> bool {
+    fn runs_task(&self, pid: Pid, variable: &[u8], own_pid: Pid, user: Option<u32>) -> bool {
         self.executable(pid)
-            .is_some_and(|path| Some(path) == self.executable(own))
+            .is_some_and(|path| Some(path) == self.executable(own_pid))
             && self
-                .first_word(pid, "environ", user)
+                .first_string(pid, "environ", user)
                 .is_some_and(|first| first == variable)
     }
 
     /// Whether it lives in the PID namespace that `/proc` shows, not in one below it: it then has
     /// one id only. The line is behind that of the groups, of which there may be thousands.
-    fn is_of_this_namespace(&self, pid: Pid) -> bool {
-        let Some(status) = self.read(pid, "status", TO_THE_END) else {
+    fn is_in_own_namespace(&self, pid: Pid) -> bool {
+        let Some(status) = self.read_file(pid, "status", READ_TO_END) else {
             return false;
         };
         let ids = status
@@ -204,10 +206,10 @@ impl Proc {
 
 /// Fields 3, 4, 5, 20 and 22 of `/proc/pid/stat`, counted behind the name, which may itself hold
 /// blanks and parentheses.
-fn parse_stat(pid: Pid, stat: &[u8]) -> Option<Process> {
-    let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+fn parse_stat(pid: Pid, stat: &[u8]) -> Option<ProcessStat> {
+    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
     let mut fields = stat
-        .get(behind_name..)?
+        .get(after_name..)?
         .split(|byte| *byte == b' ')
         .filter(|field| !field.is_empty());
     let state = fields.next()?;
@@ -215,22 +217,22 @@ fn parse_stat(pid: Pid, stat: &[u8]) -> Option<Process> {
     let group = parse_number(fields.next()?).unwrap_or(0);
     // A first thread that has ended before the others shows as a zombie, too, while they live.
     let threads: u32 = parse_number(fields.nth(14)?)?;
-    let started = parse_number(fields.nth(1)?)?;
-    Some(Process {
+    let start_ticks = parse_number(fields.nth(1)?)?;
+    Some(ProcessStat {
         pid,
         parent,
         group,
-        started,
+        start_ticks,
         is_zombie: matches!(state, b"Z" | b"X") && threads < 2,
     })
 }
 
-/// The descendants of the process `own`, however deep, in little more time than it takes to list
+/// The descendants of the process `own_pid`, however deep, in little more time than it takes to list
 /// all.
-fn descendants(mut all: Vec<Process>, own: Pid) -> Vec<Process> {
+fn descendants(mut all: Vec<ProcessStat>, own_pid: Pid) -> Vec<ProcessStat> {
     all.sort_unstable_by_key(|process| process.parent);
-    let mut found: Vec<Process> = Vec::new();
-    let mut parent = own.raw();
+    let mut found: Vec<ProcessStat> = Vec::new();
+    let mut parent = own_pid.raw();
     // A process has one parent, and so is found once; the bound is for a /proc that shows one
     // twice.
     for next in 0..=all.len() {
@@ -239,7 +241,7 @@ fn descendants(mut all: Vec<Process>, own: Pid) -> Vec<Process> {
             .iter()
             .skip(first)
             .take_while(|process| process.parent == parent);
-        found.extend(children.filter(|process| process.pid != own));
+        found.extend(children.filter(|process| process.pid != own_pid));
         let Some(process) = found.get(next) else {
             break;
         };
@@ -252,27 +254,27 @@ pub(crate) fn last_component(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
-/// Sends signals to every living descendant of the process `own`, which is this one, however deep;
+/// Sends signals to every living descendant of the process `own_pid`, which is this one, however deep;
 /// true: there is one. A zombie is not alive. Without signals it only looks.
 ///
 /// # Errors
 ///
 /// `/proc` is not there, or not that of frigate's PID namespace; or a signal may not have reached
 /// one of them.
-pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<bool, Errno> {
-    let root = Proc::open(own)?;
+pub(crate) fn signal_descendants(own_pid: Pid, signals: &[Signal]) -> Result<bool, Errno> {
+    let procfs = Procfs::open(own_pid)?;
     let mut is_any = false;
-    for process in descendants(root.all()?, own) {
+    for process in descendants(procfs.list()?, own_pid) {
         if process.is_zombie {
             continue;
         }
         is_any = true;
         // A child of frigate's own keeps its id until frigate reaps it, and so needs no descriptor.
-        let is_child = process.parent == own.raw();
+        let is_child = process.parent == own_pid.raw();
         let pidfd = if is_child || signals.is_empty() {
             None
         } else {
-            root.hold(&process)
+            procfs.open_pidfd(&process)
         };
         for signal in signals {
             let sent = match &pidfd {
@@ -280,10 +282,10 @@ pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<bool, E
                 None if is_child => signals::send(process.pid, *signal),
                 None => Ok(()),
             };
-            root.note(sent.err());
+            procfs.record_failure(sent.err());
         }
     }
-    root.completeness()?;
+    procfs.check_complete()?;
     Ok(is_any)
 }
 
@@ -293,17 +295,20 @@ pub(crate) fn signal_descendants(own: Pid, signals: &[Signal]) -> Result<bool, E
 /// `seen` is the member that was found last time. It is looked at first, so that as long as it
 /// lives no other process is.
 pub(crate) fn is_group_alive(group: Pid, seen: &mut Option<Pid>) -> bool {
-    let Some(root) = startup::own_pid().and_then(|own| Proc::open(own).ok()) else {
+    let Some(procfs) = startup::own_pid().and_then(|own_pid| Procfs::open(own_pid).ok()) else {
         return true;
     };
-    let is_alive = |process: Process| process.group == group.raw() && !process.is_zombie;
-    if seen.and_then(|pid| root.look(pid)).is_some_and(is_alive) {
+    let is_alive = |process: ProcessStat| process.group == group.raw() && !process.is_zombie;
+    if seen
+        .and_then(|pid| procfs.read_stat(pid))
+        .is_some_and(is_alive)
+    {
         return true;
     }
     *seen = None;
     let mut has_zombie = false;
     // In the order of ids, so that what a member forks meanwhile comes later in the list.
-    let listed = root.processes(&mut |process| {
+    let listed = procfs.visit_until(&mut |process| {
         if is_alive(process) {
             *seen = Some(process.pid);
         }
@@ -311,21 +316,21 @@ pub(crate) fn is_group_alive(group: Pid, seen: &mut Option<Pid>) -> bool {
         seen.is_some()
     });
     // Without a single member in sight they are hidden from frigate (`hidepid`), and not zombies.
-    seen.is_some() || !has_zombie || listed.is_err() || root.completeness().is_err()
+    seen.is_some() || !has_zombie || listed.is_err() || procfs.check_complete().is_err()
 }
 
 /// Other processes of one name, held by pidfds so that each can be sent a signal and its end be
 /// seen.
 #[derive(Default)]
-pub(crate) struct Others {
+pub(crate) struct HeldProcesses {
     held: Vec<(Pid, OwnedFd)>,
     /// There may be more, for which descriptors or memory did not suffice: look again when these
     /// have ended.
-    pub(crate) is_partial: bool,
+    pub(crate) is_incomplete: bool,
 }
 
-impl Others {
-    /// Finds every process of that name but `own`, its ancestors, PID 1 and those outside its PID
+impl HeldProcesses {
+    /// Finds every process of that name but `own_pid`, its ancestors, PID 1 and those outside its PID
     /// namespace. By its first argument it finds processes of frigate's user and of `user` alone,
     /// who is the child's.
     ///
@@ -333,65 +338,69 @@ impl Others {
     ///
     /// `/proc` is not there, or not that of frigate's PID namespace; or none was found, and there
     /// may be some.
-    pub(crate) fn find(name: &[u8], own: Pid, user: Option<u32>) -> Result<Self, Errno> {
-        Self::find_where(own, |root, pid| root.is_named(pid, name, user))
+    pub(crate) fn find_namesakes(
+        name: &[u8],
+        own_pid: Pid,
+        user: Option<u32>,
+    ) -> Result<Self, Errno> {
+        Self::find(own_pid, |procfs, pid| procfs.has_name(pid, name, user))
     }
 
-    /// The same for a host program, which may protect several of that name: none in `spared` is
+    /// The same for a host program, which may protect several of that name: none in `excluded` is
     /// found. With `task`, which is the first variable of such a process, only those of the host's
     /// own executable that were started as that task.
     ///
     /// # Errors
     ///
     /// As above.
-    pub(crate) fn find_beside(
+    pub(crate) fn find_namesakes_except(
         name: &[u8],
         task: Option<&[u8]>,
-        own: Pid,
+        own_pid: Pid,
         user: Option<u32>,
-        spared: &[Pid],
+        excluded: &[Pid],
     ) -> Result<Self, Errno> {
-        Self::find_where(own, |root, pid| {
-            !spared.contains(&pid)
+        Self::find(own_pid, |procfs, pid| {
+            !excluded.contains(&pid)
                 && match task {
-                    None => root.is_named(pid, name, user),
-                    Some(task) => root.is_task(pid, task, own, user),
+                    None => procfs.has_name(pid, name, user),
+                    Some(task) => procfs.runs_task(pid, task, own_pid, user),
                 }
         })
     }
 
-    fn find_where(own: Pid, is_wanted: impl Fn(&Proc, Pid) -> bool) -> Result<Self, Errno> {
-        let root = Proc::open(own)?;
-        let all = root.all()?;
-        let mut spared = vec![1, own.raw()];
-        let mut at = own.raw();
+    fn find(own_pid: Pid, matches: impl Fn(&Procfs, Pid) -> bool) -> Result<Self, Errno> {
+        let procfs = Procfs::open(own_pid)?;
+        let all = procfs.list()?;
+        let mut excluded = vec![1, own_pid.raw()];
+        let mut ancestor = own_pid.raw();
         // Parents begin before their children, so that this ends; the bound is for a /proc that
         // changes under us.
         for _ in 0..all.len() {
-            let Some(process) = all.iter().find(|process| process.pid.raw() == at) else {
+            let Some(process) = all.iter().find(|process| process.pid.raw() == ancestor) else {
                 break;
             };
-            at = process.parent;
-            spared.push(at);
+            ancestor = process.parent;
+            excluded.push(ancestor);
         }
         let mut held = Vec::new();
         for process in all {
-            if spared.contains(&process.pid.raw()) || !is_wanted(&root, process.pid) {
+            if excluded.contains(&process.pid.raw()) || !matches(&procfs, process.pid) {
                 continue;
             }
-            if root.is_of_this_namespace(process.pid)
-                && let Some(pidfd) = root.hold(&process)
+            if procfs.is_in_own_namespace(process.pid)
+                && let Some(pidfd) = procfs.open_pidfd(&process)
             {
                 held.push((process.pid, pidfd));
             }
         }
-        let complete = root.completeness();
+        let complete = procfs.check_complete();
         if held.is_empty() {
             complete?;
         }
         Ok(Self {
             held,
-            is_partial: complete.is_err(),
+            is_incomplete: complete.is_err(),
         })
     }
 
@@ -411,7 +420,7 @@ impl Others {
     }
 
     /// Forgets those that have ended: their pidfds are readable (`pidfd_open(2)`).
-    pub(crate) fn forget_ended(&mut self) {
+    pub(crate) fn drop_ended(&mut self) {
         self.held.retain(|(_, pidfd)| {
             let mut fds = [rustix::event::PollFd::new(
                 pidfd,

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Others, Proc, Process, descendants, last_component};
+use super::{HeldProcesses, ProcessStat, Procfs, descendants, last_component};
 use crate::core::pid::Pid;
 use crate::sys::startup::own_pid;
 
@@ -19,20 +19,20 @@ fn pid(number: i32) -> Pid {
 
 /// The parent's id and the start time.
 fn parse_stat(stat: &[u8]) -> Option<(i32, u64)> {
-    super::parse_stat(pid(4242), stat).map(|process| (process.parent, process.started))
+    super::parse_stat(pid(4242), stat).map(|process| (process.parent, process.start_ticks))
 }
 
-fn child_of(parent: i32, number: i32) -> Process {
-    Process {
+fn child_of(parent: i32, number: i32) -> ProcessStat {
+    ProcessStat {
         pid: pid(number),
         parent,
         group: 1,
-        started: 1,
+        start_ticks: 1,
         is_zombie: false,
     }
 }
 
-fn numbers(found: &[Process]) -> Vec<i32> {
+fn numbers(found: &[ProcessStat]) -> Vec<i32> {
     let mut numbers: Vec<_> = found.iter().map(|process| process.pid.raw()).collect();
     numbers.sort_unstable();
     numbers
@@ -204,39 +204,39 @@ fn the_last_component_is_what_follows_the_last_slash() {
 /// The kernel's own line, which no example can stand for: this very process, as `/proc` shows it.
 #[test]
 fn this_process_sees_itself_in_proc() {
-    let own = own_pid();
-    let seen = own
-        .and_then(|own| Proc::open(own).ok())
-        .and_then(|root| root.look(own?));
-    assert_eq!(seen.map(|process| process.pid), own);
+    let own_pid = own_pid();
+    let seen = own_pid
+        .and_then(|own_pid| Procfs::open(own_pid).ok())
+        .and_then(|procfs| procfs.read_stat(own_pid?));
+    assert_eq!(seen.map(|process| process.pid), own_pid);
     let parent = i32::try_from(std::os::unix::process::parent_id()).ok();
     assert_eq!(seen.map(|process| process.parent), parent);
-    assert!(seen.is_some_and(|process| process.started > 0));
+    assert!(seen.is_some_and(|process| process.start_ticks > 0));
 }
 
 #[test]
 fn a_proc_of_other_numbers_is_refused() {
-    let somebody_else = own_pid().and_then(|own| Pid::new(own.raw() + 1));
-    assert!(somebody_else.is_some_and(|pid| Proc::open(pid).is_err()));
+    let other_pid = own_pid().and_then(|own_pid| Pid::new(own_pid.raw() + 1));
+    assert!(other_pid.is_some_and(|pid| Procfs::open(pid).is_err()));
 }
 
 #[test]
 fn this_process_is_never_one_of_the_others_of_its_name() {
-    let own = own_pid();
+    let own_pid = own_pid();
     let name = std::env::current_exe().ok();
     let name = name
         .as_deref()
         .and_then(std::path::Path::file_name)
         .map(std::ffi::OsStr::as_encoded_bytes);
-    let (Some(own), Some(name)) = (own, name) else {
+    let (Some(own_pid), Some(name)) = (own_pid, name) else {
         unreachable!("a process has an id and a name")
     };
     assert!(
-        Proc::open(own).is_ok_and(|root| root.is_named(own, name, None)),
+        Procfs::open(own_pid).is_ok_and(|procfs| procfs.has_name(own_pid, name, None)),
         "it has that name"
     );
-    let others = Others::find(name, own, None);
-    assert!(others.is_ok_and(|others| others.held.iter().all(|(pid, _)| *pid != own)));
+    let others = HeldProcesses::find_namesakes(name, own_pid, None);
+    assert!(others.is_ok_and(|others| others.held.iter().all(|(pid, _)| *pid != own_pid)));
 }
 
 proptest! {

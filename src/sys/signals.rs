@@ -26,10 +26,10 @@ use crate::core::pid::Pid;
 use crate::core::signal::{Sender, Signal};
 
 /// The size of the kernel's signal set in bytes, which its calls demand as an argument.
-const SET_SIZE: usize = size_of::<u64>();
+const SIGSET_BYTES: usize = size_of::<u64>();
 
 /// All 64; the kernel leaves out KILL and STOP by itself (`sigprocmask(2)`).
-const EVERYTHING: u64 = u64::MAX;
+const ALL_SIGNALS: u64 = u64::MAX;
 
 /// A signal mask as it was, to be given back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +41,7 @@ pub(crate) struct Mask(u64);
 ///
 /// A filter of system calls refuses it; the kernel itself has no reason to.
 pub(crate) fn block_all() -> Result<Mask, Errno> {
-    set_mask(Mask(EVERYTHING))
+    set_mask(Mask(ALL_SIGNALS))
 }
 
 /// `rt_sigprocmask(SIG_SETMASK)`. Returns the mask as it was. Fit for the child's side of a clone,
@@ -53,12 +53,12 @@ pub(super) fn set_mask(mask: Mask) -> Result<Mask, Errno> {
         how,
         new.expose_provenance(),
         (&raw mut old).expose_provenance(),
-        SET_SIZE,
+        SIGSET_BYTES,
     ];
     // SAFETY: both pointers are to live 64-bit sets, whose size is given.
-    let answer = unsafe { clone::call(libc::SYS_rt_sigprocmask, arguments) };
-    if answer < 0 {
-        Err(Errno::new(i32::try_from(-answer).unwrap_or(0)))
+    let result = unsafe { clone::call(libc::SYS_rt_sigprocmask, arguments) };
+    if result < 0 {
+        Err(Errno::new(i32::try_from(-result).unwrap_or(0)))
     } else {
         Ok(Mask(old))
     }
@@ -67,7 +67,7 @@ pub(super) fn set_mask(mask: Mask) -> Result<Mask, Errno> {
 /// The signals that the C library keeps for its threads: glibc's 32 and 33, musl's 33 and 34. With
 /// the latter of each pair it makes every thread of a process change its user or group, and waits
 /// for each to have done so.
-const OF_THE_LIBRARY: u64 = if cfg!(target_env = "musl") {
+const LIBC_SIGNALS: u64 = if cfg!(target_env = "musl") {
     0b11 << 32
 } else {
     0b11 << 31
@@ -75,8 +75,8 @@ const OF_THE_LIBRARY: u64 = if cfg!(target_env = "musl") {
 
 /// Blocks everything in a thread beside others: a C library that waited for it to answer would wait
 /// for ever.
-pub(super) fn block_all_but_the_librarys() {
-    let _ = set_mask(Mask(EVERYTHING & !OF_THE_LIBRARY));
+pub(super) fn block_all_but_libc_signals() {
+    let _ = set_mask(Mask(ALL_SIGNALS & !LIBC_SIGNALS));
 }
 
 /// The calling thread's mask.
@@ -91,7 +91,7 @@ pub(super) fn current_mask() -> Mask {
             libc::SIG_SETMASK,
             nothing,
             &raw mut now,
-            SET_SIZE,
+            SIGSET_BYTES,
         )
     };
     Mask(now)
@@ -122,7 +122,15 @@ pub(super) fn set_disposition(signal: i32, handler: Option<usize>) -> usize {
     let new: *const Disposition = new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
     // SAFETY: the structures are live and laid out as the kernel's, the former perhaps null;
     // neither SIG_DFL nor SIG_IGN runs any code.
-    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, &raw mut old, SET_SIZE) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            new,
+            &raw mut old,
+            SIGSET_BYTES,
+        )
+    };
     old.handler
 }
 
@@ -138,24 +146,24 @@ pub(super) fn ignore_sigchld() {
 }
 
 /// A signal as it was taken.
-pub(crate) struct Received {
+pub(crate) struct ReceivedSignal {
     info: libc::siginfo_t,
 }
 
-impl Received {
+impl ReceivedSignal {
     pub(crate) fn signal(&self) -> Option<Signal> {
         Signal::new(self.info.si_signo)
     }
 
     /// Who sent it; `own` is frigate's id.
-    pub(crate) fn sender(&self, own: Pid) -> Sender {
+    pub(crate) fn sender(&self, own_pid: Pid) -> Sender {
         match self.info.si_code {
             libc::SI_QUEUE => Sender::Process { queued: true },
             libc::SI_USER | libc::SI_TKILL => {
                 // SAFETY: with these two codes the union holds the sender's pid and uid
                 // (sigaction(2)).
                 let pid = unsafe { self.info.si_pid() };
-                if pid == own.raw() {
+                if pid == own_pid.raw() {
                     Sender::Frigate
                 } else {
                     Sender::Process { queued: false }
@@ -168,12 +176,12 @@ impl Received {
 }
 
 /// What ended a wait.
-pub(crate) enum Wake {
-    Signal(Received),
+pub(crate) enum WakeReason {
+    Signal(ReceivedSignal),
     /// One of the watched descriptors is readable, or has changed.
-    Readable,
+    Ready,
     /// The time is over, or the wait was interrupted: look at the clock.
-    Time,
+    Timeout,
     /// Signals cannot be taken, and never will be: a filter of system calls refuses it.
     Failed(Errno),
 }
@@ -210,30 +218,30 @@ impl<'a> Watch<'a> {
 }
 
 /// The pause between two looks at what no wait reports.
-const LOOK: Duration = Duration::from_millis(100);
+const PENDING_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Waits for signals, and where there are any for descriptors too.
 #[derive(Default)]
-pub(crate) struct Waiter {
+pub(crate) struct SignalWaiter {
     /// A signalfd that is never read: it makes `poll(2)` return when a signal is pending. Made when
     /// first needed.
-    pending: Option<OwnedFd>,
+    signalfd: Option<OwnedFd>,
     /// Which of those watched were ready when the last wait ended, whatever ended it: bit by bit,
     /// the first the lowest.
     pub(crate) ready: u32,
 }
 
-impl Waiter {
+impl SignalWaiter {
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.pending.as_ref().map(AsFd::as_fd)
+        self.signalfd.as_ref().map(AsFd::as_fd)
     }
 
     /// Sleeps in one system call until a signal is there, one of `watched` is ready, or `timeout`
     /// is over; without a timeout for as long as it takes.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> Wake {
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> WakeReason {
         self.ready = 0;
         if watched.is_empty() {
-            take_signal(timeout)
+            take_pending(timeout)
         } else {
             self.wait_and_watch(timeout, watched)
         }
@@ -241,23 +249,25 @@ impl Waiter {
 
     /// Not inlined, since a plain run watches nothing.
     #[inline(never)]
-    fn wait_and_watch(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> Wake {
-        if self.pending.is_none() {
-            self.pending = signal_descriptor();
+    fn wait_and_watch(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> WakeReason {
+        if self.signalfd.is_none() {
+            self.signalfd = make_signalfd();
         }
-        let signals = self.pending.as_ref().map(|fd| Watch::readable(fd.as_fd()));
+        let signals = self.signalfd.as_ref().map(|fd| Watch::readable(fd.as_fd()));
         let mut fds = Vec::with_capacity(watched.len() + 1);
         for Watch { fd, flags } in signals.iter().chain(watched) {
             fds.push(PollFd::from_borrowed_fd(*fd, *flags));
         }
         // Without a signalfd, which only a lack of descriptors can cause, signals are looked for
         // ten times a second.
-        let short = timeout.unwrap_or(LOOK).min(LOOK);
+        let interval = timeout
+            .unwrap_or(PENDING_CHECK_INTERVAL)
+            .min(PENDING_CHECK_INTERVAL);
         let polled = poll(
             &mut fds,
             signals
                 .as_ref()
-                .map_or(Some(short), |_| timeout)
+                .map_or(Some(interval), |_| timeout)
                 .map(timespec)
                 .as_ref(),
         );
@@ -266,9 +276,9 @@ impl Waiter {
         let left = if matches!(polled, Ok(_) | Err(rustix::io::Errno::INTR)) {
             Duration::ZERO
         } else {
-            short
+            interval
         };
-        let is_told = polled.is_ok() && signals.is_some();
+        let is_reliable = polled.is_ok() && signals.is_some();
         let mut bit = 1;
         for fd in fds.iter().skip(usize::from(signals.is_some())) {
             if !fd.revents().is_empty() {
@@ -277,14 +287,17 @@ impl Waiter {
             // One beyond the last bit counts as that one.
             bit = bit.checked_shl(1).filter(|bit| *bit > 0).unwrap_or(bit);
         }
-        let is_none_pending = is_told && fds.first().is_some_and(|fd| fd.revents().is_empty());
+        let is_none_pending = is_reliable && fds.first().is_some_and(|fd| fd.revents().is_empty());
         match if is_none_pending {
-            Wake::Time
+            WakeReason::Timeout
         } else {
-            take_signal(Some(left))
+            take_pending(Some(left))
         } {
-            Wake::Time if self.ready > 0 => Wake::Readable,
-            wake @ (Wake::Signal(_) | Wake::Readable | Wake::Time | Wake::Failed(_)) => wake,
+            WakeReason::Timeout if self.ready > 0 => WakeReason::Ready,
+            wake @ (WakeReason::Signal(_)
+            | WakeReason::Ready
+            | WakeReason::Timeout
+            | WakeReason::Failed(_)) => wake,
         }
     }
 }
@@ -298,8 +311,8 @@ pub(super) fn timespec(span: Duration) -> rustix::time::Timespec {
 
 /// `rt_sigtimedwait(2)` over all signals. They are all blocked, so that each waits in the kernel
 /// until it is taken here, even one that is ignored or, for PID 1, one that has no handler.
-fn take_signal(timeout: Option<Duration>) -> Wake {
-    let set = EVERYTHING;
+fn take_pending(timeout: Option<Duration>) -> WakeReason {
+    let set = ALL_SIGNALS;
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let timeout = timeout.map(timespec);
     let time: *const rustix::time::Timespec = timeout
@@ -314,26 +327,26 @@ fn take_signal(timeout: Option<Duration>) -> Wake {
             &raw const set,
             info.as_mut_ptr(),
             time,
-            SET_SIZE,
+            SIGSET_BYTES,
         )
     };
     if taken <= 0 {
         return match last_errno() {
-            Errno::AGAIN | Errno::INTERRUPTED => Wake::Time,
-            errno => Wake::Failed(errno),
+            Errno::AGAIN | Errno::INTERRUPTED => WakeReason::Timeout,
+            errno => WakeReason::Failed(errno),
         };
     }
     // SAFETY: zeroed at first, and the kernel has filled it since.
     let info = unsafe { info.assume_init() };
-    Wake::Signal(Received { info })
+    WakeReason::Signal(ReceivedSignal { info })
 }
 
 /// `signalfd4(2)` over all signals.
-fn signal_descriptor() -> Option<OwnedFd> {
-    let set = EVERYTHING;
+fn make_signalfd() -> Option<OwnedFd> {
+    let set = ALL_SIGNALS;
     let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
     // SAFETY: the set is 64 bits as its size says; -1 asks for a new descriptor.
-    let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const set, SET_SIZE, flags) };
+    let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const set, SIGSET_BYTES, flags) };
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
     // SAFETY: the kernel has just made it, and nobody else knows it.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -365,7 +378,7 @@ pub(crate) fn send(pid: Pid, signal: Signal) -> Result<(), Errno> {
 /// The child did not get it; others of the group may have.
 pub(crate) fn send_to_group_of(child: Pid, signal: Signal) -> Result<(), Errno> {
     let sent = kill(-child.raw(), signal.raw());
-    if sent.is_err() || has_left_its_group(child) {
+    if sent.is_err() || has_left_own_group(child) {
         return send(child, signal);
     }
     // The kernel counts it as sent if one process of the group got it (kill(2)). Signal 0 only asks
@@ -375,14 +388,14 @@ pub(crate) fn send_to_group_of(child: Pid, signal: Signal) -> Result<(), Errno> 
 
 /// Whether a process is in another group than the one of its own number. To be asked after the
 /// group was sent a signal: a process that leaves just then gets the signal twice, and not never.
-fn has_left_its_group(pid: Pid) -> bool {
+fn has_left_own_group(pid: Pid) -> bool {
     let group = rustix_pid(pid).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
     group.is_none_or(|group| group.as_raw_nonzero().get() != pid.raw())
 }
 
 /// `rt_sigqueueinfo(pid, sig, info)`, passes a queued signal on with its value and its sender,
 /// under the number `signal`.
-pub(crate) fn requeue(pid: Pid, signal: Signal, received: &Received) -> Result<(), Errno> {
+pub(crate) fn requeue(pid: Pid, signal: Signal, received: &ReceivedSignal) -> Result<(), Errno> {
     let info = &raw const received.info;
     // SAFETY: the pointer is to a live siginfo_t. The kernel takes SI_QUEUE, which it is, from
     // anyone, and puts the signal's number in by itself.
@@ -397,16 +410,16 @@ pub(crate) fn send_to_everyone(signal: Signal) -> Result<(), Errno> {
 /// `kill(0, SIGTSTP)` and then `raise(SIGSTOP)`: stops the job that frigate is part of, as Ctrl-Z
 /// would have. Its own TSTP stays blocked, and the CONT that ends the stop discards it
 /// (`signal(7)`).
-pub(crate) fn stop_own_job() {
+pub(crate) fn suspend_own_job() {
     let _ = kill(0, libc::SIGTSTP);
     let _ = kill(nix::unistd::getpid().as_raw(), libc::SIGSTOP);
 }
 
 /// `PIDFD_SIGNAL_PROCESS_GROUP` (Linux 6.9, `pidfd_send_signal(2)`).
-const TO_GROUP: libc::c_uint = 1 << 2;
+const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
 fn pidfd_send(pidfd: BorrowedFd<'_>, signal: i32, flags: libc::c_uint) -> Result<(), Errno> {
-    let nobody = core::ptr::null::<libc::siginfo_t>();
+    let no_info = core::ptr::null::<libc::siginfo_t>();
     // SAFETY: the descriptor is open, and a null siginfo asks the kernel to fill it in as kill(2)
     // does.
     check(unsafe {
@@ -414,7 +427,7 @@ fn pidfd_send(pidfd: BorrowedFd<'_>, signal: i32, flags: libc::c_uint) -> Result
             libc::SYS_pidfd_send_signal,
             pidfd.as_raw_fd(),
             signal,
-            nobody,
+            no_info,
             flags,
         )
     })
@@ -439,13 +452,13 @@ pub(crate) fn send_to_group_by_pidfd(
     leader: Pid,
     signal: Signal,
 ) -> Result<(), Errno> {
-    let sent = match pidfd_send(pidfd, signal.raw(), TO_GROUP) {
+    let sent = match pidfd_send(pidfd, signal.raw(), PIDFD_SIGNAL_PROCESS_GROUP) {
         Err(errno) if errno != Errno::NO_PROCESS && !is_readable(pidfd) => {
             kill(-leader.raw(), signal.raw())
         }
         result => result,
     };
-    if sent.is_err() || has_left_its_group(leader) {
+    if sent.is_err() || has_left_own_group(leader) {
         return match send_by_pidfd(pidfd, signal) {
             Err(errno) if errno != Errno::NO_PROCESS && !is_readable(pidfd) => send(leader, signal),
             result => result,
@@ -487,7 +500,7 @@ impl FormerGroup {
     pub(crate) fn send(&self, signal: Option<Signal>) -> bool {
         let number = signal.map_or(0, Signal::raw);
         if let Some(pidfd) = &self.pidfd {
-            match pidfd_send(pidfd.as_fd(), number, TO_GROUP) {
+            match pidfd_send(pidfd.as_fd(), number, PIDFD_SIGNAL_PROCESS_GROUP) {
                 Ok(()) => return true,
                 Err(Errno::NO_PROCESS) => return false,
                 // Not known before Linux 6.9, or refused by a filter, or all members are another

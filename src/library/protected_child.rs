@@ -140,7 +140,7 @@ impl ProtectedChild {
     /// Returns what frigate's thread has to watch for this child. The streams come first.
     pub(crate) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
         let pidfd = self.pidfd().filter(|_| self.traced_until.is_none());
-        let own = [self.child.until_exec(), pidfd].into_iter().flatten();
+        let own = [self.child.exec_pipe(), pidfd].into_iter().flatten();
         let streams = self.child.capture.watches().into_iter();
         streams
             .chain(own.map(Watch::readable))
@@ -160,7 +160,7 @@ impl ProtectedChild {
             .map(|(bit, (is_seen, _))| u32::from(*is_seen) << bit)
             .sum();
         self.child.move_streams(ready, &mut self.rim);
-        self.events.extend(self.child.has_executed());
+        self.events.extend(self.child.poll_executed());
         if let Some(pidfd) = self.pidfd() {
             match host::reap(pidfd) {
                 ReapResult::Alive if host::has_ended(pidfd) => {
@@ -181,7 +181,7 @@ impl ProtectedChild {
             }
         }
         self.events
-            .extend(self.child.have_others_ended(&mut self.rim));
+            .extend(self.child.poll_others_ended(&mut self.rim));
         self.settle();
     }
 
@@ -229,8 +229,8 @@ impl ProtectedChild {
 
     fn note_end(&mut self, status: ExitStatus) {
         // Its end closes the pipe that waits for the exec too, and may be seen first.
-        self.events.extend(self.child.has_executed());
-        self.events.push_back(self.child.reaped(status, false));
+        self.events.extend(self.child.poll_executed());
+        self.events.push_back(self.child.note_reaped(status, false));
         self.rim.shared.set_process(None);
     }
 

@@ -408,7 +408,7 @@ impl HeldProcesses {
         self.held.is_empty()
     }
 
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+    pub(crate) fn pidfds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.held.iter().map(|(_, pidfd)| pidfd.as_fd())
     }
 

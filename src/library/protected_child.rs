@@ -26,8 +26,9 @@ use crate::library::shared_state::SharedState;
 use crate::messages::context::MessageContext;
 use crate::messages::formatter::MessageFormatter;
 use crate::sys::clock;
-use crate::sys::host::{self, HostSteps, ReapResult};
-use crate::sys::signals::Watch;
+use crate::sys::host::HostSteps;
+use crate::sys::pidfd::{self, ReapResult};
+use crate::sys::signals::{self, Watch};
 use crate::sys::spawn::{Bond, Environment, Pidfd, SpawnPlan, Spawned};
 
 /// The status that is reported if another part of the host was told how the child ended. No status
@@ -162,8 +163,8 @@ impl ProtectedChild {
         self.child.move_streams(ready, &mut self.rim);
         self.events.extend(self.child.poll_executed());
         if let Some(pidfd) = self.pidfd() {
-            match host::reap(pidfd) {
-                ReapResult::Alive if host::has_ended(pidfd) => {
+            match pidfd::reap(pidfd) {
+                ReapResult::Alive if pidfd::has_ended(pidfd) => {
                     self.traced_until = Some(clock::now().after(TRACED_PAUSE));
                 }
                 ReapResult::Alive => {}
@@ -211,7 +212,7 @@ impl ProtectedChild {
     /// still to be reaped.
     pub(crate) fn finish(mut self) -> Option<Spawned> {
         let mut wait = |left, watched: &[Watch<'_>]| {
-            host::wait(watched, Some(left));
+            signals::poll_watches(watched, Some(left));
             false
         };
         self.child

@@ -18,9 +18,11 @@ use crate::library::child_setup::ChildSetup;
 use crate::library::error::Error;
 use crate::library::protected_child::ProtectedChild;
 use crate::library::shared_state::{SharedState, lock};
-use crate::sys::host::{self, ReapResult, Waker};
-use crate::sys::signals::Watch;
+use crate::sys::host;
+use crate::sys::pidfd::{self, ReapResult};
+use crate::sys::signals::{self, Watch};
 use crate::sys::spawn::Spawned;
+use crate::sys::waker::Waker;
 use crate::sys::{clock, startup};
 
 /// What other threads ask frigate's thread to do.
@@ -53,7 +55,7 @@ impl DriverThread {
             return Ok(driver.clone());
         }
         let host = startup::own_pid().ok_or(Error::Unsupported)?;
-        if !host::has_pidfds() {
+        if !pidfd::is_supported() {
             return Err(Error::Unsupported);
         }
         let system = |attempt, source| Error::System { attempt, source };
@@ -154,7 +156,7 @@ impl Children {
         for child in &self.unreaped {
             watches.extend(child.pidfd.iter().map(|fd| Watch::readable(fd.as_fd())));
         }
-        let seen = host::wait(&watches, timeout);
+        let seen = signals::poll_watches(&watches, timeout);
         let mut rest = seen.as_slice();
         for child in &mut self.protected {
             // The number is the same as above: handling one child changes no other.
@@ -170,7 +172,7 @@ impl Children {
     fn reap_given_up(&mut self) {
         self.unreaped.retain(|child| {
             let pidfd = child.pidfd.as_ref().map(AsFd::as_fd);
-            pidfd.is_some_and(|pidfd| matches!(host::reap(pidfd), ReapResult::Alive))
+            pidfd.is_some_and(|pidfd| matches!(pidfd::reap(pidfd), ReapResult::Alive))
         });
     }
 

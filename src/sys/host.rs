@@ -13,19 +13,12 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{EventfdFlags, PollFd, eventfd, poll};
-use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
-
-use super::signals::Watch;
 use super::signals::{self, Mask};
 use super::spawn::LastSteps;
-use super::{errno, rustix_pid};
 use crate::core::errno::Errno;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
-use crate::core::status::ExitStatus;
 
 /// The pid of the host, on a page that the kernel empties in every process that is forked from it;
 /// null: no process is the host yet.
@@ -85,101 +78,6 @@ pub(crate) fn is_forked() -> bool {
 pub(crate) fn is_privileged() -> bool {
     // SAFETY: getauxval(3) takes a number, and reads what the kernel handed over at the start.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
-}
-
-/// A descriptor by which other threads wake frigate's (`eventfd(2)`).
-pub(crate) struct Waker(OwnedFd);
-
-impl Waker {
-    pub(crate) fn new() -> Result<Self, Errno> {
-        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map(Self)
-            .map_err(errno)
-    }
-
-    /// It is still to be heard where it could not be rung: the counter is full then.
-    pub(crate) fn wake(&self) {
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
-    }
-
-    pub(crate) fn reset(&self) {
-        let _ = rustix::io::read(&self.0, &mut [0; 8]);
-    }
-}
-
-impl AsFd for Waker {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-/// `poll(2)`: sleeps until something is to be seen of one of these or the time is over; answers
-/// with one flag for each.
-pub(crate) fn wait(watched: &[Watch<'_>], timeout: Option<core::time::Duration>) -> Vec<bool> {
-    let mut fds: Vec<PollFd<'_>> = watched
-        .iter()
-        .map(|watch| PollFd::from_borrowed_fd(watch.fd, watch.flags))
-        .collect();
-    let timeout = timeout.map(signals::timespec);
-    let _ = poll(&mut fds, timeout.as_ref());
-    fds.iter().map(|fd| !fd.revents().is_empty()).collect()
-}
-
-/// Whether one that is watched by a pidfd has ended, and how.
-pub(crate) enum ReapResult {
-    Alive,
-    Ended(ExitStatus),
-    /// It has, but somebody else of the host was told how: it waits for any child, or ignores
-    /// SIGCHLD.
-    ReapedElsewhere,
-}
-
-/// Whether the pidfd says that its process has ended, be it reaped or not.
-pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
-    signals::is_readable(pidfd)
-}
-
-/// `waitid(P_PIDFD, WNOHANG)`: reaps that one child, and no other.
-pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> ReapResult {
-    loop {
-        match waitid(
-            WaitId::PidFd(pidfd),
-            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-        ) {
-            Ok(None) => return ReapResult::Alive,
-            Ok(Some(status)) => {
-                return decode(&status).map_or(ReapResult::ReapedElsewhere, ReapResult::Ended);
-            }
-            // WNOHANG never sleeps, so that this cannot go on.
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return ReapResult::ReapedElsewhere,
-        }
-    }
-}
-
-fn decode(status: &WaitIdStatus) -> Option<ExitStatus> {
-    if let Some(code) = status.exit_status() {
-        return u8::try_from(code & 0xff).ok().map(ExitStatus::Exited);
-    }
-    let signal = Signal::new(status.terminating_signal()?)?;
-    Some(ExitStatus::Signaled {
-        signal,
-        core: status.dumped(),
-    })
-}
-
-/// Whether this kernel has all that the library needs: pidfds that can be waited for (Linux 5.4),
-/// and nothing that forbids them. The process asks about itself, which is no child of its own.
-pub(crate) fn has_pidfds() -> bool {
-    let own = super::startup::own_pid().and_then(rustix_pid);
-    let Some(pidfd) = own.and_then(|own| pidfd_open(own, PidfdFlags::empty()).ok()) else {
-        return false;
-    };
-    let asked = waitid(
-        WaitId::PidFd(pidfd.as_fd()),
-        WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-    );
-    matches!(asked, Err(rustix::io::Errno::CHILD))
 }
 
 /// Whether the kernel reaps the host's children by itself, so that nobody learns how they ended

@@ -22,6 +22,7 @@ pub(crate) mod host;
 pub(crate) mod inherited;
 pub(crate) mod open_file;
 pub(crate) mod output;
+pub(crate) mod pidfd;
 pub(crate) mod process;
 pub(crate) mod reap;
 pub(crate) mod safe_open;
@@ -31,6 +32,7 @@ pub(crate) mod startup;
 pub(crate) mod stream_pipe;
 pub(crate) mod terminal;
 pub(crate) mod user_database;
+pub(crate) mod waker;
 
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};

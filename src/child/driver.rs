@@ -35,7 +35,7 @@ pub(crate) struct Child {
     pub(crate) namesakes: Namesakes,
     pub(crate) process: Option<Spawned>,
     /// Whether everything is counted that the cgroup used, because it will be reported.
-    counts_fully: bool,
+    counts_full_usage: bool,
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -46,7 +46,7 @@ impl Child {
         plan: SpawnPlan,
         group: Option<ChildCgroup>,
         capture: Capture,
-        counts_fully: bool,
+        counts_full_usage: bool,
     ) -> Self {
         let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
         let rules = Rules {
@@ -60,7 +60,7 @@ impl Child {
             capture,
             namesakes: Namesakes::new(rules.grace_close.unwrap_or_default()),
             process: None,
-            counts_fully,
+            counts_full_usage,
             outcome: None,
         }
     }
@@ -83,7 +83,7 @@ impl Child {
                 }
             }
             Action::CloseNamesakes => {
-                let is_none = !self.namesakes.close(rim);
+                let is_none = !self.namesakes.terminate(rim);
                 return is_none.then_some(Event::Child(lifecycle::Event::NamesakesGone));
             }
             Action::KillNamesakes => self.namesakes.kill(rim),
@@ -142,19 +142,19 @@ impl Child {
             rim.report(&Fact::CannotSignal { signal, pid, errno });
         }
         let is_refused = errno == Errno::NOT_PERMITTED;
-        is_refused.then_some(Event::Child(lifecycle::Event::OutOfReach))
+        is_refused.then_some(Event::Child(lifecycle::Event::SignalRefused))
     }
 
     /// What becomes readable when the child executes its command or ends.
-    pub(crate) fn until_exec(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn exec_pipe(&self) -> Option<BorrowedFd<'_>> {
         self.process.as_ref().and_then(Spawned::until_exec)
     }
 
     /// What else has to be watched: for the end of namesakes, and of what the last child left.
     pub(crate) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
-        let is_clearing = self.process.is_none() && self.supervisor.is_clearing();
-        let leftovers = self.leftovers.events_file().filter(|_| is_clearing);
-        let namesakes = self.namesakes.descriptors().map(Watch::readable);
+        let is_ending_leftovers = self.process.is_none() && self.supervisor.is_ending_leftovers();
+        let leftovers = self.leftovers.events_file().filter(|_| is_ending_leftovers);
+        let namesakes = self.namesakes.pidfds().map(Watch::readable);
         namesakes.chain(leftovers.map(Watch::changed))
     }
 
@@ -164,18 +164,21 @@ impl Child {
     }
 
     /// Whether the child has executed its command since this was last asked.
-    pub(crate) fn has_executed(&mut self) -> Option<Event> {
+    pub(crate) fn poll_executed(&mut self) -> Option<Event> {
         let has_left = self.process.as_mut().is_some_and(Spawned::has_left_frigate);
         let is_executed = has_left && self.plan.failure().is_none();
         is_executed.then_some(Event::Child(lifecycle::Event::Executed))
     }
 
     /// Whether the namesakes have ended, or what the last child left.
-    pub(crate) fn have_others_ended(&mut self, rim: &mut impl Rim) -> Option<Event> {
-        if self.namesakes.have_ended(rim) {
+    pub(crate) fn poll_others_ended(&mut self, rim: &mut impl Rim) -> Option<Event> {
+        if self.namesakes.poll_ended(rim) {
             return Some(Event::Child(lifecycle::Event::NamesakesGone));
         }
-        if self.process.is_some() || !self.supervisor.is_clearing() || !self.leftovers.found_any {
+        if self.process.is_some()
+            || !self.supervisor.is_ending_leftovers()
+            || !self.leftovers.found_any
+        {
             return None;
         }
         if self.supervisor.is_serving() {
@@ -186,13 +189,15 @@ impl Child {
     }
 
     /// The child was reaped. `held_terminal`: its group was the terminal's foreground group then.
-    pub(crate) fn reaped(&mut self, status: ExitStatus, held_terminal: bool) -> Event {
+    pub(crate) fn note_reaped(&mut self, status: ExitStatus, held_terminal: bool) -> Event {
         let failure = self.plan.failure();
         if let Some(process) = self.process.take() {
             self.leftovers.set_former_child(process);
         }
         let cgroup = self.leftovers.cgroup.as_mut();
-        let usage = cgroup.map_or(Usage::NONE, |group| group.take_usage(self.counts_fully));
+        let usage = cgroup.map_or(Usage::NONE, |group| {
+            group.take_usage(self.counts_full_usage)
+        });
         Event::Child(match failure {
             Some(failure) => lifecycle::Event::SpawnFailed(failure),
             None => lifecycle::Event::Ended {
@@ -214,7 +219,7 @@ impl Child {
         self.capture
             .drain(patience, wait, &mut |fact| rim.report(fact));
         let cgroup = self.leftovers.cgroup.as_mut();
-        if self.supervisor.leaves_alone() && cgroup.is_some_and(ChildCgroup::is_populated) {
+        if self.supervisor.leaves_leftovers() && cgroup.is_some_and(ChildCgroup::is_populated) {
             return;
         }
         if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(ChildCgroup::remove) {

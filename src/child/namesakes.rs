@@ -7,25 +7,25 @@ use crate::child::rim::Rim;
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
 use crate::core::signal::Signal;
-use crate::sys::process::Others;
+use crate::sys::process::HeldProcesses;
 
 pub(crate) struct Namesakes {
     /// From TERM to KILL.
     wait: Duration,
-    held: Others,
+    held: HeldProcesses,
 }
 
 impl Namesakes {
     pub(crate) fn new(wait: Duration) -> Self {
         Self {
             wait,
-            held: Others::default(),
+            held: HeldProcesses::default(),
         }
     }
 
     /// Finds them and sends them TERM. Returns whether there is any.
     #[inline(never)]
-    pub(crate) fn close(&mut self, rim: &mut impl Rim) -> bool {
+    pub(crate) fn terminate(&mut self, rim: &mut impl Rim) -> bool {
         self.forget();
         match rim.find_namesakes() {
             Ok(held) => self.held = held,
@@ -59,22 +59,22 @@ impl Namesakes {
 
     /// Some may have ended. Returns whether all have that were there to end.
     #[inline(never)]
-    pub(crate) fn have_ended(&mut self, rim: &mut impl Rim) -> bool {
+    pub(crate) fn poll_ended(&mut self, rim: &mut impl Rim) -> bool {
         if self.held.is_empty() {
             return false;
         }
-        self.held.forget_ended();
+        self.held.drop_ended();
         // There may have been more than could be held at once.
-        self.held.is_empty() && !(self.held.is_partial && self.close(rim))
+        self.held.is_empty() && !(self.held.is_incomplete && self.terminate(rim))
     }
 
     /// Forgets those that survived KILL: their end is of no concern once the child is started.
     pub(crate) fn forget(&mut self) {
-        self.held = Others::default();
+        self.held = HeldProcesses::default();
     }
 
     /// What becomes readable when one of them ends.
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.held.descriptors()
+    pub(crate) fn pidfds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.held.pidfds()
     }
 }

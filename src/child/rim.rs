@@ -9,7 +9,7 @@ use crate::core::fact::Fact;
 use crate::core::signal::Signal;
 use crate::core::status::SpawnFailure;
 use crate::core::supervisor::Event;
-use crate::sys::process::Others;
+use crate::sys::process::HeldProcesses;
 use crate::sys::spawn::{Cgroup, SpawnPlan, Spawned};
 
 /// The child's standard output and standard error, if they are captured.
@@ -38,7 +38,7 @@ pub(crate) trait Rim {
     /// # Errors
     ///
     /// Nothing was found, and there may be something.
-    fn find_namesakes(&self) -> Result<Others, Errno>;
+    fn find_namesakes(&self) -> Result<HeldProcesses, Errno>;
 
     /// Sends TERM and CONT to all that is left at the end. Returns the answer, if it is known.
     fn end_rest(&mut self, leftovers: &mut Leftovers) -> Option<Event>;

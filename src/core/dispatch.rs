@@ -13,15 +13,15 @@ use crate::core::supervisor::{self, Supervisor};
 
 /// How long the child may take to stop after a stop signal (`signal(7)`) was forwarded to it. If it
 /// stops later, the terminal's user did that.
-const STOP_DELAY: Duration = Duration::from_secs(2);
+const LONGEST_SUSPEND_DELAY: Duration = Duration::from_secs(2);
 
 /// Where frigate runs; nothing of it changes meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Surroundings {
     /// Standard input is frigate's controlling terminal.
-    pub(crate) terminal: bool,
+    pub(crate) has_terminal: bool,
     /// A stopped frigate can be resumed: it is not PID 1, and its parent is of the same session.
-    pub(crate) resumable: bool,
+    pub(crate) is_resumable: bool,
 }
 
 /// Which group the terminal's foreground group is.
@@ -41,7 +41,7 @@ pub(crate) enum Event {
         sender: Sender,
     },
     /// The child was stopped by a signal.
-    Stopped {
+    Suspended {
         signal: Signal,
         foreground: Foreground,
     },
@@ -52,10 +52,10 @@ pub(crate) enum Event {
 pub(crate) enum ProgramAction {
     Child(Action),
     /// Reap everything that has ended; answers with each end, and with whether any child is left.
-    Sweep,
+    Reap,
     /// Nothing will be started again: close the directory and the descriptors that only a child
     /// needs.
-    Release,
+    ReleaseDescriptors,
     /// Make the child's group the terminal's foreground group, if frigate's is; then send the child
     /// CONT, if asked to.
     GiveTerminal {
@@ -73,8 +73,8 @@ pub(crate) struct Dispatcher {
     rewrite: Rewrite,
     surroundings: Surroundings,
     /// When a stop signal was forwarded that has not stopped the child yet.
-    stop_forwarded_at: Option<Moment>,
-    is_released: bool,
+    suspend_forwarded_at: Option<Moment>,
+    has_released: bool,
 }
 
 impl Dispatcher {
@@ -87,8 +87,8 @@ impl Dispatcher {
             stop_on,
             rewrite,
             surroundings,
-            stop_forwarded_at: None,
-            is_released: false,
+            suspend_forwarded_at: None,
+            has_released: false,
         }
     }
 
@@ -108,9 +108,11 @@ impl Dispatcher {
     ) {
         match event {
             Event::Supervisor(event) => self.step_child(child, event, now, out),
-            Event::Received { signal, sender } => self.received(child, signal, sender, now, out),
-            Event::Stopped { signal, foreground } => {
-                self.stopped(child, signal, foreground, now, out);
+            Event::Received { signal, sender } => {
+                self.handle_signal(child, signal, sender, now, out);
+            }
+            Event::Suspended { signal, foreground } => {
+                self.handle_suspended(child, signal, foreground, now, out);
             }
         }
     }
@@ -125,10 +127,10 @@ impl Dispatcher {
     ) {
         match event {
             supervisor::Event::Child(lifecycle::Event::Spawned { .. }) => {
-                self.stop_forwarded_at = None;
+                self.suspend_forwarded_at = None;
             }
             supervisor::Event::Child(lifecycle::Event::Ended { .. })
-                if self.surroundings.terminal =>
+                if self.surroundings.has_terminal =>
             {
                 out.push(ProgramAction::TakeTerminal);
             }
@@ -139,14 +141,14 @@ impl Dispatcher {
         let mut actions = Actions::new();
         child.step(event, now, &mut actions);
         // Before the actions, of which the last may answer.
-        if !self.is_released && child.is_last_start() {
-            self.is_released = true;
-            out.push(ProgramAction::Release);
+        if !self.has_released && child.is_last_start() {
+            self.has_released = true;
+            out.push(ProgramAction::ReleaseDescriptors);
         }
         append(&actions, out);
     }
 
-    fn received(
+    fn handle_signal(
         &mut self,
         child: &mut Supervisor,
         signal: Signal,
@@ -155,7 +157,7 @@ impl Dispatcher {
         out: &mut Actions<ProgramAction>,
     ) {
         if signal == Signal::CHLD {
-            out.push(ProgramAction::Sweep);
+            out.push(ProgramAction::Reap);
             return;
         }
         // Of its own stop, of a reader that went away, of a log file that may not grow
@@ -183,11 +185,11 @@ impl Dispatcher {
             signal,
             Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU
         ) {
-            self.stop_forwarded_at = (sender != Sender::Kernel).then_some(now);
+            self.suspend_forwarded_at = (sender != Sender::Kernel).then_some(now);
         }
         if signal == Signal::CONT {
-            self.stop_forwarded_at = None;
-            if self.surroundings.terminal {
+            self.suspend_forwarded_at = None;
+            if self.surroundings.has_terminal {
                 let and_continue = false;
                 out.push(ProgramAction::GiveTerminal { and_continue });
             }
@@ -198,13 +200,13 @@ impl Dispatcher {
         append(&actions, out);
         // Ctrl-Z reached frigate because the terminal is not its standard input, so that the child
         // was never given it: the job stops all the same.
-        if signal == Signal::TSTP && sender == Sender::Kernel && self.surroundings.resumable {
+        if signal == Signal::TSTP && sender == Sender::Kernel && self.surroundings.is_resumable {
             out.push(ProgramAction::Suspend);
         }
     }
 
     #[inline(never)]
-    fn stopped(
+    fn handle_suspended(
         &mut self,
         child: &Supervisor,
         signal: Signal,
@@ -212,18 +214,18 @@ impl Dispatcher {
         now: Moment,
         out: &mut Actions<ProgramAction>,
     ) {
-        let Some(pid) = child.alive().filter(|_| self.surroundings.terminal) else {
+        let Some(pid) = child.alive().filter(|_| self.surroundings.has_terminal) else {
             return;
         };
         let wants_terminal = signal == Signal::TTIN || signal == Signal::TTOU;
-        let forwarded_at = self.stop_forwarded_at.take();
-        let is_forwarded = forwarded_at.is_some_and(|at| now.since(at) < STOP_DELAY);
+        let forwarded_at = self.suspend_forwarded_at.take();
+        let is_forwarded = forwarded_at.is_some_and(|at| now.since(at) < LONGEST_SUSPEND_DELAY);
         if wants_terminal && foreground == Foreground::Frigate {
             // `fg` without a CONT: the shell gave frigate the terminal while the child ran in the
             // background.
             let and_continue = true;
             out.push(ProgramAction::GiveTerminal { and_continue });
-        } else if self.surroundings.resumable {
+        } else if self.surroundings.is_resumable {
             out.push(ProgramAction::TakeTerminal);
             out.push(ProgramAction::Suspend);
         } else if signal == Signal::TSTP && !is_forwarded {

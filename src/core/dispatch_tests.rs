@@ -29,17 +29,17 @@ const PROCESS: Sender = Sender::Process { queued: false };
 const QUEUED: Sender = Sender::Process { queued: true };
 
 const NO_TERMINAL: Surroundings = Surroundings {
-    terminal: false,
-    resumable: false,
+    has_terminal: false,
+    is_resumable: false,
 };
 /// `docker run -it`: a terminal, and nobody who could type `fg`.
 const AS_INIT: Surroundings = Surroundings {
-    terminal: true,
-    resumable: false,
+    has_terminal: true,
+    is_resumable: false,
 };
 const IN_SHELL: Surroundings = Surroundings {
-    terminal: true,
-    resumable: true,
+    has_terminal: true,
+    is_resumable: true,
 };
 
 const LEFT: Event = Event::Supervisor(rest(true));
@@ -154,7 +154,7 @@ fn every_signal_from_every_sender_has_its_role() {
         for sender in [Sender::Kernel, Sender::Frigate, PROCESS, QUEUED] {
             let queued = sender == QUEUED;
             let expected = match signal {
-                Signal::CHLD => "Sweep".to_owned(),
+                Signal::CHLD => "Reap".to_owned(),
                 Signal::TSTP | Signal::PIPE | Signal::XFSZ if sender == Sender::Frigate => {
                     String::new()
                 }
@@ -326,10 +326,7 @@ fn a_rewritten_child_signal_is_still_a_sweep() {
     // The options refuse such a rule; were there one, the children would not be reaped any more.
     let mut frigate = Frigate::running("", NO_TERMINAL);
     frigate.dispatcher.rewrite.set(Signal::CHLD, None);
-    assert_eq!(
-        frigate.take(received(Signal::CHLD, Sender::Kernel)),
-        "Sweep"
-    );
+    assert_eq!(frigate.take(received(Signal::CHLD, Sender::Kernel)), "Reap");
 }
 
 #[test]
@@ -342,8 +339,10 @@ fn while_no_child_lives_stops_take_effect_and_other_signals_are_dropped() {
     };
     for signal in (1..=64).filter_map(Signal::new) {
         let expected = match signal {
-            Signal::CHLD => "Sweep",
-            Signal::TERM | Signal::INT | Signal::QUIT => "report stop; Release; ProbeRest",
+            Signal::CHLD => "Reap",
+            Signal::TERM | Signal::INT | Signal::QUIT => {
+                "report stop; ReleaseDescriptors; ProbeRest"
+            }
             _ => "report dropped",
         };
         for sender in [PROCESS, QUEUED] {
@@ -355,7 +354,11 @@ fn while_no_child_lives_stops_take_effect_and_other_signals_are_dropped() {
         }
     }
     between().play(&[
-        (200, stop(Signal::TERM), "report stop; Release; ProbeRest"),
+        (
+            200,
+            stop(Signal::TERM),
+            "report stop; ReleaseDescriptors; ProbeRest",
+        ),
         (
             200,
             NONE_LEFT,
@@ -372,7 +375,11 @@ fn a_stop_while_others_are_closed_ends_before_anything_was_started() {
     Frigate::new("--grace-close", NO_TERMINAL).play(&[
         (0, of_child(lifecycle::Event::Begin), "CloseNamesakes"),
         (10, received(signal("USR1"), PROCESS), "report dropped"),
-        (20, stop(Signal::INT), "report stop; Release; ProbeRest"),
+        (
+            20,
+            stop(Signal::INT),
+            "report stop; ReleaseDescriptors; ProbeRest",
+        ),
         (
             20,
             NONE_LEFT,
@@ -408,10 +415,7 @@ fn once_the_child_has_ended_for_good_no_signal_is_for_anybody() {
                 "{signal}, draining: {draining}"
             );
         }
-        assert_eq!(
-            frigate.take(received(Signal::CHLD, Sender::Kernel)),
-            "Sweep"
-        );
+        assert_eq!(frigate.take(received(Signal::CHLD, Sender::Kernel)), "Reap");
         frigate.take(LEFT);
     }
 }
@@ -456,7 +460,7 @@ fn a_failure_to_start_for_good_looks_at_once_what_is_left_and_exits() {
         (
             0,
             of_child(lifecycle::Event::SpawnFailed(failure)),
-            "Release; report not-started; ProbeRest",
+            "ReleaseDescriptors; report not-started; ProbeRest",
         ),
         (0, NONE_LEFT, &exit(Outcome::NotStarted(failure))),
     ]);
@@ -479,7 +483,7 @@ fn what_is_left_is_ended_and_has_its_time_from_the_end_of_the_child() {
     Frigate::running("--leftovers=5s", NO_TERMINAL).play(&[
         (1000, exited(0), "report ended"),
         (1000, LEFT, "report leftovers; EndRest"),
-        (1500, received(Signal::CHLD, Sender::Kernel), "Sweep"),
+        (1500, received(Signal::CHLD, Sender::Kernel), "Reap"),
         (1500, LEFT, ""),
         (
             6000,
@@ -640,7 +644,11 @@ fn leftovers_of_the_last_group_that_were_killed_before_a_stop_are_not_said_to_be
         said = frigate.take(TICK);
     }
     frigate.play(&[
-        (1000, stop(Signal::TERM), "report stop; Release; ProbeRest"),
+        (
+            1000,
+            stop(Signal::TERM),
+            "report stop; ReleaseDescriptors; ProbeRest",
+        ),
         (1000, LEFT, "report leftovers; EndRest"),
         (1000, TICK, "KillRest; ProbeRest"),
     ]);
@@ -651,7 +659,7 @@ fn leftovers_of_the_last_group_that_were_killed_before_a_stop_are_not_said_to_be
 const TSTP: Signal = Signal::TSTP;
 
 fn stopped_by(signal: Signal, foreground: Foreground) -> Event {
-    Event::Stopped { signal, foreground }
+    Event::Suspended { signal, foreground }
 }
 
 #[test]
@@ -661,8 +669,8 @@ fn a_stopped_child_is_continued_followed_or_let_be() {
     const FOLLOWED: &str = "TakeTerminal; Suspend";
     const GIVEN: &str = "GiveTerminal { and_continue: true }";
     let without_terminal_but_shell = Surroundings {
-        terminal: false,
-        resumable: true,
+        has_terminal: false,
+        is_resumable: true,
     };
     let table = [
         (AS_INIT, TSTP, Child, CONTINUED),
@@ -696,21 +704,22 @@ fn a_stopped_child_is_continued_followed_or_let_be() {
 /// The same as rules, over everything that could make a difference.
 #[test]
 fn a_stopped_child_meets_one_rule_in_every_surrounding() {
-    for (terminal, resumable) in [(false, false), (false, true), (true, false), (true, true)] {
+    for (has_terminal, is_resumable) in [(false, false), (false, true), (true, false), (true, true)]
+    {
         for foreground in [Foreground::Frigate, Foreground::Child, Foreground::Other] {
             for signal in [Signal::STOP, TSTP, Signal::TTIN, Signal::TTOU] {
                 for asked_by in [None, Some(PROCESS), Some(QUEUED), Some(Sender::Kernel)] {
                     let mut frigate = Frigate::running(
                         "",
                         Surroundings {
-                            terminal,
-                            resumable,
+                            has_terminal,
+                            is_resumable,
                         },
                     );
                     asked_by.map(|sender| frigate.take(received(signal, sender)));
                     let by_process = asked_by.is_some_and(|sender| sender != Sender::Kernel);
                     let wants_terminal = signal == Signal::TTIN || signal == Signal::TTOU;
-                    let expected = match (terminal, resumable) {
+                    let expected = match (has_terminal, is_resumable) {
                         (true, _) if wants_terminal && foreground == Foreground::Frigate => {
                             "GiveTerminal { and_continue: true }"
                         }
@@ -721,8 +730,9 @@ fn a_stopped_child_meets_one_rule_in_every_surrounding() {
                         (false, _) | (true, false) => "",
                     };
                     let actions = frigate.take(stopped_by(signal, foreground));
-                    let case =
-                        format!("{terminal}, {resumable}, {foreground:?}, {signal}, {asked_by:?}");
+                    let case = format!(
+                        "{has_terminal}, {is_resumable}, {foreground:?}, {signal}, {asked_by:?}"
+                    );
                     assert_eq!(actions, expected, "{case}");
                 }
             }
@@ -833,8 +843,8 @@ fn a_continuation_gives_the_child_the_terminal_first() {
 #[test]
 fn ctrl_z_that_reached_frigate_stops_the_whole_job_where_somebody_can_resume_it() {
     let shell = Surroundings {
-        terminal: false,
-        resumable: true,
+        has_terminal: false,
+        is_resumable: true,
     };
     let mut frigate = Frigate::running("", shell);
     assert_eq!(
@@ -873,7 +883,11 @@ fn a_child_interrupted_at_the_terminal_is_a_cancel() {
         stop: Signal::INT,
     };
     Frigate::running("--restart=true", AS_INIT).play(&[
-        (50, interrupted, "TakeTerminal; Release; report ended"),
+        (
+            50,
+            interrupted,
+            "TakeTerminal; ReleaseDescriptors; report ended",
+        ),
         (50, NONE_LEFT, &exit(outcome)),
     ]);
 }
@@ -946,7 +960,7 @@ impl World {
         }
     }
 
-    fn swept(&self) -> Event {
+    fn rest_event(&self) -> Event {
         Event::Supervisor(rest(self.alive || self.left))
     }
 
@@ -956,7 +970,7 @@ impl World {
             return Vec::new();
         }
         self.left = self.leaves.is_some();
-        vec![ended(status), self.swept()]
+        vec![ended(status), self.rest_event()]
     }
 
     fn signal_leftovers(&mut self, signal: Signal) {
@@ -966,7 +980,7 @@ impl World {
     fn signal_all(&mut self, signal: Signal) -> Vec<Event> {
         self.signal_leftovers(signal);
         self.alive &= !self.child.dies_of(signal);
-        vec![self.swept()]
+        vec![self.rest_event()]
     }
 
     fn perform(&mut self, action: ProgramAction) -> Vec<Event> {
@@ -976,7 +990,7 @@ impl World {
         };
         let action = match action {
             ProgramAction::Child(action) => action,
-            ProgramAction::Sweep => return vec![self.swept()],
+            ProgramAction::Reap => return vec![self.rest_event()],
             _ => return Vec::new(),
         };
         match action {
@@ -998,7 +1012,7 @@ impl World {
             }
             Action::ProbeGroup => return gone(self.left),
             Action::KillGroup => self.signal_leftovers(Signal::KILL),
-            Action::ProbeRest => return vec![self.swept()],
+            Action::ProbeRest => return vec![self.rest_event()],
             Action::EndRest => return self.signal_all(Signal::TERM),
             Action::KillRest => return self.signal_all(Signal::KILL),
             Action::Exit(outcome) => self.exits.push(outcome),
@@ -1073,7 +1087,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(of_child(lifecycle::Event::NamesakesGone)),
         Just(of_child(lifecycle::Event::GroupGone)),
         Just(of_child(lifecycle::Event::Executed)),
-        Just(of_child(lifecycle::Event::OutOfReach)),
+        Just(of_child(lifecycle::Event::SignalRefused)),
         Just(TICK),
         (1..100).prop_map(spawned),
         (1..200).prop_map(|errno| {
@@ -1090,7 +1104,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         }),
         any::<bool>().prop_map(|is_any| Event::Supervisor(rest(is_any))),
         (any_signal(), foreground)
-            .prop_map(|(signal, foreground)| Event::Stopped { signal, foreground }),
+            .prop_map(|(signal, foreground)| Event::Suspended { signal, foreground }),
         (any_signal(), any_sender())
             .prop_map(|(signal, sender)| Event::Received { signal, sender }),
     ]
@@ -1232,7 +1246,7 @@ proptest! {
         for action in &world.done {
             let harmless = matches!(
                 action,
-                ProgramAction::Child(Action::Report(_)) | ProgramAction::Sweep | ProgramAction::TakeTerminal
+                ProgramAction::Child(Action::Report(_)) | ProgramAction::Reap | ProgramAction::TakeTerminal
             );
             prop_assert!(harmless, "{action:?}");
         }

@@ -6,12 +6,12 @@ use crate::core::moment::Moment;
 
 /// How long a process may take to die of KILL before it is left behind: it may sleep where no
 /// signal reaches it.
-pub(crate) const KILL_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The pauses between two probes for processes whose end nothing reports: doubled each time, up to
 /// the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const FIRST_PROBE_PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a tick asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,11 +61,11 @@ impl Escalation {
         }
     }
 
-    /// It was sent KILL, and is given up after `patience`.
-    pub(crate) fn killed(now: Moment, patience: Duration) -> Self {
+    /// It was sent KILL, and is given up after `kill_timeout`.
+    pub(crate) fn killed(now: Moment, kill_timeout: Duration) -> Self {
         Self {
             is_killed: true,
-            until: Some(now.after(patience)),
+            until: Some(now.after(kill_timeout)),
             probe: None,
         }
     }
@@ -73,7 +73,7 @@ impl Escalation {
     /// The same, with a probe now and then, because nothing reports the ends.
     pub(crate) fn with_probes(self, now: Moment) -> Self {
         Self {
-            probe: Some(Probe::after(FIRST_PAUSE, now)),
+            probe: Some(Probe::after(FIRST_PROBE_PAUSE, now)),
             ..self
         }
     }
@@ -102,13 +102,13 @@ impl Escalation {
         }
     }
 
-    /// Takes the step that is due. `patience` is the time from KILL to giving up.
-    pub(crate) fn tick(&mut self, now: Moment, patience: Duration) -> Due {
+    /// Takes the step that is due. `kill_timeout` is the time from KILL to giving up.
+    pub(crate) fn tick(&mut self, now: Moment, kill_timeout: Duration) -> Due {
         if self.until.is_some_and(|until| now >= until) {
             if self.is_killed {
                 return Due::GiveUp;
             }
-            let killed = Self::killed(now, patience);
+            let killed = Self::killed(now, kill_timeout);
             *self = match self.probe {
                 Some(_) => killed.with_probes(now),
                 None => killed,
@@ -117,7 +117,7 @@ impl Escalation {
         }
         match &mut self.probe {
             Some(probe) if now >= probe.at => {
-                *probe = Probe::after((probe.pause * 2).min(LONGEST_PAUSE), now);
+                *probe = Probe::after((probe.pause * 2).min(LONGEST_PROBE_PAUSE), now);
                 Due::Probe
             }
             Some(_) | None => Due::Nothing,

@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Due, Escalation, KILL_PATIENCE, LONGEST_PAUSE};
+use super::{Due, Escalation, KILL_TIMEOUT, LONGEST_PROBE_PAUSE};
 use crate::core::moment::Moment;
 
 fn at(millis: u64) -> Moment {
@@ -16,7 +16,7 @@ fn play(mut escalation: Escalation, ticks: usize) -> Vec<(u64, Due)> {
         let Some(now) = escalation.deadline() else {
             break;
         };
-        let due = escalation.tick(now, KILL_PATIENCE);
+        let due = escalation.tick(now, KILL_TIMEOUT);
         played.push((now.nanos() / 1_000_000, due));
         if due == Due::GiveUp {
             break;
@@ -37,7 +37,7 @@ fn what_has_any_time_has_no_deadline() {
     let mut asked = Escalation::asked(None);
     assert_eq!(asked.deadline(), None);
     assert_eq!(
-        asked.tick(at(u64::MAX / 2_000_000), KILL_PATIENCE),
+        asked.tick(at(u64::MAX / 2_000_000), KILL_TIMEOUT),
         Due::Nothing
     );
 }
@@ -61,7 +61,7 @@ fn kill_comes_sooner_never_later() {
     asked.shorten(at(500));
     asked.shorten(at(900));
     assert_eq!(asked.until(), Some(at(500)));
-    let mut killed = Escalation::killed(at(0), KILL_PATIENCE);
+    let mut killed = Escalation::killed(at(0), KILL_TIMEOUT);
     killed.shorten(at(1));
     assert_eq!(killed.until(), Some(at(5000)), "giving up keeps its time");
 }
@@ -83,7 +83,7 @@ proptest! {
         for pause in ticks {
             now += pause;
             let deadline = escalation.deadline().map_or(u64::MAX, Moment::nanos);
-            match escalation.tick(at(now), KILL_PATIENCE) {
+            match escalation.tick(at(now), KILL_TIMEOUT) {
                 Due::Nothing => prop_assert!(at(now).nanos() < deadline, "a deadline was ignored"),
                 Due::Probe => prop_assert!(probes),
                 Due::Kill => {
@@ -92,12 +92,12 @@ proptest! {
                 }
                 Due::GiveUp => {
                     let killed_at = killed_at.unwrap_or(u64::MAX);
-                    prop_assert!(Duration::from_millis(now - killed_at) >= KILL_PATIENCE);
+                    prop_assert!(Duration::from_millis(now - killed_at) >= KILL_TIMEOUT);
                     break;
                 }
             }
             let next = escalation.deadline().map_or(0, Moment::nanos);
-            let longest = at(now).after(LONGEST_PAUSE).nanos();
+            let longest = at(now).after(LONGEST_PROBE_PAUSE).nanos();
             prop_assert!(!probes || next <= longest.max(at(now).nanos()));
         }
     }

@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use crate::core::action::{Action, Actions, SURVIVES_KILL};
-use crate::core::escalation::{Due, Escalation, KILL_PATIENCE};
+use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
 use crate::core::exit_code;
 use crate::core::fact::{Fact, Trouble};
 use crate::core::moment::Moment;
@@ -34,7 +34,7 @@ enum State {
     Between {
         start_at: Moment,
         /// The end of what is left; `None` once nothing is.
-        remains: Option<Escalation>,
+        leftovers: Option<Escalation>,
     },
     Ended(Finish),
 }
@@ -48,7 +48,7 @@ struct Stopping {
     asked: Signal,
     escalation: Escalation,
     /// The kernel does not let frigate signal the child.
-    out_of_reach: bool,
+    is_signal_refused: bool,
 }
 
 /// How the child ended for good, and what that means for its leftovers.
@@ -58,9 +58,9 @@ pub(crate) struct Finish {
     /// When leftovers are killed; `None` means that they are left alone.
     pub(crate) kill_at: Option<Moment>,
     /// Do not report KILL again: it was already reported, or `--kill` made it expected.
-    pub(crate) killed: bool,
+    pub(crate) is_kill_expected: bool,
     /// The child itself did not die of KILL, and said so: nothing else is given as long again.
-    pub(crate) left_behind: bool,
+    pub(crate) is_left_behind: bool,
 }
 
 /// What the rim, or time, tells of one child.
@@ -77,7 +77,7 @@ pub(crate) enum Event {
     /// end.
     Executed,
     /// The kernel does not let frigate signal the child (EPERM).
-    OutOfReach,
+    SignalRefused,
     /// The child was reaped; `held_terminal`: its group was the terminal's foreground group then.
     Ended {
         status: ExitStatus,
@@ -85,7 +85,7 @@ pub(crate) enum Event {
         usage: Usage,
     },
     /// Something else was reaped.
-    Swept,
+    OthersReaped,
     GroupGone,
     /// frigate was asked to stop; `queued`: the signal came with a value.
     Stop {
@@ -101,10 +101,10 @@ pub(crate) struct Lifecycle {
     state: State,
     history: History,
     pid: Option<Pid>,
-    last: Option<ExitStatus>,
+    last_status: Option<ExitStatus>,
     restarts: u32,
     /// A start was tried: the next one is a restart.
-    has_begun: bool,
+    has_tried_start: bool,
     /// The kernel killed a process of the last child's group for want of memory.
     out_of_memory: bool,
 }
@@ -116,9 +116,9 @@ impl Lifecycle {
             state: State::Ready,
             history: History::NONE,
             pid: None,
-            last: None,
+            last_status: None,
             restarts: 0,
-            has_begun: false,
+            has_tried_start: false,
             out_of_memory: false,
         }
     }
@@ -169,11 +169,11 @@ impl Lifecycle {
     }
 
     /// Whether something that a former child left is being ended, before the next start.
-    pub(crate) const fn is_clearing(&self) -> bool {
+    pub(crate) const fn is_ending_leftovers(&self) -> bool {
         matches!(
             self.state,
             State::Between {
-                remains: Some(_),
+                leftovers: Some(_),
                 ..
             }
         )
@@ -195,9 +195,10 @@ impl Lifecycle {
             State::Closing(escalation) | State::Stopping(Stopping { escalation, .. }) => {
                 escalation.deadline()
             }
-            State::Between { start_at, remains } => {
-                remains.map_or(Some(start_at), Escalation::deadline)
-            }
+            State::Between {
+                start_at,
+                leftovers,
+            } => leftovers.map_or(Some(start_at), Escalation::deadline),
         }
     }
 
@@ -208,8 +209,11 @@ impl Lifecycle {
             State::Spawning => self.when_spawning(event, now, out),
             State::Running { since } => self.when_running(since, event, now, out),
             State::Stopping(stopping) => self.when_stopping(stopping, event, now, out),
-            State::Between { start_at, remains } => {
-                self.when_between(start_at, remains, event, now, out);
+            State::Between {
+                start_at,
+                leftovers,
+            } => {
+                self.when_between(start_at, leftovers, event, now, out);
             }
             State::Ended(_) => {}
         }
@@ -217,17 +221,17 @@ impl Lifecycle {
 
     fn when_ready(&mut self, event: Event, now: Moment, out: &mut Actions) {
         match event {
-            Event::Begin if self.rules.is_adopted => self.clear(now, now, out),
+            Event::Begin if self.rules.is_adopted => self.end_leftovers(now, now, out),
             Event::Begin => self.start(now, out),
             Event::Stop { signal, .. } => self.cancel(signal, now),
-            Event::Swept | Event::Tick => {}
+            Event::OthersReaped | Event::Tick => {}
             Event::NamesakesGone
             | Event::Spawned { .. }
             | Event::SpawnFailed(_)
             | Event::Executed
-            | Event::OutOfReach
+            | Event::SignalRefused
             | Event::Ended { .. }
-            | Event::GroupGone => self.impossible(event, out),
+            | Event::GroupGone => self.report_impossible(event, out),
         }
     }
 
@@ -242,7 +246,7 @@ impl Lifecycle {
         match event {
             Event::NamesakesGone => self.spawn(out),
             Event::Stop { signal, .. } => self.cancel(signal, now),
-            Event::Tick => match escalation.tick(now, KILL_PATIENCE) {
+            Event::Tick => match escalation.tick(now, KILL_TIMEOUT) {
                 Due::Nothing | Due::Probe => {}
                 Due::Kill => {
                     self.state = State::Closing(escalation);
@@ -253,14 +257,14 @@ impl Lifecycle {
                     self.spawn(out);
                 }
             },
-            Event::Swept => {}
+            Event::OthersReaped => {}
             Event::Begin
             | Event::Spawned { .. }
             | Event::SpawnFailed(_)
             | Event::Executed
-            | Event::OutOfReach
+            | Event::SignalRefused
             | Event::Ended { .. }
-            | Event::GroupGone => self.impossible(event, out),
+            | Event::GroupGone => self.report_impossible(event, out),
         }
     }
 
@@ -270,16 +274,16 @@ impl Lifecycle {
                 self.pid = Some(pid);
                 self.state = State::Running { since: now };
             }
-            Event::SpawnFailed(failure) => self.not_started(failure, now, out),
-            Event::Swept | Event::Tick => {}
+            Event::SpawnFailed(failure) => self.after_failure(failure, now, out),
+            Event::OthersReaped | Event::Tick => {}
             // A stop cannot come here: the rim answers Spawn before it takes another signal.
             Event::Begin
             | Event::NamesakesGone
             | Event::Executed
-            | Event::OutOfReach
+            | Event::SignalRefused
             | Event::Ended { .. }
             | Event::GroupGone
-            | Event::Stop { .. } => self.impossible(event, out),
+            | Event::Stop { .. } => self.report_impossible(event, out),
         }
     }
 
@@ -290,7 +294,7 @@ impl Lifecycle {
                 held_terminal,
                 usage,
             } => {
-                self.last = Some(status);
+                self.last_status = Some(status);
                 self.out_of_memory = usage.out_of_memory;
                 if held_terminal && status.looks_interrupted() {
                     self.report_ended(status, since, usage, now, out);
@@ -301,15 +305,15 @@ impl Lifecycle {
                     };
                     self.cancel(stop, now);
                 } else {
-                    self.decide(status, since, usage, now, out);
+                    self.after_end(status, since, usage, now, out);
                 }
             }
             // A failure between fork and exec is known only when the child that reported it is
             // reaped.
-            Event::SpawnFailed(failure) => self.not_started(failure, now, out),
+            Event::SpawnFailed(failure) => self.after_failure(failure, now, out),
             Event::Stop { signal, queued } => {
                 let escalation = if self.rules.kill {
-                    Escalation::killed(now, KILL_PATIENCE)
+                    Escalation::killed(now, KILL_TIMEOUT)
                 } else {
                     Escalation::asked(self.rules.grace.map(|grace| now.after(grace)))
                 };
@@ -317,15 +321,15 @@ impl Lifecycle {
                     since,
                     asked: signal,
                     escalation,
-                    out_of_reach: false,
+                    is_signal_refused: false,
                 });
                 self.send_stop(signal, queued, out);
             }
             Event::Executed => self.report_started(out),
             // A signal that is no stop did not reach it, which the rim has said.
-            Event::OutOfReach | Event::Swept | Event::Tick => {}
+            Event::SignalRefused | Event::OthersReaped | Event::Tick => {}
             Event::Begin | Event::NamesakesGone | Event::Spawned { .. } | Event::GroupGone => {
-                self.impossible(event, out);
+                self.report_impossible(event, out);
             }
         }
     }
@@ -341,13 +345,13 @@ impl Lifecycle {
         match event {
             Event::Executed => self.report_started(out),
             // It may still end by itself, but nothing that frigate does will make it.
-            Event::OutOfReach => {
-                stopping.out_of_reach = true;
-                stopping.escalation.shorten(now.after(KILL_PATIENCE));
+            Event::SignalRefused => {
+                stopping.is_signal_refused = true;
+                stopping.escalation.shorten(now.after(KILL_TIMEOUT));
                 self.state = State::Stopping(stopping);
             }
             Event::Ended { status, usage, .. } => {
-                self.last = Some(status);
+                self.last_status = Some(status);
                 self.out_of_memory = usage.out_of_memory;
                 self.report_ended(status, stopping.since, usage, now, out);
                 self.end_stop(stopping, now);
@@ -361,9 +365,9 @@ impl Lifecycle {
             Event::Stop { signal, queued } if !stopping.escalation.is_killed() => {
                 self.send_stop(signal, queued, out);
             }
-            Event::Tick => match stopping.escalation.tick(now, KILL_PATIENCE) {
+            Event::Tick => match stopping.escalation.tick(now, KILL_TIMEOUT) {
                 Due::Nothing | Due::Probe => {}
-                Due::Kill if !stopping.out_of_reach => {
+                Due::Kill if !stopping.is_signal_refused => {
                     self.state = State::Stopping(stopping);
                     let (pid, grace) = (self.pid, self.rules.grace.unwrap_or_default());
                     // Without a grace period KILL is what was asked for.
@@ -374,16 +378,16 @@ impl Lifecycle {
                 }
                 Due::Kill | Due::GiveUp => self.leave_behind(stopping, now, out),
             },
-            Event::Stop { .. } | Event::Swept => {}
+            Event::Stop { .. } | Event::OthersReaped => {}
             Event::Begin | Event::NamesakesGone | Event::Spawned { .. } | Event::GroupGone => {
-                self.impossible(event, out);
+                self.report_impossible(event, out);
             }
         }
     }
 
     /// The child does not die, or frigate may not signal it: what is left has had as long as it.
     fn leave_behind(&mut self, stopping: Stopping, now: Moment, out: &mut Actions) {
-        let reason = if stopping.out_of_reach {
+        let reason = if stopping.is_signal_refused {
             NOT_PERMITTED
         } else {
             SURVIVES_KILL
@@ -393,19 +397,19 @@ impl Lifecycle {
             reason,
         });
         let signal = Signal::KILL;
-        self.last = Some(ExitStatus::Signaled {
+        self.last_status = Some(ExitStatus::Signaled {
             signal,
             core: false,
         });
         let outcome = Outcome::Cancel {
-            last: self.last,
+            last: self.last_status,
             stop: stopping.asked,
         };
         self.state = State::Ended(Finish {
             outcome,
             kill_at: Some(now),
-            killed: true,
-            left_behind: true,
+            is_kill_expected: true,
+            is_left_behind: true,
         });
     }
 
@@ -413,52 +417,53 @@ impl Lifecycle {
     fn when_between(
         &mut self,
         start_at: Moment,
-        remains: Option<Escalation>,
+        leftovers: Option<Escalation>,
         event: Event,
         now: Moment,
         out: &mut Actions,
     ) {
         match event {
             Event::GroupGone => self.wait_for_start(start_at, None, now, out),
-            Event::Swept if remains.is_some() => out.push(Action::ProbeGroup),
+            Event::OthersReaped if leftovers.is_some() => out.push(Action::ProbeGroup),
             Event::Tick => {
-                let remains = remains.and_then(|remains| self.tick_remains(remains, now, out));
-                self.wait_for_start(start_at, remains, now, out);
+                let leftovers =
+                    leftovers.and_then(|leftovers| self.tick_leftovers(leftovers, now, out));
+                self.wait_for_start(start_at, leftovers, now, out);
             }
             // The leftovers of the former group keep the grace period that they were given.
             Event::Stop { signal, .. } => {
-                let is_killed = remains.is_some_and(Escalation::is_killed);
-                let kill_at = match remains {
+                let is_killed = leftovers.is_some_and(Escalation::is_killed);
+                let kill_at = match leftovers {
                     Some(_) if is_killed => now,
-                    Some(remains) => remains.until().unwrap_or(now),
+                    Some(leftovers) => leftovers.until().unwrap_or(now),
                     None => now.after(self.rules.after_stop()),
                 };
                 let outcome = Outcome::Cancel {
-                    last: self.last,
+                    last: self.last_status,
                     stop: signal,
                 };
                 self.end(outcome, Some(kill_at), is_killed || self.rules.kill);
             }
-            Event::Swept => {}
+            Event::OthersReaped => {}
             Event::Begin
             | Event::NamesakesGone
             | Event::Spawned { .. }
             | Event::SpawnFailed(_)
             | Event::Executed
-            | Event::OutOfReach
-            | Event::Ended { .. } => self.impossible(event, out),
+            | Event::SignalRefused
+            | Event::Ended { .. } => self.report_impossible(event, out),
         }
     }
 
     /// Takes the step that is due with what a former child left. Returns `None` once nothing is
     /// left, or what is left is given up.
-    fn tick_remains(
+    fn tick_leftovers(
         &self,
-        mut remains: Escalation,
+        mut leftovers: Escalation,
         now: Moment,
         out: &mut Actions,
     ) -> Option<Escalation> {
-        match remains.tick(now, KILL_PATIENCE) {
+        match leftovers.tick(now, KILL_TIMEOUT) {
             Due::Nothing => {}
             Due::Probe => out.push(Action::ProbeGroup),
             Due::Kill => {
@@ -472,10 +477,10 @@ impl Lifecycle {
                 return None;
             }
         }
-        Some(remains)
+        Some(leftovers)
     }
 
-    fn impossible(&self, event: Event, out: &mut Actions) {
+    fn report_impossible(&self, event: Event, out: &mut Actions) {
         out.report(Fact::Impossible {
             state: self.state.name(),
             event: event.name(),
@@ -517,7 +522,7 @@ impl Lifecycle {
 
     fn spawn(&mut self, out: &mut Actions) {
         self.state = State::Spawning;
-        self.has_begun = true;
+        self.has_tried_start = true;
         out.push(Action::Spawn {
             restarts: self.restarts,
         });
@@ -527,20 +532,23 @@ impl Lifecycle {
     fn wait_for_start(
         &mut self,
         start_at: Moment,
-        remains: Option<Escalation>,
+        leftovers: Option<Escalation>,
         now: Moment,
         out: &mut Actions,
     ) {
-        if remains.is_none() && now >= start_at {
-            self.restarts = self.restarts.saturating_add(self.has_begun.into());
+        if leftovers.is_none() && now >= start_at {
+            self.restarts = self.restarts.saturating_add(self.has_tried_start.into());
             self.start(now, out);
         } else {
-            self.state = State::Between { start_at, remains };
+            self.state = State::Between {
+                start_at,
+                leftovers,
+            };
         }
     }
 
     /// The child ended by itself: the strategy decides.
-    fn decide(
+    fn after_end(
         &mut self,
         status: ExitStatus,
         since: Moment,
@@ -549,12 +557,9 @@ impl Lifecycle {
         out: &mut Actions,
     ) {
         let uptime = now.since(since);
-        let verdict = self.history.after_end(
-            &self.rules.restart_policy,
-            status,
-            uptime,
-            self.scatter(now),
-        );
+        let verdict =
+            self.history
+                .after_end(&self.rules.restart_policy, status, uptime, self.random(now));
         let trouble = Trouble::Ended {
             pid: self.pid,
             status,
@@ -565,18 +570,18 @@ impl Lifecycle {
         if !matches!(verdict, Verdict::Again { .. }) {
             self.report_ended(status, since, usage, now, out);
         }
-        self.obey(verdict, trouble, Outcome::Complete(status), now, out);
+        self.apply(verdict, trouble, Outcome::Complete(status), now, out);
     }
 
-    fn not_started(&mut self, failure: SpawnFailure, now: Moment, out: &mut Actions) {
+    fn after_failure(&mut self, failure: SpawnFailure, now: Moment, out: &mut Actions) {
         let verdict =
             self.history
-                .after_failure(&self.rules.restart_policy, failure, self.scatter(now));
+                .after_failure(&self.rules.restart_policy, failure, self.random(now));
         let (trouble, outcome) = (Trouble::NotStarted(failure), Outcome::NotStarted(failure));
-        self.obey(verdict, trouble, outcome, now, out);
+        self.apply(verdict, trouble, outcome, now, out);
     }
 
-    fn obey(
+    fn apply(
         &mut self,
         verdict: Verdict,
         trouble: Trouble,
@@ -591,10 +596,12 @@ impl Lifecycle {
             }
             (Verdict::Finish, _) => self.end(outcome, kill_at, self.rules.kill),
             (Verdict::GiveUp { failures }, _) => {
-                let outcome = Outcome::GaveUp { last: self.last };
+                let outcome = Outcome::GaveUp {
+                    last: self.last_status,
+                };
                 out.report(Fact::GaveUp {
                     failures,
-                    last: self.last,
+                    last: self.last_status,
                     code: self.rules.exit_code(outcome),
                 });
                 self.end(outcome, kill_at, self.rules.kill);
@@ -607,31 +614,31 @@ impl Lifecycle {
                     failures,
                     limit,
                 });
-                self.clear(now.after(pause), now, out);
+                self.end_leftovers(now.after(pause), now, out);
             }
         }
     }
 
     /// Ends what a former child left, so that the next one, not before `start_at`, meets none of
     /// it.
-    fn clear(&mut self, start_at: Moment, now: Moment, out: &mut Actions) {
-        let remains = if self.rules.kill {
+    fn end_leftovers(&mut self, start_at: Moment, now: Moment, out: &mut Actions) {
+        let leftovers = if self.rules.kill {
             out.push(Action::KillGroup);
             out.push(Action::ProbeGroup);
-            Escalation::killed(now, KILL_PATIENCE)
+            Escalation::killed(now, KILL_TIMEOUT)
         } else {
             out.push(Action::EndGroup);
             Escalation::asked(Some(now.after(self.rules.between_starts())))
         };
         self.state = State::Between {
             start_at,
-            remains: Some(remains.with_probes(now)),
+            leftovers: Some(leftovers.with_probes(now)),
         };
     }
 
     /// The end by a stop while no child had to be killed for it.
     fn cancel(&mut self, stop: Signal, now: Moment) {
-        let last = self.last;
+        let last = self.last_status;
         let kill_at = now.after(self.rules.after_stop());
         self.end(
             Outcome::Cancel { last, stop },
@@ -643,7 +650,7 @@ impl Lifecycle {
     /// The end of a child that was asked to stop.
     fn end_stop(&mut self, stopping: Stopping, now: Moment) {
         let outcome = Outcome::Cancel {
-            last: self.last,
+            last: self.last_status,
             stop: stopping.asked,
         };
         let kill_at = self.kill_after_stop(stopping, now);
@@ -665,21 +672,21 @@ impl Lifecycle {
         &mut self,
         failure: SpawnFailure,
         kill_at: Option<Moment>,
-        killed: bool,
+        is_kill_expected: bool,
         out: &mut Actions,
     ) {
         let outcome = Outcome::NotStarted(failure);
         let code = self.rules.exit_code(outcome);
         out.report(Fact::NotStarted { failure, code });
-        self.end(outcome, kill_at, killed);
+        self.end(outcome, kill_at, is_kill_expected);
     }
 
-    fn end(&mut self, outcome: Outcome, kill_at: Option<Moment>, killed: bool) {
+    fn end(&mut self, outcome: Outcome, kill_at: Option<Moment>, is_kill_expected: bool) {
         self.state = State::Ended(Finish {
             outcome,
             kill_at,
-            killed,
-            left_behind: false,
+            is_kill_expected,
+            is_left_behind: false,
         });
     }
 
@@ -704,7 +711,7 @@ impl Lifecycle {
     /// A number that two frigates do not share: the nanoseconds of the moment, well stirred (the
     /// finalizer of `SplitMix64`). Pure, so that virtual time replays it; a pause needs no better
     /// chance than that.
-    fn scatter(&self, now: Moment) -> u32 {
+    fn random(&self, now: Moment) -> u32 {
         let mut bits = now.nanos() ^ u64::from(self.restarts);
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -737,9 +744,9 @@ impl Event {
             Self::Spawned { .. } => "spawned",
             Self::SpawnFailed(_) => "spawn-failed",
             Self::Executed => "executed",
-            Self::OutOfReach => "out-of-reach",
+            Self::SignalRefused => "out-of-reach",
             Self::Ended { .. } => "ended",
-            Self::Swept => "swept",
+            Self::OthersReaped => "swept",
             Self::GroupGone => "group-gone",
             Self::Stop { .. } => "stop",
             Self::Tick => "tick",

@@ -14,12 +14,12 @@ use proptest::test_runner::TestRunner;
 use super::{Event, Finish, Lifecycle, NOT_PERMITTED, State};
 use crate::core::action::{Action, Actions, SURVIVES_KILL};
 use crate::core::errno::Errno;
-use crate::core::escalation::{KILL_PATIENCE, LONGEST_PAUSE};
+use crate::core::escalation::{KILL_TIMEOUT, LONGEST_PROBE_PAUSE};
 use crate::core::fact::{Fact, Trouble};
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
 use crate::core::restart::Restart;
-use crate::core::rules::{LEAST_FOR_LEFTOVERS, Rules};
+use crate::core::rules::{Rules, SHORTEST_LEFTOVERS_GRACE};
 use crate::core::script::{
     DUE, Scripted, at_millis, by, config, ended, exited, interrupted, spawned, stop,
 };
@@ -91,13 +91,15 @@ impl Child {
             State::Closing(escalation) if escalation.is_killed() => "closing, killed",
             State::Stopping(stopping) if stopping.escalation.is_killed() => "stopping, killed",
             State::Between {
-                remains: Some(remains),
+                leftovers: Some(leftovers),
                 ..
-            } if remains.is_killed() => "between, killed",
+            } if leftovers.is_killed() => "between, killed",
             State::Between {
-                remains: Some(_), ..
+                leftovers: Some(_), ..
             } => "between, ending",
-            State::Between { remains: None, .. } => "between, gone",
+            State::Between {
+                leftovers: None, ..
+            } => "between, gone",
             state @ (State::Ready
             | State::Closing(_)
             | State::Spawning
@@ -188,11 +190,11 @@ fn events() -> [(&'static str, Event); 15] {
         ("failed for now", FOR_NOW),
         ("failed for good", FOR_GOOD),
         ("executed", Event::Executed),
-        ("out of reach", Event::OutOfReach),
+        ("signal-refused", Event::SignalRefused),
         ("ended as expected", exited(0)),
         ("ended otherwise", exited(1)),
         ("interrupted", interrupted(Signal::INT)),
-        ("swept", Event::Swept),
+        ("others-reaped", Event::OthersReaped),
         ("group-gone", Event::GroupGone),
         ("stop", stop(Signal::INT)),
         ("early", Event::Tick),
@@ -252,7 +254,7 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
     ("running", "interrupted", "ended", "report ended"),
     ("running", "stop", "stopping", "send USR1; send CONT"),
     ("stopping", "executed", "stopping", "report started"),
-    ("stopping", "out of reach", "stopping", ""),
+    ("stopping", "signal-refused", "stopping", ""),
     ("stopping", "failed for now", "ended", ""),
     ("stopping", "failed for good", "ended", "report not-started"),
     ("stopping", "ended as expected", "ended", "report ended"),
@@ -271,7 +273,7 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
         "stopping, killed",
         "report started",
     ),
-    ("stopping, killed", "out of reach", "stopping, killed", ""),
+    ("stopping, killed", "signal-refused", "stopping, killed", ""),
     ("stopping, killed", "failed for now", "ended", ""),
     (
         "stopping, killed",
@@ -293,11 +295,21 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
     ),
     ("stopping, killed", "interrupted", "ended", "report ended"),
     ("stopping, killed", "due", "ended", "report left-behind"),
-    ("between, ending", "swept", "between, ending", "ProbeGroup"),
+    (
+        "between, ending",
+        "others-reaped",
+        "between, ending",
+        "ProbeGroup",
+    ),
     ("between, ending", "group-gone", "between, gone", ""),
     ("between, ending", "stop", "ended", ""),
     ("between, ending", "due", "between, ending", "ProbeGroup"),
-    ("between, killed", "swept", "between, killed", "ProbeGroup"),
+    (
+        "between, killed",
+        "others-reaped",
+        "between, killed",
+        "ProbeGroup",
+    ),
     (
         "between, killed",
         "group-gone",
@@ -313,16 +325,19 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
 /// What may well happen there, and changes nothing: no deadline has come, it is too late, or it is
 /// of no concern.
 const QUIET: &[(&str, &[&str])] = &[
-    ("ready", &["swept", "early", "due"]),
-    ("closing", &["swept", "early"]),
-    ("closing, killed", &["swept", "early"]),
-    ("spawning", &["swept", "early", "due"]),
-    ("running", &["swept", "early", "due", "out of reach"]),
-    ("stopping", &["swept", "early"]),
-    ("stopping, killed", &["swept", "early", "stop"]),
+    ("ready", &["others-reaped", "early", "due"]),
+    ("closing", &["others-reaped", "early"]),
+    ("closing, killed", &["others-reaped", "early"]),
+    ("spawning", &["others-reaped", "early", "due"]),
+    (
+        "running",
+        &["others-reaped", "early", "due", "signal-refused"],
+    ),
+    ("stopping", &["others-reaped", "early"]),
+    ("stopping, killed", &["others-reaped", "early", "stop"]),
     ("between, ending", &["early"]),
     ("between, killed", &["early"]),
-    ("between, gone", &["swept", "early", "group-gone"]),
+    ("between, gone", &["others-reaped", "early", "group-gone"]),
 ];
 
 #[test]
@@ -906,7 +921,7 @@ fn a_child_that_may_not_be_signalled_is_left_behind_five_seconds_after_the_stop(
     for options in ["", "--grace=1h", "--kill"] {
         let mut child = Child::running(options);
         child.take(stop(Signal::TERM));
-        assert_eq!(child.take(Event::OutOfReach), "");
+        assert_eq!(child.take(Event::SignalRefused), "");
         child.now = at_millis(5000);
         assert_eq!(child.lifecycle.deadline(), Some(child.now), "{options}");
         assert_eq!(
@@ -925,12 +940,12 @@ fn a_child_that_may_not_be_signalled_is_left_behind_five_seconds_after_the_stop(
     // It never extends a grace period, and a child that ends by itself has its own status.
     Child::running("--grace=2s").play(&[
         (0, stop(Signal::TERM), "send TERM; send CONT"),
-        (0, Event::OutOfReach, ""),
+        (0, Event::SignalRefused, ""),
         (2000, Event::Tick, "report left-behind"),
     ]);
     let child = Child::running("").play(&[
         (0, stop(Signal::TERM), "send TERM; send CONT"),
-        (0, Event::OutOfReach, ""),
+        (0, Event::SignalRefused, ""),
         (10, exited(4), "report ended"),
     ]);
     assert_eq!(
@@ -1062,7 +1077,10 @@ fn leftovers_that_were_killed_before_a_stop_are_not_said_to_be_killed_again() {
     }
     child.take(stop(Signal::TERM));
     assert_eq!(
-        child.lifecycle.finish().map(|finish| finish.killed),
+        child
+            .lifecycle
+            .finish()
+            .map(|finish| finish.is_kill_expected),
         Some(true)
     );
 }
@@ -1156,11 +1174,11 @@ fn the_same_ends_without_the_terminal_or_others_with_it_are_ends_like_any_other(
 fn a_new_child_waits_until_nothing_is_left_of_the_old_one() {
     Child::running("--restart=unexpected --leftovers=30s").play(&[
         (20_000, exited(1), "report restarting; EndGroup"),
-        (20_000, Event::Swept, "ProbeGroup"),
+        (20_000, Event::OthersReaped, "ProbeGroup"),
         (20_010, Event::Tick, "ProbeGroup"),
         (20_030, Event::Tick, "ProbeGroup"),
         (20_070, Event::Tick, "ProbeGroup"),
-        (20_090, Event::Swept, "ProbeGroup"),
+        (20_090, Event::OthersReaped, "ProbeGroup"),
         (20_090, Event::GroupGone, "Spawn { restarts: 1 }"),
     ]);
 }
@@ -1170,7 +1188,7 @@ fn a_pause_goes_on_after_nothing_is_left() {
     Child::running("--restart=unexpected --backoff=10s --backoff-max=10ms").play(&[
         (1000, exited(1), "report restarting; EndGroup"),
         (1005, Event::GroupGone, ""),
-        (1006, Event::Swept, ""),
+        (1006, Event::OthersReaped, ""),
         (1010, Event::Tick, "Spawn { restarts: 1 }"),
     ]);
 }
@@ -1189,7 +1207,7 @@ fn leftovers_are_looked_for_less_and_less_often_but_every_second() {
     looks.pop();
     assert_eq!(looks.first(), Some(&Duration::from_millis(10)));
     assert!(
-        looks.is_sorted() && looks.last() == Some(&LONGEST_PAUSE),
+        looks.is_sorted() && looks.last() == Some(&LONGEST_PROBE_PAUSE),
         "{looks:?}"
     );
     assert!(looks.len() < 40, "{} looks in 30 s", looks.len());
@@ -1214,7 +1232,7 @@ fn leftovers_get_kill_after_the_grace_period_and_are_left_behind_after_five_seco
         last = child.due();
     }
     assert_eq!(last, "report left-behind if any; Spawn { restarts: 1 }");
-    assert_eq!(child.now.since(at_millis(20_020)), KILL_PATIENCE);
+    assert_eq!(child.now.since(at_millis(20_020)), KILL_TIMEOUT);
 }
 
 /// As where the child's cgroup was there already.
@@ -1368,7 +1386,7 @@ enum Step {
 fn likely(situation: &str) -> Vec<Event> {
     match situation {
         "ready" => vec![Event::Begin],
-        "closing" | "closing, killed" => vec![Event::NamesakesGone, Event::Swept],
+        "closing" | "closing, killed" => vec![Event::NamesakesGone, Event::OthersReaped],
         "spawning" => vec![
             Event::Begin,
             Event::Begin,
@@ -1381,17 +1399,27 @@ fn likely(situation: &str) -> Vec<Event> {
             exited(1),
             ended(by(Signal::KILL)),
             FOR_NOW,
-            Event::Swept,
+            Event::OthersReaped,
             stop(Signal::TERM),
             stop(Signal::INT),
         ],
         "stopping" | "stopping, killed" => {
-            vec![Event::Swept, Event::Swept, stop(Signal::INT), exited(0)]
+            vec![
+                Event::OthersReaped,
+                Event::OthersReaped,
+                stop(Signal::INT),
+                exited(0),
+            ]
         }
         "between, ending" | "between, killed" | "between, gone" => {
-            vec![Event::GroupGone, Event::GroupGone, Event::Swept]
+            vec![Event::GroupGone, Event::GroupGone, Event::OthersReaped]
         }
-        _ => vec![Event::Swept, stop(Signal::TERM), exited(1), Event::Begin],
+        _ => vec![
+            Event::OthersReaped,
+            stop(Signal::TERM),
+            exited(1),
+            Event::Begin,
+        ],
     }
 }
 
@@ -1538,7 +1566,7 @@ impl Witness {
                     events
                         .get(choice % events.len())
                         .copied()
-                        .unwrap_or(Event::Swept)
+                        .unwrap_or(Event::OthersReaped)
                 }
                 Step::Due => Event::Tick,
             };
@@ -1640,7 +1668,7 @@ impl Witness {
             }
             Action::KillGroup => {
                 let enough =
-                    kill || now.since(self.ended) >= leftovers.unwrap_or(LEAST_FOR_LEFTOVERS);
+                    kill || now.since(self.ended) >= leftovers.unwrap_or(SHORTEST_LEFTOVERS_GRACE);
                 self.promise(enough, "KILL for leftovers only after their time");
             }
             Action::KillNamesakes => {
@@ -1710,7 +1738,7 @@ proptest! {
             prop_assert!(has_ended || rules.grace.is_none() && !rules.kill && witness.child.situation() == "stopping");
             let took = witness.child.now.since(asked);
             let grace = if rules.kill { Duration::ZERO } else { rules.grace.unwrap_or_default() };
-            prop_assert!(took <= grace + KILL_PATIENCE, "it took {took:?}");
+            prop_assert!(took <= grace + KILL_TIMEOUT, "it took {took:?}");
             prop_assert_eq!(witness.broken, [""; 0]);
         }
     }
@@ -1730,7 +1758,7 @@ proptest! {
     fn at_no_end_have_leftovers_more_than_their_time(rules in any_rules(), walk in walk()) {
         if let Some((finish, left)) = Witness::watch(rules, &walk).finish {
             prop_assert!(left <= rules.after_stop().max(rules.between_starts()));
-            prop_assert!(!finish.killed || left.is_zero(), "killed already, and yet {left:?} are left");
+            prop_assert!(!finish.is_kill_expected || left.is_zero(), "killed already, and yet {left:?} are left");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::core::status::Outcome;
 
 /// The shortest time from TERM to KILL for what is left after a stop without a grace period. What
 /// is left between two starts gets it if `--leftovers=leave` sets no time.
-pub(crate) const LEAST_FOR_LEFTOVERS: Duration = Duration::from_secs(5);
+pub(crate) const SHORTEST_LEFTOVERS_GRACE: Duration = Duration::from_secs(5);
 
 /// The default of `--stop-on`: the signals that ask frigate to stop.
 pub(crate) const STOP_ON: SignalSet = SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT]);
@@ -77,13 +77,16 @@ impl Rules {
     /// Returns the time that leftovers get between two starts. They are never left alone there,
     /// since the new child would meet them.
     pub(crate) fn between_starts(&self) -> Duration {
-        self.unless_kill(self.leftovers.unwrap_or(LEAST_FOR_LEFTOVERS))
+        self.unless_kill(self.leftovers.unwrap_or(SHORTEST_LEFTOVERS_GRACE))
     }
 
     /// Returns the time that leftovers get after a stop. With a grace period it counts from the stop
     /// signal.
     pub(crate) fn after_stop(&self) -> Duration {
-        let without_grace = self.leftovers.unwrap_or_default().max(LEAST_FOR_LEFTOVERS);
+        let without_grace = self
+            .leftovers
+            .unwrap_or_default()
+            .max(SHORTEST_LEFTOVERS_GRACE);
         self.unless_kill(self.grace.unwrap_or(without_grace))
     }
 

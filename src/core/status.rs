@@ -17,7 +17,7 @@ pub(crate) enum ExitStatus {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum WaitStatus {
     Ended(ExitStatus),
-    Stopped(Signal),
+    Suspended(Signal),
     Continued,
 }
 
@@ -29,7 +29,7 @@ impl WaitStatus {
         match (raw & 0x7f, raw) {
             (_, 0xffff) => Some(Self::Continued),
             (0, _) => Some(Self::Ended(ExitStatus::Exited(high))),
-            (0x7f, _) => Signal::new(i32::from(high)).map(Self::Stopped),
+            (0x7f, _) => Signal::new(i32::from(high)).map(Self::Suspended),
             (number, _) => {
                 let signal = Signal::new(number)?;
                 Some(Self::Ended(ExitStatus::Signaled {

@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use crate::core::action::{Action, Actions};
-use crate::core::escalation::{Due, Escalation, KILL_PATIENCE};
+use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
 use crate::core::fact::Fact;
 use crate::core::lifecycle::{self, Finish, Lifecycle};
 use crate::core::moment::Moment;
@@ -15,8 +15,8 @@ use crate::core::pid::Pid;
 use crate::core::rules::Rules;
 use crate::core::status::Outcome;
 
-/// How long the rest may take to die of KILL if the child has already used up `KILL_PATIENCE`.
-const SHORT_PATIENCE: Duration = Duration::from_millis(100);
+/// How long the rest may take to die of KILL if the child has already used up `KILL_TIMEOUT`.
+const SHORT_KILL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// What is ended when the child has ended for good.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,12 +102,12 @@ impl Supervisor {
     }
 
     /// Whether leftovers are being ended, so that news of them matters.
-    pub(crate) const fn is_clearing(&self) -> bool {
-        matches!(self.phase, Phase::Ending { .. }) || self.child.is_clearing()
+    pub(crate) const fn is_ending_leftovers(&self) -> bool {
+        matches!(self.phase, Phase::Ending { .. }) || self.child.is_ending_leftovers()
     }
 
     /// Whether what the child leaves when it ends by itself is left alone, in its cgroup too.
-    pub(crate) const fn leaves_alone(&self) -> bool {
+    pub(crate) const fn leaves_leftovers(&self) -> bool {
         self.rules().leftovers.is_none()
     }
 
@@ -135,7 +135,7 @@ impl Supervisor {
             (Event::Child(event), _) => self.step_child(event, now, out),
             (Event::Tick, Phase::Serving) => self.step_child(lifecycle::Event::Tick, now, out),
             (Event::Rest { .. }, Phase::Serving) => {
-                self.step_child(lifecycle::Event::Swept, now, out);
+                self.step_child(lifecycle::Event::OthersReaped, now, out);
             }
             (
                 Event::Rest { is_any: false },
@@ -191,12 +191,12 @@ impl Supervisor {
         now: Moment,
         out: &mut Actions,
     ) {
-        let patience = if finish.left_behind {
-            SHORT_PATIENCE
+        let timeout = if finish.is_left_behind {
+            SHORT_KILL_TIMEOUT
         } else {
-            KILL_PATIENCE
+            KILL_TIMEOUT
         };
-        match escalation.tick(now, patience) {
+        match escalation.tick(now, timeout) {
             Due::Nothing => {}
             Due::Probe => {
                 // What was forked just when KILL was sent was not seen then.
@@ -209,14 +209,14 @@ impl Supervisor {
                 // After KILL also what nothing reports, such as a process in another session.
                 escalation = escalation.with_probes(now);
                 let grace = self.rules().leftovers_grace(finish.outcome);
-                if !finish.killed {
+                if !finish.is_kill_expected {
                     out.report_leftovers_killed(grace);
                 }
                 out.push(Action::KillRest);
                 out.push(Action::ProbeRest);
             }
             Due::GiveUp => {
-                if !finish.left_behind {
+                if !finish.is_left_behind {
                     out.report_leftovers_left();
                 }
                 return self.exit(finish, out);

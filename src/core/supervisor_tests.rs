@@ -233,7 +233,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(exited(0).into()),
         Just(exited(1).into()),
         Just(lifecycle::Event::Executed.into()),
-        Just(lifecycle::Event::OutOfReach.into()),
+        Just(lifecycle::Event::SignalRefused.into()),
         Just(lifecycle::Event::GroupGone.into()),
         Just(stop(Signal::TERM).into()),
         Just(LEFT),

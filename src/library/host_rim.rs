@@ -21,7 +21,7 @@ use crate::library::registry;
 use crate::library::shared_state::{Process, SharedState};
 use crate::messages::formatter::MessageFormatter;
 use crate::sys::host::{self, HostSteps};
-use crate::sys::process::Others;
+use crate::sys::process::HeldProcesses;
 use crate::sys::signals;
 use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
 
@@ -60,8 +60,9 @@ impl Rim for HostRim {
         streams: Streams<'_>,
     ) -> Result<Spawned, SpawnFailure> {
         let steps = &self.last_steps;
-        let process =
-            host::with_all_blocked(|| spawn::spawn(plan, restarts, false, cgroup, streams, steps))?;
+        let process = host::with_signals_blocked(|| {
+            spawn::spawn(plan, restarts, false, cgroup, streams, steps)
+        })?;
         self.shared.set_process(Some(Process {
             pid: process.pid.raw().unsigned_abs(),
             #[expect(clippy::disallowed_methods, reason = "hosts want an `Instant`")]
@@ -87,19 +88,19 @@ impl Rim for HostRim {
         }
     }
 
-    fn find_namesakes(&self) -> Result<Others, Errno> {
-        let spared: Vec<Pid> = registry::pids()
+    fn find_namesakes(&self) -> Result<HeldProcesses, Errno> {
+        let protected: Vec<Pid> = registry::pids()
             .into_iter()
             .filter_map(|pid| i32::try_from(pid).ok())
             .filter_map(Pid::new)
             .collect();
         let task = self.task_variable.as_deref();
-        Others::find_beside(
+        HeldProcesses::find_namesakes_except(
             &self.process_name,
             task,
             self.last_steps.parent,
             self.user,
-            &spared,
+            &protected,
         )
     }
 

@@ -79,7 +79,7 @@ impl ProgramSetup {
             environment: entries(task_variable.as_deref(), &environment)?,
             argv: c_strings(&invocation.argv(name, is_task))?,
             confinement,
-            mask: host::mask(),
+            mask: host::current_mask(),
             names: MessageContext {
                 command: program.to_string_lossy().into_owned(),
                 user: user.unwrap_or_default().to_owned(),

@@ -26,8 +26,9 @@ use crate::library::shared_state::SharedState;
 use crate::messages::context::MessageContext;
 use crate::messages::formatter::MessageFormatter;
 use crate::sys::clock;
-use crate::sys::host::{self, HostSteps, Look};
-use crate::sys::signals::Watch;
+use crate::sys::host::HostSteps;
+use crate::sys::pidfd::{self, ReapResult};
+use crate::sys::signals::{self, Watch};
 use crate::sys::spawn::{Bond, Environment, Pidfd, SpawnPlan, Spawned};
 
 /// The status that is reported if another part of the host was told how the child ended. No status
@@ -140,7 +141,7 @@ impl ProtectedChild {
     /// Returns what frigate's thread has to watch for this child. The streams come first.
     pub(crate) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
         let pidfd = self.pidfd().filter(|_| self.traced_until.is_none());
-        let own = [self.child.until_exec(), pidfd].into_iter().flatten();
+        let own = [self.child.exec_pipe(), pidfd].into_iter().flatten();
         let streams = self.child.capture.watches().into_iter();
         streams
             .chain(own.map(Watch::readable))
@@ -160,15 +161,15 @@ impl ProtectedChild {
             .map(|(bit, (is_seen, _))| u32::from(*is_seen) << bit)
             .sum();
         self.child.move_streams(ready, &mut self.rim);
-        self.events.extend(self.child.has_executed());
+        self.events.extend(self.child.poll_executed());
         if let Some(pidfd) = self.pidfd() {
-            match host::reap(pidfd) {
-                Look::Alive if host::has_ended(pidfd) => {
+            match pidfd::reap(pidfd) {
+                ReapResult::Alive if pidfd::has_ended(pidfd) => {
                     self.traced_until = Some(clock::now().after(TRACED_PAUSE));
                 }
-                Look::Alive => {}
-                Look::Ended(status) => self.note_end(status),
-                Look::Taken => {
+                ReapResult::Alive => {}
+                ReapResult::Ended(status) => self.note_end(status),
+                ReapResult::ReapedElsewhere => {
                     let name = Arc::clone(&self.rim.shared.name);
                     self.rim.report(&Fact::Cannot {
                         verb: "learn the exit code of",
@@ -181,7 +182,7 @@ impl ProtectedChild {
             }
         }
         self.events
-            .extend(self.child.have_others_ended(&mut self.rim));
+            .extend(self.child.poll_others_ended(&mut self.rim));
         self.settle();
     }
 
@@ -211,7 +212,7 @@ impl ProtectedChild {
     /// still to be reaped.
     pub(crate) fn finish(mut self) -> Option<Spawned> {
         let mut wait = |left, watched: &[Watch<'_>]| {
-            host::wait(watched, Some(left));
+            signals::poll_watches(watched, Some(left));
             false
         };
         self.child
@@ -229,8 +230,8 @@ impl ProtectedChild {
 
     fn note_end(&mut self, status: ExitStatus) {
         // Its end closes the pipe that waits for the exec too, and may be seen first.
-        self.events.extend(self.child.has_executed());
-        self.events.push_back(self.child.reaped(status, false));
+        self.events.extend(self.child.poll_executed());
+        self.events.push_back(self.child.note_reaped(status, false));
         self.rim.shared.set_process(None);
     }
 

@@ -18,9 +18,11 @@ use crate::library::child_setup::ChildSetup;
 use crate::library::error::Error;
 use crate::library::protected_child::ProtectedChild;
 use crate::library::shared_state::{SharedState, lock};
-use crate::sys::host::{self, Bell, Look};
-use crate::sys::signals::Watch;
+use crate::sys::host;
+use crate::sys::pidfd::{self, ReapResult};
+use crate::sys::signals::{self, Watch};
 use crate::sys::spawn::Spawned;
+use crate::sys::waker::Waker;
 use crate::sys::{clock, startup};
 
 /// What other threads ask frigate's thread to do.
@@ -36,7 +38,7 @@ enum Command {
 #[derive(Clone)]
 pub(crate) struct DriverThread {
     commands: Sender<Command>,
-    waker: Arc<Bell>,
+    waker: Arc<Waker>,
 }
 
 static DRIVER_THREAD: Mutex<Option<DriverThread>> = Mutex::new(None);
@@ -53,11 +55,11 @@ impl DriverThread {
             return Ok(driver.clone());
         }
         let host = startup::own_pid().ok_or(Error::Unsupported)?;
-        if !host::has_pidfds() {
+        if !pidfd::is_supported() {
             return Err(Error::Unsupported);
         }
         let system = |attempt, source| Error::System { attempt, source };
-        let waker = Bell::new().map_err(|errno| {
+        let waker = Waker::new().map_err(|errno| {
             let source = io::Error::from_raw_os_error(errno.raw());
             system("make an eventfd", source)
         })?;
@@ -66,7 +68,7 @@ impl DriverThread {
         let eventfd = Arc::clone(&waker);
         // All signals are blocked before the thread exists. Otherwise a handler of the host's could
         // run on it before it has blocked them itself.
-        let thread = host::with_all_blocked(|| {
+        let thread = host::with_signals_blocked(|| {
             thread::Builder::new()
                 .name("frigate".to_owned())
                 .spawn(move || drive(&eventfd, &receiver, host))
@@ -89,7 +91,7 @@ impl DriverThread {
     fn send(&self, command: Command) {
         // The thread never ends before the host does, so that this cannot fail.
         let _ = self.commands.send(command);
-        self.waker.ring();
+        self.waker.wake();
     }
 }
 
@@ -103,8 +105,8 @@ struct Children {
 }
 
 /// Runs on frigate's thread, as long as the host runs.
-fn drive(waker: &Bell, commands: &Receiver<Command>, host: Pid) {
-    host::keep_signals_off();
+fn drive(waker: &Waker, commands: &Receiver<Command>, host: Pid) {
+    host::block_signals();
     let mut children = Children {
         host,
         protected: Vec::new(),
@@ -115,7 +117,7 @@ fn drive(waker: &Bell, commands: &Receiver<Command>, host: Pid) {
         children.finish_ended();
         children.wait(waker);
         children.reap_given_up();
-        waker.silence();
+        waker.reset();
         for command in commands.try_iter() {
             children.obey(command);
         }
@@ -144,7 +146,7 @@ impl Children {
     }
 
     /// Sleeps until there is something to do, and lets each child handle what was seen of it.
-    fn wait(&mut self, waker: &Bell) {
+    fn wait(&mut self, waker: &Waker) {
         let timeout = self.deadline().map(|deadline| deadline.since(clock::now()));
         let mut watches: Vec<Watch<'_>> = Vec::new();
         for child in &self.protected {
@@ -154,7 +156,7 @@ impl Children {
         for child in &self.unreaped {
             watches.extend(child.pidfd.iter().map(|fd| Watch::readable(fd.as_fd())));
         }
-        let seen = host::wait(&watches, timeout);
+        let seen = signals::poll_watches(&watches, timeout);
         let mut rest = seen.as_slice();
         for child in &mut self.protected {
             // The number is the same as above: handling one child changes no other.
@@ -170,7 +172,7 @@ impl Children {
     fn reap_given_up(&mut self) {
         self.unreaped.retain(|child| {
             let pidfd = child.pidfd.as_ref().map(AsFd::as_fd);
-            pidfd.is_some_and(|pidfd| matches!(host::reap(pidfd), Look::Alive))
+            pidfd.is_some_and(|pidfd| matches!(pidfd::reap(pidfd), ReapResult::Alive))
         });
     }
 

@@ -23,12 +23,12 @@ use crate::messages::mistake::Mistake;
 use crate::messages::termination;
 use crate::program::process_tree::ProcessTree;
 use crate::sys::reap::{self, WaitResult};
-use crate::sys::signals::{self, Received, Waiter, Wake, Watch};
+use crate::sys::signals::{self, ReceivedSignal, SignalWaiter, WakeReason, Watch};
 use crate::sys::{clock, descriptors};
 
 /// How many ends are collected before other signals get their turn: a flood of orphans delays none
 /// of them for long.
-const MAX_ENDS_PER_SWEEP: usize = 256;
+const MOST_REAPED_AT_ONCE: usize = 256;
 
 /// The child that decides about frigate's own end.
 const MAIN: usize = 0;
@@ -38,13 +38,13 @@ pub(crate) struct EventLoop {
     tree: ProcessTree,
     dispatcher: Dispatcher,
     termination_log: termination::Log,
-    waiter: Waiter,
+    waiter: SignalWaiter,
     /// What was reported and not yet taken, each with the child that it is about.
     events: VecDeque<(usize, Event)>,
     /// A call was refused that frigate cannot do without.
     failure: Option<Mistake>,
     /// How often frigate was asked to end.
-    stops: u32,
+    stop_requests: u32,
 }
 
 impl EventLoop {
@@ -59,10 +59,10 @@ impl EventLoop {
             tree,
             dispatcher,
             termination_log,
-            waiter: Waiter::default(),
+            waiter: SignalWaiter::default(),
             events: VecDeque::new(),
             failure: None,
-            stops: 0,
+            stop_requests: 0,
         }
     }
 
@@ -77,10 +77,10 @@ impl EventLoop {
     /// The kernel refuses what frigate cannot do without: to take signals, or to reap.
     pub(crate) fn run(&mut self) -> Result<u8, Mistake> {
         self.begin();
-        self.settle();
+        self.process_events();
         loop {
             if let Some(mistake) = self.failure.take() {
-                self.abandon();
+                self.kill_children();
                 return Err(mistake);
             }
             if let Some(outcome) = self.outcome() {
@@ -100,7 +100,7 @@ impl EventLoop {
 
     fn begin(&mut self) {
         for child in 0..self.children.len() {
-            self.note(child, supervisor::Event::Child(lifecycle::Event::Begin));
+            self.enqueue(child, supervisor::Event::Child(lifecycle::Event::Begin));
         }
     }
 
@@ -111,18 +111,18 @@ impl EventLoop {
     /// Leaves no child running that frigate no longer looks after. As PID 1 the kernel ends the
     /// rest.
     #[inline(never)]
-    fn abandon(&mut self) {
+    fn kill_children(&mut self) {
         for child in &mut self.children {
             child.kill(&mut self.tree);
         }
     }
 
     #[inline(never)]
-    fn fail(&mut self, verb: &str, object: &str, errno: Errno) {
+    fn record_failure(&mut self, verb: &str, object: &str, errno: Errno) {
         self.failure = Some(Mistake::refused_call(verb, object, errno));
     }
 
-    fn note(&mut self, child: usize, event: supervisor::Event) {
+    fn enqueue(&mut self, child: usize, event: supervisor::Event) {
         self.events.push_back((child, Event::Supervisor(event)));
     }
 
@@ -131,23 +131,23 @@ impl EventLoop {
         for child in 0..self.children.len() {
             let deadline = self.children.get(child).and_then(Child::deadline);
             if deadline.is_some_and(|deadline| deadline <= now) {
-                self.note(child, supervisor::Event::Tick);
+                self.enqueue(child, supervisor::Event::Tick);
             }
         }
-        self.settle();
+        self.process_events();
     }
 
     /// Takes what was reported, and what the actions of each step answer, in order. A sweep is made
     /// between two steps, never inside one.
-    fn settle(&mut self) {
+    fn process_events(&mut self) {
         loop {
             while let Some((child, event)) = self.events.pop_front() {
                 self.step(child, event);
             }
-            if !core::mem::take(&mut self.tree.is_sweep_due) {
+            if !core::mem::take(&mut self.tree.is_reaping_due) {
                 break;
             }
-            self.sweep();
+            self.reap();
         }
     }
 
@@ -170,23 +170,23 @@ impl EventLoop {
         match action {
             ProgramAction::Child(action) => {
                 if let Some(answer) = child.perform(action, &mut self.tree) {
-                    self.note(index, answer);
+                    self.enqueue(index, answer);
                 }
             }
-            ProgramAction::Sweep => self.tree.is_sweep_due = true,
-            ProgramAction::Release => self.release(),
+            ProgramAction::Reap => self.tree.is_reaping_due = true,
+            ProgramAction::ReleaseDescriptors => self.release_descriptors(),
             ProgramAction::GiveTerminal { and_continue } => {
                 // Without the terminal the child would stop at once for want of it, again and
                 // again.
                 if let Some(pid) = child.pid()
-                    && self.tree.terminal.give(pid)
+                    && self.tree.terminal.give_to(pid)
                     && and_continue
                 {
                     child.resume(&mut self.tree);
                 }
             }
-            ProgramAction::TakeTerminal => self.tree.terminal.take(),
-            ProgramAction::Suspend => signals::stop_own_job(),
+            ProgramAction::TakeTerminal => self.tree.terminal.take_back(),
+            ProgramAction::Suspend => signals::suspend_own_job(),
         }
     }
 
@@ -201,44 +201,44 @@ impl EventLoop {
             watches.extend(child.capture.watches());
         }
         for child in &self.children {
-            watches.extend(child.until_exec().map(Watch::readable));
+            watches.extend(child.exec_pipe().map(Watch::readable));
         }
-        let others_at = watches.len();
+        let others_index = watches.len();
         for child in &self.children {
             watches.extend(child.watches());
         }
         let wake = self.waiter.wait(timeout, &watches);
         let ready = self.waiter.ready;
-        self.note_executions();
+        self.poll_executions();
         match wake {
-            Wake::Signal(received) => self.take(received),
-            Wake::Failed(errno) => self.fail("wait for", "signals", errno),
-            Wake::Readable if ready >> others_at > 0 => self.note_other_ends(),
-            Wake::Readable | Wake::Time => {}
+            WakeReason::Signal(received) => self.handle_signal(received),
+            WakeReason::Failed(errno) => self.record_failure("wait for", "signals", errno),
+            WakeReason::Ready if ready >> others_index > 0 => self.poll_other_ends(),
+            WakeReason::Ready | WakeReason::Timeout => {}
         }
-        self.settle();
+        self.process_events();
         self.tree.received = None;
         // After the signal, but with every wait: neither delays the other by more than one turn.
         self.move_streams(ready);
     }
 
-    fn note_executions(&mut self) {
+    fn poll_executions(&mut self) {
         for index in 0..self.children.len() {
-            if let Some(event) = self.children.get_mut(index).and_then(Child::has_executed) {
-                self.note(index, event);
+            if let Some(event) = self.children.get_mut(index).and_then(Child::poll_executed) {
+                self.enqueue(index, event);
             }
         }
     }
 
-    fn note_other_ends(&mut self) {
+    fn poll_other_ends(&mut self) {
         for index in 0..self.children.len() {
             let tree = &mut self.tree;
             let event = self
                 .children
                 .get_mut(index)
-                .and_then(|child| child.have_others_ended(tree));
+                .and_then(|child| child.poll_others_ended(tree));
             if let Some(event) = event {
-                self.note(index, event);
+                self.enqueue(index, event);
             }
         }
     }
@@ -250,13 +250,13 @@ impl EventLoop {
         }
     }
 
-    fn take(&mut self, received: Received) {
+    fn handle_signal(&mut self, received: ReceivedSignal) {
         let Some(signal) = received.signal() else {
             return;
         };
         let is_stop = self.dispatcher.is_stop(signal);
-        self.stops = self.stops.saturating_add(is_stop.into());
-        let sender = received.sender(self.tree.role.own);
+        self.stop_requests = self.stop_requests.saturating_add(is_stop.into());
+        let sender = received.sender(self.tree.frigate.pid);
         self.tree.received = Some(received);
         self.events
             .push_back((MAIN, Event::Received { signal, sender }));
@@ -264,85 +264,85 @@ impl EventLoop {
 
     /// Reaps what has ended. The end of a protected child is reported after all others, when only
     /// what lives can be left.
-    fn sweep(&mut self) {
+    fn reap(&mut self) {
         let mut ended = None;
-        let mut more = true;
-        let mut children = true;
-        for _ in 0..MAX_ENDS_PER_SWEEP {
+        let mut has_more = true;
+        let mut has_children = true;
+        for _ in 0..MOST_REAPED_AT_ONCE {
             match reap::reap_next(self.tree.terminal.is_controlling) {
                 WaitResult::Changed { pid, status } => {
-                    ended = self.note_change(pid, status).or(ended);
+                    ended = self.handle_status(pid, status).or(ended);
                 }
-                WaitResult::NothingYet => more = false,
+                WaitResult::NothingYet => has_more = false,
                 WaitResult::Failed(errno) => {
-                    self.fail("reap", "children", errno);
+                    self.record_failure("reap", "children", errno);
                     return;
                 }
-                WaitResult::NoChild => (more, children) = (false, false),
+                WaitResult::NoChild => (has_more, has_children) = (false, false),
             }
-            if !more {
+            if !has_more {
                 break;
             }
         }
         if let Some((index, status)) = ended {
-            self.note_end(index, status);
+            self.handle_end(index, status);
         }
-        if more {
+        if has_more {
             // The rest has its turn after whatever else is pending: this SIGCHLD is queued behind
             // it.
-            let _ = signals::send(self.tree.role.own, Signal::CHLD);
+            let _ = signals::send(self.tree.frigate.pid, Signal::CHLD);
             return;
         }
         for index in 0..self.children.len() {
             let Some(child) = self.children.get_mut(index) else {
                 return;
             };
-            let is_any = children || !self.tree.role.is_reaper && child.leftovers.probe();
-            self.note(index, supervisor::Event::Rest { is_any });
+            let is_any = has_children || !self.tree.frigate.is_reaper && child.leftovers.probe();
+            self.enqueue(index, supervisor::Event::Rest { is_any });
         }
     }
 
     /// Notes what has become of one process. Returns the end of a protected child.
-    fn note_change(&mut self, pid: Pid, status: WaitStatus) -> Option<(usize, ExitStatus)> {
+    fn handle_status(&mut self, pid: Pid, status: WaitStatus) -> Option<(usize, ExitStatus)> {
         let index = self
             .children
             .iter()
             .position(|child| child.pid() == Some(pid));
         match (index, status) {
             (Some(index), WaitStatus::Ended(status)) => return Some((index, status)),
-            (Some(index), WaitStatus::Stopped(signal)) => {
+            (Some(index), WaitStatus::Suspended(signal)) => {
                 let foreground = self.tree.terminal.foreground(Some(pid));
                 self.events
-                    .push_back((index, Event::Stopped { signal, foreground }));
+                    .push_back((index, Event::Suspended { signal, foreground }));
             }
             // There may be thousands; the core would make nothing of them.
             (None, WaitStatus::Ended(status)) => {
                 self.tree.reporter.report(&Fact::Orphan { pid, status });
             }
-            (_, WaitStatus::Continued) | (None, WaitStatus::Stopped(_)) => {}
+            (_, WaitStatus::Continued) | (None, WaitStatus::Suspended(_)) => {}
         }
         None
     }
 
-    fn note_end(&mut self, index: usize, status: ExitStatus) {
+    fn handle_end(&mut self, index: usize, status: ExitStatus) {
         // Its end closes the pipe that waits for the exec too, and may be seen first.
-        self.note_executions();
+        self.poll_executions();
         let Some(child) = self.children.get_mut(index) else {
             return;
         };
         let foreground = self.tree.terminal.foreground(child.pid());
         let held_terminal = foreground == Foreground::Child;
-        let event = child.reaped(status, held_terminal);
-        self.note(index, event);
+        let event = child.note_reaped(status, held_terminal);
+        self.enqueue(index, event);
     }
 
     /// Closes the directory and the descriptors that only a child needs.
     #[inline(never)]
-    fn release(&self) {
+    fn release_descriptors(&self) {
         let mut keep: Vec<BorrowedFd<'_>> = Vec::new();
         for child in &self.children {
             keep.extend(child.capture.descriptors());
-            keep.extend(child.until_exec());
+            keep.extend(child.exec_pipe());
             let pidfd = child
                 .process
                 .as_ref()
@@ -350,7 +350,7 @@ impl EventLoop {
             keep.extend(pidfd.map(AsFd::as_fd));
             keep.extend(child.leftovers.descriptors().into_iter().flatten());
             keep.extend(child.plan.descriptor());
-            keep.extend(child.namesakes.descriptors());
+            keep.extend(child.namesakes.pidfds());
         }
         keep.extend(self.waiter.descriptor());
         keep.extend(self.termination_log.descriptor());
@@ -363,7 +363,7 @@ impl EventLoop {
     fn finish(&mut self, outcome: Outcome) -> u8 {
         // The end of a child that was left behind was never seen, and so did not bring the terminal
         // back.
-        self.tree.terminal.take();
+        self.tree.terminal.take_back();
         self.close_children();
         let code = self.children.get(MAIN).map_or_else(
             || outcome.code(),
@@ -377,18 +377,18 @@ impl EventLoop {
     }
 
     fn close_children(&mut self) {
-        let patience = if self.stops > 1 {
+        let patience = if self.stop_requests > 1 {
             capture::SHORT_DRAIN_TIMEOUT
         } else {
             capture::DRAIN_TIMEOUT
         };
         let mut wait = |left, watched: &[Watch<'_>]| {
-            if let Wake::Signal(received) = self.waiter.wait(Some(left), watched) {
+            if let WakeReason::Signal(received) = self.waiter.wait(Some(left), watched) {
                 let signal = received.signal();
                 let is_stop = signal.is_some_and(|signal| self.dispatcher.is_stop(signal));
-                self.stops = self.stops.saturating_add(is_stop.into());
+                self.stop_requests = self.stop_requests.saturating_add(is_stop.into());
             }
-            self.stops > 1
+            self.stop_requests > 1
         };
         for child in &mut self.children {
             child.close(patience, &mut wait, &mut self.tree);

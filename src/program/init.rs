@@ -16,7 +16,7 @@ use crate::messages::termination;
 use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
 use crate::program::options::values::Values;
-use crate::program::process_tree::{ProcessTree, Role};
+use crate::program::process_tree::{FrigateProcess, ProcessTree};
 use crate::sys::process::last_component;
 use crate::sys::signals;
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, SpawnPlan};
@@ -77,13 +77,16 @@ pub fn init() {
         bond: Bond::default(),
     };
     let surroundings = Surroundings {
-        terminal: terminal::foreground_group().is_some(),
-        resumable: false,
+        has_terminal: terminal::foreground_group().is_some(),
+        is_resumable: false,
     };
     let is_reaper = true;
-    let role = Role { own, is_reaper };
+    let frigate = FrigateProcess {
+        pid: own,
+        is_reaper,
+    };
     let name = last_component(command.to_bytes()).to_vec();
-    let tree = ProcessTree::new(role, reporter, surroundings.terminal, name, None);
+    let tree = ProcessTree::new(frigate, reporter, surroundings.has_terminal, name, None);
     let capture = Capture::default();
     let child = Child::new(config.rules, tree.scope(), plan, None, capture, false);
     let dispatcher = Dispatcher::new(config.stop_on, config.rewrite, surroundings);

@@ -13,79 +13,79 @@ use crate::core::status::SpawnFailure;
 use crate::core::supervisor::{Event, Scope};
 use crate::messages::report::Reporter;
 use crate::program::terminal::Terminal;
-use crate::sys::process::{Others, signal_descendants};
-use crate::sys::signals::{self, Received};
+use crate::sys::process::{HeldProcesses, signal_descendants};
+use crate::sys::signals::{self, ReceivedSignal};
 use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
 
 /// frigate's place among the processes.
 #[derive(Clone, Copy)]
-pub(crate) struct Role {
-    pub(crate) own: Pid,
+pub(crate) struct FrigateProcess {
+    pub(crate) pid: Pid,
     /// Orphans come to frigate: it is PID 1, or a subreaper.
     pub(crate) is_reaper: bool,
 }
 
-impl Role {
+impl FrigateProcess {
     pub(crate) fn is_init(self) -> bool {
-        self.own.raw() == 1
+        self.pid.raw() == 1
     }
 }
 
 pub(crate) struct ProcessTree {
-    pub(crate) role: Role,
+    pub(crate) frigate: FrigateProcess,
     pub(crate) reporter: Reporter,
     pub(crate) terminal: Terminal,
     /// The name that other processes are looked for by, and the user that they may have.
     pub(crate) name: Vec<u8>,
     pub(crate) user: Option<u32>,
     /// The signal that is being dealt with, with its value.
-    pub(crate) received: Option<Received>,
+    pub(crate) received: Option<ReceivedSignal>,
     /// Something has ended and is to be reaped.
-    pub(crate) is_sweep_due: bool,
+    pub(crate) is_reaping_due: bool,
     /// A signal did not reach every descendant, and that was reported.
-    has_missed: bool,
+    is_miss_reported: bool,
 }
 
 impl ProcessTree {
     pub(crate) fn new(
-        role: Role,
+        frigate: FrigateProcess,
         reporter: Reporter,
         has_terminal: bool,
         name: Vec<u8>,
         user: Option<u32>,
     ) -> Self {
         Self {
-            role,
+            frigate,
             reporter,
             terminal: Terminal::new(has_terminal),
             name,
             user,
             received: None,
-            is_sweep_due: false,
-            has_missed: false,
+            is_reaping_due: false,
+            is_miss_reported: false,
         }
     }
 
     /// What frigate ends when its child has ended for good.
     pub(crate) const fn scope(&self) -> Scope {
         Scope::Everyone {
-            reports_ends: self.role.is_reaper,
+            reports_ends: self.frigate.is_reaper,
         }
     }
 
     fn signal_all(&mut self, list: &[Signal], leftovers: &Leftovers) {
-        if self.role.is_init() {
+        if self.frigate.is_init() {
             for signal in list {
                 let _ = signals::send_to_everyone(*signal);
             }
             return;
         }
-        let result = signal_descendants(self.role.own, list);
-        if result.is_err() || !self.role.is_reaper {
+        let result = signal_descendants(self.frigate.pid, list);
+        if result.is_err() || !self.frigate.is_reaper {
             leftovers.signal(list);
         }
         if let Err(errno) = result
-            && !core::mem::replace(&mut self.has_missed, true)
+            && !core::mem::replace(&mut self.is_miss_reported, true)
         {
             self.reporter.report(&Fact::Cannot {
                 verb: "signal",
@@ -123,12 +123,12 @@ impl Rim for ProcessTree {
             (Recipient::Child | Recipient::ChildWithValue, _) => signals::send(pid, signal),
         };
         // It is among the descendants that are signalled at the end, and is reported now.
-        self.has_missed |= result == Err(Errno::NOT_PERMITTED);
+        self.is_miss_reported |= result == Err(Errno::NOT_PERMITTED);
         result
     }
 
-    fn find_namesakes(&self) -> Result<Others, Errno> {
-        Others::find(&self.name, self.role.own, self.user)
+    fn find_namesakes(&self) -> Result<HeldProcesses, Errno> {
+        HeldProcesses::find_namesakes(&self.name, self.frigate.pid, self.user)
     }
 
     fn end_rest(&mut self, leftovers: &mut Leftovers) -> Option<Event> {
@@ -137,12 +137,12 @@ impl Rim for ProcessTree {
     }
 
     fn probe_rest(&mut self, _: &mut Leftovers) -> Option<Event> {
-        self.is_sweep_due = true;
+        self.is_reaping_due = true;
         None
     }
 
     fn kill_rest(&mut self, leftovers: &mut Leftovers) {
-        if self.role.is_init() {
+        if self.frigate.is_init() {
             spawn::kill_everyone();
         } else {
             self.signal_all(&[Signal::KILL], leftovers);
@@ -151,6 +151,7 @@ impl Rim for ProcessTree {
 
     /// As PID 1 a process is left unless `/proc` shows none.
     fn is_any_left(&self, leftovers: &mut Leftovers) -> bool {
-        leftovers.probe() || signal_descendants(self.role.own, &[]).unwrap_or(self.role.is_init())
+        leftovers.probe()
+            || signal_descendants(self.frigate.pid, &[]).unwrap_or(self.frigate.is_init())
     }
 }

@@ -28,7 +28,7 @@ use crate::program::command_line::{self, Request};
 use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
 use crate::program::options::{table, variables};
-use crate::program::process_tree::{ProcessTree, Role};
+use crate::program::process_tree::{FrigateProcess, ProcessTree};
 use crate::sys::safe_open::ChildUser;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
@@ -160,7 +160,7 @@ fn run(
     let formatter = MessageFormatter::new(context(config, program, cgroup.as_ref()));
     let mut reporter = Reporter::new(formatter, config.format, config.verbosity);
     let surroundings = surroundings(own_pid);
-    let role = take_role(own_pid, &mut reporter);
+    let frigate = become_reaper(own_pid, &mut reporter);
     if config.chroot.is_some() {
         report_open_directory(&mut reporter);
     }
@@ -185,7 +185,7 @@ fn run(
     };
     let name = process::last_component(program.to_bytes()).to_vec();
     let is_counted = config.verbosity >= Level::Info;
-    let tree = ProcessTree::new(role, reporter, surroundings.terminal, name, uid);
+    let tree = ProcessTree::new(frigate, reporter, surroundings.has_terminal, name, uid);
     let child = Child::new(
         config.rules,
         tree.scope(),
@@ -289,24 +289,24 @@ fn context(config: &Config, program: &CStr, group: Option<&ChildCgroup>) -> Mess
 }
 
 fn surroundings(own_pid: Pid) -> Surroundings {
-    let terminal = terminal::foreground_group().is_some();
-    let resumable = own_pid.raw() != 1 && terminal::is_resumable();
+    let has_terminal = terminal::foreground_group().is_some();
+    let is_resumable = own_pid.raw() != 1 && terminal::is_resumable();
     Surroundings {
-        terminal,
-        resumable,
+        has_terminal,
+        is_resumable,
     }
 }
 
 /// Becomes a subreaper, unless frigate is PID 1: orphans come to it then.
-fn take_role(own_pid: Pid, reporter: &mut Reporter) -> Role {
-    let mut role = Role {
-        own: own_pid,
+fn become_reaper(own_pid: Pid, reporter: &mut Reporter) -> FrigateProcess {
+    let mut frigate = FrigateProcess {
+        pid: own_pid,
         is_reaper: true,
     };
     if own_pid.raw() != 1
         && let Err(errno) = startup::become_subreaper(own_pid)
     {
-        role.is_reaper = false;
+        frigate.is_reaper = false;
         reporter.report(&Fact::Cannot {
             verb: "become",
             object: "subreaper",
@@ -314,7 +314,7 @@ fn take_role(own_pid: Pid, reporter: &mut Reporter) -> Role {
             then: "orphans of the child will not be reaped here",
         });
     }
-    role
+    frigate
 }
 
 /// Reports an inherited directory, by which the child could leave its root.

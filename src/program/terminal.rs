@@ -43,7 +43,7 @@ impl Terminal {
 
     /// Makes the child's group the foreground group, if frigate's is. Returns whether it was.
     #[inline(never)]
-    pub(crate) fn give(&mut self, child: Pid) -> bool {
+    pub(crate) fn give_to(&mut self, child: Pid) -> bool {
         let is_given = self.foreground(Some(child)) == Foreground::Frigate
             && terminal::set_child_foreground(child);
         self.is_given |= is_given;
@@ -52,7 +52,7 @@ impl Terminal {
 
     /// Makes frigate's group the foreground group, if the child's was made so. A terminal that
     /// frigate never gave away belongs to whichever group has it.
-    pub(crate) fn take(&mut self) {
+    pub(crate) fn take_back(&mut self) {
         if core::mem::replace(&mut self.is_given, false)
             && let Some(own) = terminal::own_group()
         {

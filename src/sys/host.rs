@@ -13,19 +13,12 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{EventfdFlags, PollFd, eventfd, poll};
-use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
-
-use super::signals::Watch;
 use super::signals::{self, Mask};
 use super::spawn::LastSteps;
-use super::{errno, rustix_pid};
 use crate::core::errno::Errno;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
-use crate::core::status::ExitStatus;
 
 /// The pid of the host, on a page that the kernel empties in every process that is forked from it;
 /// null: no process is the host yet.
@@ -33,17 +26,17 @@ use crate::core::status::ExitStatus;
 /// The pid alone would not do: in a PID namespace of its own a forked process may have the same
 /// one. The page alone would not do either: emulators of another processor (QEMU's) take the
 /// request to empty it, and do nothing.
-static HOST: AtomicPtr<AtomicI32> = AtomicPtr::new(null_mut());
+static HOST_PID: AtomicPtr<AtomicI32> = AtomicPtr::new(null_mut());
 
-fn host() -> Option<&'static AtomicI32> {
+fn host_pid() -> Option<&'static AtomicI32> {
     // SAFETY: it is null or points to the page that `become_host` made, aligned, initialized and
     // mapped for good.
-    unsafe { HOST.load(Ordering::Acquire).as_ref() }
+    unsafe { HOST_PID.load(Ordering::Acquire).as_ref() }
 }
 
 /// Makes this process the host, unless one is: this process, or the one that it was forked from.
 pub(crate) fn become_host() -> Result<(), Errno> {
-    let Some(own) = super::startup::own_pid().filter(|_| host().is_none()) else {
+    let Some(own) = super::startup::own_pid().filter(|_| host_pid().is_none()) else {
         return Ok(());
     };
     let size = size_of::<AtomicI32>();
@@ -63,7 +56,7 @@ pub(crate) fn become_host() -> Result<(), Errno> {
     // SAFETY: a new page is zeroed, aligned for everything and larger than the number; no other
     // thread knows it.
     unsafe { word.write(AtomicI32::new(own.raw())) };
-    if HOST
+    if HOST_PID
         .compare_exchange(null_mut(), word, Ordering::AcqRel, Ordering::Acquire)
         .is_err()
     {
@@ -76,7 +69,7 @@ pub(crate) fn become_host() -> Result<(), Errno> {
 /// Whether this process was forked from the host. It takes no lock: a lock of frigate's that
 /// another thread held at the fork is never released in the forked process.
 pub(crate) fn is_forked() -> bool {
-    host().is_some_and(|pid| Pid::new(pid.load(Ordering::Relaxed)) != super::startup::own_pid())
+    host_pid().is_some_and(|pid| Pid::new(pid.load(Ordering::Relaxed)) != super::startup::own_pid())
 }
 
 /// Whether the kernel started this program with privileges of its file: set-user-ID, set-group-ID
@@ -85,99 +78,6 @@ pub(crate) fn is_forked() -> bool {
 pub(crate) fn is_privileged() -> bool {
     // SAFETY: getauxval(3) takes a number, and reads what the kernel handed over at the start.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
-}
-
-/// A descriptor by which other threads wake frigate's (`eventfd(2)`).
-pub(crate) struct Bell(OwnedFd);
-
-impl Bell {
-    pub(crate) fn new() -> Result<Self, Errno> {
-        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map(Self)
-            .map_err(errno)
-    }
-
-    /// It is still to be heard where it could not be rung: the counter is full then.
-    pub(crate) fn ring(&self) {
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
-    }
-
-    pub(crate) fn silence(&self) {
-        let _ = rustix::io::read(&self.0, &mut [0; 8]);
-    }
-}
-
-impl AsFd for Bell {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-/// `poll(2)`: sleeps until something is to be seen of one of these or the time is over; answers
-/// with one flag for each.
-pub(crate) fn wait(watched: &[Watch<'_>], timeout: Option<core::time::Duration>) -> Vec<bool> {
-    let mut fds: Vec<PollFd<'_>> = watched
-        .iter()
-        .map(|watch| PollFd::from_borrowed_fd(watch.fd, watch.flags))
-        .collect();
-    let timeout = timeout.map(signals::timespec);
-    let _ = poll(&mut fds, timeout.as_ref());
-    fds.iter().map(|fd| !fd.revents().is_empty()).collect()
-}
-
-/// Whether one that is watched by a pidfd has ended, and how.
-pub(crate) enum Look {
-    Alive,
-    Ended(ExitStatus),
-    /// It has, but somebody else of the host was told how: it waits for any child, or ignores
-    /// SIGCHLD.
-    Taken,
-}
-
-/// Whether the pidfd says that its process has ended, be it reaped or not.
-pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
-    signals::is_readable(pidfd)
-}
-
-/// `waitid(P_PIDFD, WNOHANG)`: reaps that one child, and no other.
-pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Look {
-    loop {
-        match waitid(
-            WaitId::PidFd(pidfd),
-            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-        ) {
-            Ok(None) => return Look::Alive,
-            Ok(Some(status)) => return decode(&status).map_or(Look::Taken, Look::Ended),
-            // WNOHANG never sleeps, so that this cannot go on.
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return Look::Taken,
-        }
-    }
-}
-
-fn decode(status: &WaitIdStatus) -> Option<ExitStatus> {
-    if let Some(code) = status.exit_status() {
-        return u8::try_from(code & 0xff).ok().map(ExitStatus::Exited);
-    }
-    let signal = Signal::new(status.terminating_signal()?)?;
-    Some(ExitStatus::Signaled {
-        signal,
-        core: status.dumped(),
-    })
-}
-
-/// Whether this kernel has all that the library needs: pidfds that can be waited for (Linux 5.4),
-/// and nothing that forbids them. The process asks about itself, which is no child of its own.
-pub(crate) fn has_pidfds() -> bool {
-    let own = super::startup::own_pid().and_then(rustix_pid);
-    let Some(pidfd) = own.and_then(|own| pidfd_open(own, PidfdFlags::empty()).ok()) else {
-        return false;
-    };
-    let asked = waitid(
-        WaitId::PidFd(pidfd.as_fd()),
-        WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-    );
-    matches!(asked, Err(rustix::io::Errno::CHILD))
 }
 
 /// Whether the kernel reaps the host's children by itself, so that nobody learns how they ended
@@ -204,7 +104,7 @@ pub(crate) struct HostSteps {
 /// Rust's runtime ignores. The exec would do the former, but too late: with the mask restored, a
 /// signal that waits would run the host's handler in here, where it may write to a pipe that the
 /// host reads.
-fn drop_handlers() {
+fn reset_handlers() {
     for signal in 1..=64_i32 {
         let handler = signals::set_disposition(signal, None);
         if handler != libc::SIG_DFL && (handler != libc::SIG_IGN || signal == libc::SIGPIPE) {
@@ -215,7 +115,7 @@ fn drop_handlers() {
 
 impl LastSteps for HostSteps {
     fn take(&self) {
-        drop_handlers();
+        reset_handlers();
         // After the change of user, which clears it (PR_SET_PDEATHSIG(2const)).
         // SAFETY: this prctl(2) operation takes a number.
         unsafe {
@@ -255,18 +155,18 @@ pub(crate) fn set_name(name: &CStr) {
 }
 
 /// The mask of the calling thread.
-pub(crate) fn mask() -> Mask {
+pub(crate) fn current_mask() -> Mask {
     signals::current_mask()
 }
 
 /// Makes the calling thread one that no signal of the host's is ever delivered to.
-pub(crate) fn keep_signals_off() {
-    signals::block_all_but_the_librarys();
+pub(crate) fn block_signals() {
+    signals::block_all_but_libc_signals();
 }
 
 /// Acts with every signal blocked, so that what is forked or started meanwhile has them blocked
 /// from its first moment on.
-pub(crate) fn with_all_blocked<T>(act: impl FnOnce() -> T) -> T {
+pub(crate) fn with_signals_blocked<T>(act: impl FnOnce() -> T) -> T {
     let before = signals::block_all();
     let result = act();
     let _ = before.and_then(signals::set_mask);

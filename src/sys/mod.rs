@@ -23,6 +23,7 @@ pub(crate) mod inherited;
 pub(crate) mod kernel_file;
 pub(crate) mod open_file;
 pub(crate) mod output;
+pub(crate) mod pidfd;
 pub(crate) mod process;
 pub(crate) mod reap;
 pub(crate) mod safe_open;
@@ -32,6 +33,7 @@ pub(crate) mod startup;
 pub(crate) mod stream_pipe;
 pub(crate) mod terminal;
 pub(crate) mod user_database;
+pub(crate) mod waker;
 
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};

@@ -16,7 +16,7 @@ use crate::core::errno::Errno;
 use crate::messages::context::MessageContext;
 use crate::messages::format::Format;
 use crate::messages::formatter::MessageFormatter;
-use crate::sys::host;
+use crate::sys::signals;
 
 #[path = "file_tests.rs"]
 mod file_tests;
@@ -99,7 +99,7 @@ fn open(path: &str, max_bytes: u64, backups: u32) -> Result<Capture, Errno> {
 
 /// Whether the first stream becomes ready within a number of milliseconds.
 fn is_ready(capture: &Capture, timeout: u64) -> bool {
-    host::wait(
+    signals::poll_watches(
         &capture.watches()[..1],
         Some(Duration::from_millis(timeout)),
     )
@@ -108,7 +108,7 @@ fn is_ready(capture: &Capture, timeout: u64) -> bool {
 
 fn drain(capture: &mut Capture, timeout: Duration, report: &mut dyn FnMut(&Fact<'_>)) {
     let mut wait = |left, watched: &[Watch<'_>]| {
-        host::wait(watched, Some(left));
+        signals::poll_watches(watched, Some(left));
         false
     };
     capture.drain(timeout, &mut wait, report);

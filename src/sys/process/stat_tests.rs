@@ -1,8 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Others, Proc, Process, descendants, last_component};
 use crate::core::pid::Pid;
-use crate::sys::startup::own_pid;
 
 /// A line of `/proc/pid/stat` as the kernel writes it, less the fields behind the start time that
 /// nobody reads.
@@ -19,23 +17,7 @@ fn pid(number: i32) -> Pid {
 
 /// The parent's id and the start time.
 fn parse_stat(stat: &[u8]) -> Option<(i32, u64)> {
-    super::parse_stat(pid(4242), stat).map(|process| (process.parent, process.started))
-}
-
-fn child_of(parent: i32, number: i32) -> Process {
-    Process {
-        pid: pid(number),
-        parent,
-        group: 1,
-        started: 1,
-        is_zombie: false,
-    }
-}
-
-fn numbers(found: &[Process]) -> Vec<i32> {
-    let mut numbers: Vec<_> = found.iter().map(|process| process.pid.raw()).collect();
-    numbers.sort_unstable();
-    numbers
+    super::parse_stat(pid(4242), stat).map(|process| (process.parent, process.start_ticks))
 }
 
 #[test]
@@ -52,52 +34,6 @@ fn the_group_and_the_state_are_found_too() {
     assert_eq!(look(whole("X", "-1", "0")), Some((0, true)));
     // The first thread has ended, and another has not.
     assert_eq!(look(whole("Z", "42", "2")), Some((42, false)));
-}
-
-#[test]
-fn descendants_are_found_through_every_generation() {
-    let all = [
-        (1, 2),
-        (2, 3),
-        (9, 4),
-        (4, 9),
-        (3, 5),
-        (1, 6),
-        (0, 1),
-        (2, 7),
-        (7, 8),
-        (5, 1),
-    ];
-    let all: Vec<_> = all
-        .iter()
-        .map(|(parent, number)| child_of(*parent, *number))
-        .collect();
-    assert_eq!(
-        numbers(&descendants(all.clone(), pid(2))),
-        [1, 3, 5, 6, 7, 8]
-    );
-    assert_eq!(
-        numbers(&descendants(all.clone(), pid(3))),
-        [1, 2, 5, 6, 7, 8]
-    );
-    assert!(descendants(all.clone(), pid(8)).is_empty());
-    // No /proc shows such a circle.
-    assert!(!descendants(all, pid(9)).is_empty());
-}
-
-/// Each is the child of the one with the next higher id: a generation a process, and none in the
-/// order of the list.
-#[test]
-#[expect(clippy::disallowed_methods, reason = "measures the time it takes")]
-fn a_long_line_of_descendants_is_found_in_little_time() {
-    const COUNT: i32 = 200_000;
-    let all = (2..COUNT)
-        .map(|number| child_of(number + 1, number))
-        .collect();
-    let began = std::time::Instant::now();
-    assert_eq!(descendants(all, pid(COUNT)).len(), 199_998);
-    // What looks at every process for each generation would take minutes.
-    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
 }
 
 #[test]
@@ -180,66 +116,6 @@ fn a_line_cut_short_behind_the_start_time_will_do() {
     assert_eq!(parse_stat(cut), Some((17, 123_456)));
 }
 
-#[test]
-fn the_last_component_is_what_follows_the_last_slash() {
-    let table: [(&[u8], &[u8]); 8] = [
-        (b"sh", b"sh"),
-        (b"/bin/sh", b"sh"),
-        (b"./sh", b"sh"),
-        (b"dir/", b""),
-        (b"/", b""),
-        (b"", b""),
-        (b"-sh", b"-sh"),
-        (b"/a\xff/\xfe", b"\xfe"),
-    ];
-    for (path, expected) in table {
-        assert_eq!(
-            last_component(path),
-            expected,
-            "{}",
-            String::from_utf8_lossy(path)
-        );
-    }
-}
-
-/// The kernel's own line, which no example can stand for: this very process, as `/proc` shows it.
-#[test]
-fn this_process_sees_itself_in_proc() {
-    let own = own_pid();
-    let seen = own
-        .and_then(|own| Proc::open(own).ok())
-        .and_then(|root| root.look(own?));
-    assert_eq!(seen.map(|process| process.pid), own);
-    let parent = i32::try_from(std::os::unix::process::parent_id()).ok();
-    assert_eq!(seen.map(|process| process.parent), parent);
-    assert!(seen.is_some_and(|process| process.started > 0));
-}
-
-#[test]
-fn a_proc_of_other_numbers_is_refused() {
-    let somebody_else = own_pid().and_then(|own| Pid::new(own.raw() + 1));
-    assert!(somebody_else.is_some_and(|pid| Proc::open(pid).is_err()));
-}
-
-#[test]
-fn this_process_is_never_one_of_the_others_of_its_name() {
-    let own = own_pid();
-    let name = std::env::current_exe().ok();
-    let name = name
-        .as_deref()
-        .and_then(std::path::Path::file_name)
-        .map(std::ffi::OsStr::as_encoded_bytes);
-    let (Some(own), Some(name)) = (own, name) else {
-        unreachable!("a process has an id and a name")
-    };
-    assert!(
-        Proc::open(own).is_ok_and(|root| root.is_named(own, name, None)),
-        "it has that name"
-    );
-    let others = Others::find(name, own, None);
-    assert!(others.is_ok_and(|others| others.held.iter().all(|(pid, _)| *pid != own)));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -256,7 +132,5 @@ proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(line in prop::collection::vec(any::<u8>(), 0..200), near in "[0-9 ()S-]{0,120}") {
         let _ = (parse_stat(&line), parse_stat(near.as_bytes()));
-        let last = last_component(&line);
-        prop_assert!(line.ends_with(last) && !last.contains(&b'/'));
     }
 }

@@ -1,0 +1,62 @@
+//! A frigate that has ended.
+
+use std::time::Duration;
+
+use crate::support::cgroup::Site;
+
+/// How it ended, and what it said.
+#[derive(Debug)]
+pub struct Ended {
+    /// The raw wait status.
+    pub status: i32,
+    /// States and names of the processes that it left behind, zombies included.
+    pub left: Vec<String>,
+    pub out: String,
+    pub err: String,
+    pub took: Duration,
+    pub(super) site: Option<Site>,
+}
+
+impl Ended {
+    /// The exit code; `None` if a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.signal().is_none().then_some(self.status >> 8 & 0xff)
+    }
+
+    /// The signal that ended it.
+    pub fn signal(&self) -> Option<i32> {
+        Some(self.status & 0x7f).filter(|&signal| signal != 0)
+    }
+
+    /// Checks the exit code, and shows everything if it is another one.
+    #[track_caller]
+    pub fn expect_code(&self, code: i32) -> &Self {
+        assert_eq!(self.code(), Some(code), "{self:#?}");
+        self
+    }
+
+    /// Checks that nothing was said on standard error.
+    #[track_caller]
+    pub fn expect_silence(&self) -> &Self {
+        assert_eq!(self.err, "", "{self:#?}");
+        self
+    }
+
+    /// Checks that it left no process behind.
+    #[track_caller]
+    pub fn expect_nothing_left(&self) -> &Self {
+        assert_eq!(self.left, Vec::<String>::new(), "{self:#?}");
+        self
+    }
+
+    /// The cgroup that it was started in, which is removed when this is dropped.
+    #[track_caller]
+    pub fn cgroup(&self) -> &Site {
+        self.site.as_ref().expect("it was started by `in_cgroup`")
+    }
+
+    /// The lines of standard error.
+    pub fn messages(&self) -> Vec<&str> {
+        self.err.lines().collect()
+    }
+}

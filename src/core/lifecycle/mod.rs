@@ -4,96 +4,29 @@
 //! *Invariant:* every state and event meet in `Lifecycle::step`, by name. A pair that cannot happen
 //! changes nothing and is reported; nothing here panics, waits or asks the kernel.
 
+mod end;
+mod event;
+mod finish;
+mod start;
+mod state;
+mod stop;
+
 use core::time::Duration;
 
-use crate::core::action::{Action, Actions, SURVIVES_KILL};
+use crate::core::action::{Action, Actions};
 use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
 use crate::core::exit_code;
-use crate::core::fact::{Fact, Trouble};
+use crate::core::fact::Fact;
+use crate::core::lifecycle::state::{State, Stopping};
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
-use crate::core::restart::{History, Restart, Verdict};
+use crate::core::restart::{History, Restart};
 use crate::core::rules::Rules;
 use crate::core::signal::Signal;
-use crate::core::status::{ExitStatus, Outcome, SpawnFailure};
-use crate::core::usage::Usage;
+use crate::core::status::{ExitStatus, Outcome};
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    Ready,
-    /// Other processes of the name are being ended before the start.
-    Closing(Escalation),
-    Spawning,
-    Running {
-        since: Moment,
-    },
-    /// Asked to stop; the child lives.
-    Stopping(Stopping),
-    /// The pause between two starts, while what is left of the former child's group comes to its
-    /// end.
-    Between {
-        start_at: Moment,
-        /// The end of what is left; `None` once nothing is.
-        leftovers: Option<Escalation>,
-    },
-    Ended(Finish),
-}
-
-/// A stop under way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Stopping {
-    /// When the child was started.
-    since: Moment,
-    /// The signal that asked for it.
-    asked: Signal,
-    escalation: Escalation,
-    /// The kernel does not let frigate signal the child.
-    is_signal_refused: bool,
-}
-
-/// How the child ended for good, and what that means for its leftovers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Finish {
-    pub(crate) outcome: Outcome,
-    /// When leftovers are killed; `None` means that they are left alone.
-    pub(crate) kill_at: Option<Moment>,
-    /// Do not report KILL again: it was already reported, or `--kill` made it expected.
-    pub(crate) is_kill_expected: bool,
-    /// The child itself did not die of KILL, and said so: nothing else is given as long again.
-    pub(crate) is_left_behind: bool,
-}
-
-/// What the rim, or time, tells of one child.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Event {
-    Begin,
-    /// No other process of the command's name is left.
-    NamesakesGone,
-    Spawned {
-        pid: Pid,
-    },
-    SpawnFailed(SpawnFailure),
-    /// The child runs its program. Told only where somebody wants to know, and always before its
-    /// end.
-    Executed,
-    /// The kernel does not let frigate signal the child (EPERM).
-    SignalRefused,
-    /// The child was reaped; `held_terminal`: its group was the terminal's foreground group then.
-    Ended {
-        status: ExitStatus,
-        held_terminal: bool,
-        usage: Usage,
-    },
-    /// Something else was reaped.
-    OthersReaped,
-    GroupGone,
-    /// frigate was asked to stop; `queued`: the signal came with a value.
-    Stop {
-        signal: Signal,
-        queued: bool,
-    },
-    Tick,
-}
+pub(crate) use crate::core::lifecycle::event::Event;
+pub(crate) use crate::core::lifecycle::finish::Finish;
 
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
@@ -385,34 +318,6 @@ impl Lifecycle {
         }
     }
 
-    /// The child does not die, or frigate may not signal it: what is left has had as long as it.
-    fn leave_behind(&mut self, stopping: Stopping, now: Moment, out: &mut Actions) {
-        let reason = if stopping.is_signal_refused {
-            NOT_PERMITTED
-        } else {
-            SURVIVES_KILL
-        };
-        out.report(Fact::LeftBehind {
-            pid: self.pid,
-            reason,
-        });
-        let signal = Signal::KILL;
-        self.last_status = Some(ExitStatus::Signaled {
-            signal,
-            core: false,
-        });
-        let outcome = Outcome::Cancel {
-            last: self.last_status,
-            stop: stopping.asked,
-        };
-        self.state = State::Ended(Finish {
-            outcome,
-            kill_at: Some(now),
-            is_kill_expected: true,
-            is_left_behind: true,
-        });
-    }
-
     #[inline(never)]
     fn when_between(
         &mut self,
@@ -455,302 +360,11 @@ impl Lifecycle {
         }
     }
 
-    /// Takes the step that is due with what a former child left. Returns `None` once nothing is
-    /// left, or what is left is given up.
-    fn tick_leftovers(
-        &self,
-        mut leftovers: Escalation,
-        now: Moment,
-        out: &mut Actions,
-    ) -> Option<Escalation> {
-        match leftovers.tick(now, KILL_TIMEOUT) {
-            Due::Nothing => {}
-            Due::Probe => out.push(Action::ProbeGroup),
-            Due::Kill => {
-                let grace = self.rules.between_starts();
-                out.report_leftovers_killed(grace);
-                out.push(Action::KillGroup);
-                out.push(Action::ProbeGroup);
-            }
-            Due::GiveUp => {
-                out.report_leftovers_left();
-                return None;
-            }
-        }
-        Some(leftovers)
-    }
-
     fn report_impossible(&self, event: Event, out: &mut Actions) {
         out.report(Fact::Impossible {
             state: self.state.name(),
             event: event.name(),
         });
-    }
-
-    fn report_started(&self, out: &mut Actions) {
-        if let Some(pid) = self.pid {
-            let restarts = self.restarts;
-            out.report(Fact::Started { pid, restarts });
-        }
-    }
-
-    fn report_ended(
-        &self,
-        status: ExitStatus,
-        since: Moment,
-        usage: Usage,
-        now: Moment,
-        out: &mut Actions,
-    ) {
-        let (pid, uptime) = (self.pid, now.since(since));
-        out.report(Fact::Ended {
-            pid,
-            status,
-            uptime,
-            usage,
-        });
-    }
-
-    fn start(&mut self, now: Moment, out: &mut Actions) {
-        if let Some(wait) = self.rules.grace_close {
-            self.state = State::Closing(Escalation::asked(Some(now.after(wait))));
-            out.push(Action::CloseNamesakes);
-        } else {
-            self.spawn(out);
-        }
-    }
-
-    fn spawn(&mut self, out: &mut Actions) {
-        self.state = State::Spawning;
-        self.has_tried_start = true;
-        out.push(Action::Spawn {
-            restarts: self.restarts,
-        });
-    }
-
-    /// Starts the next child if nothing of the former one is left and the pause is over.
-    fn wait_for_start(
-        &mut self,
-        start_at: Moment,
-        leftovers: Option<Escalation>,
-        now: Moment,
-        out: &mut Actions,
-    ) {
-        if leftovers.is_none() && now >= start_at {
-            self.restarts = self.restarts.saturating_add(self.has_tried_start.into());
-            self.start(now, out);
-        } else {
-            self.state = State::Between {
-                start_at,
-                leftovers,
-            };
-        }
-    }
-
-    /// The child ended by itself: the strategy decides.
-    fn after_end(
-        &mut self,
-        status: ExitStatus,
-        since: Moment,
-        usage: Usage,
-        now: Moment,
-        out: &mut Actions,
-    ) {
-        let uptime = now.since(since);
-        let verdict =
-            self.history
-                .after_end(&self.rules.restart_policy, status, uptime, self.random(now));
-        let trouble = Trouble::Ended {
-            pid: self.pid,
-            status,
-            uptime,
-            usage,
-        };
-        // A restart has a line of its own, which says the same.
-        if !matches!(verdict, Verdict::Again { .. }) {
-            self.report_ended(status, since, usage, now, out);
-        }
-        self.apply(verdict, trouble, Outcome::Complete(status), now, out);
-    }
-
-    fn after_failure(&mut self, failure: SpawnFailure, now: Moment, out: &mut Actions) {
-        let verdict =
-            self.history
-                .after_failure(&self.rules.restart_policy, failure, self.random(now));
-        let (trouble, outcome) = (Trouble::NotStarted(failure), Outcome::NotStarted(failure));
-        self.apply(verdict, trouble, outcome, now, out);
-    }
-
-    fn apply(
-        &mut self,
-        verdict: Verdict,
-        trouble: Trouble,
-        outcome: Outcome,
-        now: Moment,
-        out: &mut Actions,
-    ) {
-        let kill_at = self.rules.after_own_end().map(|span| now.after(span));
-        match (verdict, outcome) {
-            (Verdict::Finish, Outcome::NotStarted(failure)) => {
-                self.end_unstarted(failure, kill_at, self.rules.kill, out);
-            }
-            (Verdict::Finish, _) => self.end(outcome, kill_at, self.rules.kill),
-            (Verdict::GiveUp { failures }, _) => {
-                let outcome = Outcome::GaveUp {
-                    last: self.last_status,
-                };
-                out.report(Fact::GaveUp {
-                    failures,
-                    last: self.last_status,
-                    code: self.rules.exit_code(outcome),
-                });
-                self.end(outcome, kill_at, self.rules.kill);
-            }
-            (Verdict::Again { pause, failures }, _) => {
-                let limit = self.rules.restart_policy.limit();
-                out.report(Fact::Restarting {
-                    trouble,
-                    pause,
-                    failures,
-                    limit,
-                });
-                self.end_leftovers(now.after(pause), now, out);
-            }
-        }
-    }
-
-    /// Ends what a former child left, so that the next one, not before `start_at`, meets none of
-    /// it.
-    fn end_leftovers(&mut self, start_at: Moment, now: Moment, out: &mut Actions) {
-        let leftovers = if self.rules.kill {
-            out.push(Action::KillGroup);
-            out.push(Action::ProbeGroup);
-            Escalation::killed(now, KILL_TIMEOUT)
-        } else {
-            out.push(Action::EndGroup);
-            Escalation::asked(Some(now.after(self.rules.between_starts())))
-        };
-        self.state = State::Between {
-            start_at,
-            leftovers: Some(leftovers.with_probes(now)),
-        };
-    }
-
-    /// The end by a stop while no child had to be killed for it.
-    fn cancel(&mut self, stop: Signal, now: Moment) {
-        let last = self.last_status;
-        let kill_at = now.after(self.rules.after_stop());
-        self.end(
-            Outcome::Cancel { last, stop },
-            Some(kill_at),
-            self.rules.kill,
-        );
-    }
-
-    /// The end of a child that was asked to stop.
-    fn end_stop(&mut self, stopping: Stopping, now: Moment) {
-        let outcome = Outcome::Cancel {
-            last: self.last_status,
-            stop: stopping.asked,
-        };
-        let kill_at = self.kill_after_stop(stopping, now);
-        self.end(outcome, Some(kill_at), stopping.escalation.is_killed());
-    }
-
-    /// When what is left after a stop is killed: at the end of the grace period if there is one.
-    fn kill_after_stop(&self, stopping: Stopping, now: Moment) -> Moment {
-        let escalation = stopping.escalation;
-        match (escalation.is_killed(), escalation.until(), self.rules.grace) {
-            (true, ..) => now,
-            (false, Some(until), Some(_)) => until,
-            (false, ..) => now.after(self.rules.after_stop()),
-        }
-    }
-
-    /// The end of a child that never executed its command.
-    fn end_unstarted(
-        &mut self,
-        failure: SpawnFailure,
-        kill_at: Option<Moment>,
-        is_kill_expected: bool,
-        out: &mut Actions,
-    ) {
-        let outcome = Outcome::NotStarted(failure);
-        let code = self.rules.exit_code(outcome);
-        out.report(Fact::NotStarted { failure, code });
-        self.end(outcome, kill_at, is_kill_expected);
-    }
-
-    fn end(&mut self, outcome: Outcome, kill_at: Option<Moment>, is_kill_expected: bool) {
-        self.state = State::Ended(Finish {
-            outcome,
-            kill_at,
-            is_kill_expected,
-            is_left_behind: false,
-        });
-    }
-
-    /// The stop signal, then CONT, since a stopped child could not die of it.
-    fn send_stop(&self, asked: Signal, queued: bool, out: &mut Actions) {
-        if self.rules.kill {
-            self.send(Signal::KILL, out);
-            return;
-        }
-        let signal = self.rules.stop_signal.unwrap_or(asked);
-        out.send(
-            signal,
-            self.rules.recipient(queued && signal != Signal::KILL),
-        );
-        self.send(Signal::CONT, out);
-    }
-
-    fn send(&self, signal: Signal, out: &mut Actions) {
-        out.send(signal, self.rules.recipient(false));
-    }
-
-    /// A number that two frigates do not share: the nanoseconds of the moment, well stirred (the
-    /// finalizer of `SplitMix64`). Pure, so that virtual time replays it; a pause needs no better
-    /// chance than that.
-    fn random(&self, now: Moment) -> u32 {
-        let mut bits = now.nanos() ^ u64::from(self.restarts);
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        u32::try_from(bits >> 32).unwrap_or(0)
-    }
-}
-
-/// Why a child is left behind that a signal could end.
-const NOT_PERMITTED: &str = "frigate is not allowed to signal it";
-
-impl State {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Closing(_) => "closing",
-            Self::Spawning => "spawning",
-            Self::Running { .. } => "running",
-            Self::Stopping(_) => "stopping",
-            Self::Between { .. } => "between",
-            Self::Ended(_) => "ended",
-        }
-    }
-}
-
-impl Event {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Begin => "begin",
-            Self::NamesakesGone => "namesakes-gone",
-            Self::Spawned { .. } => "spawned",
-            Self::SpawnFailed(_) => "spawn-failed",
-            Self::Executed => "executed",
-            Self::SignalRefused => "out-of-reach",
-            Self::Ended { .. } => "ended",
-            Self::OthersReaped => "swept",
-            Self::GroupGone => "group-gone",
-            Self::Stop { .. } => "stop",
-            Self::Tick => "tick",
-        }
     }
 }
 

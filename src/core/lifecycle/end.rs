@@ -11,6 +11,12 @@ use crate::core::status::{ExitStatus, Outcome, SpawnFailure};
 use crate::core::usage::Usage;
 
 impl Lifecycle {
+    /// Keeps what later decisions and messages need of an end.
+    pub(super) fn note_end(&mut self, status: ExitStatus, usage: Usage) {
+        self.last_status = Some(status);
+        self.out_of_memory = usage.out_of_memory;
+    }
+
     /// The child ended by itself: the strategy decides.
     pub(super) fn after_end(
         &mut self,

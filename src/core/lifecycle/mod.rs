@@ -15,15 +15,13 @@ use core::time::Duration;
 
 use crate::core::action::{Action, Actions};
 use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
-use crate::core::exit_code;
 use crate::core::fact::Fact;
 use crate::core::lifecycle::state::{State, Stopping};
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
 use crate::core::restart::{History, Restart};
 use crate::core::rules::Rules;
-use crate::core::signal::Signal;
-use crate::core::status::{ExitStatus, Outcome};
+use crate::core::status::ExitStatus;
 
 pub(crate) use crate::core::lifecycle::event::Event;
 pub(crate) use crate::core::lifecycle::finish::Finish;
@@ -227,16 +225,10 @@ impl Lifecycle {
                 held_terminal,
                 usage,
             } => {
-                self.last_status = Some(status);
-                self.out_of_memory = usage.out_of_memory;
+                self.note_end(status, usage);
                 if held_terminal && status.looks_interrupted() {
                     self.report_ended(status, since, usage, now, out);
-                    let stop = if status.code() == exit_code::of_signal(Signal::INT) {
-                        Signal::INT
-                    } else {
-                        Signal::QUIT
-                    };
-                    self.cancel(stop, now);
+                    self.cancel_by_user(status, now);
                 } else {
                     self.after_end(status, since, usage, now, out);
                 }
@@ -244,20 +236,7 @@ impl Lifecycle {
             // A failure between fork and exec is known only when the child that reported it is
             // reaped.
             Event::SpawnFailed(failure) => self.after_failure(failure, now, out),
-            Event::Stop { signal, queued } => {
-                let escalation = if self.rules.kill {
-                    Escalation::killed(now, KILL_TIMEOUT)
-                } else {
-                    Escalation::asked(self.rules.grace.map(|grace| now.after(grace)))
-                };
-                self.state = State::Stopping(Stopping {
-                    since,
-                    asked: signal,
-                    escalation,
-                    is_signal_refused: false,
-                });
-                self.send_stop(signal, queued, out);
-            }
+            Event::Stop { signal, queued } => self.begin_stop(since, signal, queued, now, out),
             Event::Executed => self.report_started(out),
             // A signal that is no stop did not reach it, which the rim has said.
             Event::SignalRefused | Event::OthersReaped | Event::Tick => {}
@@ -284,8 +263,7 @@ impl Lifecycle {
                 self.state = State::Stopping(stopping);
             }
             Event::Ended { status, usage, .. } => {
-                self.last_status = Some(status);
-                self.out_of_memory = usage.out_of_memory;
+                self.note_end(status, usage);
                 self.report_ended(status, stopping.since, usage, now, out);
                 self.end_stop(stopping, now);
             }
@@ -298,19 +276,7 @@ impl Lifecycle {
             Event::Stop { signal, queued } if !stopping.escalation.is_killed() => {
                 self.send_stop(signal, queued, out);
             }
-            Event::Tick => match stopping.escalation.tick(now, KILL_TIMEOUT) {
-                Due::Nothing | Due::Probe => {}
-                Due::Kill if !stopping.is_signal_refused => {
-                    self.state = State::Stopping(stopping);
-                    let (pid, grace) = (self.pid, self.rules.grace.unwrap_or_default());
-                    // Without a grace period KILL is what was asked for.
-                    if !grace.is_zero() {
-                        out.report(Fact::Killed { pid, grace });
-                    }
-                    self.send(Signal::KILL, out);
-                }
-                Due::Kill | Due::GiveUp => self.leave_behind(stopping, now, out),
-            },
+            Event::Tick => self.tick_stop(stopping, now, out),
             Event::Stop { .. } | Event::OthersReaped => {}
             Event::Begin | Event::NamesakesGone | Event::Spawned { .. } | Event::GroupGone => {
                 self.report_impossible(event, out);
@@ -335,20 +301,7 @@ impl Lifecycle {
                     leftovers.and_then(|leftovers| self.tick_leftovers(leftovers, now, out));
                 self.wait_for_start(start_at, leftovers, now, out);
             }
-            // The leftovers of the former group keep the grace period that they were given.
-            Event::Stop { signal, .. } => {
-                let is_killed = leftovers.is_some_and(Escalation::is_killed);
-                let kill_at = match leftovers {
-                    Some(_) if is_killed => now,
-                    Some(leftovers) => leftovers.until().unwrap_or(now),
-                    None => now.after(self.rules.after_stop()),
-                };
-                let outcome = Outcome::Cancel {
-                    last: self.last_status,
-                    stop: signal,
-                };
-                self.end(outcome, Some(kill_at), is_killed || self.rules.kill);
-            }
+            Event::Stop { signal, .. } => self.cancel_between(signal, leftovers, now),
             Event::OthersReaped => {}
             Event::Begin
             | Event::NamesakesGone

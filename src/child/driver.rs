@@ -1,8 +1,8 @@
 //! Performs what the core decides for one protected child, for the binary and the library alike.
 //!
-//! What differs between the two stands behind `Rim`: the binary reaches its child by its pid, has
-//! every process around it to look after and writes messages; the library reaches its child by a
-//! pidfd, has nothing but the child's group and cgroup, and sends events.
+//! What differs between the two is behind `Rim`. The binary signals its child by pid, looks after
+//! every process around it and writes messages. The library signals its child by pidfd, looks after
+//! the child's group and cgroup alone and sends events.
 
 use core::time::Duration;
 use std::os::fd::BorrowedFd;
@@ -34,7 +34,7 @@ pub(crate) struct Child {
     pub(crate) capture: Capture,
     pub(crate) namesakes: Namesakes,
     pub(crate) process: Option<Spawned>,
-    /// Whether everything is counted that the cgroup used, because it will be reported.
+    /// Count everything that the cgroup used, because it will be reported.
     counts_full_usage: bool,
     pub(crate) outcome: Option<Outcome>,
 }
@@ -89,14 +89,14 @@ impl Child {
             Action::KillNamesakes => self.namesakes.kill(rim),
             Action::Spawn { restarts } => return Some(Event::Child(self.spawn(restarts, rim))),
             Action::Send { signal, to } => return self.send(signal, to, rim),
-            Action::KillCgroup => report_refusal(self.leftovers.kill_cgroup(), rim),
+            Action::KillCgroup => report_fact(self.leftovers.kill_cgroup(), rim),
             Action::EndGroup => return group_gone(self.leftovers.terminate()),
             Action::ProbeGroup => return group_gone(self.leftovers.probe()),
-            Action::KillGroup => report_refusal(self.leftovers.kill(), rim),
+            Action::KillGroup => report_fact(self.leftovers.kill(), rim),
             Action::EndRest => return rim.end_rest(&mut self.leftovers),
             Action::ProbeRest => return rim.probe_rest(&mut self.leftovers),
             Action::KillRest => {
-                report_refusal(self.leftovers.kill_cgroup(), rim);
+                report_fact(self.leftovers.kill_cgroup(), rim);
                 rim.kill_rest(&mut self.leftovers);
             }
             Action::Exit(outcome) => self.outcome = Some(outcome),
@@ -106,7 +106,7 @@ impl Child {
 
     /// Sends KILL to the child, with its group and its cgroup.
     pub(crate) fn kill(&mut self, rim: &mut impl Rim) {
-        report_refusal(self.leftovers.kill_cgroup(), rim);
+        report_fact(self.leftovers.kill_cgroup(), rim);
         let _ = self.send(Signal::KILL, Recipient::Group, rim);
     }
 
@@ -145,12 +145,12 @@ impl Child {
         is_refused.then_some(Event::Child(lifecycle::Event::SignalRefused))
     }
 
-    /// What becomes readable when the child executes its command or ends.
+    /// Returns the descriptor that becomes readable when the child executes its command or ends.
     pub(crate) fn exec_pipe(&self) -> Option<BorrowedFd<'_>> {
         self.process.as_ref().and_then(Spawned::until_exec)
     }
 
-    /// What else has to be watched: for the end of namesakes, and of what the last child left.
+    /// Returns what else has to be watched: namesakes, and leftovers of the last child.
     pub(crate) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
         let is_ending_leftovers = self.process.is_none() && self.supervisor.is_ending_leftovers();
         let leftovers = self.leftovers.events_file().filter(|_| is_ending_leftovers);
@@ -158,19 +158,20 @@ impl Child {
         namesakes.chain(leftovers.map(Watch::changed))
     }
 
-    /// Moves what is there of the streams that are ready, in the order of `watches`, one a bit.
+    /// Moves the bytes of the streams that are ready. `ready` has a bit for each, in the order of
+    /// `Capture::watches`.
     pub(crate) fn move_streams(&mut self, ready: u32, rim: &mut impl Rim) {
         self.capture.move_ready(ready, &mut |fact| rim.report(fact));
     }
 
-    /// Whether the child has executed its command since this was last asked.
+    /// Returns an event if the child has executed its command since the last call.
     pub(crate) fn poll_executed(&mut self) -> Option<Event> {
         let has_left = self.process.as_mut().is_some_and(Spawned::has_left_frigate);
         let is_executed = has_left && self.plan.failure().is_none();
         is_executed.then_some(Event::Child(lifecycle::Event::Executed))
     }
 
-    /// Whether the namesakes have ended, or what the last child left.
+    /// Returns an event if all namesakes, or all leftovers of the last child, have ended.
     pub(crate) fn poll_others_ended(&mut self, rim: &mut impl Rim) -> Option<Event> {
         if self.namesakes.poll_ended(rim) {
             return Some(Event::Child(lifecycle::Event::NamesakesGone));
@@ -188,7 +189,8 @@ impl Child {
         }
     }
 
-    /// The child was reaped. `held_terminal`: its group was the terminal's foreground group then.
+    /// Handles the end of the child, after it was reaped. Returns the event for the core.
+    /// `held_terminal` says whether the child's group was the terminal's foreground group.
     pub(crate) fn note_reaped(&mut self, status: ExitStatus, held_terminal: bool) -> Event {
         let failure = self.plan.failure();
         if let Some(process) = self.process.take() {
@@ -208,16 +210,16 @@ impl Child {
         })
     }
 
-    /// Writes out what the streams still hold, within `patience`, and removes the cgroup. For
-    /// `wait` see `Capture::drain`.
+    /// Writes out what the streams still hold, within `timeout`, and removes the cgroup.
+    /// `Capture::drain` explains `wait`.
     pub(crate) fn close(
         &mut self,
-        patience: Duration,
+        timeout: Duration,
         wait: &mut dyn FnMut(Duration, &[Watch<'_>]) -> bool,
         rim: &mut impl Rim,
     ) {
         self.capture
-            .drain(patience, wait, &mut |fact| rim.report(fact));
+            .drain(timeout, wait, &mut |fact| rim.report(fact));
         let cgroup = self.leftovers.cgroup.as_mut();
         if self.supervisor.leaves_leftovers() && cgroup.is_some_and(ChildCgroup::is_populated) {
             return;
@@ -237,8 +239,8 @@ fn group_gone(is_any: bool) -> Option<Event> {
     (!is_any).then_some(Event::Child(lifecycle::Event::GroupGone))
 }
 
-fn report_refusal(refusal: Option<Fact<'static>>, rim: &mut impl Rim) {
-    if let Some(fact) = refusal {
+fn report_fact(fact: Option<Fact<'static>>, rim: &mut impl Rim) {
+    if let Some(fact) = fact {
         rim.report(&fact);
     }
 }

@@ -1,4 +1,4 @@
-//! Other processes of the command's name, which `--grace-close` ends before a start.
+//! Namesakes: other processes of the command's name, which `--grace-close` ends before a start.
 
 use core::time::Duration;
 use std::os::fd::BorrowedFd;
@@ -10,7 +10,7 @@ use crate::core::signal::Signal;
 use crate::sys::process::HeldProcesses;
 
 pub(crate) struct Namesakes {
-    /// From TERM to KILL.
+    /// The time from TERM to KILL.
     wait: Duration,
     held: HeldProcesses,
 }
@@ -23,7 +23,7 @@ impl Namesakes {
         }
     }
 
-    /// Finds them and sends them TERM. Returns whether there is any.
+    /// Finds the namesakes and sends them TERM. Returns whether there is any.
     #[inline(never)]
     pub(crate) fn terminate(&mut self, rim: &mut impl Rim) -> bool {
         self.forget();
@@ -57,23 +57,23 @@ impl Namesakes {
         });
     }
 
-    /// Some may have ended. Returns whether all have that were there to end.
+    /// Forgets the namesakes that have ended. Returns whether the last one has.
     #[inline(never)]
     pub(crate) fn poll_ended(&mut self, rim: &mut impl Rim) -> bool {
         if self.held.is_empty() {
             return false;
         }
         self.held.drop_ended();
-        // There may have been more than could be held at once.
+        // There may be more than could be held at once.
         self.held.is_empty() && !(self.held.is_incomplete && self.terminate(rim))
     }
 
-    /// Forgets those that survived KILL: their end is of no concern once the child is started.
+    /// Forgets the namesakes that KILL did not end. They do not matter once the child is started.
     pub(crate) fn forget(&mut self) {
         self.held = HeldProcesses::default();
     }
 
-    /// What becomes readable when one of them ends.
+    /// Returns the pidfds, of which one becomes readable when its process ends.
     pub(crate) fn pidfds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.held.pidfds()
     }

@@ -1,4 +1,6 @@
-//! The end of a child, by its pidfd.
+//! Reaps one child by its pidfd.
+//!
+//! Architecture invariant: nothing here waits for "any child". The host has children of its own.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -8,21 +10,21 @@ use super::{rustix_pid, signals};
 use crate::core::signal::Signal;
 use crate::core::status::ExitStatus;
 
-/// Whether one that is watched by a pidfd has ended, and how.
+/// What was found when a child was to be reaped.
 pub(crate) enum ReapResult {
     Alive,
     Ended(ExitStatus),
-    /// It has, but somebody else of the host was told how: it waits for any child, or ignores
-    /// SIGCHLD.
+    /// The child has ended, and another part of the host was told how: it waits for any child, or
+    /// ignores SIGCHLD.
     ReapedElsewhere,
 }
 
-/// Whether the pidfd says that its process has ended, be it reaped or not.
+/// Whether the process of the pidfd has ended, reaped or not.
 pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
     signals::is_readable(pidfd)
 }
 
-/// `waitid(P_PIDFD, WNOHANG)`: reaps that one child, and no other.
+/// Reaps the child if it has ended (`waitid(2)`).
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> ReapResult {
     loop {
         match waitid(
@@ -33,7 +35,7 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> ReapResult {
             Ok(Some(status)) => {
                 return decode(&status).map_or(ReapResult::ReapedElsewhere, ReapResult::Ended);
             }
-            // WNOHANG never sleeps, so that this cannot go on.
+            // WNOHANG never sleeps, so that this does not repeat for long.
             Err(rustix::io::Errno::INTR) => {}
             Err(_) => return ReapResult::ReapedElsewhere,
         }
@@ -51,8 +53,9 @@ fn decode(status: &WaitIdStatus) -> Option<ExitStatus> {
     })
 }
 
-/// Whether this kernel has all that the library needs: pidfds that can be waited for (Linux 5.4),
-/// and nothing that forbids them. The process asks about itself, which is no child of its own.
+/// Whether a child can be reaped by its pidfd: the kernel is Linux 5.4 or later, and no filter
+/// forbids it. The process asks for itself, which is not its own child: ECHILD says that the call
+/// works.
 pub(crate) fn is_supported() -> bool {
     let own = super::startup::own_pid().and_then(rustix_pid);
     let Some(pidfd) = own.and_then(|own| pidfd_open(own, PidfdFlags::empty()).ok()) else {

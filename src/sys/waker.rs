@@ -1,4 +1,4 @@
-//! Wakes frigate's thread from another thread.
+//! Wakes a thread that waits in `poll(2)`.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -7,7 +7,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::errno;
 use crate::core::errno::Errno;
 
-/// A descriptor by which other threads wake frigate's (`eventfd(2)`).
+/// A descriptor by which other threads wake frigate's thread (`eventfd(2)`).
 pub(crate) struct Waker(OwnedFd);
 
 impl Waker {
@@ -17,11 +17,13 @@ impl Waker {
             .map_err(errno)
     }
 
-    /// It is still to be heard where it could not be rung: the counter is full then.
+    /// Makes the descriptor readable. The write fails only if the counter is full, and then it is
+    /// readable already.
     pub(crate) fn wake(&self) {
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 
+    /// Makes the descriptor unreadable.
     pub(crate) fn reset(&self) {
         let _ = rustix::io::read(&self.0, &mut [0; 8]);
     }

@@ -9,13 +9,13 @@ use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::sys::signals;
 
-/// Sends signals to every living descendant of the process `own_pid`, which is this one, however deep;
-/// true: there is one. A zombie is not alive. Without signals it only looks.
+/// Sends signals to every living descendant of this process, whose id is `own_pid`. Returns whether
+/// there is any. A zombie is not alive. Without signals this only looks for descendants.
 ///
 /// # Errors
 ///
-/// `/proc` is not there, or not that of frigate's PID namespace; or a signal may not have reached
-/// one of them.
+/// `/proc` is missing or belongs to another PID namespace, or a signal may not have reached a
+/// descendant.
 pub(crate) fn signal_descendants(own_pid: Pid, signals: &[Signal]) -> Result<bool, Errno> {
     let procfs = Procfs::open(own_pid)?;
     let mut is_any = false;
@@ -24,7 +24,7 @@ pub(crate) fn signal_descendants(own_pid: Pid, signals: &[Signal]) -> Result<boo
             continue;
         }
         is_any = true;
-        // A child of frigate's own keeps its id until frigate reaps it, and so needs no descriptor.
+        // A child of frigate keeps its id until frigate reaps it, and so needs no pidfd.
         let is_child = process.parent == own_pid.raw();
         let pidfd = if is_child || signals.is_empty() {
             None
@@ -44,13 +44,13 @@ pub(crate) fn signal_descendants(own_pid: Pid, signals: &[Signal]) -> Result<boo
     Ok(is_any)
 }
 
-/// The descendants of the process `own_pid`, however deep, in little more time than it takes to list
-/// all.
+/// Returns the descendants of the process `own_pid`. Sorting by parent makes this take little more
+/// time than listing all processes.
 fn descendants(mut all: Vec<ProcessStat>, own_pid: Pid) -> Vec<ProcessStat> {
     all.sort_unstable_by_key(|process| process.parent);
     let mut found: Vec<ProcessStat> = Vec::new();
     let mut parent = own_pid.raw();
-    // A process has one parent, and so is found once; the bound is for a /proc that shows one
+    // Each process has one parent, and so is found once. The bound is for a /proc that lists one
     // twice.
     for next in 0..=all.len() {
         let first = all.partition_point(|process| process.parent < parent);

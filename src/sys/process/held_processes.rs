@@ -8,25 +8,25 @@ use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::sys::signals;
 
-/// Other processes of one name, held by pidfds so that each can be sent a signal and its end be
-/// seen.
+/// Other processes of one name, held by pidfds: each can be sent a signal, and its end can be
+/// waited for.
 #[derive(Default)]
 pub(crate) struct HeldProcesses {
     held: Vec<(Pid, OwnedFd)>,
-    /// There may be more, for which descriptors or memory did not suffice: look again when these
-    /// have ended.
+    /// There may be more, because descriptors or memory were short. Look again when these have
+    /// ended.
     pub(crate) is_incomplete: bool,
 }
 
 impl HeldProcesses {
-    /// Finds every process of that name but `own_pid`, its ancestors, PID 1 and those outside its PID
-    /// namespace. By its first argument it finds processes of frigate's user and of `user` alone,
-    /// who is the child's.
+    /// Finds the processes of that name in this PID namespace, except the process `own_pid`, its
+    /// ancestors and PID 1. By its first argument, a process is found only if its user is frigate's
+    /// or `user`, the child's.
     ///
     /// # Errors
     ///
-    /// `/proc` is not there, or not that of frigate's PID namespace; or none was found, and there
-    /// may be some.
+    /// `/proc` is missing or belongs to another PID namespace, or no process was found and there may
+    /// be some.
     pub(crate) fn find_namesakes(
         name: &[u8],
         own_pid: Pid,
@@ -35,22 +35,22 @@ impl HeldProcesses {
         Self::find(own_pid, |procfs, pid| procfs.has_name(pid, name, user))
     }
 
-    /// The same for a host program, which may protect several of that name: none in `excluded` is
-    /// found. With `task`, which is the first variable of such a process, only those of the host's
-    /// own executable that were started as that task.
+    /// Finds the same processes for a host, but none of the children that it protects. With `task`,
+    /// finds processes of the host's executable that were started as that task instead: `task` is
+    /// the first variable of their environment.
     ///
     /// # Errors
     ///
-    /// As above.
+    /// See [`HeldProcesses::find_namesakes`].
     pub(crate) fn find_namesakes_except(
         name: &[u8],
         task: Option<&[u8]>,
         own_pid: Pid,
         user: Option<u32>,
-        excluded: &[Pid],
+        protected: &[Pid],
     ) -> Result<Self, Errno> {
         Self::find(own_pid, |procfs, pid| {
-            !excluded.contains(&pid)
+            !protected.contains(&pid)
                 && match task {
                     None => procfs.has_name(pid, name, user),
                     Some(task) => procfs.runs_task(pid, task, own_pid, user),
@@ -63,8 +63,8 @@ impl HeldProcesses {
         let all = procfs.list()?;
         let mut excluded = vec![1, own_pid.raw()];
         let mut ancestor = own_pid.raw();
-        // Parents begin before their children, so that this ends; the bound is for a /proc that
-        // changes under us.
+        // Each parent was started before its child, so that this ends. The bound is for a list
+        // whose processes were read at different moments.
         for _ in 0..all.len() {
             let Some(process) = all.iter().find(|process| process.pid.raw() == ancestor) else {
                 break;
@@ -101,14 +101,14 @@ impl HeldProcesses {
         self.held.iter().map(|(_, pidfd)| pidfd.as_fd())
     }
 
-    /// Sends a signal to each, and tells of each what came of it.
-    pub(crate) fn send(&self, signal: Signal, mut each: impl FnMut(Pid, Result<(), Errno>)) {
+    /// Sends a signal to each, and calls `report` with the result for each.
+    pub(crate) fn send(&self, signal: Signal, mut report: impl FnMut(Pid, Result<(), Errno>)) {
         for (pid, pidfd) in &self.held {
-            each(*pid, signals::send_by_pidfd(pidfd.as_fd(), signal));
+            report(*pid, signals::send_by_pidfd(pidfd.as_fd(), signal));
         }
     }
 
-    /// Forgets those that have ended: their pidfds are readable (`pidfd_open(2)`).
+    /// Drops the processes that have ended. Their pidfds are readable (`pidfd_open(2)`).
     pub(crate) fn drop_ended(&mut self) {
         self.held.retain(|(_, pidfd)| {
             let mut fds = [rustix::event::PollFd::new(

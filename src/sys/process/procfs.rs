@@ -1,4 +1,4 @@
-//! `/proc`, as frigate reads it.
+//! `/proc`, held open.
 
 use core::cell::Cell;
 use core::mem::MaybeUninit;
@@ -15,19 +15,23 @@ use crate::core::pid::Pid;
 use crate::sys::kernel_file::read_from;
 use crate::sys::{c_path, errno, rustix_pid};
 
-/// `/proc`, held open; it shows the ids of frigate's own PID namespace, or it is of no use.
+/// `/proc` of frigate's own PID namespace, held open.
 pub(super) struct Procfs {
     directory: OwnedFd,
-    /// Why a process that may well exist was left out, if one was.
+    /// Why a process was left out that may exist; `None` means that none was left out.
     omission: Cell<Option<Errno>>,
 }
 
-/// For `read_from`: read the file to its end, or as much of it as one read returns (up to 4,096
-/// bytes).
+/// Makes `read_from` read a file to its end.
 const READ_TO_END: usize = 1;
+
+/// Makes `read_from` read a file once, up to 4,096 bytes.
 const READ_ONCE: usize = usize::MAX;
 
 impl Procfs {
+    /// # Errors
+    ///
+    /// `/proc` is missing, or belongs to another PID namespace.
     pub(super) fn open(own_pid: Pid) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY
             .union(OFlags::DIRECTORY)
@@ -35,8 +39,8 @@ impl Procfs {
         let directory = open(c"/proc", flags, Mode::empty()).map_err(errno)?;
         let mut buffer = [MaybeUninit::uninit(); 16];
         let (link, _) = readlinkat_raw(&directory, c"self", &mut buffer[..]).map_err(errno)?;
-        // A /proc of another PID namespace, mounted by mistake: its numbers are other processes
-        // here.
+        // In a /proc of another PID namespace, mounted by mistake, the numbers belong to other
+        // processes.
         if parse_number(link) == Some(own_pid.raw()) {
             Ok(Self {
                 directory,
@@ -47,8 +51,8 @@ impl Procfs {
         }
     }
 
-    /// Looks at every process, in the order of their ids, until `is_last` of one. It reads the
-    /// directory where it is, and so can be called once.
+    /// Visits the processes in the order of their ids, up to the first for which `is_last` returns
+    /// true. May be called once, because the open directory is read from where it stands.
     pub(super) fn visit_until(
         &self,
         is_last: &mut dyn FnMut(ProcessStat) -> bool,
@@ -76,8 +80,8 @@ impl Procfs {
         Ok(all)
     }
 
-    /// A file of the process's; `None` if the process is gone or hidden (`hidepid`), or for a
-    /// shortage.
+    /// Reads a file of the process. `None` means that the process has ended or is hidden
+    /// (`hidepid`), or that memory or descriptors are short.
     fn read_file(&self, pid: Pid, file: &str, last: usize) -> Option<Vec<u8>> {
         let content = read_from(self.directory.as_fd(), &format!("{pid}/{file}"), last);
         if let Err(errno) = content
@@ -92,8 +96,12 @@ impl Procfs {
         parse_stat(pid, &self.read_file(pid, "stat", READ_ONCE)?)
     }
 
-    /// A pidfd of that process. If the id still stands for what was seen before once the pidfd is
-    /// open, the pidfd does too.
+    /// Opens a pidfd of a process that was seen before; `None` means that it has ended, or that
+    /// descriptors are short.
+    ///
+    /// The line is read after the pidfd was opened. A start time as before proves that the id had
+    /// not been given to another process by then, so that the pidfd is of the process that was
+    /// seen. Read before, it would prove nothing about the pidfd.
     pub(super) fn open_pidfd(&self, process: &ProcessStat) -> Option<OwnedFd> {
         let pidfd = pidfd_open(rustix_pid(process.pid)?, PidfdFlags::empty()).map_err(errno);
         self.record_failure(pidfd.as_ref().err().copied());
@@ -103,20 +111,22 @@ impl Procfs {
             .filter(|_| now.start_ticks == process.start_ticks)
     }
 
-    /// Remembers a failure, unless it only says that the process has ended.
+    /// Keeps a failure, unless it only says that the process has ended.
     pub(super) fn record_failure(&self, errno: Option<Errno>) {
         if errno.is_some_and(|errno| !matches!(errno, Errno::NO_PROCESS | Errno::INVALID)) {
             self.omission.set(errno);
         }
     }
 
-    /// An error if a process that may well exist was left out.
+    /// # Errors
+    ///
+    /// A process was left out that may exist.
     pub(super) fn check_complete(&self) -> Result<(), Errno> {
         self.omission.get().map_or(Ok(()), Err)
     }
 
-    /// The path of its executable, as far as that may be seen. The kernel reads it without the lock
-    /// of the process's memory.
+    /// Returns the path of the executable; `None` means that frigate may not see it. The kernel
+    /// reads it without the lock of the process's memory, so that this cannot block.
     fn executable(&self, pid: Pid) -> Option<Vec<u8>> {
         let mut link = [MaybeUninit::uninit(); 4096];
         let path = c_path(&format!("{pid}/exe")).ok()?;
@@ -129,13 +139,13 @@ impl Procfs {
         )
     }
 
-    /// The beginning of a file that the kernel copies from the process's memory, up to the first
-    /// null byte.
+    /// Returns the first string of a file that the kernel copies from the process's memory.
     ///
-    /// That takes the lock of its memory, and waits for pages that may come from a file system of
-    /// the process's own (FUSE): a process that means harm makes the reader wait for ever, where no
-    /// signal reaches it. So it is read only of frigate's own user and of the child's. The
-    /// directory's owner is the effective user, whether the process is dumpable or not (`proc(5)`).
+    /// The kernel takes the lock of that memory, and waits for its pages. They may come from a file
+    /// system that the process itself serves (FUSE). A hostile process could so block the reader
+    /// for ever, where no signal reaches it. So only processes of frigate's own user and of `user`
+    /// are read. The owner of the directory is the effective user, for a process that is not
+    /// dumpable too (`proc(5)`).
     fn first_string(&self, pid: Pid, file: &str, user: Option<u32>) -> Option<Vec<u8>> {
         let directory = c_path(&format!("{pid}")).ok()?;
         let owner = statat(&self.directory, directory.as_c_str(), AtFlags::empty())
@@ -153,16 +163,18 @@ impl Procfs {
         Some(words)
     }
 
-    /// Whether its name is `name`: the last component of its executable's path, or of its first
-    /// argument. A kernel thread has neither.
+    /// Whether `name` is the last component of the executable's path or of the first argument. A
+    /// kernel thread has neither.
     pub(super) fn has_name(&self, pid: Pid, name: &[u8], user: Option<u32>) -> bool {
-        let is_it = |path: Vec<u8>| !path.is_empty() && last_component(&path) == name;
-        self.executable(pid).is_some_and(is_it)
-            || self.first_string(pid, "cmdline", user).is_some_and(is_it)
+        let has_that_name = |path: Vec<u8>| !path.is_empty() && last_component(&path) == name;
+        self.executable(pid).is_some_and(has_that_name)
+            || self
+                .first_string(pid, "cmdline", user)
+                .is_some_and(has_that_name)
     }
 
-    /// Whether it is of the same executable as the process `own_pid`, and its environment began with
-    /// that variable.
+    /// Whether the process has the executable of the process `own_pid`, and `variable` first in its
+    /// environment.
     pub(super) fn runs_task(
         &self,
         pid: Pid,
@@ -177,8 +189,10 @@ impl Procfs {
                 .is_some_and(|first| first == variable)
     }
 
-    /// Whether it lives in the PID namespace that `/proc` shows, not in one below it: it then has
-    /// one id only. The line is behind that of the groups, of which there may be thousands.
+    /// Whether the process is in the PID namespace that `/proc` shows, not in one below it. Such a
+    /// process has one id only.
+    ///
+    /// Read to the end: the line comes after that of the groups, of which there may be thousands.
     pub(super) fn is_in_own_namespace(&self, pid: Pid) -> bool {
         let Some(status) = self.read_file(pid, "status", READ_TO_END) else {
             return false;
@@ -186,7 +200,7 @@ impl Procfs {
         let ids = status
             .split(|byte| *byte == b'\n')
             .find_map(|line| line.strip_prefix(b"NSpid:"));
-        // Before Linux 4.1 there is no such line.
+        // Linux before 4.1 has no such line.
         ids.is_none_or(|ids| {
             ids.split(u8::is_ascii_whitespace)
                 .filter(|id| !id.is_empty())

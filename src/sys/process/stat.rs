@@ -1,4 +1,4 @@
-//! One process, as `/proc/pid/stat` shows it.
+//! The line of one process in `/proc`.
 
 use crate::core::number::parse_number;
 use crate::core::pid::Pid;
@@ -8,16 +8,16 @@ use crate::core::pid::Pid;
 pub(super) struct ProcessStat {
     pub(super) pid: Pid,
     pub(super) parent: i32,
-    /// Its process group; 0 if it has just been reaped.
+    /// The process group; 0 if the process has just been reaped.
     pub(super) group: i32,
-    /// Clock ticks since boot, which tell it from a later process of the same id.
+    /// Clock ticks from boot to start. They tell this process from a later one of the same id.
     pub(super) start_ticks: u64,
-    /// It has ended, with all its threads, and waits to be reaped.
+    /// The process has ended, with all its threads, and has not been reaped.
     pub(super) is_zombie: bool,
 }
 
-/// Fields 3, 4, 5, 20 and 22 of `/proc/pid/stat`, counted behind the name, which may itself hold
-/// blanks and parentheses.
+/// Reads fields 3, 4, 5, 20 and 22 of `/proc/pid/stat`. They are counted from the last parenthesis
+/// on, because the name before it may contain blanks and parentheses.
 pub(super) fn parse_stat(pid: Pid, stat: &[u8]) -> Option<ProcessStat> {
     let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
     let mut fields = stat
@@ -27,7 +27,7 @@ pub(super) fn parse_stat(pid: Pid, stat: &[u8]) -> Option<ProcessStat> {
     let state = fields.next()?;
     let parent = parse_number(fields.next()?)?;
     let group = parse_number(fields.next()?).unwrap_or(0);
-    // A first thread that has ended before the others shows as a zombie, too, while they live.
+    // If the first thread ends before the others, the state is that of a zombie, too.
     let threads: u32 = parse_number(fields.nth(14)?)?;
     let start_ticks = parse_number(fields.nth(1)?)?;
     Some(ProcessStat {

@@ -1,4 +1,4 @@
-//! What this process does with a signal: default or ignore.
+//! What a process does with a signal: the default, or nothing.
 //!
 //! # Safety
 //!
@@ -8,8 +8,8 @@
 
 use super::SIGSET_BYTES;
 
-/// The kernel's own `struct sigaction`, which differs from the C library's, as far as no handler is
-/// involved.
+/// The kernel's own `struct sigaction`, which differs from the C library's. It never holds a
+/// handler of frigate's.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Disposition {
@@ -19,9 +19,9 @@ struct Disposition {
     mask: u64,
 }
 
-/// `rt_sigaction(2)`: sets a signal to `SIG_DFL` or `SIG_IGN`, or only looks; answers with what it
-/// was before, `SIG_DFL`, `SIG_IGN` or the address of a handler. Fit for the child's side of a
-/// fork.
+/// Sets the disposition of a signal to `SIG_DFL` or `SIG_IGN` (`rt_sigaction(2)`); `None` leaves
+/// it. Returns the former one: `SIG_DFL`, `SIG_IGN` or the address of a handler. May be called on
+/// the child's side of a fork.
 pub(in crate::sys) fn set_disposition(signal: i32, handler: Option<usize>) -> usize {
     let none = Disposition {
         handler: libc::SIG_DFL,
@@ -31,8 +31,8 @@ pub(in crate::sys) fn set_disposition(signal: i32, handler: Option<usize>) -> us
     };
     let (new, mut old) = (handler.map(|handler| Disposition { handler, ..none }), none);
     let new: *const Disposition = new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
-    // SAFETY: the structures are live and laid out as the kernel's, the former perhaps null;
-    // neither SIG_DFL nor SIG_IGN runs any code.
+    // SAFETY: `old` is live, `new` is live or null, and both are laid out as the kernel's
+    // structure. Neither SIG_DFL nor SIG_IGN runs any code.
     unsafe {
         libc::syscall(
             libc::SYS_rt_sigaction,
@@ -45,13 +45,13 @@ pub(in crate::sys) fn set_disposition(signal: i32, handler: Option<usize>) -> us
     old.handler
 }
 
-/// Sets SIGCHLD back to its default where it was inherited as ignored, since the kernel would then
-/// reap behind frigate's back (`wait(2)`, NOTES); answers whether it was.
+/// Sets SIGCHLD to its default, and returns whether it was ignored. If it is ignored, the kernel
+/// reaps children by itself (`wait(2)`, NOTES).
 pub(crate) fn restore_sigchld() -> bool {
     set_disposition(libc::SIGCHLD, Some(libc::SIG_DFL)) == libc::SIG_IGN
 }
 
-/// Ignores SIGCHLD, as it was inherited. For the child's side of a fork.
+/// Ignores SIGCHLD again, on the child's side of a fork.
 pub(in crate::sys) fn ignore_sigchld() {
     set_disposition(libc::SIGCHLD, Some(libc::SIG_IGN));
 }

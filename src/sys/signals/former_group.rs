@@ -7,7 +7,7 @@ use crate::core::errno::Errno;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 
-/// What may be left of the group that a reaped child led.
+/// The group that a reaped child led. Processes may be left in it.
 pub(crate) struct FormerGroup {
     pub(crate) leader: Pid,
     pidfd: Option<OwnedFd>,
@@ -22,20 +22,21 @@ impl FormerGroup {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Sends a signal to what is left of it; false: nothing is, not even a zombie.
+    /// Sends a signal to the members that are left; without a signal, only looks for them. Returns
+    /// false if none is left, not even a zombie.
     ///
-    /// The child is reaped, so that its id stays the group's only while members live. The pidfd
-    /// names the group that was, whoever has the number now. Before Linux 6.9 the number has to do:
-    /// a process of that id would mean that it was given out anew, and then nothing of the old
-    /// group can be left.
+    /// The child has been reaped, so that its id is reserved only as long as the group has members.
+    /// The pidfd names the former group even if the id is used again. Linux before 6.9 cannot do
+    /// that, and the id has to suffice. If a process has that id, the kernel has used it again, and
+    /// so no member of the former group is left.
     pub(crate) fn send(&self, signal: Option<Signal>) -> bool {
         let number = signal.map_or(0, Signal::raw);
         if let Some(pidfd) = &self.pidfd {
             match pidfd_send(pidfd.as_fd(), number, PIDFD_SIGNAL_PROCESS_GROUP) {
                 Ok(()) => return true,
                 Err(Errno::NO_PROCESS) => return false,
-                // Not known before Linux 6.9, or refused by a filter, or all members are another
-                // user's: the number tells.
+                // Linux before 6.9, or a filter, or every member belongs to another user: the id
+                // decides.
                 Err(_) => {}
             }
         }

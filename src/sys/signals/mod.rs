@@ -1,9 +1,9 @@
-//! Signals as the kernel has them: blocked, awaited, sent on.
+//! Signals: blocked, awaited, received and sent.
 //!
-//! The sets here are the kernel's own 64 bits, passed to the raw system calls. The C library's
-//! `sigset_t` will not do: its `sigfillset` leaves out the two or three signals that the library
-//! keeps for its threads, and its `sigprocmask` and `sigaction` refuse them, while `kill(2)` does
-//! not.
+//! Sets of signals are the kernel's own 64 bits, for the raw system calls. The C library's
+//! `sigset_t` does not suffice. Its `sigfillset` leaves out the two or three signals that the
+//! library keeps for its threads, and its `sigprocmask` and `sigaction` refuse them, but any
+//! process can send them by `kill(2)`.
 
 mod disposition;
 mod former_group;
@@ -27,8 +27,8 @@ pub(crate) use waiter::{SignalWaiter, WakeReason};
 pub(super) use watch::is_readable;
 pub(crate) use watch::{Watch, poll_watches};
 
-/// The size of the kernel's signal set in bytes, which its calls demand as an argument.
+/// The size of the kernel's signal set, which its calls take as an argument.
 const SIGSET_BYTES: usize = size_of::<u64>();
 
-/// All 64; the kernel leaves out KILL and STOP by itself (`sigprocmask(2)`).
+/// All 64 signals. The kernel itself leaves out KILL and STOP (`sigprocmask(2)`).
 const ALL_SIGNALS: u64 = u64::MAX;

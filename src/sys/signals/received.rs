@@ -8,7 +8,7 @@
 use crate::core::pid::Pid;
 use crate::core::signal::{Sender, Signal};
 
-/// A signal as it was taken.
+/// A signal with what the kernel says about it.
 pub(crate) struct ReceivedSignal {
     pub(super) info: libc::siginfo_t,
 }
@@ -18,7 +18,7 @@ impl ReceivedSignal {
         Signal::new(self.info.si_signo)
     }
 
-    /// Who sent it; `own` is frigate's id.
+    /// Returns who sent it. `own_pid` is frigate's id.
     pub(crate) fn sender(&self, own_pid: Pid) -> Sender {
         match self.info.si_code {
             libc::SI_QUEUE => Sender::Process { queued: true },

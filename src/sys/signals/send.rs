@@ -1,4 +1,4 @@
-//! Signals to processes: by number, or by pidfd.
+//! Sends signals to processes, by process id or by pidfd.
 //!
 //! # Safety
 //!
@@ -24,55 +24,57 @@ fn check(result: libc::c_long) -> Result<(), Errno> {
 }
 
 pub(super) fn kill(target: i32, signal: i32) -> Result<(), Errno> {
-    // SAFETY: kill(2) touches no memory of ours.
+    // SAFETY: kill(2) touches no memory of this process.
     check(unsafe { libc::kill(target, signal) }.into())
 }
 
-/// `kill(pid, sig)`. The caller holds the process unreaped, so that the id cannot be another's.
+/// Sends a signal to a process. The caller has not reaped it yet, so that no other process can have
+/// its id.
 pub(crate) fn send(pid: Pid, signal: Signal) -> Result<(), Errno> {
     kill(pid.raw(), signal.raw())
 }
 
-/// `kill(-pid, sig)`, sends a signal to the group that a living, unreaped child was given, and to
-/// the child wherever it is: it may not have made its group yet, or have left it for another one.
+/// Sends a signal to the group of a child that has not been reaped, and to the child itself. The
+/// child may not have made its group yet, or may have left it for another one.
 ///
 /// # Errors
 ///
-/// The child did not get it; others of the group may have.
+/// The child did not get the signal. Other processes of the group may have.
 pub(crate) fn send_to_group_of(child: Pid, signal: Signal) -> Result<(), Errno> {
     let sent = kill(-child.raw(), signal.raw());
     if sent.is_err() || has_left_own_group(child) {
         return send(child, signal);
     }
-    // The kernel counts it as sent if one process of the group got it (kill(2)). Signal 0 only asks
-    // for the permission.
+    // The kernel reports success if one process of the group got the signal (kill(2)). Signal 0
+    // checks whether the child was permitted to get it.
     kill(child.raw(), 0)
 }
 
-/// Whether a process is in another group than the one of its own number. To be asked after the
-/// group was sent a signal: a process that leaves just then gets the signal twice, and not never.
+/// Whether a process has left the group that has its number. Must be called after the group was
+/// sent a signal: a process that leaves meanwhile then gets it twice. In the other order it might
+/// never get it.
 fn has_left_own_group(pid: Pid) -> bool {
     let group = rustix_pid(pid).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
     group.is_none_or(|group| group.as_raw_nonzero().get() != pid.raw())
 }
 
-/// `rt_sigqueueinfo(pid, sig, info)`, passes a queued signal on with its value and its sender,
-/// under the number `signal`.
+/// Passes a queued signal on with its value and its sender, as the signal `signal`
+/// (`rt_sigqueueinfo(2)`).
 pub(crate) fn requeue(pid: Pid, signal: Signal, received: &ReceivedSignal) -> Result<(), Errno> {
     let info = &raw const received.info;
-    // SAFETY: the pointer is to a live siginfo_t. The kernel takes SI_QUEUE, which it is, from
-    // anyone, and puts the signal's number in by itself.
+    // SAFETY: the pointer is to a live siginfo_t. Its code is SI_QUEUE, which any process may send.
+    // The kernel itself sets the number of the signal.
     check(unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid.raw(), signal.raw(), info) })
 }
 
-/// `kill(-1, sig)`, sends a signal to every process of the namespace but PID 1 and the caller.
+/// Sends a signal to every process of the PID namespace but PID 1 and the caller.
 pub(crate) fn send_to_everyone(signal: Signal) -> Result<(), Errno> {
     kill(-1, signal.raw())
 }
 
-/// `kill(0, SIGTSTP)` and then `raise(SIGSTOP)`: stops the job that frigate is part of, as Ctrl-Z
-/// would have. Its own TSTP stays blocked, and the CONT that ends the stop discards it
-/// (`signal(7)`).
+/// Suspends the job that frigate is part of, as Ctrl-Z would: TSTP to the process group, then STOP
+/// to frigate itself. frigate's own TSTP stays pending, and is discarded by the CONT that resumes
+/// the job (`signal(7)`).
 pub(crate) fn suspend_own_job() {
     let _ = kill(0, libc::SIGTSTP);
     let _ = kill(nix::unistd::getpid().as_raw(), libc::SIGSTOP);
@@ -87,8 +89,7 @@ pub(super) fn pidfd_send(
     flags: libc::c_uint,
 ) -> Result<(), Errno> {
     let no_info = core::ptr::null::<libc::siginfo_t>();
-    // SAFETY: the descriptor is open, and a null siginfo asks the kernel to fill it in as kill(2)
-    // does.
+    // SAFETY: the descriptor is open. With a null siginfo, the kernel fills one in as kill(2) does.
     check(unsafe {
         libc::syscall(
             libc::SYS_pidfd_send_signal,
@@ -100,20 +101,20 @@ pub(super) fn pidfd_send(
     })
 }
 
-/// `pidfd_send_signal(2)`, sends a signal to one process that need not be ours, whatever became of
-/// its id.
+/// Sends a signal to one process. It need not be a child: its id may have been used again.
 pub(crate) fn send_by_pidfd(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
     pidfd_send(pidfd, signal.raw(), 0)
 }
 
-/// The same in a host program, where another thread may reap the child at any moment, so that its
-/// number is never trusted: the pidfd names the group. Before Linux 6.9, or where a filter refuses
-/// the call, the number has to do; the pidfd shows, just before it is used, that the child has not
-/// ended.
+/// Sends a signal to the group of a child of a host program, and to the child itself.
+///
+/// Another thread of the host may reap the child at any moment, so that its id is not to be
+/// trusted: the pidfd names the group. Linux before 6.9 cannot do that, and a filter may refuse it.
+/// Then the id is used, just after the pidfd has shown that the child has not ended.
 ///
 /// # Errors
 ///
-/// The child did not get it; others of the group may have.
+/// The child did not get the signal. Other processes of the group may have.
 pub(crate) fn send_to_group_by_pidfd(
     pidfd: BorrowedFd<'_>,
     leader: Pid,

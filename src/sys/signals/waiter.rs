@@ -1,4 +1,4 @@
-//! Waiting for signals, and for descriptors besides.
+//! Waits for signals, and for descriptors at the same time.
 //!
 //! # Safety
 //!
@@ -24,25 +24,25 @@ use crate::sys::last_errno;
 /// What ended a wait.
 pub(crate) enum WakeReason {
     Signal(ReceivedSignal),
-    /// One of the watched descriptors is readable, or has changed.
+    /// One of the watched descriptors is ready.
     Ready,
-    /// The time is over, or the wait was interrupted: look at the clock.
+    /// The time is over, or the wait was interrupted.
     Timeout,
-    /// Signals cannot be taken, and never will be: a filter of system calls refuses it.
+    /// A filter of system calls refuses to let frigate take signals, now and later.
     Failed(Errno),
 }
 
-/// The pause between two looks at what no wait reports.
+/// How often pending signals are looked for if no descriptor reports them.
 const PENDING_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Waits for signals, and where there are any for descriptors too.
+/// Waits for signals and, if any are watched, for descriptors.
 #[derive(Default)]
 pub(crate) struct SignalWaiter {
-    /// A signalfd that is never read: it makes `poll(2)` return when a signal is pending. Made when
-    /// first needed.
+    /// Makes `poll(2)` return when a signal is pending. It is made when it is first needed, and
+    /// never read.
     signalfd: Option<OwnedFd>,
-    /// Which of those watched were ready when the last wait ended, whatever ended it: bit by bit,
-    /// the first the lowest.
+    /// Which of the watched descriptors were ready when the last wait ended, whatever ended it. The
+    /// first has the lowest bit.
     pub(crate) ready: u32,
 }
 
@@ -51,8 +51,8 @@ impl SignalWaiter {
         self.signalfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Sleeps in one system call until a signal is there, one of `watched` is ready, or `timeout`
-    /// is over; without a timeout for as long as it takes.
+    /// Sleeps in one system call until a signal is pending, one of `watched` is ready, or the time
+    /// is over. `None` means that the time is never over.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> WakeReason {
         self.ready = 0;
         if watched.is_empty() {
@@ -73,8 +73,8 @@ impl SignalWaiter {
         for Watch { fd, flags } in signals.iter().chain(watched) {
             fds.push(PollFd::from_borrowed_fd(*fd, *flags));
         }
-        // Without a signalfd, which only a lack of descriptors can cause, signals are looked for
-        // ten times a second.
+        // If descriptors are short, there is no signalfd. Signals are then looked for ten times a
+        // second.
         let interval = timeout
             .unwrap_or(PENDING_CHECK_INTERVAL)
             .min(PENDING_CHECK_INTERVAL);
@@ -86,8 +86,9 @@ impl SignalWaiter {
                 .map(timespec)
                 .as_ref(),
         );
-        // Nor does a poll that is refused (EINVAL: more descriptors than `RLIMIT_NOFILE`; ENOMEM)
-        // become a busy loop.
+        // The kernel refuses the poll if there are more descriptors than `RLIMIT_NOFILE` (EINVAL),
+        // or if memory is short. Then the wait for signals sleeps instead, since the loop would be
+        // busy otherwise.
         let left = if matches!(polled, Ok(_) | Err(rustix::io::Errno::INTR)) {
             Duration::ZERO
         } else {
@@ -99,7 +100,7 @@ impl SignalWaiter {
             if !fd.revents().is_empty() {
                 self.ready |= bit;
             }
-            // One beyond the last bit counts as that one.
+            // A descriptor beyond the last bit counts as the last.
             bit = bit.checked_shl(1).filter(|bit| *bit > 0).unwrap_or(bit);
         }
         let is_none_pending = is_reliable && fds.first().is_some_and(|fd| fd.revents().is_empty());
@@ -117,8 +118,8 @@ impl SignalWaiter {
     }
 }
 
-/// `rt_sigtimedwait(2)` over all signals. They are all blocked, so that each waits in the kernel
-/// until it is taken here, even one that is ignored or, for PID 1, one that has no handler.
+/// Takes one pending signal, or waits for one (`rt_sigtimedwait(2)`). All signals are blocked. So
+/// each stays pending until it is taken here, even if it is ignored or, for PID 1, has no handler.
 fn take_pending(timeout: Option<Duration>) -> WakeReason {
     let set = ALL_SIGNALS;
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
@@ -126,9 +127,8 @@ fn take_pending(timeout: Option<Duration>) -> WakeReason {
     let time: *const rustix::time::Timespec = timeout
         .as_ref()
         .map_or(core::ptr::null(), core::ptr::from_ref);
-    // SAFETY: the set is 64 bits as its size says, the timeout null or live and laid out as the
-    // kernel's 64-bit timespec (two i64), and the siginfo has room for what the kernel writes (128
-    // bytes).
+    // SAFETY: the set has 64 bits, as its size says. The timeout is null, or live and laid out as
+    // the kernel's 64-bit timespec (two i64). The siginfo has the 128 bytes that the kernel writes.
     let taken = unsafe {
         libc::syscall(
             libc::SYS_rt_sigtimedwait,
@@ -144,18 +144,18 @@ fn take_pending(timeout: Option<Duration>) -> WakeReason {
             errno => WakeReason::Failed(errno),
         };
     }
-    // SAFETY: zeroed at first, and the kernel has filled it since.
+    // SAFETY: it was zeroed, and the kernel has filled it in.
     let info = unsafe { info.assume_init() };
     WakeReason::Signal(ReceivedSignal { info })
 }
 
-/// `signalfd4(2)` over all signals.
+/// Makes a signalfd for all signals (`signalfd4(2)`). `None` means that descriptors are short.
 fn make_signalfd() -> Option<OwnedFd> {
     let set = ALL_SIGNALS;
     let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
-    // SAFETY: the set is 64 bits as its size says; -1 asks for a new descriptor.
+    // SAFETY: the set has 64 bits, as its size says. -1 asks for a new descriptor.
     let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const set, SIGSET_BYTES, flags) };
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
-    // SAFETY: the kernel has just made it, and nobody else knows it.
+    // SAFETY: the kernel has just made it, and no other code owns it.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }

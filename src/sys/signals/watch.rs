@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// A descriptor, and what is waited for there.
+/// A descriptor, and the events that are waited for.
 #[derive(Clone, Copy)]
 pub(crate) struct Watch<'a> {
     pub(in crate::sys) fd: BorrowedFd<'a>,
@@ -27,7 +27,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// `POLLPRI`, which is how a cgroup's files tell of a change.
+    /// Waits for `POLLPRI`, by which the files of a cgroup report a change.
     pub(crate) const fn changed(fd: BorrowedFd<'a>) -> Self {
         Self {
             fd,
@@ -36,8 +36,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// `poll(2)`: sleeps until something is to be seen of one of these or the time is over; answers
-/// with one flag for each.
+/// Sleeps until one of the descriptors is ready or the time is over (`poll(2)`). Returns one flag
+/// for each: whether it is ready.
 pub(crate) fn poll_watches(watched: &[Watch<'_>], timeout: Option<Duration>) -> Vec<bool> {
     let mut fds: Vec<PollFd<'_>> = watched
         .iter()
@@ -55,7 +55,7 @@ pub(super) fn timespec(span: Duration) -> rustix::time::Timespec {
     }
 }
 
-/// Whether there is something to read, or the other side has hung up; of a pidfd, whether its
+/// Whether there is something to read, or the other side has hung up. A pidfd is readable if its
 /// process has ended.
 pub(in crate::sys) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     poll(

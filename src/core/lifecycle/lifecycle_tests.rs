@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::{Event, Finish, Lifecycle, NOT_PERMITTED, State};
+use super::stop::NOT_PERMITTED;
+use super::{Event, Finish, Lifecycle, State};
 use crate::core::action::{Action, Actions, SURVIVES_KILL};
 use crate::core::errno::Errno;
 use crate::core::escalation::{KILL_TIMEOUT, LONGEST_PROBE_PAUSE};

@@ -4,31 +4,25 @@
 //! Architecture invariant: one thread, no handler, no timer. With nothing to do it sleeps in one
 //! call, `rt_sigtimedwait(2)` or, if it captures streams, `poll(2)`, without a timeout.
 
+mod finish;
+mod reap;
+
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::child::capture;
 use crate::child::driver::Child;
 use crate::core::action::Actions;
-use crate::core::dispatch::{Dispatcher, Event, Foreground, ProgramAction};
+use crate::core::dispatch::{Dispatcher, Event, ProgramAction};
 use crate::core::errno::Errno;
-use crate::core::fact::Fact;
 use crate::core::lifecycle;
-use crate::core::pid::Pid;
-use crate::core::signal::Signal;
-use crate::core::status::{ExitStatus, Outcome, WaitStatus};
+use crate::core::status::Outcome;
 use crate::core::supervisor;
 use crate::messages::mistake::Mistake;
 use crate::messages::termination;
 use crate::program::process_tree::ProcessTree;
-use crate::sys::reap::{self, WaitResult};
 use crate::sys::signals::{self, ReceivedSignal, SignalWaiter, WakeReason, Watch};
 use crate::sys::{clock, descriptors};
-
-/// How many ends are collected before other signals get their turn: a flood of orphans delays none
-/// of them for long.
-const MOST_REAPED_AT_ONCE: usize = 256;
 
 /// The child that decides about frigate's own end.
 const MAIN: usize = 0;
@@ -262,80 +256,6 @@ impl EventLoop {
             .push_back((MAIN, Event::Received { signal, sender }));
     }
 
-    /// Reaps what has ended. The end of a protected child is reported after all others, when only
-    /// what lives can be left.
-    fn reap(&mut self) {
-        let mut ended = None;
-        let mut has_more = true;
-        let mut has_children = true;
-        for _ in 0..MOST_REAPED_AT_ONCE {
-            match reap::reap_next(self.tree.terminal.is_controlling) {
-                WaitResult::Changed { pid, status } => {
-                    ended = self.handle_status(pid, status).or(ended);
-                }
-                WaitResult::NothingYet => has_more = false,
-                WaitResult::Failed(errno) => {
-                    self.record_failure("reap", "children", errno);
-                    return;
-                }
-                WaitResult::NoChild => (has_more, has_children) = (false, false),
-            }
-            if !has_more {
-                break;
-            }
-        }
-        if let Some((index, status)) = ended {
-            self.handle_end(index, status);
-        }
-        if has_more {
-            // The rest has its turn after whatever else is pending: this SIGCHLD is queued behind
-            // it.
-            let _ = signals::send(self.tree.frigate.pid, Signal::CHLD);
-            return;
-        }
-        for index in 0..self.children.len() {
-            let Some(child) = self.children.get_mut(index) else {
-                return;
-            };
-            let is_any = has_children || !self.tree.frigate.is_reaper && child.leftovers.probe();
-            self.enqueue(index, supervisor::Event::Rest { is_any });
-        }
-    }
-
-    /// Notes what has become of one process. Returns the end of a protected child.
-    fn handle_status(&mut self, pid: Pid, status: WaitStatus) -> Option<(usize, ExitStatus)> {
-        let index = self
-            .children
-            .iter()
-            .position(|child| child.pid() == Some(pid));
-        match (index, status) {
-            (Some(index), WaitStatus::Ended(status)) => return Some((index, status)),
-            (Some(index), WaitStatus::Suspended(signal)) => {
-                let foreground = self.tree.terminal.foreground(Some(pid));
-                self.events
-                    .push_back((index, Event::Suspended { signal, foreground }));
-            }
-            // There may be thousands; the core would make nothing of them.
-            (None, WaitStatus::Ended(status)) => {
-                self.tree.reporter.report(&Fact::Orphan { pid, status });
-            }
-            (_, WaitStatus::Continued) | (None, WaitStatus::Suspended(_)) => {}
-        }
-        None
-    }
-
-    fn handle_end(&mut self, index: usize, status: ExitStatus) {
-        // Its end closes the pipe that waits for the exec too, and may be seen first.
-        self.poll_executions();
-        let Some(child) = self.children.get_mut(index) else {
-            return;
-        };
-        let foreground = self.tree.terminal.foreground(child.pid());
-        let held_terminal = foreground == Foreground::Child;
-        let event = child.note_reaped(status, held_terminal);
-        self.enqueue(index, event);
-    }
-
     /// Closes the directory and the descriptors that only a child needs.
     #[inline(never)]
     fn release_descriptors(&self) {
@@ -355,67 +275,5 @@ impl EventLoop {
         keep.extend(self.waiter.descriptor());
         keep.extend(self.termination_log.descriptor());
         descriptors::let_go(&keep);
-    }
-
-    /// Not inlined, so that its stack frame, with a message of 2 KiB, is not part of the sleeping
-    /// loop's.
-    #[inline(never)]
-    fn finish(&mut self, outcome: Outcome) -> u8 {
-        // The end of a child that was left behind was never seen, and so did not bring the terminal
-        // back.
-        self.tree.terminal.take_back();
-        self.close_children();
-        let code = self.children.get(MAIN).map_or_else(
-            || outcome.code(),
-            |child| child.supervisor.exit_code(outcome),
-        );
-        self.tree.reporter.report(&Fact::Finished { outcome, code });
-        if code != 0 {
-            self.write_termination_message(outcome, code);
-        }
-        code
-    }
-
-    fn close_children(&mut self) {
-        let patience = if self.stop_requests > 1 {
-            capture::SHORT_DRAIN_TIMEOUT
-        } else {
-            capture::DRAIN_TIMEOUT
-        };
-        let mut wait = |left, watched: &[Watch<'_>]| {
-            if let WakeReason::Signal(received) = self.waiter.wait(Some(left), watched) {
-                let signal = received.signal();
-                let is_stop = signal.is_some_and(|signal| self.dispatcher.is_stop(signal));
-                self.stop_requests = self.stop_requests.saturating_add(is_stop.into());
-            }
-            self.stop_requests > 1
-        };
-        for child in &mut self.children {
-            child.close(patience, &mut wait, &mut self.tree);
-        }
-    }
-
-    fn write_termination_message(&mut self, outcome: Outcome, code: u8) {
-        let Some(child) = self.children.get(MAIN) else {
-            return;
-        };
-        let supervisor = &child.supervisor;
-        let formatter = &self.tree.reporter.formatter;
-        let compose = || {
-            formatter.termination(
-                outcome,
-                code,
-                supervisor.restarts(),
-                supervisor.out_of_memory(),
-            )
-        };
-        if let Err((object, errno, then)) = self.termination_log.write(&compose) {
-            self.tree.reporter.report(&Fact::Cannot {
-                verb: "write the termination message to",
-                object,
-                errno,
-                then: &then,
-            });
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! What the event loop does at its end.
+//! The end of the event loop.
 
 use crate::child::capture;
 use crate::core::fact::Fact;
@@ -11,8 +11,8 @@ impl EventLoop {
     /// loop's.
     #[inline(never)]
     pub(super) fn finish(&mut self, outcome: Outcome) -> u8 {
-        // The end of a child that was left behind was never seen, and so did not bring the terminal
-        // back.
+        // If the child was left behind, its end was never seen, and so the terminal is still with
+        // it.
         self.tree.terminal.take_back();
         self.close_children();
         let code = self.children.get(MAIN).map_or_else(
@@ -27,7 +27,7 @@ impl EventLoop {
     }
 
     fn close_children(&mut self) {
-        let patience = if self.stop_requests > 1 {
+        let timeout = if self.stop_requests > 1 {
             capture::SHORT_DRAIN_TIMEOUT
         } else {
             capture::DRAIN_TIMEOUT
@@ -41,7 +41,7 @@ impl EventLoop {
             self.stop_requests > 1
         };
         for child in &mut self.children {
-            child.close(patience, &mut wait, &mut self.tree);
+            child.close(timeout, &mut wait, &mut self.tree);
         }
     }
 

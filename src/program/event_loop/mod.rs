@@ -1,8 +1,8 @@
-//! The loop of the binary: sleeps in one call until a signal or a deadline, asks the core, performs
-//! what it decides.
+//! The loop of the binary. It sleeps until a signal or a deadline, asks the core, and performs what
+//! the core decides.
 //!
-//! Architecture invariant: one thread, no handler, no timer. With nothing to do it sleeps in one
-//! call, `rt_sigtimedwait(2)` or, if it captures streams, `poll(2)`, without a timeout.
+//! Architecture invariant: one thread, no handler, no timer. With nothing to do, it sleeps in one
+//! call without a timeout: `rt_sigtimedwait(2)` or, if it watches descriptors, `poll(2)`.
 
 mod finish;
 mod reap;
@@ -24,7 +24,7 @@ use crate::program::process_tree::ProcessTree;
 use crate::sys::signals::{self, ReceivedSignal, SignalWaiter, WakeReason, Watch};
 use crate::sys::{clock, descriptors};
 
-/// The child that decides about frigate's own end.
+/// The index of the main child, whose end is frigate's end.
 const MAIN: usize = 0;
 
 pub(crate) struct EventLoop {
@@ -33,9 +33,9 @@ pub(crate) struct EventLoop {
     dispatcher: Dispatcher,
     termination_log: termination::Log,
     waiter: SignalWaiter,
-    /// What was reported and not yet taken, each with the child that it is about.
+    /// Events that the core has not taken yet, each with the index of its child.
     events: VecDeque<(usize, Event)>,
-    /// A call was refused that frigate cannot do without.
+    /// A system call was refused that frigate cannot do without.
     failure: Option<Mistake>,
     /// How often frigate was asked to end.
     stop_requests: u32,
@@ -64,11 +64,11 @@ impl EventLoop {
         &self.termination_log
     }
 
-    /// Runs until the child has ended for good, and everything with it. Returns the exit code.
+    /// Runs until the main child and the rest have ended for good. Returns the exit code.
     ///
     /// # Errors
     ///
-    /// The kernel refuses what frigate cannot do without: to take signals, or to reap.
+    /// The kernel refuses to let frigate take signals, or reap.
     pub(crate) fn run(&mut self) -> Result<u8, Mistake> {
         self.begin();
         self.process_events();
@@ -84,7 +84,8 @@ impl EventLoop {
             let left = deadline.map(|deadline| deadline.since(clock::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 self.tick();
-                // A deadline must not starve the signals, nor they it.
+                // Signals are taken even if a deadline is always due, and deadlines even if signals
+                // never cease.
                 self.wait(Some(Duration::ZERO));
             } else {
                 self.wait(left);
@@ -102,8 +103,8 @@ impl EventLoop {
         self.children.get(MAIN)?.outcome
     }
 
-    /// Leaves no child running that frigate no longer looks after. As PID 1 the kernel ends the
-    /// rest.
+    /// Kills the children, since frigate can no longer look after them. If frigate is PID 1, the
+    /// kernel ends the rest.
     #[inline(never)]
     fn kill_children(&mut self) {
         for child in &mut self.children {
@@ -131,8 +132,8 @@ impl EventLoop {
         self.process_events();
     }
 
-    /// Takes what was reported, and what the actions of each step answer, in order. A sweep is made
-    /// between two steps, never inside one.
+    /// Lets the core take all events, and all answers to its actions, in order. Processes are
+    /// reaped between two steps, never inside one.
     fn process_events(&mut self) {
         loop {
             while let Some((child, event)) = self.events.pop_front() {
@@ -170,8 +171,8 @@ impl EventLoop {
             ProgramAction::Reap => self.tree.is_reaping_due = true,
             ProgramAction::ReleaseDescriptors => self.release_descriptors(),
             ProgramAction::GiveTerminal { and_continue } => {
-                // Without the terminal the child would stop at once for want of it, again and
-                // again.
+                // If the child did not get the terminal, CONT would only make it ask for the
+                // terminal and be suspended again, without end.
                 if let Some(pid) = child.pid()
                     && self.tree.terminal.give_to(pid)
                     && and_continue
@@ -188,8 +189,8 @@ impl EventLoop {
         if self.outcome().is_some() || self.failure.is_some() {
             return;
         }
-        // Streams first, child by child, since their number never changes; then the pipes that wait
-        // for an exec, which are asked after every wait.
+        // Streams come first, child by child, because their number never changes. Then come the
+        // pipes that report an exec: they are polled after every wait, whatever ended it.
         let mut watches = Vec::new();
         for child in &self.children {
             watches.extend(child.capture.watches());
@@ -212,7 +213,7 @@ impl EventLoop {
         }
         self.process_events();
         self.tree.received = None;
-        // After the signal, but with every wait: neither delays the other by more than one turn.
+        // After the signal, and in every turn: neither delays the other by more than one turn.
         self.move_streams(ready);
     }
 
@@ -256,7 +257,7 @@ impl EventLoop {
             .push_back((MAIN, Event::Received { signal, sender }));
     }
 
-    /// Closes the directory and the descriptors that only a child needs.
+    /// Closes the working directory and the descriptors that only a start needs.
     #[inline(never)]
     fn release_descriptors(&self) {
         let mut keep: Vec<BorrowedFd<'_>> = Vec::new();

@@ -1,4 +1,4 @@
-//! What the event loop does when children have ended.
+//! Reaps the processes that have ended.
 
 use crate::core::dispatch::{Event, Foreground};
 use crate::core::fact::Fact;
@@ -10,13 +10,13 @@ use crate::program::event_loop::EventLoop;
 use crate::sys::reap::{self, WaitResult};
 use crate::sys::signals;
 
-/// How many ends are collected before other signals get their turn: a flood of orphans delays none
-/// of them for long.
+/// How many processes are reaped before other signals are taken, so that a flood of orphans does
+/// not delay them for long.
 const MOST_REAPED_AT_ONCE: usize = 256;
 
 impl EventLoop {
-    /// Reaps what has ended. The end of a protected child is reported after all others, when only
-    /// what lives can be left.
+    /// Reaps what has ended. The core takes the end of a protected child last: what is left then is
+    /// alive, and no process that is about to be reaped.
     pub(super) fn reap(&mut self) {
         let mut ended = None;
         let mut has_more = true;
@@ -41,8 +41,8 @@ impl EventLoop {
             self.handle_end(index, status);
         }
         if has_more {
-            // The rest has its turn after whatever else is pending: this SIGCHLD is queued behind
-            // it.
+            // The rest is reaped after the other pending signals have been taken: this SIGCHLD
+            // comes after them.
             let _ = signals::send(self.tree.frigate.pid, Signal::CHLD);
             return;
         }
@@ -55,7 +55,7 @@ impl EventLoop {
         }
     }
 
-    /// Notes what has become of one process. Returns the end of a protected child.
+    /// Handles what `wait4(2)` reports of one process. Returns the end of a protected child.
     fn handle_status(&mut self, pid: Pid, status: WaitStatus) -> Option<(usize, ExitStatus)> {
         let index = self
             .children
@@ -68,7 +68,7 @@ impl EventLoop {
                 self.events
                     .push_back((index, Event::Suspended { signal, foreground }));
             }
-            // There may be thousands; the core would make nothing of them.
+            // Reported without the core, which has no use for them: there may be thousands.
             (None, WaitStatus::Ended(status)) => {
                 self.tree.reporter.report(&Fact::Orphan { pid, status });
             }
@@ -78,7 +78,8 @@ impl EventLoop {
     }
 
     fn handle_end(&mut self, index: usize, status: ExitStatus) {
-        // Its end closes the pipe that waits for the exec too, and may be seen first.
+        // The end of the child closes the pipe that reports its exec, too. So the exec may not have
+        // been seen yet.
         self.poll_executions();
         let Some(child) = self.children.get_mut(index) else {
             return;

@@ -1,4 +1,4 @@
-//! What the core asks the rim to do, and the short list it is handed over in.
+//! What the core asks the rim to do.
 
 use core::time::Duration;
 
@@ -6,63 +6,66 @@ use crate::core::fact::Fact;
 use crate::core::signal::Signal;
 use crate::core::status::Outcome;
 
-/// Why something is left behind.
+/// The reason why a process is left behind that was sent KILL.
 pub(crate) const SURVIVES_KILL: &str = "it does not die of KILL";
 
-/// Who a signal is for.
+/// Who gets a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Recipient {
     /// The child and its process group.
     Group,
     Child,
-    /// The child, with the value that came with the signal just received (`sigqueue(3)`).
+    /// The child, with the value of the signal that frigate has just received (`sigqueue(3)`).
     ChildWithValue,
 }
 
-/// One deed that binary and library both perform, on one child.
+/// What the binary and the library both do for one child.
 ///
-/// Those marked "answers" bring an event about. Such an action is the last of its step: the event is
-/// taken after the whole step, and what would follow the action was decided without the answer.
+/// An action marked "answers" brings about an event, which the core takes after the whole step. So
+/// such an action is the last of its step: any action behind it would be decided without the
+/// answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Action {
     Report(Fact<'static>),
-    /// Report it, if a process is left that is alive and that a signal can reach: of a zombie whose
-    /// parent does not reap it the fact would not be true.
+    /// Report the fact if a process is left that is alive and can be signaled. A zombie that its
+    /// parent does not reap is not meant.
     ReportIfAnyLeft(Fact<'static>),
-    /// Send TERM to every other process of the command's name; answers if there is none.
+    /// Send TERM to every namesake; answers if there is none.
     CloseNamesakes,
-    /// Send KILL to those that are left of them.
+    /// Send KILL to the namesakes that are left.
     KillNamesakes,
     /// Start the child; answers with its pid or the failure.
     Spawn {
         restarts: u32,
     },
-    /// Send a signal to the living child; answers if the kernel does not permit it. The answer
-    /// changes only what a later tick does, so that other signals may follow in the step.
+    /// Send a signal to the living child; answers if the kernel does not permit it. Other signals
+    /// may follow in the step, because the answer changes only what a later tick does.
     Send {
         signal: Signal,
         to: Recipient,
     },
     /// Send KILL to every process of the child's cgroup, if it has one.
     KillCgroup,
-    /// Send TERM and CONT to what is left of the former child's group; answers if nothing is.
+    /// Send TERM and CONT to what is left of the former group; answers if nothing is.
     EndGroup,
-    /// Look whether anything is left of the former child's group; answers if nothing is.
+    /// Look whether anything is left of the former group; answers if nothing is.
     ProbeGroup,
-    /// Send KILL to what is left of the former child's group.
+    /// Send KILL to what is left of the former group.
     KillGroup,
-    /// Send TERM and CONT to all that is left at the end; answers if nothing is.
+    /// Send TERM and CONT to the rest; answers if nothing is left.
     EndRest,
-    /// Look whether anything is left at the end; answers.
+    /// Look whether anything of the rest is left; answers.
     ProbeRest,
-    /// Send KILL to all that is left at the end.
+    /// Send KILL to the rest.
     KillRest,
-    /// End with that outcome.
+    /// End frigate's work for this child, with this outcome.
     Exit(Outcome),
 }
 
-/// The actions of one step, in order. Fixed in size so that no step allocates; eight is more than
-/// any step has, which the tests hold against every state and event.
+/// The actions of one step, in order.
+///
+/// The size is fixed, so that no step allocates. No step has as many as eight actions: a test
+/// checks this for every state and event.
 #[derive(Debug)]
 pub(crate) struct Actions<A = Action> {
     items: [Option<A>; 8],
@@ -96,8 +99,8 @@ impl<A: Copy> Actions<A> {
 }
 
 impl Actions {
-    /// Sends a signal. KILL for the group is KILL for the whole cgroup too: what has left the group
-    /// is in there.
+    /// Sends a signal. KILL for the group also goes to the cgroup, where the processes are that
+    /// have left the group.
     pub(crate) fn send(&mut self, signal: Signal, to: Recipient) {
         if signal == Signal::KILL && to == Recipient::Group {
             self.push(Action::KillCgroup);
@@ -109,15 +112,14 @@ impl Actions {
         self.push(Action::Report(fact));
     }
 
-    /// Reports that leftovers get KILL, unless they had no time before it: then KILL is what was
-    /// asked for.
+    /// Reports that leftovers get KILL, unless they had no time before it. KILL is expected then.
     pub(crate) fn report_leftovers_killed(&mut self, grace: Duration) {
         if !grace.is_zero() {
             self.push(Action::ReportIfAnyLeft(Fact::LeftoversKilled { grace }));
         }
     }
 
-    /// Reports that leftovers do not die of KILL.
+    /// Reports that KILL does not end the leftovers.
     pub(crate) fn report_leftovers_left(&mut self) {
         let (pid, reason) = (None, SURVIVES_KILL);
         self.push(Action::ReportIfAnyLeft(Fact::LeftBehind { pid, reason }));

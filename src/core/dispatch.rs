@@ -1,5 +1,5 @@
-//! What each signal is for: the binary's own part, around the supervisor of its child. It decides
-//! what a received signal does, and who has the terminal.
+//! The part of the core that only the binary has. It decides what a received signal does, and which
+//! process group has the terminal.
 
 use core::time::Duration;
 
@@ -11,20 +11,21 @@ use crate::core::rewrite::Rewrite;
 use crate::core::signal::{Sender, Signal, SignalSet};
 use crate::core::supervisor::{self, Supervisor};
 
-/// How long the child may take to stop after a stop signal (`signal(7)`) was forwarded to it. If it
-/// stops later, the terminal's user did that.
+/// How long after a forwarded TSTP, STOP, TTIN or TTOU the child counts as suspended by it. If the
+/// child is suspended later, the user at the terminal did that.
 const LONGEST_SUSPEND_DELAY: Duration = Duration::from_secs(2);
 
-/// Where frigate runs; nothing of it changes meanwhile.
+/// Where frigate runs. None of this changes while it runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Surroundings {
     /// Standard input is frigate's controlling terminal.
     pub(crate) has_terminal: bool,
-    /// A stopped frigate can be resumed: it is not PID 1, and its parent is of the same session.
+    /// A process can resume frigate after it has suspended itself: frigate is not PID 1, and its
+    /// parent is in the same session.
     pub(crate) is_resumable: bool,
 }
 
-/// Which group the terminal's foreground group is.
+/// Which process group is the terminal's foreground group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Foreground {
     Frigate,
@@ -40,30 +41,31 @@ pub(crate) enum Event {
         signal: Signal,
         sender: Sender,
     },
-    /// The child was stopped by a signal.
+    /// A signal has suspended the child.
     Suspended {
         signal: Signal,
         foreground: Foreground,
     },
 }
 
-/// One deed of the binary.
+/// What the binary does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ProgramAction {
     Child(Action),
-    /// Reap everything that has ended; answers with each end, and with whether any child is left.
+    /// Reap every process that has ended; answers with the end of the child, and then with whether
+    /// any process is left.
     Reap,
-    /// Nothing will be started again: close the directory and the descriptors that only a child
-    /// needs.
+    /// Close the working directory and the descriptors that only a start needs: there will be none.
     ReleaseDescriptors,
-    /// Make the child's group the terminal's foreground group, if frigate's is; then send the child
-    /// CONT, if asked to.
+    /// Make the child's group the terminal's foreground group, if frigate's is. Then send the child
+    /// CONT, if `and_continue` says so.
     GiveTerminal {
         and_continue: bool,
     },
-    /// Make frigate's group the terminal's foreground group, if frigate gave it to the child's.
+    /// Make frigate's group the terminal's foreground group, if frigate gave the terminal to the
+    /// child's.
     TakeTerminal,
-    /// Stop frigate itself, with its job, until it is sent CONT.
+    /// Suspend frigate itself, with its job, until it gets CONT.
     Suspend,
 }
 
@@ -72,7 +74,7 @@ pub(crate) struct Dispatcher {
     stop_on: SignalSet,
     rewrite: Rewrite,
     surroundings: Surroundings,
-    /// When a stop signal was forwarded that has not stopped the child yet.
+    /// When a signal was forwarded that suspends the child, and has not suspended it yet.
     suspend_forwarded_at: Option<Moment>,
     has_released: bool,
 }
@@ -117,7 +119,7 @@ impl Dispatcher {
         }
     }
 
-    /// Takes a step of the child, with what it means for the terminal and the descriptors.
+    /// Takes a step of the supervisor, with what it means for the terminal and the descriptors.
     fn step_child(
         &mut self,
         child: &mut Supervisor,
@@ -140,7 +142,8 @@ impl Dispatcher {
         }
         let mut actions = Actions::new();
         child.step(event, now, &mut actions);
-        // Before the actions, of which the last may answer.
+        // Before the supervisor's actions: the last of them may answer, and such an action is the
+        // last of its step.
         if !self.has_released && child.is_last_start() {
             self.has_released = true;
             out.push(ProgramAction::ReleaseDescriptors);
@@ -160,8 +163,8 @@ impl Dispatcher {
             out.push(ProgramAction::Reap);
             return;
         }
-        // Of its own stop, of a reader that went away, of a log file that may not grow
-        // (`RLIMIT_FSIZE`).
+        // frigate has sent these to itself: to suspend its job, by a write to a pipe without a
+        // reader, and by a write beyond the largest size of a file (`RLIMIT_FSIZE`).
         if sender == Sender::Frigate && matches!(signal, Signal::TSTP | Signal::PIPE | Signal::XFSZ)
         {
             return;
@@ -198,8 +201,9 @@ impl Dispatcher {
         actions.report(Fact::Forwarded { signal, pid });
         actions.send(signal, child.rules().recipient(queued));
         append(&actions, out);
-        // Ctrl-Z reached frigate because the terminal is not its standard input, so that the child
-        // was never given it: the job stops all the same.
+        // Ctrl-Z has reached frigate because frigate's group has the terminal: the terminal is not
+        // its standard input, and so it never gave it to the child. The job is suspended all the
+        // same.
         if signal == Signal::TSTP && sender == Sender::Kernel && self.surroundings.is_resumable {
             out.push(ProgramAction::Suspend);
         }
@@ -221,8 +225,8 @@ impl Dispatcher {
         let forwarded_at = self.suspend_forwarded_at.take();
         let is_forwarded = forwarded_at.is_some_and(|at| now.since(at) < LONGEST_SUSPEND_DELAY);
         if wants_terminal && foreground == Foreground::Frigate {
-            // `fg` without a CONT: the shell gave frigate the terminal while the child ran in the
-            // background.
+            // The shell gave the terminal to frigate while the child ran in the background (`fg`).
+            // No CONT came, since the job was not suspended.
             let and_continue = true;
             out.push(ProgramAction::GiveTerminal { and_continue });
         } else if self.surroundings.is_resumable {

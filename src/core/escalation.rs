@@ -1,27 +1,28 @@
-//! An end that is under way: ask for it, wait, kill, wait, give up.
+//! An end under way: ask, wait, KILL, wait, give up.
 
 use core::time::Duration;
 
 use crate::core::moment::Moment;
 
-/// How long a process may take to die of KILL before it is left behind: it may sleep where no
-/// signal reaches it.
+/// How long after KILL a process is left behind. It may sleep in the kernel, where no signal
+/// reaches it.
 pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The pauses between two probes for processes whose end nothing reports: doubled each time, up to
-/// the longest.
+/// The first pause between two probes. Each pause is twice as long as the one before it.
 const FIRST_PROBE_PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest pause between two probes.
 pub(crate) const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a tick asks for.
+/// What a tick asks the caller to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Due {
     Nothing,
     /// Look whether anything is left.
     Probe,
-    /// Time is up: send KILL.
+    /// Send KILL: the grace period is over.
     Kill,
-    /// What is left does not die of KILL.
+    /// Leave it behind: KILL did not end it.
     GiveUp,
 }
 
@@ -41,18 +42,18 @@ impl Probe {
     }
 }
 
-/// The end of something that was asked to end, or killed.
+/// The end of processes that were sent a signal for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Escalation {
     is_killed: bool,
-    /// When KILL is due or, after it, giving up; `None` means that it may take any time.
+    /// When KILL is due or, after KILL, giving up; `None` means never.
     until: Option<Moment>,
     /// `None` if each end is reported, so that no probe is needed.
     probe: Option<Probe>,
 }
 
 impl Escalation {
-    /// It was asked to end, and is killed at `until`.
+    /// Returns the escalation of what was asked to end, and is killed at `until`.
     pub(crate) const fn asked(until: Option<Moment>) -> Self {
         Self {
             is_killed: false,
@@ -61,7 +62,7 @@ impl Escalation {
         }
     }
 
-    /// It was sent KILL, and is given up after `kill_timeout`.
+    /// Returns the escalation of what was sent KILL, and is given up after `kill_timeout`.
     pub(crate) fn killed(now: Moment, kill_timeout: Duration) -> Self {
         Self {
             is_killed: true,
@@ -70,7 +71,7 @@ impl Escalation {
         }
     }
 
-    /// The same, with a probe now and then, because nothing reports the ends.
+    /// Adds probes, because nothing reports the end.
     pub(crate) fn with_probes(self, now: Moment) -> Self {
         Self {
             probe: Some(Probe::after(FIRST_PROBE_PAUSE, now)),
@@ -82,12 +83,12 @@ impl Escalation {
         self.is_killed
     }
 
-    /// When KILL is due or, after it, giving up.
+    /// Returns when KILL is due or, after KILL, giving up; `None` means never.
     pub(crate) const fn until(self) -> Option<Moment> {
         self.until
     }
 
-    /// When the next tick is due; `None` means never.
+    /// Returns when the next tick is due; `None` means never.
     pub(crate) fn deadline(self) -> Option<Moment> {
         match (self.until, self.probe) {
             (Some(until), Some(probe)) => Some(until.min(probe.at)),
@@ -95,14 +96,15 @@ impl Escalation {
         }
     }
 
-    /// Takes KILL forward to `until` if it is due later or never. After KILL nothing changes.
+    /// Makes KILL due at `until`, unless it is due earlier. After KILL, changes nothing.
     pub(crate) fn shorten(&mut self, until: Moment) {
         if !self.is_killed {
             self.until = Some(self.until.map_or(until, |before| before.min(until)));
         }
     }
 
-    /// Takes the step that is due. `kill_timeout` is the time from KILL to giving up.
+    /// Takes the step that is due, and returns what it asks for. `kill_timeout` is the time from
+    /// KILL to giving up.
     pub(crate) fn tick(&mut self, now: Moment, kill_timeout: Duration) -> Due {
         if self.until.is_some_and(|until| now >= until) {
             if self.is_killed {

@@ -1,11 +1,11 @@
-//! What `--rewrite` makes of each signal.
+//! What each signal is treated as (`--rewrite`).
 
 use crate::core::signal::Signal;
 
 /// What each signal is treated as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Rewrite {
-    /// By number less one. `None` means that the signal is dropped.
+    /// Signal 1 is the first. `None` means that the signal is dropped.
     to: [Option<Signal>; 64],
 }
 

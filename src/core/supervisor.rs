@@ -1,8 +1,8 @@
-//! One protected child to the end of what it leaves: `lifecycle`, and after it the rest.
+//! One protected child: its lifecycle, and after it the end of the rest.
 //!
-//! The binary and the library differ in the scope: every process around a binary is its to end, and
-//! the kernel reports the end of each by SIGCHLD; a host program's children are its own, and only
-//! what is left in the child's group and cgroup is frigate's.
+//! The binary and the library differ in the scope. The binary ends every process around it, and the
+//! kernel reports each end by SIGCHLD. The library ends what is left in the child's group and
+//! cgroup, since the other children belong to the host.
 
 use core::time::Duration;
 
@@ -15,25 +15,25 @@ use crate::core::pid::Pid;
 use crate::core::rules::Rules;
 use crate::core::status::Outcome;
 
-/// How long the rest may take to die of KILL if the child has already used up `KILL_TIMEOUT`.
+/// How long after KILL the rest is left behind, if the child has used up `KILL_TIMEOUT` already.
 const SHORT_KILL_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// What is ended when the child has ended for good.
+/// What the supervisor ends when the child has ended for good.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Scope {
-    /// Every other process. `reports_ends`: orphans come to frigate, so that the kernel reports the
-    /// end of each.
+    /// Every other process. With `reports_ends`, orphans become frigate's children, so that the
+    /// kernel reports each end.
     Everyone { reports_ends: bool },
-    /// What is left in the child's process group and cgroup, whose ends nothing reports.
+    /// What is left in the child's process group and cgroup. Nothing reports their ends.
     Group,
 }
 
-/// What the rim, or time, reports.
+/// What the rim reports, or that a deadline has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Event {
     Child(lifecycle::Event),
-    /// The answer to `Action::ProbeRest`. In the scope `Everyone` also the end of each sweep, after
-    /// the end of the child if that was part of it.
+    /// The answer to `Action::ProbeRest`. In the scope `Everyone`, it also comes whenever processes
+    /// have been reaped: after the child's end, if the child was one of them.
     Rest {
         is_any: bool,
     },
@@ -43,9 +43,9 @@ pub(crate) enum Event {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Serving,
-    /// The child has ended for good; whether anything is left is not known yet.
+    /// The child has ended for good. It is not known yet whether anything is left.
     Ended(Finish),
-    /// What is left is being ended.
+    /// The rest is being ended.
     Ending {
         finish: Finish,
         escalation: Escalation,
@@ -86,33 +86,32 @@ impl Supervisor {
         self.rules().exit_code(outcome)
     }
 
-    /// The living child.
+    /// Returns the child, if it is alive.
     pub(crate) fn alive(&self) -> Option<Pid> {
         self.child.alive()
     }
 
-    /// Whether a stop still changes anything: the child has not ended for good.
+    /// Whether the child has not ended for good, so that a stop still changes something.
     pub(crate) fn is_serving(&self) -> bool {
         self.phase == Phase::Serving
     }
 
-    /// Whether no child will be started any more.
+    /// Whether no other start will follow.
     pub(crate) fn is_last_start(&self) -> bool {
         !self.is_serving() || self.child.is_last_start()
     }
 
-    /// Whether leftovers are being ended, so that news of them matters.
+    /// Whether leftovers are being ended, so that their end has to be reported.
     pub(crate) const fn is_ending_leftovers(&self) -> bool {
         matches!(self.phase, Phase::Ending { .. }) || self.child.is_ending_leftovers()
     }
 
-    /// Whether what the child leaves when it ends by itself is left alone, in its cgroup too.
+    /// Whether leftovers are left alone, in the cgroup too, if the child ends by itself.
     pub(crate) const fn leaves_leftovers(&self) -> bool {
         self.rules().leftovers.is_none()
     }
 
-    /// Sets the grace period of the stop that is about to come. An end that is under way is
-    /// shortened to it, never extended.
+    /// Sets the grace period of the next stop. Shortens an end under way, and never extends it.
     pub(crate) fn limit_grace(&mut self, grace: Duration, now: Moment) {
         self.child.limit_grace(grace, now);
         let kill_at = now.after(self.rules().after_stop());
@@ -121,7 +120,7 @@ impl Supervisor {
         }
     }
 
-    /// When `Event::Tick` is due; `None` means that only an event from outside changes anything.
+    /// Returns when `Event::Tick` is due; `None` means never.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.phase {
             Phase::Serving => self.child.deadline(),
@@ -160,7 +159,7 @@ impl Supervisor {
             Scope::Group => self.end_rest(finish, now, out),
             Scope::Everyone { .. } => {
                 self.phase = Phase::Ended(finish);
-                // The child's end is part of a sweep, which reports the rest by itself.
+                // When the child was reaped, `Event::Rest` follows without being asked for.
                 if !matches!(event, lifecycle::Event::Ended { .. }) {
                     out.push(Action::ProbeRest);
                 }
@@ -168,7 +167,7 @@ impl Supervisor {
         }
     }
 
-    /// Asks what is left to end, unless it is left alone.
+    /// Asks the rest to end, unless it is left alone.
     fn end_rest(&mut self, finish: Finish, now: Moment, out: &mut Actions) {
         if finish.kill_at.is_none() {
             return self.exit(finish, out);
@@ -199,14 +198,14 @@ impl Supervisor {
         match escalation.tick(now, timeout) {
             Due::Nothing => {}
             Due::Probe => {
-                // What was forked just when KILL was sent was not seen then.
+                // A process that was forked while KILL was sent may not have got it.
                 if escalation.is_killed() {
                     out.push(Action::KillRest);
                 }
                 out.push(Action::ProbeRest);
             }
             Due::Kill => {
-                // After KILL also what nothing reports, such as a process in another session.
+                // With probes from now on: they send KILL again, and see ends that nothing reports.
                 escalation = escalation.with_probes(now);
                 let grace = self.rules().leftovers_grace(finish.outcome);
                 if !finish.is_kill_expected {

@@ -1,5 +1,5 @@
-//! Lets a host program be PID 1 of its container: the program's event loop takes that place, and the
-//! host goes on in a child.
+//! Lets a host program be PID 1 of its container: the program's event loop takes that place, and
+//! the host goes on in a child.
 
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -1,5 +1,5 @@
-//! How the binary reaches its child and every process around it: by number, since only frigate reaps
-//! them.
+//! How the binary signals its child, and every process around it: by process id, since only frigate
+//! reaps them.
 
 use crate::child::leftovers::Leftovers;
 use crate::child::rim::{Rim, Streams};
@@ -17,11 +17,11 @@ use crate::sys::process::{HeldProcesses, signal_descendants};
 use crate::sys::signals::{self, ReceivedSignal};
 use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
 
-/// frigate's place among the processes.
+/// frigate's own process.
 #[derive(Clone, Copy)]
 pub(crate) struct FrigateProcess {
     pub(crate) pid: Pid,
-    /// Orphans come to frigate: it is PID 1, or a subreaper.
+    /// frigate is PID 1 or a subreaper, so that orphans become its children.
     pub(crate) is_reaper: bool,
 }
 
@@ -35,14 +35,15 @@ pub(crate) struct ProcessTree {
     pub(crate) frigate: FrigateProcess,
     pub(crate) reporter: Reporter,
     pub(crate) terminal: Terminal,
-    /// The name that other processes are looked for by, and the user that they may have.
+    /// The name by which namesakes are found.
     pub(crate) name: Vec<u8>,
+    /// The child's user. Namesakes may be of this user, or of frigate's.
     pub(crate) user: Option<u32>,
-    /// The signal that is being dealt with, with its value.
+    /// The signal that is being handled, with its value.
     pub(crate) received: Option<ReceivedSignal>,
-    /// Something has ended and is to be reaped.
+    /// Processes are to be reaped after this step.
     pub(crate) is_reaping_due: bool,
-    /// A signal did not reach every descendant, and that was reported.
+    /// It was reported that a signal did not reach every descendant.
     is_miss_reported: bool,
 }
 
@@ -66,7 +67,7 @@ impl ProcessTree {
         }
     }
 
-    /// What frigate ends when its child has ended for good.
+    /// Returns what frigate ends when its child has ended for good.
     pub(crate) const fn scope(&self) -> Scope {
         Scope::Everyone {
             reports_ends: self.frigate.is_reaper,
@@ -122,7 +123,8 @@ impl Rim for ProcessTree {
             (Recipient::ChildWithValue, Some(received)) => signals::requeue(pid, signal, received),
             (Recipient::Child | Recipient::ChildWithValue, _) => signals::send(pid, signal),
         };
-        // It is among the descendants that are signalled at the end, and is reported now.
+        // The child is among the descendants that are signaled at the end. The refusal is reported
+        // by the caller now, and is not to be reported again.
         self.is_miss_reported |= result == Err(Errno::NOT_PERMITTED);
         result
     }
@@ -149,7 +151,7 @@ impl Rim for ProcessTree {
         }
     }
 
-    /// As PID 1 a process is left unless `/proc` shows none.
+    /// If `/proc` cannot be read, the answer is yes for PID 1, which ends every process.
     fn is_any_left(&self, leftovers: &mut Leftovers) -> bool {
         leftovers.probe()
             || signal_descendants(self.frigate.pid, &[]).unwrap_or(self.frigate.is_init())

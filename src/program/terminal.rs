@@ -1,4 +1,4 @@
-//! Who has the terminal: frigate's process group or the child's.
+//! Which process group has the terminal: frigate's or the child's.
 
 use crate::core::dispatch::Foreground;
 use crate::core::pid::Pid;
@@ -7,7 +7,7 @@ use crate::sys::terminal;
 pub(crate) struct Terminal {
     /// Standard input is frigate's controlling terminal.
     pub(crate) is_controlling: bool,
-    /// The child's group was made the foreground group, and frigate's not again since.
+    /// frigate has made the child's group the foreground group, and has not taken that back.
     is_given: bool,
 }
 
@@ -19,7 +19,7 @@ impl Terminal {
         }
     }
 
-    /// Which group is the foreground group. The child's has the number of the child.
+    /// Returns which group is the foreground group. The child's group has the number of the child.
     pub(crate) fn foreground(&self, child: Option<Pid>) -> Foreground {
         if !self.is_controlling {
             return Foreground::Other;
@@ -36,12 +36,12 @@ impl Terminal {
         }
     }
 
-    /// A child was started; `is_foreground`: it made its group the foreground group.
+    /// Keeps whether a child that was just started made its group the foreground group.
     pub(crate) fn note_start(&mut self, is_foreground: bool) {
         self.is_given = is_foreground;
     }
 
-    /// Makes the child's group the foreground group, if frigate's is. Returns whether it was.
+    /// Makes the child's group the foreground group, if frigate's is. Returns whether it did.
     #[inline(never)]
     pub(crate) fn give_to(&mut self, child: Pid) -> bool {
         let is_given = self.foreground(Some(child)) == Foreground::Frigate
@@ -50,8 +50,8 @@ impl Terminal {
         is_given
     }
 
-    /// Makes frigate's group the foreground group, if the child's was made so. A terminal that
-    /// frigate never gave away belongs to whichever group has it.
+    /// Makes frigate's group the foreground group, if frigate gave the terminal to the child's. If
+    /// it did not, the terminal belongs to the group that has it.
     pub(crate) fn take_back(&mut self) {
         if core::mem::replace(&mut self.is_given, false)
             && let Some(own) = terminal::own_group()

@@ -61,7 +61,7 @@ pub(crate) fn become_host() -> Result<(), Errno> {
     // later.
     unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) };
     let word = page.cast::<AtomicI32>();
-    // SAFETY: a new page is aligned for every type and larger than the number. No other thread has
+    // SAFETY: a new page is aligned forevery type and larger than the number. No other thread has
     // its address yet.
     unsafe { word.write(AtomicI32::new(own.raw())) };
     if HOST_PID

@@ -11,13 +11,13 @@ use crate::core::status::{ExitStatus, Outcome, SpawnFailure};
 use crate::core::usage::Usage;
 
 impl Lifecycle {
-    /// Keeps what later decisions and messages need of an end.
+    /// Keeps what later decisions and messages need to know of an end.
     pub(super) fn note_end(&mut self, status: ExitStatus, usage: Usage) {
         self.last_status = Some(status);
         self.out_of_memory = usage.out_of_memory;
     }
 
-    /// The child ended by itself: the strategy decides.
+    /// Lets the restart policy decide after the child has ended by itself.
     pub(super) fn after_end(
         &mut self,
         status: ExitStatus,
@@ -36,13 +36,14 @@ impl Lifecycle {
             uptime,
             usage,
         };
-        // A restart has a line of its own, which says the same.
+        // The message of a restart tells of the end, too.
         if !matches!(verdict, Verdict::Again { .. }) {
             self.report_ended(status, since, usage, now, out);
         }
         self.apply(verdict, trouble, Outcome::Complete(status), now, out);
     }
 
+    /// Lets the restart policy decide after the child could not be started.
     pub(super) fn after_failure(&mut self, failure: SpawnFailure, now: Moment, out: &mut Actions) {
         let verdict =
             self.history
@@ -106,7 +107,7 @@ impl Lifecycle {
         });
     }
 
-    /// The end of a child that never executed its command.
+    /// Ends the lifecycle of a child that never executed its command.
     pub(super) fn end_unstarted(
         &mut self,
         failure: SpawnFailure,
@@ -134,9 +135,9 @@ impl Lifecycle {
         });
     }
 
-    /// A number that two frigates do not share: the nanoseconds of the moment, well stirred (the
-    /// finalizer of `SplitMix64`). Pure, so that virtual time replays it; a pause needs no better
-    /// chance than that.
+    /// Returns a number that differs between two frigates: the nanoseconds of the moment, mixed by
+    /// the finalizer of `SplitMix64`. It is computed from the moment alone, so that tests in
+    /// virtual time can repeat it. The length of a pause needs no better randomness.
     fn random(&self, now: Moment) -> u32 {
         let mut bits = now.nanos() ^ u64::from(self.restarts);
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -5,31 +5,33 @@ use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, SpawnFailure};
 use crate::core::usage::Usage;
 
-/// What the rim, or time, tells of one child.
+/// What the rim reports of one child, or that a deadline has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Event {
     Begin,
-    /// No other process of the command's name is left.
+    /// No namesake is left.
     NamesakesGone,
     Spawned {
         pid: Pid,
     },
     SpawnFailed(SpawnFailure),
-    /// The child runs its program. Told only where somebody wants to know, and always before its
-    /// end.
+    /// The child has executed its command. Comes before the child's end, and only if starts are
+    /// reported.
     Executed,
     /// The kernel does not let frigate signal the child (EPERM).
     SignalRefused,
-    /// The child was reaped; `held_terminal`: its group was the terminal's foreground group then.
+    /// The child was reaped. `held_terminal` says whether its group was the terminal's foreground
+    /// group.
     Ended {
         status: ExitStatus,
         held_terminal: bool,
         usage: Usage,
     },
-    /// Something else was reaped.
+    /// Processes were reaped, and the child was not one of them.
     OthersReaped,
+    /// Nothing is left of the former child's group.
     GroupGone,
-    /// frigate was asked to stop; `queued`: the signal came with a value.
+    /// frigate was asked to stop. With `queued`, the signal has a value.
     Stop {
         signal: Signal,
         queued: bool,

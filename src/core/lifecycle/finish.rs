@@ -11,6 +11,6 @@ pub(crate) struct Finish {
     pub(crate) kill_at: Option<Moment>,
     /// Do not report KILL again: it was already reported, or `--kill` made it expected.
     pub(crate) is_kill_expected: bool,
-    /// The child itself did not die of KILL, and said so: nothing else is given as long again.
+    /// The child itself was left behind, and that was reported. The rest gets less time than it.
     pub(crate) is_left_behind: bool,
 }

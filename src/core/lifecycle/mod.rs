@@ -1,8 +1,8 @@
-//! One protected child, from its first start to its last end: state × event -> state and actions,
-//! in virtual time.
+//! One protected child, from its first start to its last end.
 //!
-//! *Invariant:* every state and event meet in `Lifecycle::step`, by name. A pair that cannot happen
-//! changes nothing and is reported; nothing here panics, waits or asks the kernel.
+//! Architecture invariant: every state meets every event by name, in the functions that
+//! `Lifecycle::step` calls. A pair that cannot happen changes nothing and is reported. Nothing here
+//! panics, waits or asks the kernel.
 
 mod end;
 mod event;
@@ -34,9 +34,9 @@ pub(crate) struct Lifecycle {
     pid: Option<Pid>,
     last_status: Option<ExitStatus>,
     restarts: u32,
-    /// A start was tried: the next one is a restart.
+    /// A start was tried, so that the next one is a restart.
     has_tried_start: bool,
-    /// The kernel killed a process of the last child's group for want of memory.
+    /// The kernel killed a process of the last child's cgroup because memory was short.
     out_of_memory: bool,
 }
 
@@ -54,7 +54,7 @@ impl Lifecycle {
         }
     }
 
-    /// The living child.
+    /// Returns the child, if it is alive.
     pub(crate) fn alive(&self) -> Option<Pid> {
         match self.state {
             State::Running { .. } | State::Stopping(_) => self.pid,
@@ -90,7 +90,7 @@ impl Lifecycle {
         &self.rules
     }
 
-    /// Whether the child will not be started again, whatever happens.
+    /// Whether no other start follows, whatever happens.
     pub(crate) fn is_last_start(&self) -> bool {
         match self.state {
             State::Running { .. } => self.rules.restart_policy.restart == Restart::False,
@@ -99,7 +99,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether something that a former child left is being ended, before the next start.
+    /// Whether leftovers of a former child are being ended before the next start.
     pub(crate) const fn is_ending_leftovers(&self) -> bool {
         matches!(
             self.state,
@@ -110,8 +110,7 @@ impl Lifecycle {
         )
     }
 
-    /// Sets the grace period of the stop that is about to come. A stop that is under way is
-    /// shortened to it, never extended.
+    /// Sets the grace period of the next stop. Shortens a stop under way, and never extends it.
     pub(crate) fn limit_grace(&mut self, grace: Duration, now: Moment) {
         self.rules.grace = Some(grace);
         if let State::Stopping(stopping) = &mut self.state {
@@ -119,7 +118,7 @@ impl Lifecycle {
         }
     }
 
-    /// When `Event::Tick` is due; `None` means that only an event from outside changes anything.
+    /// Returns when `Event::Tick` is due; `None` means never.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.state {
             State::Ready | State::Spawning | State::Running { .. } | State::Ended(_) => None,
@@ -207,7 +206,7 @@ impl Lifecycle {
             }
             Event::SpawnFailed(failure) => self.after_failure(failure, now, out),
             Event::OthersReaped | Event::Tick => {}
-            // A stop cannot come here: the rim answers Spawn before it takes another signal.
+            // No stop can come: the rim answers Spawn before it takes another signal.
             Event::Begin
             | Event::NamesakesGone
             | Event::Executed
@@ -233,12 +232,11 @@ impl Lifecycle {
                     self.after_end(status, since, usage, now, out);
                 }
             }
-            // A failure between fork and exec is known only when the child that reported it is
-            // reaped.
+            // A failure between fork and exec is known only when the child has been reaped.
             Event::SpawnFailed(failure) => self.after_failure(failure, now, out),
             Event::Stop { signal, queued } => self.begin_stop(since, signal, queued, now, out),
             Event::Executed => self.report_started(out),
-            // A signal that is no stop did not reach it, which the rim has said.
+            // A forwarded signal did not reach the child. The rim has reported that.
             Event::SignalRefused | Event::OthersReaped | Event::Tick => {}
             Event::Begin | Event::NamesakesGone | Event::Spawned { .. } | Event::GroupGone => {
                 self.report_impossible(event, out);
@@ -256,7 +254,7 @@ impl Lifecycle {
     ) {
         match event {
             Event::Executed => self.report_started(out),
-            // It may still end by itself, but nothing that frigate does will make it.
+            // The child may still end by itself, but frigate cannot make it end.
             Event::SignalRefused => {
                 stopping.is_signal_refused = true;
                 stopping.escalation.shorten(now.after(KILL_TIMEOUT));

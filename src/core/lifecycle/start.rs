@@ -1,4 +1,4 @@
-//! The way to the next start: what a former child left is ended before it.
+//! The way to the next start. The leftovers of the former child are ended first.
 
 use crate::core::action::{Action, Actions};
 use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
@@ -51,8 +51,8 @@ impl Lifecycle {
         }
     }
 
-    /// Ends what a former child left, so that the next one, not before `start_at`, meets none of
-    /// it.
+    /// Ends the leftovers of the former child, so that the next child does not meet them. It starts
+    /// at `start_at` or later.
     pub(super) fn end_leftovers(&mut self, start_at: Moment, now: Moment, out: &mut Actions) {
         let leftovers = if self.rules.kill {
             out.push(Action::KillGroup);
@@ -68,8 +68,7 @@ impl Lifecycle {
         };
     }
 
-    /// Takes the step that is due with what a former child left. Returns `None` once nothing is
-    /// left, or what is left is given up.
+    /// Takes the step that is due with the leftovers. Returns `None` if they are given up.
     pub(super) fn tick_leftovers(
         &self,
         mut leftovers: Escalation,

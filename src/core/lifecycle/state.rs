@@ -8,19 +8,18 @@ use crate::core::signal::Signal;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
     Ready,
-    /// Other processes of the name are being ended before the start.
+    /// Namesakes are being ended before the start.
     Closing(Escalation),
     Spawning,
     Running {
         since: Moment,
     },
-    /// Asked to stop; the child lives.
+    /// The child was asked to stop, and is still alive.
     Stopping(Stopping),
-    /// The pause between two starts, while what is left of the former child's group comes to its
-    /// end.
+    /// The pause between two starts, in which the leftovers of the former child are ended.
     Between {
         start_at: Moment,
-        /// The end of what is left; `None` once nothing is.
+        /// The end of the leftovers; `None` means that nothing is left.
         leftovers: Option<Escalation>,
     },
     Ended(Finish),
@@ -31,7 +30,7 @@ pub(super) enum State {
 pub(super) struct Stopping {
     /// When the child was started.
     pub(super) since: Moment,
-    /// The signal that asked for it.
+    /// The signal that asked frigate to stop.
     pub(super) asked: Signal,
     pub(super) escalation: Escalation,
     /// The kernel does not let frigate signal the child.

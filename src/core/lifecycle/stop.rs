@@ -1,4 +1,4 @@
-//! A stop: the end of a child that frigate was asked to end.
+//! A stop: frigate was asked to end, and ends the child.
 
 use crate::core::action::{Actions, SURVIVES_KILL};
 use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
@@ -11,10 +11,11 @@ use crate::core::moment::Moment;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome};
 
-/// Why a child is left behind that a signal could end.
+/// The reason why a child is left behind that KILL could end.
 pub(super) const NOT_PERMITTED: &str = "frigate is not allowed to signal it";
 
 impl Lifecycle {
+    /// Asks the child to end, or kills it with `--kill`.
     pub(super) fn begin_stop(
         &mut self,
         since: Moment,
@@ -37,7 +38,7 @@ impl Lifecycle {
         self.send_stop(signal, queued, out);
     }
 
-    /// The stop signal, then CONT, since a stopped child could not die of it.
+    /// Sends the stop signal, and then CONT: a suspended child would not handle the signal.
     pub(super) fn send_stop(&self, asked: Signal, queued: bool, out: &mut Actions) {
         if self.rules.kill {
             self.send(Signal::KILL, out);
@@ -58,7 +59,7 @@ impl Lifecycle {
             Due::Kill if !stopping.is_signal_refused => {
                 self.state = State::Stopping(stopping);
                 let (pid, grace) = (self.pid, self.rules.grace.unwrap_or_default());
-                // Without a grace period KILL is what was asked for.
+                // Without a grace period, KILL is expected.
                 if !grace.is_zero() {
                     out.report(Fact::Killed { pid, grace });
                 }
@@ -68,7 +69,7 @@ impl Lifecycle {
         }
     }
 
-    /// The end by a stop while no child had to be killed for it.
+    /// Ends the lifecycle by a stop for which no child had to be asked to end.
     pub(super) fn cancel(&mut self, stop: Signal, now: Moment) {
         let last = self.last_status;
         let kill_at = now.after(self.rules.after_stop());
@@ -79,14 +80,15 @@ impl Lifecycle {
         );
     }
 
-    /// The user at the terminal ended the child, by INT or QUIT.
+    /// Ends the lifecycle because the user at the terminal has ended the child, by INT or QUIT.
     pub(super) fn cancel_by_user(&mut self, status: ExitStatus, now: Moment) {
         let is_int = status.code() == exit_code::of_signal(Signal::INT);
         let stop = if is_int { Signal::INT } else { Signal::QUIT };
         self.cancel(stop, now);
     }
 
-    /// The leftovers of the former group keep the grace period that they were given.
+    /// Ends the lifecycle by a stop between two starts. The leftovers of the former child keep
+    /// their grace period.
     pub(super) fn cancel_between(
         &mut self,
         stop: Signal,
@@ -106,7 +108,7 @@ impl Lifecycle {
         self.end(outcome, Some(kill_at), is_killed || self.rules.kill);
     }
 
-    /// The end of a child that was asked to stop.
+    /// Ends the lifecycle after the child was asked to stop, and has ended.
     pub(super) fn end_stop(&mut self, stopping: Stopping, now: Moment) {
         let outcome = Outcome::Cancel {
             last: self.last_status,
@@ -116,7 +118,8 @@ impl Lifecycle {
         self.end(outcome, Some(kill_at), stopping.escalation.is_killed());
     }
 
-    /// When what is left after a stop is killed: at the end of the grace period if there is one.
+    /// Returns when leftovers are killed after a stop: at the end of the grace period, if there is
+    /// one.
     pub(super) fn kill_after_stop(&self, stopping: Stopping, now: Moment) -> Moment {
         let escalation = stopping.escalation;
         match (escalation.is_killed(), escalation.until(), self.rules.grace) {
@@ -126,7 +129,8 @@ impl Lifecycle {
         }
     }
 
-    /// The child does not die, or frigate may not signal it: what is left has had as long as it.
+    /// Gives up a child that does not end, or that frigate may not signal. Leftovers are killed at
+    /// once, since they had as much time as the child.
     fn leave_behind(&mut self, stopping: Stopping, now: Moment, out: &mut Actions) {
         let reason = if stopping.is_signal_refused {
             NOT_PERMITTED

@@ -143,7 +143,7 @@ impl Procfs {
     ///
     /// The kernel takes the lock of that memory, and waits for its pages. They may come from a file
     /// system that the process itself serves (FUSE). A hostile process could so block the reader
-    /// for ever, where no signal reaches it. So only processes of frigate's own user and of `user`
+    /// forever, where no signal reaches it. So only processes of frigate's own user and of `user`
     /// are read. The owner of the directory is the effective user, for a process that is not
     /// dumpable too (`proc(5)`).
     fn first_string(&self, pid: Pid, file: &str, user: Option<u32>) -> Option<Vec<u8>> {

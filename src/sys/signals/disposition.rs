@@ -8,8 +8,8 @@
 
 use super::SIGSET_BYTES;
 
-/// The kernel's own `struct sigaction`, which differs from the C library's. It never holds a
-/// handler of frigate's.
+/// The kernel's own `struct sigaction`, which differs from the C library's. frigate never
+/// sets a handler with it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Disposition {

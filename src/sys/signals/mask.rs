@@ -58,7 +58,7 @@ const LIBC_SIGNALS: u64 = if cfg!(target_env = "musl") {
 };
 
 /// Blocks all signals but the C library's own in the calling thread. If those were blocked, a
-/// change of user in another thread would wait for this one for ever.
+/// change of user in another thread would wait for this one forever.
 pub(in crate::sys) fn block_all_but_libc_signals() {
     let _ = set_mask(Mask(ALL_SIGNALS & !LIBC_SIGNALS));
 }

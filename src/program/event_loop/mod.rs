@@ -1,36 +1,30 @@
-//! The loop of the binary: sleeps in one call until a signal or a deadline, asks the core, performs
-//! what it decides.
+//! The loop of the binary. It sleeps until a signal or a deadline, asks the core, and performs what
+//! the core decides.
 //!
-//! Architecture invariant: one thread, no handler, no timer. With nothing to do it sleeps in one
-//! call, `rt_sigtimedwait(2)` or, if it captures streams, `poll(2)`, without a timeout.
+//! Architecture invariant: one thread, no handler, no timer. With nothing to do, it sleeps in one
+//! call without a timeout: `rt_sigtimedwait(2)` or, if it watches descriptors, `poll(2)`.
+
+mod finish;
+mod reap;
 
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::child::capture;
 use crate::child::driver::Child;
 use crate::core::action::Actions;
-use crate::core::dispatch::{Dispatcher, Event, Foreground, ProgramAction};
+use crate::core::dispatch::{Dispatcher, Event, ProgramAction};
 use crate::core::errno::Errno;
-use crate::core::fact::Fact;
 use crate::core::lifecycle;
-use crate::core::pid::Pid;
-use crate::core::signal::Signal;
-use crate::core::status::{ExitStatus, Outcome, WaitStatus};
+use crate::core::status::Outcome;
 use crate::core::supervisor;
 use crate::messages::mistake::Mistake;
 use crate::messages::termination;
 use crate::program::process_tree::ProcessTree;
-use crate::sys::reap::{self, WaitResult};
 use crate::sys::signals::{self, ReceivedSignal, SignalWaiter, WakeReason, Watch};
 use crate::sys::{clock, descriptors};
 
-/// How many ends are collected before other signals get their turn: a flood of orphans delays none
-/// of them for long.
-const MOST_REAPED_AT_ONCE: usize = 256;
-
-/// The child that decides about frigate's own end.
+/// The index of the main child, whose end is frigate's end.
 const MAIN: usize = 0;
 
 pub(crate) struct EventLoop {
@@ -39,9 +33,9 @@ pub(crate) struct EventLoop {
     dispatcher: Dispatcher,
     termination_log: termination::Log,
     waiter: SignalWaiter,
-    /// What was reported and not yet taken, each with the child that it is about.
+    /// Events that the core has not taken yet, each with the index of its child.
     events: VecDeque<(usize, Event)>,
-    /// A call was refused that frigate cannot do without.
+    /// A system call was refused that frigate cannot do without.
     failure: Option<Mistake>,
     /// How often frigate was asked to end.
     stop_requests: u32,
@@ -70,11 +64,11 @@ impl EventLoop {
         &self.termination_log
     }
 
-    /// Runs until the child has ended for good, and everything with it. Returns the exit code.
+    /// Runs until the main child and the rest have ended for good. Returns the exit code.
     ///
     /// # Errors
     ///
-    /// The kernel refuses what frigate cannot do without: to take signals, or to reap.
+    /// The kernel refuses to let frigate take signals, or reap.
     pub(crate) fn run(&mut self) -> Result<u8, Mistake> {
         self.begin();
         self.process_events();
@@ -90,7 +84,8 @@ impl EventLoop {
             let left = deadline.map(|deadline| deadline.since(clock::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 self.tick();
-                // A deadline must not starve the signals, nor they it.
+                // Signals are taken even if a deadline is always due, and deadlines even if signals
+                // never cease.
                 self.wait(Some(Duration::ZERO));
             } else {
                 self.wait(left);
@@ -108,8 +103,8 @@ impl EventLoop {
         self.children.get(MAIN)?.outcome
     }
 
-    /// Leaves no child running that frigate no longer looks after. As PID 1 the kernel ends the
-    /// rest.
+    /// Kills the children, since frigate can no longer look after them. If frigate is PID 1, the
+    /// kernel ends the rest.
     #[inline(never)]
     fn kill_children(&mut self) {
         for child in &mut self.children {
@@ -137,8 +132,8 @@ impl EventLoop {
         self.process_events();
     }
 
-    /// Takes what was reported, and what the actions of each step answer, in order. A sweep is made
-    /// between two steps, never inside one.
+    /// Lets the core take all events, and all answers to its actions, in order. Processes are
+    /// reaped between two steps, never inside one.
     fn process_events(&mut self) {
         loop {
             while let Some((child, event)) = self.events.pop_front() {
@@ -176,8 +171,8 @@ impl EventLoop {
             ProgramAction::Reap => self.tree.is_reaping_due = true,
             ProgramAction::ReleaseDescriptors => self.release_descriptors(),
             ProgramAction::GiveTerminal { and_continue } => {
-                // Without the terminal the child would stop at once for want of it, again and
-                // again.
+                // If the child did not get the terminal, CONT would only make it ask for the
+                // terminal and be suspended again, without end.
                 if let Some(pid) = child.pid()
                     && self.tree.terminal.give_to(pid)
                     && and_continue
@@ -194,8 +189,8 @@ impl EventLoop {
         if self.outcome().is_some() || self.failure.is_some() {
             return;
         }
-        // Streams first, child by child, since their number never changes; then the pipes that wait
-        // for an exec, which are asked after every wait.
+        // Streams come first, child by child, because their number never changes. Then come the
+        // pipes that report an exec: they are polled after every wait, whatever ended it.
         let mut watches = Vec::new();
         for child in &self.children {
             watches.extend(child.capture.watches());
@@ -218,7 +213,7 @@ impl EventLoop {
         }
         self.process_events();
         self.tree.received = None;
-        // After the signal, but with every wait: neither delays the other by more than one turn.
+        // After the signal, and in every turn: neither delays the other by more than one turn.
         self.move_streams(ready);
     }
 
@@ -262,81 +257,7 @@ impl EventLoop {
             .push_back((MAIN, Event::Received { signal, sender }));
     }
 
-    /// Reaps what has ended. The end of a protected child is reported after all others, when only
-    /// what lives can be left.
-    fn reap(&mut self) {
-        let mut ended = None;
-        let mut has_more = true;
-        let mut has_children = true;
-        for _ in 0..MOST_REAPED_AT_ONCE {
-            match reap::reap_next(self.tree.terminal.is_controlling) {
-                WaitResult::Changed { pid, status } => {
-                    ended = self.handle_status(pid, status).or(ended);
-                }
-                WaitResult::NothingYet => has_more = false,
-                WaitResult::Failed(errno) => {
-                    self.record_failure("reap", "children", errno);
-                    return;
-                }
-                WaitResult::NoChild => (has_more, has_children) = (false, false),
-            }
-            if !has_more {
-                break;
-            }
-        }
-        if let Some((index, status)) = ended {
-            self.handle_end(index, status);
-        }
-        if has_more {
-            // The rest has its turn after whatever else is pending: this SIGCHLD is queued behind
-            // it.
-            let _ = signals::send(self.tree.frigate.pid, Signal::CHLD);
-            return;
-        }
-        for index in 0..self.children.len() {
-            let Some(child) = self.children.get_mut(index) else {
-                return;
-            };
-            let is_any = has_children || !self.tree.frigate.is_reaper && child.leftovers.probe();
-            self.enqueue(index, supervisor::Event::Rest { is_any });
-        }
-    }
-
-    /// Notes what has become of one process. Returns the end of a protected child.
-    fn handle_status(&mut self, pid: Pid, status: WaitStatus) -> Option<(usize, ExitStatus)> {
-        let index = self
-            .children
-            .iter()
-            .position(|child| child.pid() == Some(pid));
-        match (index, status) {
-            (Some(index), WaitStatus::Ended(status)) => return Some((index, status)),
-            (Some(index), WaitStatus::Suspended(signal)) => {
-                let foreground = self.tree.terminal.foreground(Some(pid));
-                self.events
-                    .push_back((index, Event::Suspended { signal, foreground }));
-            }
-            // There may be thousands; the core would make nothing of them.
-            (None, WaitStatus::Ended(status)) => {
-                self.tree.reporter.report(&Fact::Orphan { pid, status });
-            }
-            (_, WaitStatus::Continued) | (None, WaitStatus::Suspended(_)) => {}
-        }
-        None
-    }
-
-    fn handle_end(&mut self, index: usize, status: ExitStatus) {
-        // Its end closes the pipe that waits for the exec too, and may be seen first.
-        self.poll_executions();
-        let Some(child) = self.children.get_mut(index) else {
-            return;
-        };
-        let foreground = self.tree.terminal.foreground(child.pid());
-        let held_terminal = foreground == Foreground::Child;
-        let event = child.note_reaped(status, held_terminal);
-        self.enqueue(index, event);
-    }
-
-    /// Closes the directory and the descriptors that only a child needs.
+    /// Closes the working directory and the descriptors that only a start needs.
     #[inline(never)]
     fn release_descriptors(&self) {
         let mut keep: Vec<BorrowedFd<'_>> = Vec::new();
@@ -355,67 +276,5 @@ impl EventLoop {
         keep.extend(self.waiter.descriptor());
         keep.extend(self.termination_log.descriptor());
         descriptors::let_go(&keep);
-    }
-
-    /// Not inlined, so that its stack frame, with a message of 2 KiB, is not part of the sleeping
-    /// loop's.
-    #[inline(never)]
-    fn finish(&mut self, outcome: Outcome) -> u8 {
-        // The end of a child that was left behind was never seen, and so did not bring the terminal
-        // back.
-        self.tree.terminal.take_back();
-        self.close_children();
-        let code = self.children.get(MAIN).map_or_else(
-            || outcome.code(),
-            |child| child.supervisor.exit_code(outcome),
-        );
-        self.tree.reporter.report(&Fact::Finished { outcome, code });
-        if code != 0 {
-            self.write_termination_message(outcome, code);
-        }
-        code
-    }
-
-    fn close_children(&mut self) {
-        let patience = if self.stop_requests > 1 {
-            capture::SHORT_DRAIN_TIMEOUT
-        } else {
-            capture::DRAIN_TIMEOUT
-        };
-        let mut wait = |left, watched: &[Watch<'_>]| {
-            if let WakeReason::Signal(received) = self.waiter.wait(Some(left), watched) {
-                let signal = received.signal();
-                let is_stop = signal.is_some_and(|signal| self.dispatcher.is_stop(signal));
-                self.stop_requests = self.stop_requests.saturating_add(is_stop.into());
-            }
-            self.stop_requests > 1
-        };
-        for child in &mut self.children {
-            child.close(patience, &mut wait, &mut self.tree);
-        }
-    }
-
-    fn write_termination_message(&mut self, outcome: Outcome, code: u8) {
-        let Some(child) = self.children.get(MAIN) else {
-            return;
-        };
-        let supervisor = &child.supervisor;
-        let formatter = &self.tree.reporter.formatter;
-        let compose = || {
-            formatter.termination(
-                outcome,
-                code,
-                supervisor.restarts(),
-                supervisor.out_of_memory(),
-            )
-        };
-        if let Err((object, errno, then)) = self.termination_log.write(&compose) {
-            self.tree.reporter.report(&Fact::Cannot {
-                verb: "write the termination message to",
-                object,
-                errno,
-                then: &then,
-            });
-        }
     }
 }

@@ -124,18 +124,4 @@ impl Leftovers {
             .filter(|_| self.found_any)
             .and_then(ChildCgroup::events_file)
     }
-
-    /// Returns the descriptors that must stay open when frigate closes inherited ones.
-    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 4] {
-        let [directory, kill, events] = self
-            .cgroup
-            .as_ref()
-            .map_or([None; 3], ChildCgroup::descriptors);
-        [
-            directory,
-            kill,
-            events,
-            self.former_group.as_ref().and_then(FormerGroup::descriptor),
-        ]
-    }
 }

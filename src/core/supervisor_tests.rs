@@ -312,6 +312,9 @@ proptest! {
             let actions = child.step(event);
             let first = actions.iter().position(|action| answers(*action));
             prop_assert!(first.is_none_or(|at| at + 1 == actions.len()), "{}", brief(&actions));
+            // The rim takes one answer of a step.
+            let is_sent = actions.iter().any(|action| matches!(action, Action::Send { .. }));
+            prop_assert!(first.is_none() || !is_sent, "{}", brief(&actions));
         }
     }
 }

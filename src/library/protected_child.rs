@@ -240,16 +240,18 @@ impl ProtectedChild {
         self.settle();
     }
 
-    /// Takes what was reported, and what the actions of each step answer, in order.
+    /// Takes what was reported, in order, and after each step the answer that its actions have: the
+    /// core must know it when it takes the next event.
     fn settle(&mut self) {
-        while let Some(event) = self.events.pop_front() {
+        let mut answer = None;
+        while let Some(event) = answer.take().or_else(|| self.events.pop_front()) {
             let mut actions = Actions::new();
             self.child
                 .supervisor
                 .step(event, clock::now(), &mut actions);
             for action in actions.iter() {
-                self.events
-                    .extend(self.child.perform(action, &mut self.rim));
+                // A step has one answer. Two signals of a step may have the same.
+                answer = self.child.perform(action, &mut self.rim).or(answer);
             }
         }
     }

@@ -56,14 +56,6 @@ impl Log {
         }
     }
 
-    /// Returns the descriptor that must stay open.
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match self {
-            Self::At { file: Ok(file), .. } => Some(file.as_fd()),
-            Self::None | Self::Automatic | Self::At { .. } => None,
-        }
-    }
-
     /// Writes the message. It is composed only if there is a file for it.
     ///
     /// # Errors

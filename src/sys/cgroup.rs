@@ -19,6 +19,7 @@ use crate::core::errno::Errno;
 use crate::core::number::parse_number;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
+use crate::sys::descriptors::note_own;
 
 const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -55,6 +56,7 @@ impl CgroupDirectory {
 
     fn open_relative(&self, name: &CStr) -> Result<Self, Errno> {
         openat(&self.0, name, DIRECTORY_FLAGS, Mode::empty())
+            .map(note_own)
             .map(Self)
             .map_err(errno)
     }

@@ -24,6 +24,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use super::descriptors::note_own;
 use super::last_errno;
 use crate::core::errno::Errno;
 use crate::core::pid::Pid;
@@ -88,7 +89,7 @@ fn cloned(answer: libc::c_long, pidfd: i32) -> Result<Cloned, Errno> {
     };
     let pidfd = (pidfd >= 0).then(|| {
         // SAFETY: the kernel has just made it for us.
-        unsafe { OwnedFd::from_raw_fd(pidfd) }
+        note_own(unsafe { OwnedFd::from_raw_fd(pidfd) })
     });
     Ok(Some((pid, pidfd)))
 }

@@ -1,14 +1,22 @@
 //! Standard descriptors, inherited ones, and the current directory.
+//!
+//! # Safety
+//!
+//! Only descriptors that frigate inherited are closed by their number: no `OwnedFd` has them. The
+//! two are told apart by their close-on-exec flag, which frigate sets on each of its own.
 #![expect(
     unsafe_code,
-    reason = "close_range(2) over descriptors that nobody here owns"
+    reason = "closes descriptors that were inherited, by number"
 )]
 
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
+use core::sync::atomic::{AtomicI32, Ordering};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::stdio::{stderr, stdin, stdout};
+
+use super::clone;
 
 /// Opens `/dev/null` for each standard descriptor that is closed, so that no descriptor of
 /// frigate's own lands there and is taken for a stream. Without a `/dev`, an unusable descriptor on
@@ -33,39 +41,52 @@ pub(crate) fn fill_standard() {
     }
 }
 
-fn close_range(first: u32, last: u32) {
-    if first > last {
-        return;
+/// The highest number of a descriptor that frigate has opened and keeps; 0 or more than 2.
+static HIGHEST_OWN: AtomicI32 = AtomicI32::new(0);
+
+/// Notes a descriptor of frigate's own, so that `release` spares it. Each is close-on-exec.
+pub(super) fn note_own(fd: OwnedFd) -> OwnedFd {
+    HIGHEST_OWN.fetch_max(fd.as_raw_fd(), Ordering::Relaxed);
+    fd
+}
+
+/// Closes every inherited descriptor above 2 and moves to `/`, so that frigate holds no socket, no
+/// file and no mount.
+///
+/// No descriptor that survived the exec of this program is close-on-exec, and all of frigate's own
+/// are. Above the highest of these all are inherited, and one call closes them.
+pub(crate) fn release() {
+    let highest = HIGHEST_OWN.load(Ordering::Relaxed).max(2);
+    for fd in 3..=highest {
+        if is_inherited(fd) {
+            close(fd);
+        }
     }
-    // SAFETY: of the descriptors above 2 frigate owns those that the caller leaves out; all others
-    // were inherited and are used by nobody here.
-    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
+    close_above(highest);
+    let _ = rustix::process::chdir(c"/");
+}
+
+/// `fcntl(F_GETFD)`: whether the descriptor is open, and not close-on-exec.
+fn is_inherited(fd: i32) -> bool {
+    let [fd, operation] = [fd, libc::F_GETFD].map(|word| word.unsigned_abs() as usize);
+    // SAFETY: the operation only looks, and fails if no descriptor has that number.
+    unsafe { clone::call(libc::SYS_fcntl, [fd, operation, 0, 0]) == 0 }
+}
+
+fn close(fd: i32) {
+    // SAFETY: the descriptor was inherited, and nothing here uses it.
+    unsafe { libc::close(fd) };
+}
+
+fn close_above(last: i32) {
+    let first = last + 1;
+    // SAFETY: nothing here uses an inherited descriptor, and no other is above `last`.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } == 0 {
         return;
     }
     // Before Linux 5.9, or under a filter that does not know the call: one by one, as far as
     // descriptors can go by default.
-    for fd in first..=last.min(4095) {
-        if let Ok(fd) = i32::try_from(fd) {
-            // SAFETY: as above.
-            unsafe { libc::close(fd) };
-        }
+    for fd in first..4096 {
+        close(fd);
     }
-}
-
-/// Closes every descriptor above 2 but those in `keep`, and moves to `/`: frigate holds no socket,
-/// no file and no mount.
-pub(crate) fn let_go(keep: &[BorrowedFd<'_>]) {
-    let mut first = 3;
-    loop {
-        let next = keep
-            .iter()
-            .filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok())
-            .filter(|fd| *fd >= first)
-            .min();
-        let Some(next) = next else { break };
-        close_range(first, next - 1);
-        first = next + 1;
-    }
-    close_range(first, u32::MAX);
-    let _ = rustix::process::chdir(c"/");
 }

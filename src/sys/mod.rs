@@ -71,6 +71,7 @@ fn open_at(
         flags | OFlags::CLOEXEC,
         mode,
     )
+    .map(descriptors::note_own)
 }
 
 fn rustix_pid(pid: Pid) -> Option<rustix::process::Pid> {

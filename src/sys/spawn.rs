@@ -30,6 +30,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdout, stdin};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::clone::{self, Cloned, Stack, Word};
+use super::descriptors::note_own;
 use super::signals::{Mask, ignore_sigchld, is_readable, set_mask};
 use super::startup::CStrings;
 use super::{errno, last_errno};
@@ -284,10 +285,6 @@ impl Bond {
 }
 
 impl SpawnPlan {
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.entrance.as_ref().map(AsFd::as_fd)
-    }
-
     /// Why the child that was started last never became its program; none: it did. To be asked once
     /// it has been reaped, after which it can write no more.
     pub(crate) fn failure(&self) -> Option<SpawnFailure> {
@@ -395,7 +392,7 @@ pub(crate) fn spawn<L: LastSteps>(
     // Without the pipe, for want of descriptors, a start is reported only when the child ends.
     let (until_exec, others_end) = match plan.announces_exec.then(|| pipe_with(PipeFlags::CLOEXEC))
     {
-        Some(Ok((ours, childs))) => (Some(ours), Some(childs)),
+        Some(Ok((ours, childs))) => (Some(note_own(ours)), Some(childs)),
         Some(Err(_)) | None => (None, None),
     };
     plan.environment.put(RESTARTS, restarts);
@@ -481,7 +478,7 @@ fn fork_into(plan: &mut SpawnPlan, cgroup: Option<Cgroup<'_>>) -> Result<Cloned,
             OFlags::WRONLY | OFlags::CLOEXEC,
             Mode::empty(),
         );
-        plan.entrance = Some(entrance.map_err(|error| SpawnFailure {
+        plan.entrance = Some(entrance.map(note_own).map_err(|error| SpawnFailure {
             stage: Stage::Cgroup,
             errno: errno(error),
         })?);

@@ -7,6 +7,7 @@ use rustix::fs::{OFlags, Uid};
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 use rustix::{fs, io};
 
+use super::descriptors::note_own;
 use super::errno;
 use crate::core::errno::Errno;
 
@@ -32,15 +33,14 @@ impl StreamPipe {
         fs::fcntl_setfl(&reader, OFlags::NONBLOCK).map_err(errno)?;
         // Refused if the pipes of this user hold too much already (pipe(7)); then 64 KiB suffice.
         let _ = fcntl_setpipe_size(&writer, bytes);
-        Ok(Self { reader, writer })
+        Ok(Self {
+            reader: note_own(reader),
+            writer: note_own(writer),
+        })
     }
 
     pub(crate) fn reader(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
-    }
-
-    pub(crate) fn writer(&self) -> BorrowedFd<'_> {
-        self.writer.as_fd()
     }
 
     /// Returns the writing end for a new child, in blocking mode. All children share one open file

@@ -160,6 +160,43 @@ fn inherited(out: &mut Vec<Trial>) {
         });
     });
 
+    scenario("descriptors::frigate_keeps_its_own_descriptors_among_inherited_ones").run(
+        out,
+        |mode| {
+            let frigate = Frigate::new(mode);
+            let (file, log) = (frigate.file("inherited", ""), frigate.path("log"));
+            let message = frigate.path("message");
+            let options = format!("-v --stdout={log} --termination-log={message}");
+            // Its own ones are 3 and 5, and from 7 on.
+            let frigate = frigate
+                .options(&options)
+                .descriptor(4, &file)
+                .descriptor(6, &file)
+                .descriptor(17, &file)
+                .puppet("say ready; wait USR1; say again; exit 3")
+                .spawn();
+            eventually("frigate holds none of the file", || {
+                let is_ready = fs::read_to_string(&log).is_ok_and(|text| text.contains("ready"));
+                let open = procfs::descriptors(frigate.pid);
+                (is_ready && open.iter().all(|(_, target)| target != Path::new(&file)))
+                    .then_some(())
+            });
+            frigate.kill(libc::SIGUSR1);
+            eventually("the log goes on", || {
+                fs::read_to_string(&log)
+                    .is_ok_and(|text| text.contains("again"))
+                    .then_some(())
+            });
+            let text = eventually("the termination message", || {
+                fs::read_to_string(&message)
+                    .ok()
+                    .filter(|text| text.contains("\"exit_code\":3"))
+            });
+            frigate.wait().expect_code(3);
+            assert_eq!(text.lines().count(), 1, "{text}");
+        },
+    );
+
     scenario("descriptors::a_restarted_child_gets_the_inherited_descriptors_again").run(
         out,
         |mode| {

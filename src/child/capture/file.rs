@@ -58,11 +58,6 @@ impl LogFile {
         self.file.as_fd()
     }
 
-    /// Returns the directory of the file. `None` means that the file has no name.
-    pub(super) fn directory(&self) -> Option<BorrowedFd<'_>> {
-        self.entry.as_ref().map(DirectoryEntry::directory)
-    }
-
     /// Makes sure that the open file is still the one of that name, and has room. Returns whether
     /// it was reopened or rotated.
     ///

@@ -104,15 +104,6 @@ impl Capture {
         [output, error]
     }
 
-    /// Returns all descriptors that must stay open.
-    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let mut all = Vec::new();
-        for stream in &self.streams {
-            stream.push_descriptors(&mut all);
-        }
-        all
-    }
-
     /// Returns what the caller must wait for, one watch a stream.
     pub(crate) fn watches(&self) -> Vec<Watch<'_>> {
         let mut all = Vec::new();

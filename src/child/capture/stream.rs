@@ -1,7 +1,6 @@
 //! A captured stream: a pipe, and the log file at its end.
 
 use core::time::Duration;
-use std::os::fd::BorrowedFd;
 
 use super::file::LogFile;
 use crate::child::capture::{LogPath, Logs};
@@ -63,17 +62,6 @@ impl Stream {
             reported_at: None,
             drain_left: 0,
         })
-    }
-
-    /// Adds all descriptors that must stay open. Not inlined, because a plain run has no stream.
-    #[inline(never)]
-    pub(super) fn push_descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
-        all.extend([
-            self.pipe.reader(),
-            self.pipe.writer(),
-            self.file.descriptor(),
-        ]);
-        all.extend(self.file.directory());
     }
 
     /// Returns what the stream waits for: the file while there are bytes for it, otherwise the

@@ -112,15 +112,6 @@ impl ChildCgroup {
         &self.path
     }
 
-    /// Returns the descriptors that must stay open when frigate closes inherited ones.
-    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
-        [
-            Some(self.directory.as_fd()),
-            self.kill_file.as_ref().map(AsFd::as_fd),
-            self.events_file(),
-        ]
-    }
-
     /// Returns what a start in this cgroup needs.
     pub(crate) fn for_spawn(&self) -> Cgroup<'_> {
         Cgroup {

@@ -9,7 +9,6 @@ mod reap;
 
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::child::driver::Child;
 use crate::core::action::Actions;
@@ -132,8 +131,8 @@ impl EventLoop {
         self.process_events();
     }
 
-    /// Lets the core take all events, and all answers to its actions, in order. Processes are
-    /// reaped between two steps, never inside one.
+    /// Lets the core take all events in order. Processes are reaped between two steps, never inside
+    /// one.
     fn process_events(&mut self) {
         loop {
             while let Some((child, event)) = self.events.pop_front() {
@@ -146,30 +145,31 @@ impl EventLoop {
         }
     }
 
+    /// Lets the core take an event, performs its actions, and takes the answer that these have, if
+    /// any. The answer comes before all events that wait: the core must know it when it takes them.
     fn step(&mut self, index: usize, event: Event) {
-        let Some(child) = self.children.get_mut(index) else {
-            return;
-        };
-        let mut actions = Actions::new();
-        self.dispatcher
-            .step(&mut child.supervisor, event, clock::now(), &mut actions);
-        for action in actions.iter() {
-            self.perform(index, action);
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            let Some(child) = self.children.get_mut(index) else {
+                return;
+            };
+            let mut actions = Actions::new();
+            self.dispatcher
+                .step(&mut child.supervisor, event, clock::now(), &mut actions);
+            for action in actions.iter() {
+                // A step has one answer. Two signals of a step may have the same.
+                let answer = self.perform(index, action);
+                next = answer.map(Event::Supervisor).or(next);
+            }
         }
     }
 
-    fn perform(&mut self, index: usize, action: ProgramAction) {
-        let Some(child) = self.children.get_mut(index) else {
-            return;
-        };
+    fn perform(&mut self, index: usize, action: ProgramAction) -> Option<supervisor::Event> {
+        let child = self.children.get_mut(index)?;
         match action {
-            ProgramAction::Child(action) => {
-                if let Some(answer) = child.perform(action, &mut self.tree) {
-                    self.enqueue(index, answer);
-                }
-            }
+            ProgramAction::Child(action) => return child.perform(action, &mut self.tree),
             ProgramAction::Reap => self.tree.is_reaping_due = true,
-            ProgramAction::ReleaseDescriptors => self.release_descriptors(),
+            ProgramAction::ReleaseDescriptors => descriptors::release(),
             ProgramAction::GiveTerminal { and_continue } => {
                 // If the child did not get the terminal, CONT would only make it ask for the
                 // terminal and be suspended again, without end.
@@ -183,6 +183,7 @@ impl EventLoop {
             ProgramAction::TakeTerminal => self.tree.terminal.take_back(),
             ProgramAction::Suspend => signals::suspend_own_job(),
         }
+        None
     }
 
     fn wait(&mut self, timeout: Option<Duration>) {
@@ -255,26 +256,5 @@ impl EventLoop {
         self.tree.received = Some(received);
         self.events
             .push_back((MAIN, Event::Received { signal, sender }));
-    }
-
-    /// Closes the working directory and the descriptors that only a start needs.
-    #[inline(never)]
-    fn release_descriptors(&self) {
-        let mut keep: Vec<BorrowedFd<'_>> = Vec::new();
-        for child in &self.children {
-            keep.extend(child.capture.descriptors());
-            keep.extend(child.exec_pipe());
-            let pidfd = child
-                .process
-                .as_ref()
-                .and_then(|process| process.pidfd.as_ref());
-            keep.extend(pidfd.map(AsFd::as_fd));
-            keep.extend(child.leftovers.descriptors().into_iter().flatten());
-            keep.extend(child.plan.descriptor());
-            keep.extend(child.namesakes.pidfds());
-        }
-        keep.extend(self.waiter.descriptor());
-        keep.extend(self.termination_log.descriptor());
-        descriptors::let_go(&keep);
     }
 }

@@ -12,6 +12,7 @@ use super::stat::{ProcessStat, parse_stat};
 use crate::core::errno::Errno;
 use crate::core::number::parse_number;
 use crate::core::pid::Pid;
+use crate::sys::descriptors::note_own;
 use crate::sys::kernel_file::read_from;
 use crate::sys::{c_path, errno, rustix_pid};
 
@@ -103,7 +104,9 @@ impl Procfs {
     /// not been given to another process by then, so that the pidfd is of the process that was
     /// seen. Read before, it would prove nothing about the pidfd.
     pub(super) fn open_pidfd(&self, process: &ProcessStat) -> Option<OwnedFd> {
-        let pidfd = pidfd_open(rustix_pid(process.pid)?, PidfdFlags::empty()).map_err(errno);
+        let pidfd = pidfd_open(rustix_pid(process.pid)?, PidfdFlags::empty())
+            .map(note_own)
+            .map_err(errno);
         self.record_failure(pidfd.as_ref().err().copied());
         let now = self.read_stat(process.pid)?;
         pidfd

@@ -6,6 +6,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::{fs, io};
 
+use crate::sys::descriptors::note_own;
+
 pub(super) fn has_type(stat: &Stat, kind: FileType) -> bool {
     FileType::from_raw_mode(stat.st_mode) == kind
 }
@@ -33,7 +35,7 @@ pub(super) fn open_at(
     name: &CStr,
     flags: OFlags,
 ) -> io::Result<OwnedFd> {
-    fs::openat(directory, name, flags, Mode::from_raw_mode(0o640))
+    fs::openat(directory, name, flags, Mode::from_raw_mode(0o640)).map(note_own)
 }
 
 /// Opens a directory for examining, as the start of further opens.

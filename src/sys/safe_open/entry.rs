@@ -1,7 +1,7 @@
 //! An entry of a directory that is held open.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, OFlags, Stat};
 use rustix::io::Errno as RawErrno;
@@ -22,10 +22,6 @@ pub(crate) struct DirectoryEntry {
 }
 
 impl DirectoryEntry {
-    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
-        self.directory.as_fd()
-    }
-
     fn open_with(&self, flags: OFlags) -> io::Result<OwnedFd> {
         open_at(self.directory.as_fd(), &self.name, flags)
     }

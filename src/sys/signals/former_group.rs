@@ -1,6 +1,6 @@
 //! The process group of a child that has been reaped.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::send::{PIDFD_SIGNAL_PROCESS_GROUP, kill, pidfd_send};
 use crate::core::errno::Errno;
@@ -16,10 +16,6 @@ pub(crate) struct FormerGroup {
 impl FormerGroup {
     pub(crate) fn new(leader: Pid, pidfd: Option<OwnedFd>) -> Self {
         Self { leader, pidfd }
-    }
-
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
     /// Sends a signal to the members that are left; without a signal, only looks for them. Returns

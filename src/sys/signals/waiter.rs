@@ -11,7 +11,7 @@
 
 use core::mem::MaybeUninit;
 use core::time::Duration;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
 use rustix::event::{PollFd, poll};
 
@@ -19,6 +19,7 @@ use super::received::ReceivedSignal;
 use super::watch::{Watch, timespec};
 use super::{ALL_SIGNALS, SIGSET_BYTES};
 use crate::core::errno::Errno;
+use crate::sys::descriptors::note_own;
 use crate::sys::last_errno;
 
 /// What ended a wait.
@@ -47,10 +48,6 @@ pub(crate) struct SignalWaiter {
 }
 
 impl SignalWaiter {
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.signalfd.as_ref().map(AsFd::as_fd)
-    }
-
     /// Sleeps in one system call until a signal is pending, one of `watched` is ready, or the time
     /// is over. `None` means that the time is never over.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> WakeReason {
@@ -157,5 +154,5 @@ fn make_signalfd() -> Option<OwnedFd> {
     let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const set, SIGSET_BYTES, flags) };
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
     // SAFETY: the kernel has just made it, and no other code owns it.
-    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+    Some(note_own(unsafe { OwnedFd::from_raw_fd(fd) }))
 }

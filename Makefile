@@ -3,7 +3,7 @@
 # The largest size of dist/frigate in bytes: "make dist MAX_BYTES=100000" sets another one.
 MAX_BYTES = 139264
 
-.PHONY: dist test image bench sizes clean
+.PHONY: dist test image bench order sizes clean
 
 dist:
 	tools/dist $(MAX_BYTES)
@@ -16,6 +16,12 @@ image:
 
 bench: dist
 	cargo bench
+
+# Writes anew which functions come first in the file, from what a traced run executes, and builds
+# the file once more.
+order: dist
+	cargo bench --locked -- --order tools/order.ld
+	tools/dist $(MAX_BYTES)
 
 # Writes the table anew that says what each feature costs.
 sizes: dist

@@ -5,6 +5,7 @@
 //! compared in a table of its own, with cat as the floor: the peers there are loggers, not inits.
 //! Absolute times are context: they differ from machine to machine.
 #![allow(
+    clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
@@ -23,6 +24,7 @@ mod chart;
 mod counts;
 mod logger;
 mod options;
+mod order;
 mod peer;
 mod procfs;
 mod program;
@@ -105,6 +107,11 @@ fn run() -> Result<ExitCode, String> {
             .map_err(|error| error.to_string())?
             .join("programs"),
     )?;
+    if let Some(list) = &options.order {
+        let symbols = options.symbols.as_ref().unwrap_or(&options.binary);
+        order::write(list, symbols, &programs, &work)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut bench = Bench {
         peers: peer::all(&programs, &options.binary),
         loggers: logger::all(&options.binary),
@@ -158,11 +165,22 @@ fn run() -> Result<ExitCode, String> {
     if !options.short {
         return Ok(ExitCode::SUCCESS);
     }
-    let exceeded = bounds::exceeded(&sheets[0]);
-    if exceeded.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+    let mut faults = Vec::new();
+    if let Some(symbols) = &options.symbols
+        && options.wants("order")
+    {
+        announce("order");
+        faults.extend(order::stale(symbols, &bench.programs, &bench.work)?);
     }
-    Err(format!("above its bound: {}", exceeded.join("; ")))
+    let exceeded = bounds::exceeded(&sheets[0]);
+    if !exceeded.is_empty() {
+        faults.push(format!("above its bound: {}", exceeded.join("; ")));
+    }
+    if faults.is_empty() {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Err(faults.join("; "))
+    }
 }
 
 fn name_missing<'tools>(tools: impl Iterator<Item = &'tools Tool>) {

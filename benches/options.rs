@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 pub const HELP: &str = "\
 cargo bench [-- OPTIONS]: what frigate costs, beside its peers and the least that an init can do
 
-  --short        counts only, frigate and the floor only, in less than a minute; fails where a count is above its bound
+  --short        counts only, frigate and the floor only, in less than a minute; fails where a count is above its bound,
+                 or where tools/order.ld is out of date
   --only KEYS    only the groups named, of: size, idle, growth, calls, instructions, lives, forwarding, reaping, restart,
-                 stop, stream (a log of 512 MiB in /dev/shm)
+                 stop, stream (a log of 512 MiB in /dev/shm), order (tools/order.ld; with --short)
+  --order FILE   writes the functions that every run executes, for the linker, and measures nothing
   --json FILE    where the figures go (target/bench/bench.json)
   --svg FILE     where the chart goes (doc/bench.svg; with --short or --only: nowhere)
   --help         this text
@@ -18,6 +20,9 @@ It needs to make PID namespaces: as root, or where user namespaces are allowed.
 The peers: apt-get install --no-install-recommends tini dumb-init catatonit s6 runit daemontools busybox supervisor
 ";
 
+/// Where tools/dist leaves the program with its symbols, from the target directory on.
+const SYMBOLS: &str = "dist/x86_64-unknown-linux-musl/release/frigate";
+
 /// What was asked for.
 #[derive(Debug)]
 pub struct Options {
@@ -25,8 +30,12 @@ pub struct Options {
     pub only: Option<Vec<String>>,
     pub json: PathBuf,
     pub svg: Option<PathBuf>,
+    /// Where the list of functions goes, if that is all that is wanted.
+    pub order: Option<PathBuf>,
     pub help: bool,
     pub binary: PathBuf,
+    /// What `make dist` shipped, with its symbols; `None` means that another binary is measured.
+    pub symbols: Option<PathBuf>,
 }
 
 impl Options {
@@ -40,16 +49,19 @@ impl Options {
         root: &Path,
         target: &Path,
     ) -> Result<Self, String> {
-        let binary = std::env::var_os("FRIGATE_BENCH_BINARY")
-            .map_or_else(|| root.join("dist/frigate"), PathBuf::from);
+        let named = std::env::var_os("FRIGATE_BENCH_BINARY");
+        let symbols = named.is_none().then(|| target.with_file_name(SYMBOLS));
+        let binary = named.map_or_else(|| root.join("dist/frigate"), PathBuf::from);
         let json = target.join("bench.json");
         let mut options = Self {
             short: false,
             only: None,
             json,
             svg: None,
+            order: None,
             help: false,
             binary,
+            symbols,
         };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
@@ -74,6 +86,7 @@ impl Options {
                     );
                 }
                 Some("--json") => options.json = value()?.into(),
+                Some("--order") => options.order = Some(value()?.into()),
                 Some("--svg") => options.svg = Some(value()?.into()),
                 _ => {
                     return Err(format!(

@@ -4,7 +4,7 @@
 //! By ptrace and one step at a time. The processor's own counters would be faster, but a virtual
 //! machine mostly has none, and these counts are exact: the same on every machine and in every run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
@@ -19,6 +19,7 @@ use crate::trial::{Reports, Trial};
 /// Steps after which one gives up; an interpreter needs hundreds of millions to get as far as its
 /// own code.
 const MOST_INSTRUCTIONS: u64 = 1_000_000;
+const TOO_MANY: &str = "more than 1,000,000, where counting ends";
 
 /// System calls of one run. Those of the child's side are among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,8 @@ struct Task {
     /// Between the entry of a call and its return.
     inside: bool,
     forked: bool,
-    /// Execs so far; the init's first is the init itself.
+    /// Execs so far; the init's first is the init itself. A task that the init forked begins with
+    /// none, every other with as many as its parent.
     executed: u32,
 }
 
@@ -65,6 +67,10 @@ struct Tracer {
     /// The whole count when the child was reached.
     reached: Option<u64>,
     total: u64,
+    /// Execs below the init after which instructions still count.
+    nested: u32,
+    /// Where the instructions were that were counted.
+    addresses: BTreeSet<u64>,
 }
 
 /// Counts system calls; `ends` tells whether the init ends with its child.
@@ -73,7 +79,7 @@ struct Tracer {
 ///
 /// No tracing here, or the init does not behave.
 pub fn calls(arrangement: &Arrangement, programs: &Programs, ends: bool) -> Result<Calls, String> {
-    let tracer = run(arrangement, programs, Counted::Calls, ends)?;
+    let tracer = run(arrangement, programs, Counted::Calls, ends, 0, |_| Ok(()))?;
     let to_exec = tracer.reached.ok_or("its child was not reached")?;
     Ok(Calls {
         to_exec,
@@ -88,10 +94,30 @@ pub fn calls(arrangement: &Arrangement, programs: &Programs, ends: bool) -> Resu
 ///
 /// As above, or there are too many.
 pub fn instructions(arrangement: &Arrangement, programs: &Programs) -> Result<u64, String> {
-    let tracer = run(arrangement, programs, Counted::Instructions, false)?;
-    tracer
-        .reached
-        .ok_or_else(|| "more than 1,000,000, where counting ends".to_owned())
+    let counted = Counted::Instructions;
+    let tracer = run(arrangement, programs, counted, false, 0, |_| Ok(()))?;
+    tracer.reached.ok_or_else(|| TOO_MANY.to_owned())
+}
+
+/// Returns the addresses of the instructions that the init executes in user mode from its exec to
+/// its end, and those of the child's side up to the child's exec; with `nested`, the same of as many
+/// inits that run below. `meanwhile` runs beside them, and may make them end.
+///
+/// # Errors
+///
+/// As above.
+pub fn addresses(
+    arrangement: &Arrangement,
+    programs: &Programs,
+    nested: u32,
+    meanwhile: impl FnOnce(&mut Trial) -> Result<(), String> + Send,
+) -> Result<BTreeSet<u64>, String> {
+    let counted = Counted::Instructions;
+    let tracer = run(arrangement, programs, counted, true, nested, meanwhile)?;
+    if tracer.total > MOST_INSTRUCTIONS {
+        return Err(TOO_MANY.to_owned());
+    }
+    Ok(tracer.addresses)
 }
 
 fn run(
@@ -99,6 +125,8 @@ fn run(
     programs: &Programs,
     counted: Counted,
     to_end: bool,
+    nested: u32,
+    meanwhile: impl FnOnce(&mut Trial) -> Result<(), String> + Send,
 ) -> Result<Tracer, String> {
     let mut trial = Trial::start(arrangement, programs, Reports::Gated)?;
     let init = Pid::from_raw(trial.init);
@@ -116,10 +144,18 @@ fn run(
         before_fork: 0,
         reached: None,
         total: 0,
+        nested,
+        addresses: BTreeSet::new(),
     };
     tracer.tasks.insert(init, Task::default());
     trial.open_gate();
-    let result = tracer.follow(to_end);
+    // Beside the tracing, which only the thread that attached can do.
+    let result = std::thread::scope(|scope| {
+        let beside = scope.spawn(|| meanwhile(&mut trial));
+        let followed = tracer.follow(to_end);
+        let done = beside.join().map_err(|_| "a thread panicked".to_owned());
+        followed.and(done.and_then(|done| done))
+    });
     tracer.kill_all(&trial);
     drop(trial);
     result.map(|()| tracer)
@@ -210,8 +246,9 @@ impl Tracer {
                 Next::GoOn(None)
             }
             WaitStatus::Stopped(_, Signal::SIGTRAP) if self.counted == Counted::Instructions => {
-                if counting && self.has_moved_on(pid) {
+                if counting && let Some(address) = self.moved_to(pid) {
                     self.count(pid);
+                    self.addresses.insert(address);
                 }
                 Next::GoOn(None)
             }
@@ -238,30 +275,40 @@ impl Tracer {
             }
             libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
                 let new = ptrace::getevent(pid).unwrap_or_default();
-                if let Ok(new) = i32::try_from(new) {
-                    self.tasks.entry(Pid::from_raw(new)).or_default();
-                }
                 let task = self.tasks.entry(pid).or_default();
+                let begun = Task {
+                    executed: if pid == self.init { 0 } else { task.executed },
+                    ..Task::default()
+                };
                 if pid == self.init && !task.forked {
                     task.forked = true;
                     self.before_fork = task.count;
+                }
+                if let Ok(new) = i32::try_from(new) {
+                    self.tasks.insert(Pid::from_raw(new), begun);
                 }
             }
             _ => {}
         }
     }
 
-    /// Before the init's exec nothing counts; it is the starter's.
+    /// Before the init's exec nothing counts; it is the starter's. Calls of all others do; of their
+    /// instructions only those of an init's own code.
     fn counting(&self, pid: Pid) -> bool {
-        pid != self.init || self.tasks.get(&pid).is_some_and(|task| task.executed > 0)
+        let executed = self.tasks.get(&pid).map_or(0, |task| task.executed);
+        match self.counted {
+            _ if pid == self.init => executed > 0,
+            Counted::Calls => true,
+            Counted::Instructions => executed <= self.nested,
+        }
     }
 
     /// A string instruction stops after each of its turns, and is one instruction all the same, as
     /// for the processor's own counters.
-    fn has_moved_on(&mut self, pid: Pid) -> bool {
+    fn moved_to(&mut self, pid: Pid) -> Option<u64> {
         let at = ptrace::getregs(pid).map_or(0, |registers| registers.rip);
         let task = self.tasks.entry(pid).or_default();
-        core::mem::replace(&mut task.at, at) != at
+        (core::mem::replace(&mut task.at, at) != at).then_some(at)
     }
 
     fn count(&mut self, pid: Pid) {

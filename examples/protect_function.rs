@@ -1,5 +1,5 @@
-//! Protects a function of this very program: it panics twice, comes back each time, and at last has
-//! done its work.
+//! Protects a function of this program. It panics twice, is restarted each time, and completes on
+//! the third run.
 //!
 //! `cargo run --example protect_function`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use frigate::{AutoRestart, Frigate, Strategy};
 
-/// Runs in a process of its own, whose arguments and environment are those of this program. frigate
-/// tells it how often it was started before.
+/// Runs in a process of its own, with the arguments and the environment of this program. frigate
+/// sets `FRIGATE_RESTARTS` to the number of restarts.
 fn count() -> ExitCode {
     let before: u32 = std::env::var("FRIGATE_RESTARTS")
         .ok()
@@ -22,7 +22,7 @@ fn count() -> ExitCode {
 }
 
 fn main() -> Result<(), frigate::Error> {
-    // First of all: in the process that is to be the task, this does not return.
+    // Must come first: in the process of the task, this call does not return.
     frigate::register_task("count", count);
 
     let strategy = Strategy::new()

@@ -1,5 +1,5 @@
-//! Protects a program, holds it inside limits, as far as this machine lets it have them, and keeps
-//! what it says in a file.
+//! Protects a program, limits what it can use as far as this machine allows, and writes its output
+//! to a file.
 //!
 //! `cargo run --example protect_program [PROGRAM [ARG...]]`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -9,7 +9,8 @@ use std::time::Duration;
 use frigate::{ByteSize, ControlGroup, EventKind, Frigate, Logger, ProtectTask};
 
 fn main() -> Result<(), frigate::Error> {
-    // In a container without an init, this process is PID 1; here it becomes a good one.
+    // Without another init, this process is PID 1 of its container. This call makes it a proper
+    // one.
     frigate::init();
 
     let mut words = std::env::args().skip(1);
@@ -22,7 +23,7 @@ fn main() -> Result<(), frigate::Error> {
         .cpu_max(0.5)
         .pids_max(32)
         .best_effort(true);
-    // 1 MiB, and the three files before it.
+    // The file holds up to 1 MiB. The three files before it are kept.
     let file = std::env::temp_dir().join(format!("protect_program-{}.log", std::process::id()));
     let logger = Logger::new()
         .stdout(&file)
@@ -33,7 +34,7 @@ fn main() -> Result<(), frigate::Error> {
     let events = frigate.events();
     frigate.protect()?;
 
-    // What a limit lacks comes as a warning; then the program is started.
+    // A limit that cannot be applied is reported as a warning. Then the program starts.
     for event in &events {
         println!("{event}");
         if matches!(
@@ -43,10 +44,10 @@ fn main() -> Result<(), frigate::Error> {
             break;
         }
     }
-    // TERM, and after five seconds KILL.
+    // Sends TERM, and KILL after five seconds.
     println!("outcome: {}", frigate.stop(Duration::from_secs(5))?);
-    let said = std::fs::read_to_string(&file).unwrap_or_default();
-    println!("it said {} lines", said.lines().count());
+    let output = std::fs::read_to_string(&file).unwrap_or_default();
+    println!("output: {} lines", output.lines().count());
     let _ = std::fs::remove_file(file);
     Ok(())
 }

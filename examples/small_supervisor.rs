@@ -1,4 +1,4 @@
-//! A small supervisor: three programs, each with a strategy of its own, and one printer of what
+//! A small supervisor: it protects three programs, each with its own strategy, and prints what
 //! happens to them.
 //!
 //! `cargo run --example small_supervisor`
@@ -14,7 +14,7 @@ fn main() -> Result<(), frigate::Error> {
     let shell =
         |name: &str, script: &str| ProtectTask::new(name).program("sh").args(["-c", script]);
 
-    // One that is to run for ever, one that cannot stay up, and one that has a single thing to do.
+    // `clock` runs until it is stopped, `flaky` fails each time, and `greeter` runs once.
     let clock = Frigate::from(shell("clock", "exec sleep 1000")).event_channel(sender.clone());
     let flaky = Frigate::from(shell("flaky", "exit 1"))
         .strategy(
@@ -30,7 +30,7 @@ fn main() -> Result<(), frigate::Error> {
         frigate.protect()?;
     }
 
-    // The channel closes when the last of them has ended for good.
+    // The channel closes when all three have ended for good.
     let mut ended = 0;
     for event in events {
         println!("{:8} {event}", event.name);

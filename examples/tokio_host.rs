@@ -1,5 +1,4 @@
-//! A tokio program that protects a child beside children and signals of its own: neither knows of
-//! the other.
+//! A tokio program that protects a child, and also runs a child by tokio. The two do not interfere.
 //!
 //! `cargo run --example tokio_host`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -17,8 +16,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let events = frigate.events();
     frigate.protect()?;
 
-    // frigate's channel is one of the standard library; a thread for blocking work hands it over to
-    // tokio's.
+    // frigate sends events to a channel of the standard library. A thread for blocking work
+    // forwards them to one of tokio.
     let (sender, mut receiver) = mpsc::unbounded_channel();
     spawn_blocking(move || events.into_iter().try_for_each(|event| sender.send(event)));
     while let Some(event) = receiver.recv().await {
@@ -31,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let status = Command::new("true").status().await?;
     println!("the host's own child: {status}");
 
-    // A stop takes as long as the child does.
+    // A stop blocks until the child has ended.
     let outcome = spawn_blocking(move || frigate.stop(Duration::from_secs(5))).await??;
     println!("outcome: {outcome}");
     Ok(())

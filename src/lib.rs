@@ -1,24 +1,21 @@
-//! frigate protects programs, and functions of the host program itself, as child processes: it
-//! starts them, watches over them, starts them again by a strategy, holds them inside limits, stops
-//! them gracefully, and tells how they ended.
+//! frigate protects child processes from inside a Rust program. It starts them, restarts them
+//! according to a strategy, holds them inside limits, writes their output to files, stops them
+//! gracefully, and reports how they ended. A child is a program, or a function of the host program
+//! that runs in a process of its own.
 //!
-//! The same machine is the `frigate` program, the init of a container. Here it runs on one thread
-//! of its own, which sleeps until something happens; it installs no signal handler, changes no mask
-//! and no disposition of the host's, and waits for its own children alone, by their pidfds (Linux
-//! 5.4). So it gets along with `std::process::Command`, with tokio, and with whatever else the host
-//! does with signals and children.
+//! # Example
 //!
 //! ```standalone_crate
 //! use std::time::Duration;
 //! use frigate::{AutoRestart, Frigate, Outcome, ProtectTask, Strategy};
 //!
 //! fn worker() {
-//!     // What is to be protected: it runs in a process of its own.
+//!     // Runs in a process of its own.
 //!     std::thread::sleep(Duration::from_secs(1000));
 //! }
 //!
 //! fn main() -> Result<(), frigate::Error> {
-//!     // First of all: in a process that was started as this task it runs the function and ends.
+//!     // Must come first: in the process of the worker, this call runs the function and exits.
 //!     frigate::register_task("worker", worker);
 //!
 //!     let strategy = Strategy::new().auto_restart(AutoRestart::Unexpected);
@@ -34,42 +31,60 @@
 //! }
 //! ```
 //!
+//! The program that calls frigate is the *host*. One thread of frigate's own looks after all its
+//! children, and sleeps until something happens. It installs no signal handler, changes no signal
+//! mask and no disposition of the host, and waits only for its own children. So the host can use
+//! [`std::process::Command`], tokio and signals as before.
+//!
 //! # What happens to a child
 //!
-//! It gets a process group of its own, the mask of the thread that called [`Frigate::protect`],
-//! default dispositions where the host has handlers (and of SIGPIPE, which Rust ignores), the
-//! host's streams, and every descriptor that is not close-on-exec. It is not given a terminal's
-//! foreground. When it has ended by itself, what it left in its group gets TERM and, after 5 s,
-//! KILL: between two starts, so that a new child never meets leftovers of the old one, and at the
-//! end. After a stop, leftovers have what remains of its time. Orphans that have left the group are
-//! nobody's, unless a [`ControlGroup`] holds them; where the host is PID 1, [`init()`] collects
-//! them.
+//! - It starts in a process group of its own, with the signal mask of the thread that called
+//!   [`Frigate::protect`] or [`Frigate::start`]. Signals that the host handles have their default
+//!   disposition, and so has SIGPIPE, which Rust programs ignore.
+//! - It inherits the host's streams, unless a [`Logger`] says otherwise, and every descriptor that
+//!   is not close-on-exec. It does not become the foreground group of a terminal.
+//! - If it ends by itself, frigate ends the processes that it left in its group: it sends them
+//!   TERM, and KILL after 5 s. Then [`Strategy::auto_restart`] decides whether the child is started
+//!   again. The new process never meets what an old one left.
+//! - [`Frigate::stop`] sends TERM to its group, and KILL when the time is over. What it leaves in
+//!   the group has the rest of this time.
+//! - Processes that have left the group are not frigate's to end, unless a [`ControlGroup`] holds
+//!   them.
+//! - If the host ends for whatever reason, or executes another program, the kernel sends TERM to
+//!   its children, or KILL with [`Strategy::kill`].
 //!
-//! A host that waits for *any* child, by `waitpid(-1)`, takes the news of frigate's children from
-//! it: such an end counts as exit code 255, and is an [`EventKind::Warning`].
+//! # What the host must do
 //!
-//! The process that first calls [`Frigate::protect`] or [`Frigate::start`] is the host. A process
-//! that is forked from it, without an exec, has its memory but not its thread: there each call
-//! returns [`Error::Forked`], and [`done`] nothing.
+//! - It runs on Linux 5.4 or newer.
+//! - It calls [`register_task`] for its functions at the top of `main`. If it may be PID 1 of a
+//!   container, it calls [`init()`] even before that, because PID 1 must reap orphans.
+//! - It does not ignore SIGCHLD, and does not set `SA_NOCLDWAIT`: [`Error::ChildrenDiscarded`].
+//! - It does not wait for *any* child, as `waitpid(-1)` does. If such a call takes the exit status
+//!   of a child before frigate reads it, frigate assumes exit code 255 and sends an
+//!   [`EventKind::Warning`].
+//! - If it forks without an exec, it forks before it protects anything. In a process that was
+//!   forked later, each call returns [`Error::Forked`], and [`done`] returns an empty map.
 //!
-//! # Coming from the Go package
+//! # For users of the Go package
 //!
-//! | there | here |
+//! The crate keeps the names of the Go package that it follows. This table says where to find each.
+//!
+//! | Go | Rust |
 //! |---|---|
 //! | `RegisterGolangTask(name, func)` | [`register_task`] |
 //! | `Create(name)` | [`Frigate::create`] |
 //! | `f.Protect()`, `Protect(f)` | [`Frigate::protect`] |
 //! | `Done()` | [`done`] |
 //! | `Frigate.Log`, `.ControlGroups`, `.ProtectTask`, `.Strategy` | [`Frigate::logger`], [`Frigate::control_group`], [`Frigate::protect_task`], [`Frigate::strategy`] |
-//! | `Frigate.SignalChan` | [`Frigate::events`], [`Frigate::event_channel`]: typed [`Event`]s |
+//! | `Frigate.SignalChan` | [`Frigate::events`], [`Frigate::event_channel`]: they carry [`Event`]s |
 //! | `ProtectTask`, `NewProtectTask` | [`ProtectTask`], [`ProtectTask::new`] |
 //! | `ProtectTask.Cmd` | [`ProtectTask::program`], [`ProtectTask::args`], [`ProtectTask::env`], [`ProtectTask::current_dir`] |
 //! | `ProtectTask.Name`, `.Process`, `.StartTime` | [`ProtectTask::name`], [`ProtectTask::pid`], [`ProtectTask::start_time`] |
 //! | `ProtectTask.Start`, `.Stop` | [`ProtectTask::start`], [`ProtectTask::stop`]; [`Frigate::start`], [`Frigate::stop`] |
-//! | `ProtectTask.Done` | [`ProtectTask::events`], which closes at the end; [`ProtectTask::wait`] |
+//! | `ProtectTask.Done` | [`ProtectTask::events`], a channel that closes at the end; [`ProtectTask::wait`] |
 //! | `Strategy{AutoStart, AutoRestart, Startsecs, StartRetries, GraceClose, GraceCloseWait, Kill, User, Chroot}` | [`Strategy`], the same nine |
 //! | `UNEXPECTED`, `TRUE`, `FALSE` | [`AutoRestart::Unexpected`], [`AutoRestart::True`], [`AutoRestart::False`] |
-//! | `CANCEL_PROCESS`, `COMPLETE_PROCESS` | [`CANCEL_PROCESS`], [`COMPLETE_PROCESS`], and what [`Outcome`] prints |
+//! | `CANCEL_PROCESS`, `COMPLETE_PROCESS` | [`CANCEL_PROCESS`], [`COMPLETE_PROCESS`], which [`Outcome`] prints |
 //! | `FLogger{Stdout, Stderr, Backups, Maxbytes, Redirect}` | [`Logger`], the same five |
 //! | `ByteSize` | [`ByteSize`] |
 //! | `cgroup.ControlGroup` | [`ControlGroup`] |
@@ -85,10 +100,10 @@ pub use library::control_group::ControlGroup;
 pub use library::error::Error;
 pub use library::event::{Event, EventKind};
 pub use library::frigate::Frigate;
-pub use library::link::done;
 pub use library::logger::Logger;
 pub use library::outcome::{CANCEL_PROCESS, COMPLETE_PROCESS, Outcome, StartError, Step};
 pub use library::protect_task::ProtectTask;
+pub use library::registry::done;
 pub use library::size::ByteSize;
 pub use library::strategy::{AutoRestart, Strategy};
 pub use library::task::register_task;

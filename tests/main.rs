@@ -6,6 +6,7 @@
 //! dispositions.
 #![no_main]
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,

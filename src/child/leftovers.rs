@@ -1,9 +1,9 @@
-//! What a child leaves behind: processes of its process group, and of its cgroup. Binary and
-//! library end them alike.
+//! The processes that a child leaves in its process group and in its cgroup. The binary and the
+//! library end them in the same way.
 
 use std::os::fd::BorrowedFd;
 
-use crate::child::cgroup::Group;
+use crate::child::cgroup::ChildCgroup;
 use crate::core::fact::Fact;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
@@ -11,84 +11,94 @@ use crate::sys::process::is_group_alive;
 use crate::sys::signals::FormerGroup;
 use crate::sys::spawn::{Cgroup, Spawned};
 
+/// Where the leftovers of the last child are: in its former process group and in its cgroup.
 pub(crate) struct Leftovers {
-    pub(crate) cgroup: Option<Group>,
-    /// The process group of the last child, once that has been reaped.
-    former: Option<FormerGroup>,
-    /// A process of that group which lived when last looked at.
-    seen: Option<Pid>,
-    /// Some were seen when last looked for.
-    pub(crate) is_any: bool,
+    /// The cgroup that every child is started in. `None` means that there are no limits.
+    pub(crate) cgroup: Option<ChildCgroup>,
+    /// The process group of the last child. `None` means that no child has been reaped since the
+    /// last start.
+    former_group: Option<FormerGroup>,
+    /// A member of that group that was alive at the last probe. The next probe looks at it first:
+    /// as long as it lives, no other process has to be read from `/proc`.
+    live_member: Option<Pid>,
+    /// Whether the last probe found any process alive.
+    pub(crate) found_any: bool,
 }
 
 impl Leftovers {
-    /// `cgroup`: the one that every child is to be in, where there is one.
-    pub(crate) const fn new(cgroup: Option<Group>) -> Self {
+    /// Returns the state before the first start.
+    pub(crate) const fn new(cgroup: Option<ChildCgroup>) -> Self {
         Self {
             cgroup,
-            former: None,
-            seen: None,
-            is_any: false,
+            former_group: None,
+            live_member: None,
+            found_any: false,
         }
     }
 
-    /// The child has been reaped, and what it led is now what it left.
-    pub(crate) fn follow(&mut self, child: Spawned) {
-        self.former = Some(FormerGroup::new(child.pid, child.pidfd));
+    /// Remembers the process group of a child that has just been reaped.
+    pub(crate) fn set_former_child(&mut self, child: Spawned) {
+        self.former_group = Some(FormerGroup::new(child.pid, child.pidfd));
     }
 
-    /// Forgets the last child, before another is started in the cgroup.
-    pub(crate) fn make_way(&mut self, restarts: u32) -> Option<Cgroup<'_>> {
-        self.former = None;
-        self.is_any = false;
+    /// Forgets the last child and resets the cgroup. Returns the cgroup to start the next child in.
+    pub(crate) fn prepare_for_start(&mut self, restarts: u32) -> Option<Cgroup<'_>> {
+        self.former_group = None;
+        self.found_any = false;
         let cgroup = self.cgroup.as_mut()?;
         if restarts > 0 || cgroup.is_adopted {
-            cgroup.clear();
-            // What was counted since the last child was reaped is not the next one's: another
-            // process may have been killed for want of memory, or the kernel have counted the end
-            // of a whole group bit by bit.
-            cgroup.count(true);
+            cgroup.reset();
+            // Discard what was counted after the last child was reaped, or the next child would be
+            // blamed for it. The kernel may have killed another process for lack of memory since,
+            // and it counts the processes of an out-of-memory group kill one by one.
+            cgroup.take_usage(true);
         }
-        Some(cgroup.entered())
+        Some(cgroup.for_spawn())
     }
 
-    /// Whether any process is left that is alive: zombies hold nothing up, whose parents may never
-    /// reap them.
-    pub(crate) fn look(&mut self) -> bool {
-        let former = self.former.as_ref().filter(|group| group.send(None));
+    /// Returns whether any process is left alive. Zombies do not count, because their parents may
+    /// never reap them.
+    pub(crate) fn probe(&mut self) -> bool {
+        let former_group = self.former_group.as_ref().filter(|group| group.send(None));
         let has_processes =
-            former.is_some_and(|group| is_group_alive(group.leader, &mut self.seen));
-        let is_populated = self.cgroup.as_mut().is_some_and(Group::is_populated);
-        self.is_any = has_processes || is_populated;
-        self.is_any
+            former_group.is_some_and(|group| is_group_alive(group.leader, &mut self.live_member));
+        let is_populated = self.cgroup.as_mut().is_some_and(ChildCgroup::is_populated);
+        self.found_any = has_processes || is_populated;
+        self.found_any
     }
 
-    /// Sends TERM and CONT to all that are left; answers whether any were.
-    pub(crate) fn end(&mut self) -> bool {
-        if self.look() {
+    /// Sends TERM to all leftovers, and CONT so that suspended ones act on it. Returns whether
+    /// there were any.
+    pub(crate) fn terminate(&mut self) -> bool {
+        if self.probe() {
             self.signal(&[Signal::TERM, Signal::CONT]);
         }
-        self.is_any
+        self.found_any
     }
 
-    /// Sends signals to all that are left.
-    pub(crate) fn signal(&self, list: &[Signal]) {
-        self.signal_former(list);
-        // Those, too, that have left the process group.
+    /// Sends signals to all leftovers.
+    pub(crate) fn signal(&self, signals: &[Signal]) {
+        self.signal_former_group(signals);
+        // The cgroup also holds the processes that have left the process group.
         if let Some(cgroup) = &self.cgroup {
-            cgroup.signal(list);
+            cgroup.signal(signals);
         }
     }
 
-    /// Sends KILL to all that are left; see `kill_cgroup`.
+    /// Sends KILL to all leftovers. Returns the fact to report if `kill_cgroup` returns one.
     pub(crate) fn kill(&mut self) -> Option<Fact<'static>> {
-        self.signal_former(&[Signal::KILL]);
+        self.kill_former_group();
         self.kill_cgroup()
     }
 
-    /// Kills the cgroup as a whole. Returns what there is to say if the kernel does not.
+    /// Sends KILL to the former group.
+    pub(crate) fn kill_former_group(&self) {
+        self.signal_former_group(&[Signal::KILL]);
+    }
+
+    /// Kills the cgroup as a whole. Returns the fact to report if the kernel refuses.
     pub(crate) fn kill_cgroup(&mut self) -> Option<Fact<'static>> {
-        let errno = self.cgroup.as_mut().and_then(Group::kill)?;
+        let errno = self.cgroup.as_mut().and_then(ChildCgroup::kill)?;
         let then = "only processes of the child's process group are sure to get KILL";
         Some(Fact::Cannot {
             verb: "write to",
@@ -98,28 +108,34 @@ impl Leftovers {
         })
     }
 
-    fn signal_former(&self, list: &[Signal]) {
-        for signal in list {
-            self.former.as_ref().map(|group| group.send(Some(*signal)));
+    fn signal_former_group(&self, signals: &[Signal]) {
+        for signal in signals {
+            self.former_group
+                .as_ref()
+                .map(|group| group.send(Some(*signal)));
         }
     }
 
-    /// What tells of the end of the last in the cgroup, as long as there are any.
-    pub(crate) fn events(&self) -> Option<BorrowedFd<'_>> {
+    /// Returns the file that changes when the last process of the cgroup ends. `None` means that
+    /// there is no cgroup, or that the last probe found no process.
+    pub(crate) fn events_file(&self) -> Option<BorrowedFd<'_>> {
         self.cgroup
             .as_ref()
-            .filter(|_| self.is_any)
-            .and_then(Group::events)
+            .filter(|_| self.found_any)
+            .and_then(ChildCgroup::events_file)
     }
 
-    /// What must stay open.
+    /// Returns the descriptors that must stay open when frigate closes inherited ones.
     pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 4] {
-        let [directory, kill, events] = self.cgroup.as_ref().map_or([None; 3], Group::descriptors);
+        let [directory, kill, events] = self
+            .cgroup
+            .as_ref()
+            .map_or([None; 3], ChildCgroup::descriptors);
         [
             directory,
             kill,
             events,
-            self.former.as_ref().and_then(FormerGroup::descriptor),
+            self.former_group.as_ref().and_then(FormerGroup::descriptor),
         ]
     }
 }

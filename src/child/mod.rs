@@ -2,5 +2,9 @@
 
 pub(crate) mod capture;
 pub(crate) mod cgroup;
+pub(crate) mod command_path;
+pub(crate) mod driver;
+pub(crate) mod identity;
 pub(crate) mod leftovers;
-pub(crate) mod preparation;
+pub(crate) mod namesakes;
+pub(crate) mod rim;

@@ -1,82 +1,127 @@
-//! What the core asks the rim to do, and the short list it is handed over in.
+//! What the core asks the rim to do.
+
+use core::time::Duration;
 
 use crate::core::fact::Fact;
 use crate::core::signal::Signal;
 use crate::core::status::Outcome;
 
-/// One deed for the rim. Those marked "answers" come back as an event at once.
+/// The reason why a process is left behind that was sent KILL.
+pub(crate) const SURVIVES_KILL: &str = "it does not die of KILL";
+
+/// Who gets a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Recipient {
+    /// The child and its process group.
+    Group,
+    Child,
+    /// The child, with the value of the signal that frigate has just received (`sigqueue(3)`).
+    ChildWithValue,
+}
+
+/// What the binary and the library both do for one child.
+///
+/// An action marked "answers" brings about an event, which the core takes after the whole step. So
+/// such an action is the last of its step: any action behind it would be decided without the
+/// answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Action {
-    /// Say it, if the verbosity has it.
-    Say(Fact<'static>),
-    /// Send TERM to every other process of the command's name; answers whether there is any.
-    CloseOthers,
-    /// Send KILL to those that are left of them.
-    KillOthers,
+    Report(Fact<'static>),
+    /// Report the fact if a process is left that is alive and can be signaled. A zombie that its
+    /// parent does not reap is not meant.
+    ReportIfAnyLeft(Fact<'static>),
+    /// Send TERM to every namesake; answers if there is none.
+    CloseNamesakes,
+    /// Send KILL to the namesakes that are left.
+    KillNamesakes,
     /// Start the child; answers with its pid or the failure.
-    Spawn { restarts: u32 },
-    /// Nothing will be started again: let go of the directory and the descriptors that only a child
-    /// needs.
-    Release,
-    /// Send a signal to the living child: to its group or to it alone, with the value of the signal
-    /// just received or not; answers if frigate is not allowed to.
+    Spawn {
+        restarts: u32,
+    },
+    /// Send a signal to the living child; answers if the kernel does not permit it. Other signals
+    /// may follow in the step, because the answer changes only what a later tick does.
     Send {
         signal: Signal,
-        alone: bool,
-        queued: bool,
+        to: Recipient,
     },
-    /// Send TERM and CONT to what is left of the former child's group; answers if nothing is.
+    /// Send KILL to every process of the child's cgroup, if it has one.
+    KillCgroup,
+    /// Send TERM and CONT to what is left of the former group; answers if nothing is.
     EndGroup,
-    /// Look whether anything is left of the former child's group; answers if nothing is.
+    /// Look whether anything is left of the former group; answers if nothing is.
     ProbeGroup,
-    /// Send KILL to what is left of the former child's group.
+    /// Send KILL to what is left of the former group.
     KillGroup,
-    /// Reap whatever has ended; answers with each end, and with whether any child is left.
-    Sweep,
-    /// Send TERM and CONT to every process that is left.
-    EndAll,
-    /// Send KILL to every process that is left.
-    KillAll,
-    /// Make the child's group the terminal's foreground group, if frigate's is; then send the child
-    /// CONT, if so asked.
-    GiveTerminal { and_continue: bool },
-    /// Make frigate's group the terminal's foreground group, if the child's is.
-    TakeTerminal,
-    /// Stop frigate itself, with its job, until somebody sends CONT.
-    Suspend,
-    /// End with that outcome.
+    /// Send TERM and CONT to the rest; answers if nothing is left.
+    EndRest,
+    /// Look whether anything of the rest is left; answers.
+    ProbeRest,
+    /// Send KILL to the rest.
+    KillRest,
+    /// End frigate's work for this child, with this outcome.
     Exit(Outcome),
 }
 
-/// The actions of one step, in order. Fixed in size so that no step allocates; eight is more than
-/// any step has, which the tests hold against every state and event.
-#[derive(Debug, Default)]
-pub(crate) struct Actions {
-    items: [Option<Action>; 8],
+/// The actions of one step, in order.
+///
+/// The size is fixed, so that no step allocates. No step has as many as eight actions: a test
+/// checks this for every state and event.
+#[derive(Debug)]
+pub(crate) struct Actions<A = Action> {
+    items: [Option<A>; 8],
     len: usize,
 }
 
-impl Actions {
+impl<A: Copy> Actions<A> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            items: [None; 8],
+            len: 0,
+        }
+    }
+
     #[inline(never)]
-    pub(crate) fn push(&mut self, action: Action) {
+    pub(crate) fn push(&mut self, action: A) {
         if let Some(slot) = self.items.get_mut(self.len) {
             *slot = Some(action);
             self.len += 1;
         }
     }
 
-    pub(crate) fn extend(&mut self, action: Option<Action>) {
-        if let Some(action) = action {
-            self.push(action);
-        }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Action> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = A> + '_ {
         self.items.iter().flatten().copied()
     }
 
     #[cfg(test)]
     pub(crate) fn is_full(&self) -> bool {
         self.len == self.items.len()
+    }
+}
+
+impl Actions {
+    /// Sends a signal. KILL for the group also goes to the cgroup, where the processes are that
+    /// have left the group.
+    pub(crate) fn send(&mut self, signal: Signal, to: Recipient) {
+        if signal == Signal::KILL && to == Recipient::Group {
+            self.push(Action::KillCgroup);
+        }
+        self.push(Action::Send { signal, to });
+    }
+
+    pub(crate) fn report(&mut self, fact: Fact<'static>) {
+        self.push(Action::Report(fact));
+    }
+
+    /// Reports that leftovers get KILL, unless they had no time before it. KILL is expected then.
+    pub(crate) fn report_leftovers_killed(&mut self, grace: Duration) {
+        if !grace.is_zero() {
+            self.push(Action::ReportIfAnyLeft(Fact::LeftoversKilled { grace }));
+        }
+    }
+
+    /// Reports that KILL does not end the leftovers.
+    pub(crate) fn report_leftovers_left(&mut self) {
+        let (pid, reason) = (None, SURVIVES_KILL);
+        self.push(Action::ReportIfAnyLeft(Fact::LeftBehind { pid, reason }));
     }
 }

@@ -1,17 +1,17 @@
-//! The kernel's error numbers: which of them pass by themselves, and how they read.
+//! The kernel's error numbers: which of them are temporary, and how they read.
 //!
 //! The numbers are those of `errno(3)` on every supported architecture.
 
 use core::fmt;
 
-use crate::core::number::number;
+use crate::core::number::parse_number;
 
-/// An error number of the kernel's.
+/// An error number of the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Errno(i32);
 
-/// What frigate can meet, in its own words: a line each, which begins with the number. An array of
-/// pairs would take 24 bytes more for each of them.
+/// The errors that frigate can meet, a line each, which begins with the number. An array of pairs
+/// would take 24 bytes more for each.
 const TEXTS: &str = "\
 1 operation not permitted\n\
 2 no such file or directory\n\
@@ -77,8 +77,7 @@ impl Errno {
         self.0
     }
 
-    /// Whether the same start may succeed a moment later: the machine was short of something
-    /// (EINTR, EIO, EAGAIN, ENOMEM, EBUSY, ENFILE, EMFILE, ETXTBSY, ENOSPC, ENOBUFS, ETIMEDOUT,
+    /// Whether the same start may succeed a moment later, because something ran out (EINTR, EIO, EAGAIN, ENOMEM, EBUSY, ENFILE, EMFILE, ETXTBSY, ENOSPC, ENOBUFS, ETIMEDOUT,
     /// ESTALE, EDQUOT).
     pub(crate) const fn is_for_now(self) -> bool {
         matches!(
@@ -91,7 +90,7 @@ impl Errno {
 impl fmt::Display for Errno {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = TEXTS.split('\n').filter_map(|line| line.split_once(' '));
-        match lines.find(|(errno, _)| number(errno) == Some(self.0)) {
+        match lines.find(|(errno, _)| parse_number(errno) == Some(self.0)) {
             Some((_, text)) => out.write_str(text),
             None => write!(out, "error number {}", self.0),
         }

@@ -1,4 +1,4 @@
-//! The facts that frigate may have to tell, as data; how they read is `message`'s business.
+//! What happened and may be reported, as data. `messages` decides how it reads.
 
 use core::time::Duration;
 
@@ -8,20 +8,26 @@ use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure};
 use crate::core::usage::Usage;
 
-/// How much a fact matters, from the most to the least; each is said from some verbosity on.
+/// How much a fact matters, from the most to the least. The verbosity is the last level that is
+/// reported.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Level {
-    /// Always said, `-q` or not: frigate refuses, gives up or fails.
+    /// Always reported, even with `-q`: frigate refuses, gives up or fails.
     Error,
-    /// Said unless `-q`: something that a good run does not have.
+    /// Reported unless `-q`: a good run has no such fact.
     Warning,
-    /// Said at `-v`.
+    /// Reported with `-v`.
     Info,
-    /// Said at `-vv`.
+    /// Reported with `-vv`.
     Debug,
 }
 
-/// What became of a start or of an end that is followed by another start.
+impl Level {
+    /// The default verbosity: what is reported without `-q` and `-v`.
+    pub(crate) const DEFAULT_VERBOSITY: Self = Self::Warning;
+}
+
+/// What makes frigate start the child again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Trouble {
     Ended {
@@ -46,7 +52,7 @@ pub(crate) enum Fact<'a> {
         uptime: Duration,
         usage: Usage,
     },
-    /// `limit`: the failed starts in a row that are one too many, where there is such a number.
+    /// `limit` is how many consecutive failed starts make frigate give up; `None` if it never does.
     Restarting {
         trouble: Trouble,
         pause: Duration,
@@ -69,7 +75,7 @@ pub(crate) enum Fact<'a> {
         signal: Signal,
         pid: Pid,
     },
-    /// Nobody was there to get it or, `by_rule`, `--rewrite` says so.
+    /// The child was not running or, with `by_rule`, `--rewrite` drops the signal.
     Dropped {
         signal: Signal,
         by_rule: bool,
@@ -77,32 +83,33 @@ pub(crate) enum Fact<'a> {
     Continued {
         pid: Pid,
     },
-    /// The child was sent KILL, its grace period being over.
+    /// The child was sent KILL at the end of its grace period.
     Killed {
         pid: Option<Pid>,
         grace: Duration,
     },
-    /// What the child left was sent TERM.
+    /// The child's leftovers were sent TERM.
     EndingLeftovers,
-    /// What the child left was sent KILL, its grace period being over.
+    /// The child's leftovers were sent KILL at the end of their grace period.
     LeftoversKilled {
         grace: Duration,
     },
-    /// The child, or `pid` being `None` what it left, is still there and is given up.
+    /// The child does not end, and frigate gives up on it. `pid` is `None` if that is true of its
+    /// leftovers.
     LeftBehind {
         pid: Option<Pid>,
         reason: &'static str,
     },
-    /// Another process of the child's name was sent TERM, or KILL.
+    /// A namesake was sent TERM or KILL, and has `wait` to end.
     OtherSignaled {
         signal: Signal,
         pid: Pid,
         wait: Duration,
     },
     OthersLeft,
-    /// The child's cgroup was there already, with processes of an earlier run.
+    /// The child's cgroup existed already, with processes of an earlier run.
     GroupAdopted,
-    /// Something about a limit that keeps nothing from starting.
+    /// A limit is not applied, or has no effect, and the child is started all the same.
     Limit {
         verb: &'a str,
         object: &'a str,
@@ -118,24 +125,24 @@ pub(crate) enum Fact<'a> {
         pid: Pid,
         errno: Errno,
     },
-    /// Something else frigate could not do; `then` says what happens next.
+    /// frigate failed at something else. `then` is what happens next.
     Cannot {
         verb: &'a str,
         object: &'a str,
         errno: Errno,
         then: &'a str,
     },
-    /// Standard error took no more; so many messages were never said.
+    /// Standard error was full, and so many messages were lost.
     MessagesDropped {
         count: u64,
     },
-    /// So many bytes of the child's output could not be written to its log file.
+    /// So many bytes of the child's output could not be written to its log file, and were lost.
     LogDropped {
         file: &'a str,
         count: u64,
         errno: Errno,
     },
-    /// The state machine was told something that cannot happen there; it did nothing.
+    /// The core got an event that cannot happen in its state, and did nothing.
     Impossible {
         state: &'static str,
         event: &'static str,
@@ -150,7 +157,7 @@ impl Fact<'_> {
     pub(crate) const fn level(&self) -> Level {
         match self {
             Self::GaveUp { .. } | Self::NotStarted { .. } => Level::Error,
-            // Nobody asked for that end, and nothing else would tell of it.
+            // The kernel ended it, and no other message says so.
             Self::Ended {
                 usage:
                     Usage {
@@ -184,7 +191,7 @@ impl Fact<'_> {
         }
     }
 
-    /// The name of the event in JSON messages.
+    /// Returns the name of the event in JSON messages.
     pub(crate) const fn event(&self) -> &'static str {
         match self {
             Self::Started { .. } => "started",

@@ -6,18 +6,24 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod action;
-pub(crate) mod custody;
+pub(crate) mod dispatch;
 pub(crate) mod errno;
+pub(crate) mod escalation;
+pub(crate) mod exit_code;
 pub(crate) mod fact;
 
 pub(crate) mod lifecycle;
 pub(crate) mod limit;
-pub(crate) mod look;
 pub(crate) mod moment;
 pub(crate) mod number;
 pub(crate) mod pid;
+pub(crate) mod quantity;
 pub(crate) mod restart;
+pub(crate) mod rewrite;
 pub(crate) mod rules;
+#[cfg(test)]
+#[path = "script_tests.rs"]
+mod script;
 pub(crate) mod signal;
 pub(crate) mod status;
 pub(crate) mod supervisor;

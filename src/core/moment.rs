@@ -1,9 +1,8 @@
-//! An instant of the monotonic clock, as a plain number, so that the core runs in virtual time
-//! under test.
+//! A time of the monotonic clock, as a number. So the tests of the core run in virtual time.
 
 use core::time::Duration;
 
-/// Nanoseconds since some fixed point before the program began (`CLOCK_MONOTONIC`): 584 years fit.
+/// Nanoseconds since a fixed point before the program began (`CLOCK_MONOTONIC`). 584 years fit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Moment(u64);
 
@@ -16,7 +15,7 @@ impl Moment {
         self.0
     }
 
-    /// The moment that much later; the end of time where that is beyond it.
+    /// Returns the moment that much later, or the last moment if that is too late for a number.
     #[inline(never)]
     pub(crate) fn after(self, span: Duration) -> Self {
         let span = span
@@ -26,7 +25,7 @@ impl Moment {
         Self(self.0.saturating_add(span))
     }
 
-    /// How long ago `earlier` was; nothing where it is yet to come.
+    /// Returns how long ago `earlier` was; zero if it is yet to come.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }

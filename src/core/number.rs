@@ -1,7 +1,7 @@
-//! Numbers as they stand in options and in the kernel's files: digits alone, no sign, no blank.
+//! Numbers as options and the kernel's files have them: digits alone, without sign or blank.
 
-/// The number that the digits make, if it fits.
-pub(crate) fn number<T: TryFrom<u64>>(digits: impl AsRef<[u8]>) -> Option<T> {
+/// Parses digits; `None` if there is anything else, or nothing, or the number does not fit.
+pub(crate) fn parse_number<T: TryFrom<u64>>(digits: impl AsRef<[u8]>) -> Option<T> {
     T::try_from(value_of(digits.as_ref())?).ok()
 }
 
@@ -24,7 +24,7 @@ fn value_of(digits: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::parse_number;
 
     #[test]
     fn a_number_is_digits_that_fit() {
@@ -42,18 +42,21 @@ mod tests {
         ];
         for (digits, expected) in table {
             assert_eq!(
-                number(digits),
+                parse_number(digits),
                 expected,
                 "{}",
                 String::from_utf8_lossy(digits)
             );
         }
         assert_eq!(
-            (number::<u8>(b"255"), number::<u8>(b"256")),
+            (parse_number::<u8>(b"255"), parse_number::<u8>(b"256")),
             (Some(255), None)
         );
         assert_eq!(
-            (number::<i32>(b"2147483647"), number::<i32>(b"2147483648")),
+            (
+                parse_number::<i32>(b"2147483647"),
+                parse_number::<i32>(b"2147483648")
+            ),
             (Some(i32::MAX), None)
         );
     }

@@ -3,12 +3,13 @@
 use core::fmt;
 use core::num::NonZeroI32;
 
-/// The id of one process: never 0, never negative, so that it cannot be mistaken for "my group" or
-/// "everyone" in `kill(2)`.
+/// The id of one process. It is above 0: to `kill(2)`, 0 and negative numbers mean groups of
+/// processes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Pid(NonZeroI32);
 
 impl Pid {
+    /// Returns the id; `None` means that the number is not above 0.
     pub(crate) fn new(raw: i32) -> Option<Self> {
         NonZeroI32::new(raw).filter(|n| n.get() > 0).map(Self)
     }

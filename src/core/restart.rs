@@ -1,4 +1,4 @@
-//! The restart strategy: what happens after an end, and how long the pause before another start is.
+//! The restart policy: whether an end is followed by another start, and after which pause.
 
 use core::time::Duration;
 
@@ -26,14 +26,20 @@ impl Expected {
         signals: SignalSet::of([]),
     };
 
+    /// Exit code 0 alone.
+    pub(crate) const SUCCESS: Self = Self {
+        codes: [1, 0, 0, 0],
+        ..Self::NONE
+    };
+
     pub(crate) fn insert_code(&mut self, code: u8) {
         if let Some(word) = self.codes.get_mut(usize::from(code / 64)) {
             *word |= 1 << (code % 64);
         }
     }
 
-    /// A signal counts by itself and by the exit code that stands for it: `143` covers an end by
-    /// TERM as `TERM` does.
+    /// Whether the end was expected. An end by a signal is covered by the signal and by its exit
+    /// code: `143` covers an end by TERM as `TERM` does.
     pub(crate) fn covers(self, status: ExitStatus) -> bool {
         let code = status.code();
         let by_code = self
@@ -49,53 +55,65 @@ impl Expected {
 
 /// Everything that decides on a restart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Strategy {
+pub(crate) struct RestartPolicy {
     pub(crate) restart: Restart,
     pub(crate) expected: Expected,
-    /// A child that stays up this long has started; 0: there is no such thing as a failed start.
+    /// A child that stays up this long has started. Zero means that no start fails.
     pub(crate) start_secs: Duration,
-    /// Failed starts in a row that are tried again.
+    /// How many consecutive failed starts are tried again.
     pub(crate) start_retries: u32,
     pub(crate) backoff: Duration,
     pub(crate) backoff_max: Duration,
 }
 
-impl Strategy {
-    /// How many failed starts in a row are too many; none: there is no such number.
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            restart: Restart::False,
+            expected: Expected::SUCCESS,
+            start_secs: Duration::from_secs(10),
+            start_retries: 3,
+            backoff: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(60),
+        }
+    }
+}
+
+impl RestartPolicy {
+    /// Returns how many consecutive failed starts make frigate give up; `None` if it never does.
     pub(crate) fn limit(&self) -> Option<u32> {
         (!self.start_secs.is_zero()).then(|| self.start_retries.saturating_add(1))
     }
 }
 
-/// What an end counts as quick against where `--start-secs` is 0.
+/// An end before this is quick if `--start-secs` is 0.
 const QUICK: Duration = Duration::from_secs(10);
 
-/// An end before this is quick whatever `--start-secs` says: a window of a millisecond would make
-/// restarts a busy loop.
+/// An end before this is quick whatever `--start-secs` says. A start window of a millisecond would
+/// make restarts a busy loop.
 const ALWAYS_QUICK: Duration = Duration::from_millis(100);
 
-/// The shortest pause after a quick end, whatever `--backoff` says: a hundred starts a second are
+/// The shortest pause after a quick end, whatever `--backoff` says. A hundred starts a second are
 /// no busy loop.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// What follows an end or a failed attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// No other start: the child's work is done, or the strategy wants none.
+    /// No other start: the child has done its work, or the policy allows none.
     Finish,
-    /// Another start after `pause`. `failures` counts the failed starts in a row, this one
-    /// included.
+    /// Another start after `pause`. `failures` counts the consecutive failed starts, with this one.
     Again { pause: Duration, failures: u32 },
-    /// No other start: `failures` of them failed in a row.
+    /// No other start: `failures` consecutive starts failed.
     GiveUp { failures: u32 },
 }
 
-/// What the strategy remembers of the ends so far.
+/// What the policy remembers of the ends so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct History {
-    /// Failed starts in a row.
+    /// How many consecutive starts failed.
     failures: u32,
-    /// Quick ends in a row, failed starts among them.
+    /// How many consecutive ends were quick, failed starts among them.
     quick: u32,
 }
 
@@ -105,10 +123,10 @@ impl History {
         quick: 0,
     };
 
-    /// Decides after the child ended by itself. `random` shortens the pause; any number will do.
+    /// Decides after the child ended by itself. `random` shortens the pause, and may be any number.
     pub(crate) fn after_end(
         &mut self,
-        rules: &Strategy,
+        rules: &RestartPolicy,
         status: ExitStatus,
         uptime: Duration,
         random: u32,
@@ -141,10 +159,10 @@ impl History {
         }
     }
 
-    /// Decides after a start that did not come about.
+    /// Decides after the child could not be started.
     pub(crate) fn after_failure(
         &mut self,
-        rules: &Strategy,
+        rules: &RestartPolicy,
         failure: SpawnFailure,
         random: u32,
     ) -> Verdict {
@@ -156,7 +174,7 @@ impl History {
         }
     }
 
-    fn failed_start(&mut self, rules: &Strategy, random: u32) -> Verdict {
+    fn failed_start(&mut self, rules: &RestartPolicy, random: u32) -> Verdict {
         self.failures = self.failures.saturating_add(1);
         if rules.limit().is_some_and(|limit| self.failures >= limit) {
             return Verdict::GiveUp {
@@ -166,9 +184,9 @@ impl History {
         self.pause(rules, random)
     }
 
-    /// The next pause of the row: doubled each time up to the longest, then shortened by up to a
-    /// quarter, so that a fleet whose members failed together does not come back in step.
-    fn pause(&mut self, rules: &Strategy, random: u32) -> Verdict {
+    /// Returns the next pause: doubled each time up to the longest, then shortened by up to a
+    /// quarter, so that many children that failed together do not start again together.
+    fn pause(&mut self, rules: &RestartPolicy, random: u32) -> Verdict {
         let doublings = self.quick.min(40);
         self.quick = self.quick.saturating_add(1);
         let first = rules.backoff.max(SHORTEST_PAUSE);

@@ -6,9 +6,8 @@
 use core::time::Duration;
 
 use proptest::prelude::*;
-use proptest::strategy::Strategy as _;
 
-use super::{Expected, History, Restart, SHORTEST_PAUSE, Strategy, Verdict};
+use super::{Expected, History, Restart, RestartPolicy, SHORTEST_PAUSE, Verdict};
 use crate::core::errno::Errno;
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::{ExitStatus, SpawnFailure, Stage};
@@ -47,11 +46,11 @@ const FOR_GOOD: [i32; 12] = [2, 13, 8, 1, 7, 20, 21, 22, 36, 40, 80, 9999];
 /// EAGAIN, ENOMEM, ETXTBSY, EMFILE; ENFILE, ENOSPC.
 const FOR_NOW: [i32; 6] = [11, 12, 26, 24, 23, 28];
 
-/// The defaults of the specification.
-fn rules(restart: Restart) -> Strategy {
+/// The defaults: `doc/specification.md#options`.
+fn rules(restart: Restart) -> RestartPolicy {
     let mut expected = Expected::NONE;
     expected.insert_code(0);
-    Strategy {
+    RestartPolicy {
         restart,
         expected,
         start_secs: STARTED,
@@ -65,7 +64,7 @@ fn fresh() -> History {
     History::NONE
 }
 
-fn after(history: &mut History, rules: &Strategy, end: End, random: u32) -> Verdict {
+fn after(history: &mut History, rules: &RestartPolicy, end: End, random: u32) -> Verdict {
     match end {
         End::Exit(code, uptime) => {
             history.after_end(rules, ExitStatus::Exited(code), uptime, random)
@@ -89,7 +88,7 @@ fn after(history: &mut History, rules: &Strategy, end: End, random: u32) -> Verd
     }
 }
 
-fn pause_after(history: &mut History, rules: &Strategy, end: End, random: u32) -> Duration {
+fn pause_after(history: &mut History, rules: &RestartPolicy, end: End, random: u32) -> Duration {
     match after(history, rules, end, random) {
         Verdict::Again { pause, .. } => pause,
         verdict @ (Verdict::Finish | Verdict::GiveUp { .. }) => {
@@ -149,8 +148,8 @@ fn failures(errnos: &[i32]) -> Vec<End> {
     errnos.iter().copied().map(End::Failure).collect()
 }
 
-/// One test for each cell of the specification's table (chapter 6). "Not started" is a finish here;
-/// that its outcome is another one is the lifecycle's affair, and its tests'.
+/// One test for each cell of the table in `doc/specification.md#restarting`. "Not started" is a
+/// finish here; that its outcome is another one is the lifecycle's affair, and its tests'.
 macro_rules! cells {
     ($($name:ident: $check:ident($restart:ident, $ends:expr);)*) => {
         $(#[test]
@@ -262,7 +261,7 @@ fn the_start_window_ends_exactly_at_start_secs() {
         STARTED,
         Duration::from_secs(3_600_000_000),
     ] {
-        let rules = Strategy {
+        let rules = RestartPolicy {
             start_secs,
             ..rules(Restart::Unexpected)
         };
@@ -288,7 +287,7 @@ fn the_start_window_ends_exactly_at_start_secs() {
 
 #[test]
 fn an_end_within_a_tenth_of_a_second_is_quick_however_short_the_window() {
-    let rules = Strategy {
+    let rules = RestartPolicy {
         start_secs: Duration::from_nanos(1),
         start_retries: 0,
         ..rules(Restart::Unexpected)
@@ -313,7 +312,7 @@ fn an_end_within_a_tenth_of_a_second_is_quick_however_short_the_window() {
 #[test]
 fn start_retries_means_one_attempt_more() {
     for start_retries in [0, 1, 3, 50] {
-        let rules = Strategy {
+        let rules = RestartPolicy {
             start_retries,
             ..rules(Restart::Unexpected)
         };
@@ -419,7 +418,7 @@ fn an_expected_quick_end_neither_counts_as_a_failed_start_nor_forgives_one() {
 
 #[test]
 fn pauses_double_from_the_first_to_the_longest() {
-    let rules = Strategy {
+    let rules = RestartPolicy {
         start_retries: u32::MAX,
         ..rules(Restart::Unexpected)
     };
@@ -438,7 +437,7 @@ fn pauses_double_from_the_first_to_the_longest() {
 
 #[test]
 fn a_first_pause_above_the_longest_is_the_longest() {
-    let rules = Strategy {
+    let rules = RestartPolicy {
         backoff: Duration::from_secs(90),
         ..rules(Restart::Unexpected)
     };
@@ -450,7 +449,7 @@ fn a_first_pause_above_the_longest_is_the_longest() {
 
 #[test]
 fn chance_shortens_a_pause_by_nothing_up_to_a_quarter() {
-    let rules = Strategy {
+    let rules = RestartPolicy {
         backoff: Duration::from_secs(8),
         ..rules(Restart::Unexpected)
     };
@@ -473,7 +472,7 @@ fn huge_and_tiny_spans_neither_overflow_nor_vanish() {
     ];
     for backoff in spans {
         for backoff_max in spans {
-            let rules = Strategy {
+            let rules = RestartPolicy {
                 backoff,
                 backoff_max,
                 start_retries: u32::MAX,
@@ -505,7 +504,7 @@ fn without_a_start_window_nothing_ever_gives_up_and_every_quick_end_still_pauses
         End::By(Signal::KILL, EARLY),
         End::Failure(11),
     ] {
-        let rules = Strategy {
+        let rules = RestartPolicy {
             start_secs: Duration::ZERO,
             start_retries: 0,
             ..rules(Restart::True)
@@ -526,7 +525,7 @@ fn without_a_start_window_nothing_ever_gives_up_and_every_quick_end_still_pauses
 
 #[test]
 fn without_a_start_window_an_end_is_quick_before_ten_seconds() {
-    let rules = Strategy {
+    let rules = RestartPolicy {
         start_secs: Duration::ZERO,
         ..rules(Restart::Unexpected)
     };
@@ -546,7 +545,7 @@ fn spans() -> impl proptest::strategy::Strategy<Value = Duration> {
     ]
 }
 
-fn strategies() -> impl proptest::strategy::Strategy<Value = Strategy> {
+fn strategies() -> impl proptest::strategy::Strategy<Value = RestartPolicy> {
     let restart = prop_oneof![
         Just(Restart::Unexpected),
         Just(Restart::True),
@@ -554,7 +553,7 @@ fn strategies() -> impl proptest::strategy::Strategy<Value = Strategy> {
     ];
     let retries = prop_oneof![0..5_u32, Just(u32::MAX)];
     (restart, spans(), retries, spans(), spans()).prop_map(
-        |(restart, start_secs, start_retries, backoff, backoff_max)| Strategy {
+        |(restart, start_secs, start_retries, backoff, backoff_max)| RestartPolicy {
             start_secs,
             start_retries,
             backoff,
@@ -573,8 +572,8 @@ fn ends() -> impl proptest::strategy::Strategy<Value = End> {
     ]
 }
 
-/// What the specification counts, counted here anew from the row of ends.
-fn is_quick(rules: &Strategy, end: End) -> bool {
+/// Whether an end is quick by `doc/specification.md#pauses`, counted here anew.
+fn is_quick(rules: &RestartPolicy, end: End) -> bool {
     let window = if rules.start_secs.is_zero() {
         STARTED
     } else {
@@ -586,7 +585,7 @@ fn is_quick(rules: &Strategy, end: End) -> bool {
     }
 }
 
-fn is_failed_start(rules: &Strategy, end: End) -> bool {
+fn is_failed_start(rules: &RestartPolicy, end: End) -> bool {
     match end {
         End::Exit(0, _) => false,
         End::Exit(_, uptime) | End::By(_, uptime) => uptime < rules.start_secs,
@@ -618,7 +617,7 @@ proptest! {
         backoff_max in 10..100_000_u64,
         numbers in prop::collection::vec(any::<u32>(), 1..30),
     ) {
-        let rules = Strategy {
+        let rules = RestartPolicy {
             start_retries: u32::MAX,
             backoff: Duration::from_millis(backoff),
             backoff_max: Duration::from_millis(backoff_max),
@@ -662,7 +661,7 @@ proptest! {
 
     #[test]
     fn under_false_nothing_is_ever_restarted(start_secs in spans(), end in ends()) {
-        let rules = Strategy { start_secs, ..rules(Restart::False) };
+        let rules = RestartPolicy { start_secs, ..rules(Restart::False) };
         prop_assert_eq!(after(&mut fresh(), &rules, end, 0), Verdict::Finish);
     }
 

@@ -1,53 +1,92 @@
-//! The options that govern one child, and the times that follow from several of them.
+//! The options that govern one child, and the times that follow from them.
 
 use core::time::Duration;
 
-use crate::core::action::Action;
-use crate::core::fact::Fact;
-use crate::core::restart::Strategy;
-use crate::core::signal::Signal;
+use crate::core::action::Recipient;
+use crate::core::exit_code::ExitCodeMap;
+use crate::core::restart::{Restart, RestartPolicy};
+use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::Outcome;
 
-/// What is left after a stop without a grace period has at least this long from TERM to KILL. What
-/// is left between two starts has it where the leftovers of the last child are left alone.
-pub(crate) const LEAST_FOR_LEFTOVERS: Duration = Duration::from_secs(5);
+/// The shortest time from TERM to KILL for what is left after a stop without a grace period. What
+/// is left between two starts gets it if `--leftovers=leave` sets no time.
+pub(crate) const SHORTEST_LEFTOVERS_GRACE: Duration = Duration::from_secs(5);
+
+/// The default of `--stop-on`: the signals that ask frigate to stop.
+pub(crate) const STOP_ON: SignalSet = SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT]);
+
+/// The default of `--grace-close-wait`: how long namesakes get to end.
+pub(crate) const GRACE_CLOSE_WAIT: Duration = Duration::from_secs(30);
+
+/// Returns the default of `--grace`. Without restarts frigate sends no KILL: the container engine
+/// has a deadline of its own.
+pub(crate) fn default_grace(restart: Restart) -> Option<Duration> {
+    (restart != Restart::False).then_some(Duration::from_secs(30))
+}
 
 /// The options that govern one child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Rules {
-    pub(crate) strategy: Strategy,
+    pub(crate) restart_policy: RestartPolicy,
     pub(crate) stop_signal: Option<Signal>,
-    /// From the stop signal to KILL; `None`: no KILL follows.
+    /// The time from the stop signal to KILL; `None` means that no KILL follows.
     pub(crate) grace: Option<Duration>,
-    /// How long what a child leaves behind has from TERM to KILL if the child ended by itself;
-    /// `None`: it is left alone.
+    /// The time from TERM to KILL for the leftovers of a child that ended by itself; `None` means
+    /// that they are left alone.
     pub(crate) leftovers: Option<Duration>,
-    /// Stop by KILL at once.
+    /// Stop the child with KILL at once.
     pub(crate) kill: bool,
-    /// How long other processes of the same name get to end before each start; none: they are not
-    /// looked for.
+    /// How long namesakes get to end before each start; `None` means that they are not looked for.
     pub(crate) grace_close: Option<Duration>,
     pub(crate) single_child: bool,
     /// The child's cgroup holds processes of an earlier run, which are ended before the first
     /// start.
     pub(crate) is_adopted: bool,
+    pub(crate) exit_codes: ExitCodeMap,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let restart_policy = RestartPolicy::default();
+        Self {
+            restart_policy,
+            stop_signal: None,
+            grace: default_grace(restart_policy.restart),
+            leftovers: Some(Duration::from_secs(5)),
+            kill: false,
+            grace_close: None,
+            single_child: false,
+            is_adopted: false,
+            exit_codes: ExitCodeMap::IDENTITY,
+        }
+    }
 }
 
 impl Rules {
-    /// What leftovers get after the child ended by itself for good; `None`: they are left alone.
+    /// Returns the exit code that frigate ends with, after `--remap-exit`.
+    pub(crate) fn exit_code(&self, outcome: Outcome) -> u8 {
+        self.exit_codes.apply(outcome.code())
+    }
+
+    /// Returns the time that leftovers get after the child's last end, if it ended by itself;
+    /// `None` means that they are left alone.
     pub(crate) fn after_own_end(&self) -> Option<Duration> {
         self.leftovers.map(|span| self.unless_kill(span))
     }
 
-    /// What leftovers get between two starts. They are never left alone there: the new child would
-    /// meet them.
+    /// Returns the time that leftovers get between two starts. They are never left alone there,
+    /// since the new child would meet them.
     pub(crate) fn between_starts(&self) -> Duration {
-        self.unless_kill(self.leftovers.unwrap_or(LEAST_FOR_LEFTOVERS))
+        self.unless_kill(self.leftovers.unwrap_or(SHORTEST_LEFTOVERS_GRACE))
     }
 
-    /// What leftovers get after a stop, counted from the stop signal if there is a grace period.
+    /// Returns the time that leftovers get after a stop. With a grace period it counts from the stop
+    /// signal.
     pub(crate) fn after_stop(&self) -> Duration {
-        let without_grace = self.leftovers.unwrap_or_default().max(LEAST_FOR_LEFTOVERS);
+        let without_grace = self
+            .leftovers
+            .unwrap_or_default()
+            .max(SHORTEST_LEFTOVERS_GRACE);
         self.unless_kill(self.grace.unwrap_or(without_grace))
     }
 
@@ -55,20 +94,51 @@ impl Rules {
         if self.kill { Duration::ZERO } else { span }
     }
 
-    /// The line that says that leftovers get KILL; none if they had no time, since then KILL is
-    /// what was asked for.
-    pub(crate) fn leftovers_killed(&self, outcome: Outcome) -> Option<Action> {
-        let is_stop = matches!(outcome, Outcome::Cancel { .. });
-        let grace = if is_stop {
+    /// Returns the time that leftovers had from TERM to KILL, after this outcome.
+    pub(crate) fn leftovers_grace(&self, outcome: Outcome) -> Duration {
+        if matches!(outcome, Outcome::Cancel { .. }) {
             self.after_stop()
         } else {
             self.after_own_end().unwrap_or_default()
-        };
-        said_unless_zero(grace, Fact::LeftoversKilled { grace })
+        }
+    }
+
+    /// Returns who gets a signal. A value that came with it can be passed on to one process only.
+    pub(crate) const fn recipient(&self, queued: bool) -> Recipient {
+        match (queued, self.single_child) {
+            (true, _) => Recipient::ChildWithValue,
+            (false, true) => Recipient::Child,
+            (false, false) => Recipient::Group,
+        }
     }
 }
 
-/// A line for a KILL, unless the time before it was none: then KILL is what was asked for.
-pub(crate) fn said_unless_zero(grace: Duration, fact: Fact<'static>) -> Option<Action> {
-    (!grace.is_zero()).then_some(Action::Say(fact))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::errno::Errno;
+    use crate::core::status::{ExitStatus, SpawnFailure, Stage};
+
+    #[test]
+    fn exit_codes_are_remapped_whatever_they_stand_for() {
+        let rules = Rules {
+            exit_codes: ExitCodeMap::new(&[(3, 77), (127, 0), (143, 9), (126, 1)]),
+            ..Rules::default()
+        };
+        let missing = SpawnFailure {
+            stage: Stage::Exec,
+            errno: Errno::NOT_FOUND,
+        };
+        let stop = Signal::TERM;
+        let table = [
+            (Outcome::Complete(ExitStatus::Exited(3)), 77),
+            (Outcome::Complete(ExitStatus::Exited(4)), 4),
+            (Outcome::NotStarted(missing), 0),
+            (Outcome::Cancel { last: None, stop }, 9),
+            (Outcome::GaveUp { last: None }, 1),
+        ];
+        for (outcome, code) in table {
+            assert_eq!(rules.exit_code(outcome), code, "{outcome:?}");
+        }
+    }
 }

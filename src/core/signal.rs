@@ -1,31 +1,30 @@
 //! Signals as numbers from 1 to 64, their names, and sets of them.
 //!
 //! The numbers are those of x86, Arm, RISC-V, `LoongArch` and s390 (`signal(7)`, "Signal
-//! numbering"); Alpha, MIPS, PA-RISC and SPARC number theirs differently and are not supported.
+//! numbering"). Alpha, MIPS, PA-RISC and SPARC have other numbers, and are not supported.
 
 use core::fmt;
 use core::num::NonZeroU8;
 
-use crate::core::number::number;
+use crate::core::number::parse_number;
 
-/// One signal of the kernel's, from 1 to 64, real-time signals and the three that C libraries hide
-/// included.
+/// One of the kernel's 64 signals. The real-time signals are among them, and the three that C
+/// libraries hide.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Signal(NonZeroU8);
 
-/// The names of signals 1 to 31, by number less one.
+/// The names of signals 1 to 31, in this order.
 const NAMES: [&str; 31] = [
     "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
     "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
     "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
-/// Other names in use for some of them (`signal(7)`).
+/// Other names of some signals (`signal(7)`).
 const ALIASES: [(&str, u8); 4] = [("IOT", 6), ("CLD", 17), ("POLL", 29), ("UNUSED", 31)];
 
-/// The first and last real-time signal as C programs see them: glibc and musl both keep 32 and 33
-/// (musl 34 too) for themselves, and both call 34 or 35 `SIGRTMIN`; Docker, systemd and shells
-/// agree on 34.
+/// The first and the last real-time signal. The C libraries keep 32 and 33 for themselves, and musl
+/// keeps 34 as well, so that `SIGRTMIN` is 34 or 35. Docker, systemd and the shells take 34.
 const RTMIN: u8 = 34;
 const RTMAX: u8 = 64;
 
@@ -50,7 +49,7 @@ impl Signal {
     pub(crate) const TTOU: Self = known(22);
     pub(crate) const XFSZ: Self = known(25);
 
-    /// The signal of that number, if it is one of 1 to 64.
+    /// Returns the signal of that number; `None` means that it is not one of 1 to 64.
     pub(crate) fn new(number: i32) -> Option<Self> {
         let number = u8::try_from(number).ok().filter(|n| *n <= RTMAX)?;
         NonZeroU8::new(number).map(Self)
@@ -66,7 +65,7 @@ impl Signal {
 
     /// Reads `TERM`, `SIGTERM`, `15`, `RTMIN+3` or `SIGRTMAX-1`, in any case.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if let Some(number) = number(text) {
+        if let Some(number) = parse_number(text) {
             return Self::new(number);
         }
         let name = strip_prefix_any_case(text, "SIG").unwrap_or(text);
@@ -92,14 +91,14 @@ impl Signal {
         by_name.or_else(by_alias).map(known)
     }
 
-    /// Whether the kernel delivers it whatever a process wants: KILL and STOP.
+    /// Whether a process can neither block nor handle nor ignore it: KILL and STOP.
     pub(crate) fn is_beyond_control(self) -> bool {
         self == Self::KILL || self == Self::STOP
     }
 }
 
-/// Whether they differ in case at most. The library's own is made for long texts, and four times as
-/// large.
+/// Whether two texts are equal but for case. The standard library's function has four times as many
+/// bytes, because it is made for long texts.
 pub(crate) fn is_alike(one: &str, other: &str) -> bool {
     one.len() == other.len()
         && one
@@ -115,7 +114,7 @@ fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
         .flatten()
 }
 
-/// Reads the `+3` of `RTMIN+3`; nothing at all is 0.
+/// Reads the `+3` of `RTMIN+3`. Empty text means 0.
 fn offset_of(text: &str, sign: char) -> Option<i32> {
     if text.is_empty() {
         return Some(0);
@@ -124,10 +123,10 @@ fn offset_of(text: &str, sign: char) -> Option<i32> {
     if digits.len() > 2 {
         return None;
     }
-    number(digits)
+    parse_number(digits)
 }
 
-/// The name as a person would type it: `TERM`, `RTMIN+3`, or the bare number where it has no name.
+/// Writes the name as a user would type it: `TERM`, `RTMIN+3`, or the number if it has no name.
 impl fmt::Display for Signal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.number();
@@ -149,7 +148,7 @@ impl fmt::Debug for Signal {
     }
 }
 
-/// A set of signals, one bit each, as the kernel keeps it.
+/// A set of signals. Each has one bit, as in the kernel's sets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct SignalSet(u64);
 
@@ -176,11 +175,11 @@ impl SignalSet {
 /// Who sent a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sender {
-    /// The kernel itself: the terminal driver, for one.
+    /// The kernel, such as its terminal driver.
     Kernel,
-    /// frigate, by stopping its own job or writing to a closed pipe.
+    /// frigate, which suspended its own job or wrote to a pipe without a reader.
     Frigate,
-    /// A process; `queued`: with a value (`sigqueue(3)`).
+    /// Another process. With `queued`, the signal has a value (`sigqueue(3)`).
     Process { queued: bool },
 }
 

@@ -1,8 +1,9 @@
-//! How a child ended or could not begin, how frigate ends, and the exit codes of both.
+//! How a child ended or failed to start, how frigate ends, and the exit codes of both.
 
 use core::fmt;
 
 use crate::core::errno::Errno;
+use crate::core::exit_code::{self, CANNOT_EXECUTE, FRIGATE_FAILED, NOT_FOUND};
 use crate::core::signal::Signal;
 
 /// How a process ended.
@@ -12,23 +13,23 @@ pub(crate) enum ExitStatus {
     Signaled { signal: Signal, core: bool },
 }
 
-/// What `wait4(2)` told of a process.
+/// What `wait4(2)` reports of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum WaitStatus {
     Ended(ExitStatus),
-    Stopped(Signal),
+    Suspended(Signal),
     Continued,
 }
 
 impl WaitStatus {
-    /// Decodes the raw number of `wait4(2)`. Written out because the decoders at hand know no
-    /// real-time signal and fail on one after they have reaped the child.
+    /// Decodes the raw number of `wait4(2)`. The usual decoders know no real-time signals, and fail
+    /// after they have reaped the child.
     pub(crate) fn from_raw(raw: i32) -> Option<Self> {
         let high = u8::try_from((raw >> 8) & 0xff).ok()?;
         match (raw & 0x7f, raw) {
             (_, 0xffff) => Some(Self::Continued),
             (0, _) => Some(Self::Ended(ExitStatus::Exited(high))),
-            (0x7f, _) => Signal::new(i32::from(high)).map(Self::Stopped),
+            (0x7f, _) => Signal::new(i32::from(high)).map(Self::Suspended),
             (number, _) => {
                 let signal = Signal::new(number)?;
                 Some(Self::Ended(ExitStatus::Signaled {
@@ -41,12 +42,12 @@ impl WaitStatus {
 }
 
 impl ExitStatus {
-    /// The exit code that shells and container engines give it: its own, or 128 and the signal's
-    /// number.
+    /// Returns the exit code that shells and container engines give it: its own, or 128 plus the
+    /// signal's number.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Exited(code) => code,
-            Self::Signaled { signal, .. } => 128 + signal.number(),
+            Self::Signaled { signal, .. } => exit_code::of_signal(signal),
         }
     }
 
@@ -57,11 +58,13 @@ impl ExitStatus {
         }
     }
 
-    /// Whether a person at the terminal may have ended it: SIGINT or SIGQUIT, or the codes that
-    /// shells make of them.
+    /// Whether a user at the terminal may have ended it: by SIGINT or SIGQUIT, or with the exit
+    /// code that a shell makes of them.
     pub(crate) fn looks_interrupted(self) -> bool {
         let code = self.code();
-        code == 128 + Signal::INT.number() || code == 128 + Signal::QUIT.number()
+        [Signal::INT, Signal::QUIT]
+            .map(exit_code::of_signal)
+            .contains(&code)
     }
 }
 
@@ -81,8 +84,7 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// The step between the decision to start a child and its first instruction, in the order in which
-/// they are taken.
+/// The steps between the decision to start a child and its first instruction, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
     Fork,
@@ -111,8 +113,7 @@ impl Stage {
         Self::Exec,
     ];
 
-    /// Whether it is frigate's own work on the child's behalf: a failure there is an error of
-    /// frigate's.
+    /// Whether the step prepares what the user asked for, so that its failure is frigate's own.
     pub(crate) const fn is_setup(self) -> bool {
         matches!(
             self,
@@ -140,13 +141,13 @@ impl SpawnFailure {
         self.errno.is_for_now()
     }
 
-    /// 127 where the command was not found, 126 where it could not be executed, as shells have it;
-    /// 125 where frigate failed.
+    /// Returns 127 if the command was not found, 126 if it could not be executed, as shells do, and
+    /// 125 if frigate failed.
     pub(crate) fn code(self) -> u8 {
         match (self.stage, self.errno) {
-            (stage, _) if stage.is_setup() => 125,
-            (Stage::Exec, Errno::NOT_FOUND | Errno::NOT_A_DIRECTORY) => 127,
-            (_, _) => 126,
+            (stage, _) if stage.is_setup() => FRIGATE_FAILED,
+            (Stage::Exec, Errno::NOT_FOUND | Errno::NOT_A_DIRECTORY) => NOT_FOUND,
+            (_, _) => CANNOT_EXECUTE,
         }
     }
 }
@@ -156,7 +157,7 @@ impl SpawnFailure {
 pub(crate) enum Outcome {
     /// The child ended by itself and is not restarted.
     Complete(ExitStatus),
-    /// frigate was asked to stop, by this signal or by the person at the terminal.
+    /// frigate was asked to stop by this signal, or by the user at the terminal.
     Cancel {
         last: Option<ExitStatus>,
         stop: Signal,
@@ -168,7 +169,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// The word for it in messages and in the termination log.
+    /// Returns the word for it in messages and in the termination message.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Complete(_) => "complete",
@@ -179,21 +180,21 @@ impl Outcome {
         }
     }
 
-    /// The exit code, before `--remap-exit`.
+    /// Returns the exit code, before `--remap-exit`.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Complete(status)
             | Self::Cancel {
                 last: Some(status), ..
             } => status.code(),
-            Self::Cancel { last: None, stop } => 128 + stop.number(),
+            Self::Cancel { last: None, stop } => exit_code::of_signal(stop),
             Self::GaveUp { last: Some(status) } => status.code().max(1),
-            Self::GaveUp { last: None } => 126,
+            Self::GaveUp { last: None } => CANNOT_EXECUTE,
             Self::NotStarted(failure) => failure.code(),
         }
     }
 
-    /// The child as it ended last, where one ever ran.
+    /// Returns how the child ended last; `None` if it never ran.
     pub(crate) const fn last(self) -> Option<ExitStatus> {
         match self {
             Self::Complete(status) => Some(status),

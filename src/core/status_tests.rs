@@ -32,7 +32,7 @@ fn a_stop_and_a_continuation_are_not_ends() {
     for signal in (1..=64).filter_map(Signal::new) {
         assert_eq!(
             WaitStatus::from_raw((signal.raw() << 8) | 0x7f),
-            Some(WaitStatus::Stopped(signal))
+            Some(WaitStatus::Suspended(signal))
         );
     }
 }

@@ -1,105 +1,41 @@
-//! The whole of frigate in virtual time: what a signal is for, whose end was reaped, what is left
-//! at the end.
+//! One protected child: its lifecycle, and after it the end of the rest.
+//!
+//! The binary and the library differ in the scope. The binary ends every process around it, and the
+//! kernel reports each end by SIGCHLD. The library ends what is left in the child's group and
+//! cgroup, since the other children belong to the host.
 
 use core::time::Duration;
 
 use crate::core::action::{Action, Actions};
+use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
 use crate::core::fact::Fact;
-use crate::core::lifecycle::{self, DEATHLESS, Finish, KILL_PATIENCE, Lifecycle};
-use crate::core::look::Look;
+use crate::core::lifecycle::{self, Finish, Lifecycle};
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
 use crate::core::rules::Rules;
-use crate::core::signal::{Sender, Signal, SignalSet};
-use crate::core::status::{ExitStatus, Outcome, SpawnFailure};
-use crate::core::usage::Usage;
+use crate::core::status::Outcome;
 
-/// How long a forwarded TSTP may take to stop the child; a stop after that is the doing of somebody
-/// at the terminal.
-const WANTED: Duration = Duration::from_secs(2);
+/// How long after KILL the rest is left behind, if the child has used up `KILL_TIMEOUT` already.
+const SHORT_KILL_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How long the rest may take to die of KILL where the child has used up all patience.
-const BRIEFLY: Duration = Duration::from_millis(100);
-
-/// What `--rewrite` makes of each signal.
+/// What the supervisor ends when the child has ended for good.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Rewrite {
-    /// By number less one: the signal that it is treated as; none: it is dropped.
-    to: [Option<Signal>; 64],
+pub(crate) enum Scope {
+    /// Every other process. With `reports_ends`, orphans become frigate's children, so that the
+    /// kernel reports each end.
+    Everyone { reports_ends: bool },
+    /// What is left in the child's process group and cgroup. Nothing reports their ends.
+    Group,
 }
 
-impl Rewrite {
-    pub(crate) fn identity() -> Self {
-        let mut to = [None; 64];
-        for (slot, number) in to.iter_mut().zip(1..) {
-            *slot = Signal::new(number);
-        }
-        Self { to }
-    }
-
-    pub(crate) fn set(&mut self, from: Signal, to: Option<Signal>) {
-        if let Some(slot) = self.to.get_mut(usize::from(from.number()) - 1) {
-            *slot = to;
-        }
-    }
-
-    pub(crate) fn apply(&self, signal: Signal) -> Option<Signal> {
-        self.to
-            .get(usize::from(signal.number()) - 1)
-            .copied()
-            .flatten()
-    }
-}
-
-/// Where frigate finds itself; none of it changes while it runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Surroundings {
-    /// Standard input is frigate's controlling terminal.
-    pub(crate) terminal: bool,
-    /// Somebody could resume a stopped frigate: it is not PID 1, and its parent is of the same
-    /// session.
-    pub(crate) resumable: bool,
-}
-
-/// Which group the terminal's foreground group is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Foreground {
-    Frigate,
-    Child,
-    Other,
-}
-
-/// What the rim, or time, tells.
+/// What the rim reports, or that a deadline has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Event {
-    Begin,
-    Received {
-        signal: Signal,
-        sender: Sender,
-    },
-    OthersGone,
-    Spawned {
-        pid: Pid,
-    },
-    SpawnFailed(SpawnFailure),
-    /// See `lifecycle::Event`.
-    Executed,
-    OutOfReach,
-    /// The protected child was reaped.
-    Ended {
-        status: ExitStatus,
-        held_terminal: bool,
-        usage: Usage,
-    },
-    /// Everything that had ended is reaped; `children`: there are others.
-    Swept {
-        children: bool,
-    },
-    GroupGone,
-    /// The child was stopped.
-    Stopped {
-        signal: Signal,
-        foreground: Foreground,
+    Child(lifecycle::Event),
+    /// The answer to `Action::ProbeRest`. In the scope `Everyone`, it also comes whenever processes
+    /// have been reaped: after the child's end, if the child was one of them.
+    Rest {
+        is_any: bool,
     },
     Tick,
 }
@@ -107,15 +43,12 @@ pub(crate) enum Event {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Serving,
-    /// The child has ended for good; nobody knows yet whether anything is left.
+    /// The child has ended for good. It is not known yet whether anything is left.
     Ended(Finish),
-    /// Leftovers were sent TERM.
-    Draining(Finish),
-    /// Leftovers were sent KILL, and are left behind at `until`.
-    Killing {
+    /// The rest is being ended.
+    Ending {
         finish: Finish,
-        until: Moment,
-        look: Look,
+        escalation: Escalation,
     },
     Done,
 }
@@ -123,32 +56,21 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     child: Lifecycle,
-    rules: Rules,
-    stop_on: SignalSet,
-    rewrite: Rewrite,
-    surroundings: Surroundings,
+    scope: Scope,
     phase: Phase,
-    /// When a process asked the child to stop, and it has not stopped yet.
-    stop_forwarded_at: Option<Moment>,
 }
 
 impl Supervisor {
-    pub(crate) fn new(
-        rules: Rules,
-        stop_on: SignalSet,
-        rewrite: Rewrite,
-        surroundings: Surroundings,
-    ) -> Self {
-        let child = Lifecycle::new(rules);
+    pub(crate) const fn new(rules: Rules, scope: Scope) -> Self {
         Self {
-            child,
-            rules,
-            stop_on,
-            rewrite,
-            surroundings,
+            child: Lifecycle::new(rules),
+            scope,
             phase: Phase::Serving,
-            stop_forwarded_at: None,
         }
+    }
+
+    pub(crate) const fn rules(&self) -> &Rules {
+        self.child.rules()
     }
 
     pub(crate) const fn restarts(&self) -> u32 {
@@ -159,240 +81,153 @@ impl Supervisor {
         self.child.out_of_memory()
     }
 
-    /// What the child leaves when it ends by itself is left alone, in its cgroup too.
-    pub(crate) const fn leaves_alone(&self) -> bool {
-        self.rules.leftovers.is_none()
+    /// Returns the exit code that frigate ends with, after `--remap-exit`.
+    pub(crate) fn exit_code(&self, outcome: Outcome) -> u8 {
+        self.rules().exit_code(outcome)
     }
 
-    /// Whether this signal asks frigate to stop.
-    pub(crate) fn is_stop(&self, signal: Signal) -> bool {
-        self.rewrite
-            .apply(signal)
-            .is_some_and(|signal| self.stop_on.contains(signal))
+    /// Returns the child, if it is alive.
+    pub(crate) fn alive(&self) -> Option<Pid> {
+        self.child.alive()
     }
 
-    /// When `Event::Tick` is due; none: sleep until a signal comes.
+    /// Whether the child has not ended for good, so that a stop still changes something.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.phase == Phase::Serving
+    }
+
+    /// Whether no other start will follow.
+    pub(crate) fn is_last_start(&self) -> bool {
+        !self.is_serving() || self.child.is_last_start()
+    }
+
+    /// Whether leftovers are being ended, so that their end has to be reported.
+    pub(crate) const fn is_ending_leftovers(&self) -> bool {
+        matches!(self.phase, Phase::Ending { .. }) || self.child.is_ending_leftovers()
+    }
+
+    /// Whether leftovers are left alone, in the cgroup too, if the child ends by itself.
+    pub(crate) const fn leaves_leftovers(&self) -> bool {
+        self.rules().leftovers.is_none()
+    }
+
+    /// Sets the grace period of the next stop. Shortens an end under way, and never extends it.
+    pub(crate) fn limit_grace(&mut self, grace: Duration, now: Moment) {
+        self.child.limit_grace(grace, now);
+        let kill_at = now.after(self.rules().after_stop());
+        if let Phase::Ending { escalation, .. } = &mut self.phase {
+            escalation.shorten(kill_at);
+        }
+    }
+
+    /// Returns when `Event::Tick` is due; `None` means never.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.phase {
             Phase::Serving => self.child.deadline(),
-            Phase::Draining(finish) => finish.kill_at,
-            Phase::Killing { until, look, .. } => Some(until.min(look.at())),
+            Phase::Ending { escalation, .. } => escalation.deadline(),
             Phase::Ended(_) | Phase::Done => None,
         }
     }
 
     pub(crate) fn step(&mut self, event: Event, now: Moment, out: &mut Actions) {
-        match event {
-            Event::Begin => self.child_step(lifecycle::Event::Begin, now, out),
-            Event::OthersGone => self.child_step(lifecycle::Event::OthersGone, now, out),
-            Event::Spawned { pid } => {
-                self.stop_forwarded_at = None;
-                self.child_step(lifecycle::Event::Spawned { pid }, now, out);
+        match (event, self.phase) {
+            (Event::Child(event), _) => self.step_child(event, now, out),
+            (Event::Tick, Phase::Serving) => self.step_child(lifecycle::Event::Tick, now, out),
+            (Event::Rest { .. }, Phase::Serving) => {
+                self.step_child(lifecycle::Event::OthersReaped, now, out);
             }
-            Event::SpawnFailed(failure) => {
-                self.child_step(lifecycle::Event::SpawnFailed(failure), now, out);
+            (
+                Event::Rest { is_any: false },
+                Phase::Ended(finish) | Phase::Ending { finish, .. },
+            ) => self.exit(finish, out),
+            (Event::Rest { is_any: true }, Phase::Ended(finish)) => self.end_rest(finish, now, out),
+            (Event::Tick, Phase::Ending { finish, escalation }) => {
+                self.tick_ending(finish, escalation, now, out);
             }
-            Event::Executed => self.child_step(lifecycle::Event::Executed, now, out),
-            Event::OutOfReach => self.child_step(lifecycle::Event::OutOfReach, now, out),
-            Event::GroupGone => self.child_step(lifecycle::Event::GroupGone, now, out),
-            Event::Ended {
-                status,
-                held_terminal,
-                usage,
-            } => {
-                if self.surroundings.terminal {
-                    out.push(Action::TakeTerminal);
-                }
-                self.child_step(
-                    lifecycle::Event::Ended {
-                        status,
-                        held_terminal,
-                        usage,
-                    },
-                    now,
-                    out,
-                );
-            }
-            Event::Swept { children } => self.swept(children, now, out),
-            Event::Received { signal, sender } => self.received(signal, sender, now, out),
-            Event::Stopped { signal, foreground } => self.stopped(signal, foreground, now, out),
-            Event::Tick => self.tick(now, out),
+            (Event::Rest { is_any: true }, Phase::Ending { .. })
+            | (Event::Tick, Phase::Ended(_))
+            | (Event::Rest { .. } | Event::Tick, Phase::Done) => {}
         }
     }
 
-    fn child_step(&mut self, event: lifecycle::Event, now: Moment, out: &mut Actions) {
+    fn step_child(&mut self, event: lifecycle::Event, now: Moment, out: &mut Actions) {
         self.child.step(event, now, out);
-        if self.phase == Phase::Serving
-            && let Some(finish) = self.child.finish()
-        {
-            self.phase = Phase::Ended(finish);
-            // An end is told during a sweep, which says by itself what is left; anything else must
-            // have one made.
-            if !matches!(event, lifecycle::Event::Ended { .. }) {
-                out.push(Action::Sweep);
+        let Some(finish) = self.child.finish().filter(|_| self.is_serving()) else {
+            return;
+        };
+        match self.scope {
+            Scope::Group => self.end_rest(finish, now, out),
+            Scope::Everyone { .. } => {
+                self.phase = Phase::Ended(finish);
+                // When the child was reaped, `Event::Rest` follows without being asked for.
+                if !matches!(event, lifecycle::Event::Ended { .. }) {
+                    out.push(Action::ProbeRest);
+                }
             }
         }
     }
 
-    fn swept(&mut self, children: bool, now: Moment, out: &mut Actions) {
-        match self.phase {
-            Phase::Serving => self.child_step(lifecycle::Event::Swept, now, out),
-            Phase::Ended(Finish { outcome, .. })
-            | Phase::Draining(Finish { outcome, .. })
-            | Phase::Killing {
-                finish: Finish { outcome, .. },
-                ..
-            } if !children => {
-                self.exit(outcome, out);
-            }
-            Phase::Ended(Finish {
-                outcome,
-                kill_at: None,
-                ..
-            }) => self.exit(outcome, out),
-            Phase::Ended(finish) => {
-                self.phase = Phase::Draining(finish);
-                out.push(Action::Say(Fact::EndingLeftovers));
-                out.push(Action::EndAll);
-            }
-            Phase::Draining(_) | Phase::Killing { .. } | Phase::Done => {}
+    /// Asks the rest to end, unless it is left alone.
+    fn end_rest(&mut self, finish: Finish, now: Moment, out: &mut Actions) {
+        if finish.kill_at.is_none() {
+            return self.exit(finish, out);
         }
+        let asked = Escalation::asked(finish.kill_at);
+        let escalation = match self.scope {
+            Scope::Everyone { reports_ends: true } => asked,
+            Scope::Everyone { .. } | Scope::Group => asked.with_probes(now),
+        };
+        self.phase = Phase::Ending { finish, escalation };
+        out.report(Fact::EndingLeftovers);
+        out.push(Action::EndRest);
     }
 
-    fn exit(&mut self, outcome: Outcome, out: &mut Actions) {
+    #[inline(never)]
+    fn tick_ending(
+        &mut self,
+        finish: Finish,
+        mut escalation: Escalation,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        let timeout = if finish.is_left_behind {
+            SHORT_KILL_TIMEOUT
+        } else {
+            KILL_TIMEOUT
+        };
+        match escalation.tick(now, timeout) {
+            Due::Nothing => {}
+            Due::Probe => {
+                // A process that was forked while KILL was sent may not have got it.
+                if escalation.is_killed() {
+                    out.push(Action::KillRest);
+                }
+                out.push(Action::ProbeRest);
+            }
+            Due::Kill => {
+                // With probes from now on: they send KILL again, and see ends that nothing reports.
+                escalation = escalation.with_probes(now);
+                let grace = self.rules().leftovers_grace(finish.outcome);
+                if !finish.is_kill_expected {
+                    out.report_leftovers_killed(grace);
+                }
+                out.push(Action::KillRest);
+                out.push(Action::ProbeRest);
+            }
+            Due::GiveUp => {
+                if !finish.is_left_behind {
+                    out.report_leftovers_left();
+                }
+                return self.exit(finish, out);
+            }
+        }
+        self.phase = Phase::Ending { finish, escalation };
+    }
+
+    fn exit(&mut self, finish: Finish, out: &mut Actions) {
         self.phase = Phase::Done;
+        let outcome: Outcome = finish.outcome;
         out.push(Action::Exit(outcome));
-    }
-
-    fn received(&mut self, signal: Signal, sender: Sender, now: Moment, out: &mut Actions) {
-        if signal == Signal::CHLD {
-            out.push(Action::Sweep);
-            return;
-        }
-        // Of its own stop, of a reader that went away, of a log file that may not grow
-        // (`RLIMIT_FSIZE`).
-        if sender == Sender::Frigate && matches!(signal, Signal::TSTP | Signal::PIPE | Signal::XFSZ)
-        {
-            return;
-        }
-        let Some(signal) = self.rewrite.apply(signal) else {
-            out.push(Action::Say(Fact::Dropped {
-                signal,
-                by_rule: true,
-            }));
-            return;
-        };
-        let queued = matches!(sender, Sender::Process { queued: true });
-        if self.stop_on.contains(signal) && self.phase == Phase::Serving {
-            out.push(Action::Say(Fact::StopAsked { signal }));
-            self.child_step(lifecycle::Event::Stop { signal, queued }, now, out);
-            return;
-        }
-        let Some(pid) = self.child.alive() else {
-            out.push(Action::Say(Fact::Dropped {
-                signal,
-                by_rule: false,
-            }));
-            return;
-        };
-        if matches!(
-            signal,
-            Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU
-        ) {
-            self.stop_forwarded_at = (sender != Sender::Kernel).then_some(now);
-        }
-        if signal == Signal::CONT {
-            self.stop_forwarded_at = None;
-        }
-        if signal == Signal::CONT && self.surroundings.terminal {
-            out.push(Action::GiveTerminal {
-                and_continue: false,
-            });
-        }
-        out.push(Action::Say(Fact::Forwarded { signal, pid }));
-        out.push(Action::Send {
-            signal,
-            alone: self.rules.single_child || queued,
-            queued,
-        });
-        // Ctrl-Z reached frigate because the terminal is not its standard input, so that the child
-        // was never given it: the job stops all the same.
-        if signal == Signal::TSTP && sender == Sender::Kernel && self.surroundings.resumable {
-            out.push(Action::Suspend);
-        }
-    }
-
-    #[inline(never)]
-    fn stopped(&mut self, signal: Signal, foreground: Foreground, now: Moment, out: &mut Actions) {
-        let Some(pid) = self.child.alive().filter(|_| self.surroundings.terminal) else {
-            return;
-        };
-        let wants_terminal = signal == Signal::TTIN || signal == Signal::TTOU;
-        let wanted = self
-            .stop_forwarded_at
-            .take()
-            .is_some_and(|at| now.since(at) < WANTED);
-        if wants_terminal && foreground == Foreground::Frigate {
-            // `fg` without a CONT: the shell gave frigate the terminal while the child ran in the
-            // background.
-            out.push(Action::GiveTerminal { and_continue: true });
-        } else if self.surroundings.resumable {
-            out.push(Action::TakeTerminal);
-            out.push(Action::Suspend);
-        } else if signal == Signal::TSTP && !wanted {
-            out.push(Action::Say(Fact::Continued { pid }));
-            out.push(Action::Send {
-                signal: Signal::CONT,
-                alone: self.rules.single_child,
-                queued: false,
-            });
-        }
-    }
-
-    #[inline(never)]
-    fn tick(&mut self, now: Moment, out: &mut Actions) {
-        match self.phase {
-            Phase::Serving => self.child_step(lifecycle::Event::Tick, now, out),
-            Phase::Draining(finish) if finish.kill_at.is_some_and(|kill_at| now >= kill_at) => {
-                let patience = if finish.left_behind {
-                    BRIEFLY
-                } else {
-                    KILL_PATIENCE
-                };
-                self.phase = Phase::Killing {
-                    finish,
-                    until: now.after(patience),
-                    look: Look::first(now),
-                };
-                if !finish.killed {
-                    out.extend(self.rules.leftovers_killed(finish.outcome));
-                }
-                out.push(Action::KillAll);
-            }
-            Phase::Killing { finish, until, .. } if now >= until => {
-                if !finish.left_behind {
-                    out.push(Action::Say(Fact::LeftBehind {
-                        pid: None,
-                        reason: DEATHLESS,
-                    }));
-                }
-                self.exit(finish.outcome, out);
-            }
-            // Once more: what forked just then was not seen the time before.
-            Phase::Killing {
-                finish,
-                until,
-                look,
-            } if now >= look.at() => {
-                self.phase = Phase::Killing {
-                    finish,
-                    until,
-                    look: look.next(now),
-                };
-                out.push(Action::KillAll);
-            }
-            Phase::Ended(_) | Phase::Draining(_) | Phase::Killing { .. } | Phase::Done => {}
-        }
     }
 }
 

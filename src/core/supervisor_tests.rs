@@ -1,1248 +1,317 @@
-#![allow(clippy::panic, reason = "a test whose own script is wrong has failed")]
-#![allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "a test looks at the few kinds that it is about"
-)]
-
 use core::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Event, Foreground, Supervisor, Surroundings};
+use super::{Event, Scope, Supervisor};
 use crate::core::action::{Action, Actions};
-use crate::core::errno::Errno;
-use crate::core::fact::Fact;
+use crate::core::lifecycle;
 use crate::core::moment::Moment;
-use crate::core::pid::Pid;
-use crate::core::signal::{Sender, Signal};
-use crate::core::status::{ExitStatus, Outcome, SpawnFailure, Stage};
-use crate::core::usage::Usage;
-use crate::program::command_line::{self, Request};
-use crate::program::config::Config;
-
-/// A time that stands for "whenever the deadline is".
-const DUE: u64 = u64::MAX;
-
-const PROCESS: Sender = Sender::Process { queued: false };
-const QUEUED: Sender = Sender::Process { queued: true };
-
-const NO_TERMINAL: Surroundings = Surroundings {
-    terminal: false,
-    resumable: false,
+use crate::core::script::{
+    Scripted, at_millis, brief, by, config, ended, exited, rest, spawned, stop,
 };
-/// `docker run -it`: a terminal, and nobody who could type `fg`.
-const AS_INIT: Surroundings = Surroundings {
-    terminal: true,
-    resumable: false,
-};
-const IN_SHELL: Surroundings = Surroundings {
-    terminal: true,
-    resumable: true,
-};
+use crate::core::signal::Signal;
+use crate::core::status::{ExitStatus, Outcome};
 
-const LEFT: Event = Event::Swept { children: true };
-const NONE_LEFT: Event = Event::Swept { children: false };
+const SECOND: Duration = Duration::from_secs(1);
+const TICK: Event = Event::Tick;
+const GONE: Event = rest(false);
+const LEFT: Event = rest(true);
 
-const fn received(signal: Signal, sender: Sender) -> Event {
-    Event::Received { signal, sender }
-}
-
-const fn stop(signal: Signal) -> Event {
-    received(signal, PROCESS)
-}
-
-const fn by(signal: Signal) -> ExitStatus {
-    ExitStatus::Signaled {
-        signal,
-        core: false,
-    }
-}
-
-const fn ended(status: ExitStatus) -> Event {
-    Event::Ended {
-        status,
-        held_terminal: false,
-        usage: Usage::NONE,
-    }
-}
-
-const fn exited(code: u8) -> Event {
-    ended(ExitStatus::Exited(code))
-}
-
-fn spawned(pid: i32) -> Event {
-    Pid::new(pid).map_or(Event::Tick, |pid| Event::Spawned { pid })
-}
-
-fn signal(name: &str) -> Signal {
-    Signal::parse(name).unwrap_or_else(|| panic!("no such signal: {name}"))
-}
-
-fn at_millis(millis: u64) -> Moment {
-    Moment::from_nanos(millis * 1_000_000)
-}
-
-/// The options as a person would type them, so that the defaults are the real ones.
-fn config(options: &str) -> Config {
-    let words: Vec<&[u8]> = options
-        .split_whitespace()
-        .chain(["command"])
-        .map(str::as_bytes)
-        .collect();
-    match command_line::read(&words, core::iter::empty()) {
-        Ok(Request::Run(config, _)) => config,
-        Ok(Request::Help | Request::Version) | Err(_) => panic!("bad options: {options}"),
-    }
-}
-
-/// An action in a few words: facts by the name of their event, the others as they are written in
-/// the code.
-fn brief(action: Action) -> String {
-    if let Action::Say(fact) = action {
-        return format!("say {}", fact.event());
-    }
-    if let Action::Send {
-        signal,
-        alone,
-        queued,
-    } = action
-    {
-        let alone = if alone { " alone" } else { "" };
-        return format!(
-            "send {signal}{alone}{}",
-            if queued { " queued" } else { "" }
-        );
-    }
-    format!("{action:?}")
-}
-
-/// The whole of frigate in virtual time.
+/// A child of a host program, in virtual time.
 #[derive(Debug)]
-struct Frigate {
+struct Child {
     supervisor: Supervisor,
     now: Moment,
 }
 
-impl Frigate {
-    fn new(options: &str, surroundings: Surroundings) -> Self {
-        let Config {
-            rules,
-            stop_on,
-            rewrite,
-            ..
-        } = config(options);
+impl Child {
+    fn new(options: &str, scope: Scope) -> Self {
         Self {
-            supervisor: Supervisor::new(rules, stop_on, rewrite, surroundings),
+            supervisor: Supervisor::new(config(options).rules, scope),
             now: at_millis(0),
         }
     }
 
-    /// With a child that was started at 0.
-    fn running(options: &str, surroundings: Surroundings) -> Self {
-        let mut frigate = Self::new(options, surroundings);
-        frigate.told(Event::Begin);
-        frigate.told(spawned(7));
-        assert_eq!(frigate.supervisor.child.alive(), Pid::new(7));
-        frigate
+    fn running(options: &str) -> Self {
+        Self::running_in(options, Scope::Group)
+    }
+
+    fn running_in(options: &str, scope: Scope) -> Self {
+        let mut child = Self::new(options, scope);
+        assert_eq!(child.take(lifecycle::Event::Begin), "Spawn { restarts: 0 }");
+        assert_eq!(child.take(spawned(42)), "");
+        child
+    }
+
+    /// Asks for the end within a time.
+    fn stop(&mut self, grace: Duration, millis: u64) -> String {
+        self.now = at_millis(millis);
+        self.supervisor.limit_grace(grace, self.now);
+        self.take(stop(Signal::TERM))
+    }
+}
+
+impl Scripted for Child {
+    type Event = Event;
+    type Action = Action;
+    const TICK: Event = TICK;
+
+    fn deadline(&self) -> Option<Moment> {
+        self.supervisor.deadline()
+    }
+
+    fn set_now(&mut self, now: Moment) {
+        self.now = now;
     }
 
     fn step(&mut self, event: Event) -> Vec<Action> {
-        let mut out = Actions::default();
-        let before = self.supervisor.deadline();
+        let mut out = Actions::new();
         self.supervisor.step(event, self.now, &mut out);
         assert!(!out.is_full(), "{event:?} may have lost an action");
-        let after = self.supervisor.deadline();
-        // Leftovers of a child that was killed are killed without delay: that deadline may be the
-        // very end of it.
-        assert!(
-            after == before
-                || after.is_none_or(|at| at >= self.now)
-                || matches!(event, Event::Swept { .. })
-        );
         out.iter().collect()
-    }
-
-    fn told(&mut self, event: Event) -> String {
-        self.step(event)
-            .into_iter()
-            .map(brief)
-            .collect::<Vec<_>>()
-            .join("; ")
-    }
-
-    /// Plays a script: when (in milliseconds), what happens, what frigate does. A tick comes
-    /// exactly at the deadline, and no deadline is overslept, so that a script also claims when
-    /// each deadline is.
-    fn play(mut self, script: &[(u64, Event, &str)]) -> Self {
-        for (line, (when, event, expected)) in script.iter().enumerate() {
-            let deadline = self.supervisor.deadline();
-            self.now = if *when == DUE {
-                deadline.unwrap_or(self.now)
-            } else {
-                at_millis(*when)
-            };
-            if *event == Event::Tick {
-                assert_eq!(deadline, Some(self.now), "deadline of line {line}");
-            } else {
-                assert!(
-                    deadline.is_none_or(|at| at >= self.now),
-                    "line {line} oversleeps {deadline:?}"
-                );
-            }
-            assert_eq!(self.told(*event), *expected, "line {line}: {event:?}");
-        }
-        self
     }
 }
 
 fn exit(outcome: Outcome) -> String {
-    brief(Action::Exit(outcome))
+    brief(&[Action::Exit(outcome)])
 }
 
-// What each signal is for (chapter 3).
+fn complete(code: u8) -> String {
+    exit(Outcome::Complete(ExitStatus::Exited(code)))
+}
 
 #[test]
-fn every_signal_from_every_sender_has_its_role() {
-    for signal in (1..=64).filter_map(Signal::new) {
-        for sender in [Sender::Kernel, Sender::Frigate, PROCESS, QUEUED] {
-            let queued = sender == QUEUED;
-            let expected = match signal {
-                Signal::CHLD => "Sweep".to_owned(),
-                Signal::TSTP | Signal::PIPE | Signal::XFSZ if sender == Sender::Frigate => {
-                    String::new()
-                }
-                Signal::TERM | Signal::INT | Signal::QUIT if queued => {
-                    format!("say stop; send {signal} queued; send CONT")
-                }
-                Signal::TERM | Signal::INT | Signal::QUIT => {
-                    format!("say stop; send {signal}; send CONT")
-                }
-                _ if queued => format!("say forwarded; send {signal} alone queued"),
-                _ => format!("say forwarded; send {signal}"),
-            };
-            let mut frigate = Frigate::running("", NO_TERMINAL);
-            assert_eq!(
-                frigate.told(received(signal, sender)),
-                expected,
-                "{signal} from {sender:?}"
-            );
-        }
+fn a_child_that_leaves_nothing_ends_at_once() {
+    let ended: Event = exited(3).into();
+    let mut child = Child::running("").play(&[
+        (5000, ended, "report ended; report leftovers; EndRest"),
+        (5000, GONE, &complete(3)),
+    ]);
+    assert_eq!(child.deadline(), None);
+    child.set_now(at_millis(9_000_000));
+    assert_eq!(child.take(TICK), "");
+}
+
+#[test]
+fn what_a_child_leaves_is_probed_now_and_then_and_killed_when_its_time_is_over() {
+    let ended: Event = exited(0).into();
+    let killed = "report leftovers-killed if any; KillRest; ProbeRest";
+    let mut child = Child::running("").play(&[
+        (1000, ended, "report ended; report leftovers; EndRest"),
+        (1010, TICK, "ProbeRest"),
+        (1010, LEFT, ""),
+        (1030, TICK, "ProbeRest"),
+    ]);
+    while child.deadline() < Some(at_millis(6000)) {
+        assert_eq!(child.due(), "ProbeRest");
     }
-}
-
-#[test]
-fn with_single_child_no_signal_goes_to_the_group() {
-    for signal in (1..=64).filter_map(Signal::new) {
-        for sender in [Sender::Kernel, PROCESS, QUEUED] {
-            let mut frigate = Frigate::running("--single-child", NO_TERMINAL);
-            for action in frigate.step(received(signal, sender)) {
-                assert!(
-                    !matches!(action, Action::Send { alone: false, .. }),
-                    "{signal}: {action:?}"
-                );
-            }
-        }
+    assert_eq!(child.due(), killed);
+    while child.deadline() < Some(at_millis(11_000)) {
+        assert_eq!(child.due(), "KillRest; ProbeRest");
     }
+    let given_up = format!("report left-behind if any; {}", complete(0));
+    assert_eq!(child.due(), given_up, "left behind after five seconds");
 }
 
 #[test]
-fn rewriting_comes_before_the_role_and_only_once() {
-    let table = [
-        (
-            "--rewrite HUP:QUIT",
-            "HUP",
-            PROCESS,
-            "say stop; send QUIT; send CONT",
-        ),
-        (
-            "--rewrite TERM:HUP",
-            "TERM",
-            PROCESS,
-            "say forwarded; send HUP",
-        ),
-        (
-            "--rewrite TERM:INT --stop-signal=USR2",
-            "TERM",
-            PROCESS,
-            "say stop; send USR2; send CONT",
-        ),
-        ("--rewrite USR1:0", "USR1", PROCESS, "say dropped"),
-        ("--rewrite TERM:0", "TERM", PROCESS, "say dropped"),
-        (
-            "--rewrite WINCH:RTMIN+3",
-            "WINCH",
-            Sender::Kernel,
-            "say forwarded; send RTMIN+3",
-        ),
-        (
-            "--rewrite RTMIN+3:USR1",
-            "RTMIN+3",
-            QUEUED,
-            "say forwarded; send USR1 alone queued",
-        ),
-        (
-            "--rewrite RTMIN:TERM",
-            "RTMIN",
-            QUEUED,
-            "say stop; send TERM queued; send CONT",
-        ),
-        (
-            "--rewrite HUP:USR1 --rewrite USR1:TERM",
-            "HUP",
-            PROCESS,
-            "say forwarded; send USR1",
-        ),
-        (
-            "--rewrite HUP:USR1 --rewrite HUP:USR2",
-            "HUP",
-            PROCESS,
-            "say forwarded; send USR2",
-        ),
-        (
-            "--rewrite HUP:0",
-            "USR1",
-            PROCESS,
-            "say forwarded; send USR1",
-        ),
-        ("--rewrite PIPE:TERM", "PIPE", Sender::Frigate, ""),
-        ("--rewrite XFSZ:TERM", "XFSZ", Sender::Frigate, ""),
-        (
-            "--stop-on HUP,RTMIN+3",
-            "RTMIN+3",
-            PROCESS,
-            "say stop; send RTMIN+3; send CONT",
-        ),
-        (
-            "--stop-on HUP,RTMIN+3",
-            "TERM",
-            PROCESS,
-            "say forwarded; send TERM",
-        ),
-        (
-            "--stop-on USR1 --rewrite TERM:USR1",
-            "TERM",
-            PROCESS,
-            "say stop; send USR1; send CONT",
-        ),
-    ];
-    for (options, name, sender, expected) in table {
-        let mut frigate = Frigate::running(options, NO_TERMINAL);
-        assert_eq!(
-            frigate.told(received(signal(name), sender)),
-            expected,
-            "{options}: {name}"
-        );
-    }
-}
-
-#[test]
-fn messages_name_the_signal_as_received_where_it_is_dropped_and_as_sent_where_it_is_not() {
-    let options = "--rewrite HUP:0 --rewrite USR1:USR2 --rewrite WINCH:TERM";
-    let mut frigate = Frigate::running(options, NO_TERMINAL);
-    let dropped = frigate.step(stop(signal("HUP")));
-    assert_eq!(
-        dropped,
-        [Action::Say(Fact::Dropped {
-            signal: signal("HUP"),
-            by_rule: true
-        })]
-    );
-    let forwarded = frigate.step(stop(signal("USR1")));
-    let Some(pid) = Pid::new(7) else {
-        panic!("7 is a process id")
-    };
-    assert_eq!(
-        forwarded.first(),
-        Some(&Action::Say(Fact::Forwarded {
-            signal: signal("USR2"),
-            pid
-        }))
-    );
-    let stopped = frigate.step(stop(signal("WINCH")));
-    assert_eq!(
-        stopped.first(),
-        Some(&Action::Say(Fact::StopAsked {
-            signal: Signal::TERM
-        }))
-    );
-}
-
-#[test]
-fn a_rewritten_child_signal_is_still_a_sweep() {
-    // The options refuse such a rule; were there one, the children would not be reaped any more.
-    let mut frigate = Frigate::running("", NO_TERMINAL);
-    frigate.supervisor.rewrite.set(Signal::CHLD, None);
-    assert_eq!(
-        frigate.told(received(Signal::CHLD, Sender::Kernel)),
-        "Sweep"
-    );
-}
-
-#[test]
-fn while_no_child_lives_stops_take_effect_and_other_signals_are_dropped() {
-    let between = || {
-        Frigate::running("--restart=unexpected --backoff=1s --grace=5s", NO_TERMINAL).play(&[
-            (100, exited(1), "say restarting; EndGroup"),
-            (100, Event::GroupGone, ""),
-        ])
-    };
-    for signal in (1..=64).filter_map(Signal::new) {
-        let expected = match signal {
-            Signal::CHLD => "Sweep",
-            Signal::TERM | Signal::INT | Signal::QUIT => "say stop; Release; Sweep",
-            _ => "say dropped",
-        };
-        for sender in [PROCESS, QUEUED] {
-            assert_eq!(
-                between().told(received(signal, sender)),
-                expected,
-                "{signal}"
-            );
-        }
-    }
-    between().play(&[
-        (200, stop(Signal::TERM), "say stop; Release; Sweep"),
-        (
-            200,
-            NONE_LEFT,
-            &exit(Outcome::Cancel {
-                last: Some(ExitStatus::Exited(1)),
-                stop: Signal::TERM,
-            }),
-        ),
-    ]);
-}
-
-#[test]
-fn a_stop_while_others_are_closed_ends_before_anything_was_started() {
-    Frigate::new("--grace-close", NO_TERMINAL).play(&[
-        (0, Event::Begin, "CloseOthers"),
-        (10, received(signal("USR1"), PROCESS), "say dropped"),
-        (20, stop(Signal::INT), "say stop; Release; Sweep"),
-        (
-            20,
-            NONE_LEFT,
-            &exit(Outcome::Cancel {
-                last: None,
-                stop: Signal::INT,
-            }),
-        ),
-    ]);
-}
-
-#[test]
-fn a_child_that_is_being_stopped_still_gets_every_signal() {
-    Frigate::running("--grace=5s", NO_TERMINAL).play(&[
-        (0, stop(Signal::TERM), "say stop; send TERM; send CONT"),
-        (1, stop(signal("USR1")), "say forwarded; send USR1"),
-        (2, stop(Signal::INT), "say stop; send INT; send CONT"),
-        (5000, Event::Tick, "say killed; send KILL"),
-    ]);
-}
-
-#[test]
-fn once_the_child_has_ended_for_good_no_signal_is_for_anybody() {
-    let mut frigate = Frigate::running("", NO_TERMINAL).play(&[(5, exited(0), "say ended")]);
-    for draining in [false, true] {
-        for signal in (1..=64)
-            .filter_map(Signal::new)
-            .filter(|signal| *signal != Signal::CHLD)
-        {
-            assert_eq!(
-                frigate.told(stop(signal)),
-                "say dropped",
-                "{signal}, draining: {draining}"
-            );
-        }
-        assert_eq!(
-            frigate.told(received(Signal::CHLD, Sender::Kernel)),
-            "Sweep"
-        );
-        frigate.told(LEFT);
-    }
-}
-
-// Starts and ends.
-
-#[test]
-fn a_sweep_that_finds_nothing_wakes_nobody() {
-    for children in [true, false] {
-        let mut frigate = Frigate::running("--restart=true", NO_TERMINAL);
-        assert_eq!(frigate.told(Event::Swept { children }), "");
-        assert_eq!(frigate.supervisor.deadline(), None);
-    }
-}
-
-#[test]
-fn restarts_are_counted() {
-    let frigate = Frigate::running("--restart=true", NO_TERMINAL).play(&[
-        (20_000, exited(0), "say restarting; EndGroup"),
-        (20_000, Event::GroupGone, "Spawn { restarts: 1 }"),
-        (20_000, spawned(8), ""),
-    ]);
-    assert_eq!(frigate.supervisor.restarts(), 1);
-}
-
-#[test]
-fn a_failure_to_start_for_good_looks_at_once_what_is_left_and_exits() {
-    let failure = SpawnFailure {
-        stage: Stage::Exec,
-        errno: Errno::new(2),
-    };
-    Frigate::new("", NO_TERMINAL).play(&[
-        (0, Event::Begin, "Spawn { restarts: 0 }"),
-        (
-            0,
-            Event::SpawnFailed(failure),
-            "say not-started; Release; Sweep",
-        ),
-        (0, NONE_LEFT, &exit(Outcome::NotStarted(failure))),
-    ]);
-}
-
-// What is left at the end (chapter 5).
-
-#[test]
-fn where_nothing_is_left_it_exits_at_once() {
-    let status = ExitStatus::Exited(3);
-    let frigate = Frigate::running("", NO_TERMINAL).play(&[
-        (5, ended(status), "say ended"),
-        (5, NONE_LEFT, &exit(Outcome::Complete(status))),
-    ]);
-    assert_eq!(frigate.supervisor.deadline(), None);
-}
-
-#[test]
-fn what_is_left_is_ended_and_has_its_time_from_the_end_of_the_child() {
-    Frigate::running("--leftovers=5s", NO_TERMINAL).play(&[
-        (1000, exited(0), "say ended"),
-        (1000, LEFT, "say leftovers; EndAll"),
-        (1500, received(Signal::CHLD, Sender::Kernel), "Sweep"),
-        (1500, LEFT, ""),
-        (6000, Event::Tick, "say leftovers-killed; KillAll"),
-        (
-            6001,
-            NONE_LEFT,
-            &exit(Outcome::Complete(ExitStatus::Exited(0))),
-        ),
-    ]);
-}
-
-#[test]
-fn what_is_left_after_a_stop_gets_the_rest_of_the_grace_period() {
-    let outcome = Outcome::Cancel {
-        last: Some(by(Signal::TERM)),
-        stop: Signal::TERM,
-    };
-    Frigate::running("--grace=5s", NO_TERMINAL).play(&[
-        (1000, stop(Signal::TERM), "say stop; send TERM; send CONT"),
-        (3000, ended(by(Signal::TERM)), "say ended"),
-        (3000, LEFT, "say leftovers; EndAll"),
-        (6000, Event::Tick, "say leftovers-killed; KillAll"),
-        (6010, Event::Tick, "KillAll"),
-        (6011, NONE_LEFT, &exit(outcome)),
-    ]);
-}
-
-#[test]
-fn what_is_left_alone_delays_no_exit_and_gets_no_signal() {
-    Frigate::running("--leftovers=leave", NO_TERMINAL).play(&[
-        (1000, exited(3), "say ended"),
-        (1000, LEFT, &exit(Outcome::Complete(ExitStatus::Exited(3)))),
-    ]);
-    // After a stop it is ended all the same.
-    Frigate::running("--leftovers=leave", NO_TERMINAL).play(&[
-        (1000, stop(Signal::TERM), "say stop; send TERM; send CONT"),
-        (2000, ended(by(Signal::TERM)), "say ended"),
-        (2000, LEFT, "say leftovers; EndAll"),
-        (7000, Event::Tick, "say leftovers-killed; KillAll"),
-    ]);
-}
-
-#[test]
-fn a_time_of_nothing_for_leftovers_kills_them_without_a_word() {
-    Frigate::running("--leftovers=0", NO_TERMINAL).play(&[
-        (1000, exited(0), "say ended"),
-        (1000, LEFT, "say leftovers; EndAll"),
-        (1000, Event::Tick, "KillAll"),
-    ]);
-}
-
-#[test]
-fn leftovers_that_end_by_themselves_are_not_killed() {
-    Frigate::running("--leftovers=5s", NO_TERMINAL).play(&[
-        (1000, exited(0), "say ended"),
-        (1000, LEFT, "say leftovers; EndAll"),
-        (
-            1500,
-            NONE_LEFT,
-            &exit(Outcome::Complete(ExitStatus::Exited(0))),
-        ),
-    ]);
-}
-
-#[test]
-fn under_kill_what_is_left_is_killed_at_once_and_without_a_word() {
-    Frigate::running("--kill", NO_TERMINAL).play(&[
-        (1000, exited(0), "say ended"),
-        (1000, LEFT, "say leftovers; EndAll"),
-        (1000, Event::Tick, "KillAll"),
-        (
-            1001,
-            NONE_LEFT,
-            &exit(Outcome::Complete(ExitStatus::Exited(0))),
-        ),
-    ]);
-}
-
-#[test]
-fn what_a_killed_child_leaves_is_killed_without_another_wait_or_word() {
+fn a_stop_has_the_time_that_it_was_given() {
+    let mut child = Child::running("--restart=true");
+    assert_eq!(child.stop(SECOND * 2, 500), "send TERM; send CONT");
     let outcome = Outcome::Cancel {
         last: Some(by(Signal::KILL)),
         stop: Signal::TERM,
     };
-    Frigate::running("--grace=5s", NO_TERMINAL).play(&[
-        (0, stop(Signal::TERM), "say stop; send TERM; send CONT"),
-        (5000, Event::Tick, "say killed; send KILL"),
-        (5001, ended(by(Signal::KILL)), "say ended"),
-        (5001, LEFT, "say leftovers; EndAll"),
-        (5001, Event::Tick, "KillAll"),
-        (5002, NONE_LEFT, &exit(outcome)),
+    let killed: Event = ended(by(Signal::KILL)).into();
+    child.play(&[
+        (2500, TICK, "report killed; KillCgroup; send KILL"),
+        (2501, killed, "report ended; report leftovers; EndRest"),
+        (2501, TICK, "KillRest; ProbeRest"),
+        (2501, GONE, &exit(outcome)),
     ]);
 }
 
 #[test]
-fn what_not_even_kill_ends_is_looked_at_again_and_left_behind_after_five_seconds() {
-    let mut frigate = Frigate::running("--leftovers=1s", NO_TERMINAL).play(&[
-        (0, exited(7), "say ended"),
-        (0, LEFT, "say leftovers; EndAll"),
-        (1000, Event::Tick, "say leftovers-killed; KillAll"),
-    ]);
-    let mut looks = 0;
-    loop {
-        let Some(deadline) = frigate.supervisor.deadline() else {
-            panic!("nothing would ever end this")
-        };
-        frigate.now = deadline;
-        let actions = frigate.told(Event::Tick);
-        if actions != "KillAll" {
-            assert_eq!(
-                actions,
-                format!(
-                    "say left-behind; {}",
-                    exit(Outcome::Complete(ExitStatus::Exited(7)))
-                )
-            );
-            break;
-        }
-        looks += 1;
-        assert_eq!(frigate.told(LEFT), "");
-    }
-    assert_eq!(frigate.now, at_millis(6000));
-    assert!((5..20).contains(&looks), "{looks} looks in 5 s");
+fn a_second_stop_can_only_be_shorter() {
+    let mut child = Child::running("--restart=true");
+    child.stop(SECOND * 30, 0);
+    child.stop(SECOND, 1000);
+    assert_eq!(child.deadline(), Some(at_millis(2000)));
+    child.stop(SECOND * 60, 1500);
+    assert_eq!(child.deadline(), Some(at_millis(2000)));
 }
 
 #[test]
-fn leftovers_of_the_last_group_that_were_killed_before_a_stop_are_not_said_to_be_killed_again() {
-    let mut frigate = Frigate::running("--restart=unexpected --leftovers=1s", NO_TERMINAL);
-    let mut said = frigate.told(exited(1));
-    while !said.contains("leftovers-killed") {
-        let Some(deadline) = frigate.supervisor.deadline() else {
-            panic!("nothing would ever end this")
-        };
-        frigate.now = deadline;
-        said = frigate.told(Event::Tick);
-    }
-    frigate.play(&[
-        (1000, stop(Signal::TERM), "say stop; Release; Sweep"),
-        (1000, LEFT, "say leftovers; EndAll"),
-        (1000, Event::Tick, "KillAll"),
-    ]);
-}
-
-// The terminal (chapter 4).
-
-const TSTP: Signal = Signal::TSTP;
-
-fn stopped_by(signal: Signal, foreground: Foreground) -> Event {
-    Event::Stopped { signal, foreground }
-}
-
-#[test]
-fn a_stopped_child_is_continued_followed_or_let_be() {
-    use Foreground::{Child, Frigate as Own, Other};
-    const CONTINUED: &str = "say continued; send CONT";
-    const FOLLOWED: &str = "TakeTerminal; Suspend";
-    const GIVEN: &str = "GiveTerminal { and_continue: true }";
-    let without_terminal_but_shell = Surroundings {
-        terminal: false,
-        resumable: true,
-    };
-    let table = [
-        (AS_INIT, TSTP, Child, CONTINUED),
-        (AS_INIT, TSTP, Other, CONTINUED),
-        (AS_INIT, Signal::STOP, Child, ""),
-        (AS_INIT, Signal::TTIN, Own, GIVEN),
-        (AS_INIT, Signal::TTOU, Own, GIVEN),
-        (AS_INIT, Signal::TTIN, Other, ""),
-        (IN_SHELL, TSTP, Child, FOLLOWED),
-        (IN_SHELL, TSTP, Own, FOLLOWED),
-        (IN_SHELL, Signal::STOP, Child, FOLLOWED),
-        (IN_SHELL, Signal::TTIN, Other, FOLLOWED),
-        (IN_SHELL, Signal::TTOU, Child, FOLLOWED),
-        (IN_SHELL, Signal::TTIN, Own, GIVEN),
-        (IN_SHELL, Signal::TTOU, Own, GIVEN),
-        (NO_TERMINAL, TSTP, Other, ""),
-        (NO_TERMINAL, Signal::TTIN, Other, ""),
-        (without_terminal_but_shell, TSTP, Other, ""),
-        (without_terminal_but_shell, Signal::STOP, Other, ""),
-    ];
-    for (surroundings, signal, foreground, expected) in table {
-        let mut frigate = Frigate::running("", surroundings);
-        let actions = frigate.told(stopped_by(signal, foreground));
-        assert_eq!(
-            actions, expected,
-            "{surroundings:?}, {signal}, {foreground:?}"
-        );
-    }
-}
-
-/// The same as rules, over everything that could make a difference.
-#[test]
-fn a_stopped_child_meets_one_rule_in_every_surrounding() {
-    for (terminal, resumable) in [(false, false), (false, true), (true, false), (true, true)] {
-        for foreground in [Foreground::Frigate, Foreground::Child, Foreground::Other] {
-            for signal in [Signal::STOP, TSTP, Signal::TTIN, Signal::TTOU] {
-                for asked_by in [None, Some(PROCESS), Some(QUEUED), Some(Sender::Kernel)] {
-                    let mut frigate = Frigate::running(
-                        "",
-                        Surroundings {
-                            terminal,
-                            resumable,
-                        },
-                    );
-                    asked_by.map(|sender| frigate.told(received(signal, sender)));
-                    let by_process = asked_by.is_some_and(|sender| sender != Sender::Kernel);
-                    let wants_terminal = signal == Signal::TTIN || signal == Signal::TTOU;
-                    let expected = match (terminal, resumable) {
-                        (true, _) if wants_terminal && foreground == Foreground::Frigate => {
-                            "GiveTerminal { and_continue: true }"
-                        }
-                        (true, true) => "TakeTerminal; Suspend",
-                        (true, false) if signal == TSTP && !by_process => {
-                            "say continued; send CONT"
-                        }
-                        (false, _) | (true, false) => "",
-                    };
-                    let actions = frigate.told(stopped_by(signal, foreground));
-                    let case =
-                        format!("{terminal}, {resumable}, {foreground:?}, {signal}, {asked_by:?}");
-                    assert_eq!(actions, expected, "{case}");
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn a_stop_that_a_process_asked_for_is_left_alone_where_ctrl_z_is_continued() {
-    for signal in [TSTP, Signal::TTIN, Signal::TTOU, Signal::STOP] {
-        Frigate::running("", AS_INIT).play(&[
-            (
-                0,
-                received(signal, PROCESS),
-                &format!("say forwarded; send {signal}"),
-            ),
-            (1, stopped_by(TSTP, Foreground::Child), ""),
-            // The next one is the person's again.
-            (
-                2,
-                stopped_by(TSTP, Foreground::Child),
-                "say continued; send CONT",
-            ),
-        ]);
-    }
-}
-
-#[test]
-fn a_stop_that_a_process_asked_for_stays_wanted_when_another_signal_comes_before_it_is_seen() {
-    Frigate::running("", AS_INIT).play(&[
-        (0, received(TSTP, PROCESS), "say forwarded; send TSTP"),
+fn a_stop_shortens_the_time_of_what_an_end_left_too() {
+    let mut child = Child::running("");
+    child.take(exited(0));
+    assert_eq!(child.stop(Duration::ZERO, 5), "");
+    // The outcome stays that of the end.
+    child.play(&[
         (
-            0,
-            received(signal("USR1"), PROCESS),
-            "say forwarded; send USR1",
+            5,
+            TICK,
+            "report leftovers-killed if any; KillRest; ProbeRest",
         ),
-        (1, stopped_by(TSTP, Foreground::Child), ""),
+        (6, GONE, &complete(0)),
     ]);
 }
 
 #[test]
-fn a_continuation_takes_back_what_a_forwarded_stop_announced() {
-    let given = "GiveTerminal { and_continue: false }; say forwarded; send CONT";
-    Frigate::running("", AS_INIT).play(&[
-        (0, received(TSTP, PROCESS), "say forwarded; send TSTP"),
-        (1, received(Signal::CONT, PROCESS), given),
-        (
-            2,
-            stopped_by(TSTP, Foreground::Child),
-            "say continued; send CONT",
-        ),
-    ]);
+fn under_kill_nothing_has_any_time() {
+    let mut child = Child::running("--kill");
+    child.take(exited(0));
+    assert_eq!(child.deadline(), Some(at_millis(0)));
+    assert_eq!(child.take(TICK), "KillRest; ProbeRest");
 }
 
 #[test]
-fn a_forwarded_stop_that_the_child_withstood_says_nothing_of_a_later_ctrl_z() {
-    Frigate::running("", AS_INIT).play(&[
-        (0, received(TSTP, PROCESS), "say forwarded; send TSTP"),
-        (
-            5000,
-            stopped_by(TSTP, Foreground::Child),
-            "say continued; send CONT",
-        ),
-    ]);
+fn a_stop_before_the_start_is_a_cancel_without_a_child() {
+    let mut child = Child::new("--restart=true", Scope::Group);
+    assert_eq!(child.stop(SECOND, 0), "report leftovers; EndRest");
+    let (last, stop) = (None, Signal::TERM);
+    assert_eq!(child.take(GONE), exit(Outcome::Cancel { last, stop }));
 }
 
 #[test]
-fn a_stop_that_was_forwarded_to_the_former_child_says_nothing_of_the_next() {
-    Frigate::running("--restart=true", AS_INIT).play(&[
-        (20_000, received(TSTP, PROCESS), "say forwarded; send TSTP"),
-        (20_001, exited(1), "TakeTerminal; say restarting; EndGroup"),
-        (20_001, Event::GroupGone, "Spawn { restarts: 1 }"),
-        (20_001, spawned(8), ""),
-        (
-            30_000,
-            stopped_by(TSTP, Foreground::Child),
-            "say continued; send CONT",
-        ),
-    ]);
+fn a_child_that_survives_kill_leaves_its_rest_a_tenth_of_a_second() {
+    let mut child = Child::running("--restart=true");
+    child.stop(Duration::ZERO, 0);
+    let mut outcome = Outcome::Complete(ExitStatus::Exited(0));
+    for expected in [
+        "KillCgroup; send KILL",
+        "report left-behind; report leftovers; EndRest",
+    ] {
+        assert_eq!(child.due(), expected);
+    }
+    assert_eq!(child.due(), "KillRest; ProbeRest");
+    let killed_at = child.now;
+    while child.supervisor.deadline().is_some() {
+        child.set_now(child.deadline().unwrap_or(killed_at));
+        for action in child.step(TICK) {
+            if let Action::Exit(last) = action {
+                outcome = last;
+            }
+        }
+    }
+    let last = Some(by(Signal::KILL));
+    let stop = Signal::TERM;
+    assert_eq!(outcome, Outcome::Cancel { last, stop });
+    assert_eq!(child.now.since(killed_at), Duration::from_millis(100));
 }
 
 #[test]
-fn a_continuation_gives_the_child_the_terminal_first() {
-    for surroundings in [AS_INIT, IN_SHELL] {
-        let mut frigate = Frigate::running("", surroundings);
-        let expected = "GiveTerminal { and_continue: false }; say forwarded; send CONT";
-        assert_eq!(frigate.told(received(Signal::CONT, PROCESS)), expected);
+fn ends_that_the_kernel_does_not_report_are_probed_for() {
+    for (reports_ends, expected) in [(true, 6000), (false, 1010)] {
+        let mut child = Child::running_in("", Scope::Everyone { reports_ends });
+        child.set_now(at_millis(1000));
+        assert_eq!(child.take(exited(0)), "report ended");
+        assert_eq!(child.take(LEFT), "report leftovers; EndRest");
+        assert_eq!(child.deadline(), Some(at_millis(expected)));
     }
-    let mut frigate = Frigate::running("", NO_TERMINAL);
-    assert_eq!(
-        frigate.told(received(Signal::CONT, PROCESS)),
-        "say forwarded; send CONT"
-    );
 }
 
 #[test]
-fn ctrl_z_that_reached_frigate_stops_the_whole_job_where_somebody_can_resume_it() {
-    let shell = Surroundings {
-        terminal: false,
-        resumable: true,
-    };
-    let mut frigate = Frigate::running("", shell);
-    assert_eq!(
-        frigate.told(received(TSTP, Sender::Kernel)),
-        "say forwarded; send TSTP; Suspend"
-    );
-    assert_eq!(
-        frigate.told(received(TSTP, PROCESS)),
-        "say forwarded; send TSTP"
-    );
-    assert_eq!(frigate.told(received(TSTP, Sender::Frigate)), "");
-    let mut frigate = Frigate::running("", NO_TERMINAL);
-    assert_eq!(
-        frigate.told(received(TSTP, Sender::Kernel)),
-        "say forwarded; send TSTP"
-    );
-}
-
-#[test]
-fn the_terminal_is_taken_back_first_of_all_when_the_child_ends() {
-    for surroundings in [AS_INIT, IN_SHELL] {
-        let actions = Frigate::running("--restart=true", surroundings).told(exited(1));
-        assert_eq!(actions, "TakeTerminal; say restarting; EndGroup");
+fn nothing_matters_once_the_child_has_ended_for_good() {
+    let mut child = Child::running("");
+    child.take(exited(0));
+    for event in [
+        lifecycle::Event::Begin,
+        exited(1),
+        spawned(43),
+        lifecycle::Event::GroupGone,
+        stop(Signal::INT),
+    ] {
+        assert_eq!(child.take(event), "", "{event:?}");
     }
-    assert_eq!(
-        Frigate::running("--restart=true", NO_TERMINAL).told(exited(1)),
-        "say restarting; EndGroup"
-    );
-}
-
-#[test]
-fn a_child_interrupted_at_the_terminal_is_a_cancel() {
-    let interrupted = Event::Ended {
-        status: by(Signal::INT),
-        held_terminal: true,
-        usage: Usage::NONE,
-    };
-    let outcome = Outcome::Cancel {
-        last: Some(by(Signal::INT)),
-        stop: Signal::INT,
-    };
-    Frigate::running("--restart=true", AS_INIT).play(&[
-        (50, interrupted, "TakeTerminal; say ended; Release"),
-        (50, NONE_LEFT, &exit(outcome)),
-    ]);
-}
-
-#[test]
-fn a_stop_of_nobody_is_ignored() {
-    let mut frigate =
-        Frigate::running("", AS_INIT).play(&[(5, exited(0), "TakeTerminal; say ended")]);
-    assert_eq!(frigate.told(stopped_by(TSTP, Foreground::Child)), "");
-}
-
-// Whole lives, in worlds where processes die of what is sent to them, or do not.
-
-/// What a process dies of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Temper {
-    /// Every signal but CONT.
-    Mild,
-    /// KILL alone.
-    Stubborn,
-    /// Nothing: it sleeps in the kernel.
-    Undead,
-}
-
-impl Temper {
-    fn dies_of(self, signal: Signal) -> bool {
-        match self {
-            Self::Mild => signal != Signal::CONT && signal != Signal::CHLD,
-            Self::Stubborn => signal == Signal::KILL,
-            Self::Undead => false,
-        }
-    }
-}
-
-/// Plays the rim: performs what is asked, and answers as the real one does, each answer right after
-/// its action.
-#[derive(Debug)]
-struct World {
-    frigate: Frigate,
-    child: Temper,
-    /// The temper of what each child leaves behind in its group.
-    leaves: Option<Temper>,
-    alive: bool,
-    left: bool,
-    exits: Vec<Outcome>,
-    /// What was done since it was last looked at.
-    done: Vec<Action>,
-}
-
-impl World {
-    fn new(options: &str, child: Temper, leaves: Option<Temper>) -> Self {
-        let frigate = Frigate::new(options, NO_TERMINAL);
-        Self {
-            frigate,
-            child,
-            leaves,
-            alive: false,
-            left: false,
-            exits: Vec::new(),
-            done: Vec::new(),
-        }
-    }
-
-    fn tell(&mut self, event: Event) {
-        for action in self.frigate.step(event) {
-            self.done.push(action);
-            for answer in self.perform(action) {
-                self.tell(answer);
-            }
-        }
-    }
-
-    fn swept(&self) -> Event {
-        Event::Swept {
-            children: self.alive || self.left,
-        }
-    }
-
-    /// The child ends: told as a sweep tells it.
-    fn child_ends(&mut self, status: ExitStatus) -> Vec<Event> {
-        if !core::mem::replace(&mut self.alive, false) {
-            return Vec::new();
-        }
-        self.left = self.leaves.is_some();
-        vec![ended(status), self.swept()]
-    }
-
-    fn signal_leftovers(&mut self, signal: Signal) {
-        self.left &= self.leaves.is_some_and(|temper| !temper.dies_of(signal));
-    }
-
-    fn signal_all(&mut self, signal: Signal) -> Vec<Event> {
-        self.signal_leftovers(signal);
-        self.alive &= !self.child.dies_of(signal);
-        vec![self.swept()]
-    }
-
-    fn perform(&mut self, action: Action) -> Vec<Event> {
-        let gone = |left: bool| {
-            if left {
-                Vec::new()
-            } else {
-                vec![Event::GroupGone]
-            }
-        };
-        match action {
-            Action::Spawn { .. } => {
-                assert!(
-                    !self.alive && !self.left,
-                    "a start beside the former child or what it left"
-                );
-                self.alive = true;
-                vec![spawned(7)]
-            }
-            Action::Send { signal, .. } if self.alive && self.child.dies_of(signal) => {
-                self.child_ends(by(signal))
-            }
-            Action::CloseOthers => vec![Event::OthersGone],
-            Action::EndGroup => {
-                self.signal_leftovers(Signal::TERM);
-                gone(self.left)
-            }
-            Action::ProbeGroup => gone(self.left),
-            Action::KillGroup => {
-                self.signal_leftovers(Signal::KILL);
-                Vec::new()
-            }
-            Action::Sweep => vec![self.swept()],
-            Action::EndAll => self.signal_all(Signal::TERM),
-            Action::KillAll => self.signal_all(Signal::KILL),
-            Action::Exit(outcome) => {
-                self.exits.push(outcome);
-                Vec::new()
-            }
-            Action::Say(Fact::LeftBehind { pid: None, .. }) => {
-                // It is there still, but nobody's concern any more.
-                self.left = false;
-                Vec::new()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Lets time pass until then, and frigate act at each deadline on the way.
-    fn pass_until(&mut self, until: Moment) {
-        self.tick_until(until);
-        self.frigate.now = until;
-    }
-
-    /// A minute of looks and pauses is a few hundred ticks; a deadline that a tick does not move
-    /// would be a busy loop.
-    fn tick_until(&mut self, until: Moment) {
-        for _ in 0..100_000 {
-            let deadline = self
-                .frigate
-                .supervisor
-                .deadline()
-                .filter(|deadline| *deadline <= until);
-            let Some(deadline) = deadline else { return };
-            self.frigate.now = deadline.max(self.frigate.now);
-            self.tell(Event::Tick);
-        }
-        panic!("it never sleeps: {:?}", self.frigate);
-    }
-
-    /// Lets frigate act at its deadlines until there is none.
-    fn pass(&mut self) {
-        self.tick_until(Moment::from_nanos(u64::MAX));
-    }
-}
-
-/// One thing that happens to a whole frigate.
-#[derive(Clone, Copy, Debug)]
-enum Happening {
-    Passes(u64),
-    Ends(ExitStatus),
-    Signal(Signal, Sender),
-    Anything(Event),
-}
-
-fn any_signal() -> impl Strategy<Value = Signal> {
-    (1..=64).prop_filter_map("no such signal", Signal::new)
-}
-
-fn any_sender() -> impl Strategy<Value = Sender> {
-    prop::sample::select(vec![Sender::Kernel, Sender::Frigate, PROCESS, QUEUED])
-}
-
-fn any_status() -> impl Strategy<Value = ExitStatus> {
-    prop_oneof![
-        Just(ExitStatus::Exited(0)),
-        any::<u8>().prop_map(ExitStatus::Exited),
-        any_signal().prop_map(by)
-    ]
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    let foreground = prop::sample::select(vec![
-        Foreground::Frigate,
-        Foreground::Child,
-        Foreground::Other,
-    ]);
     prop_oneof![
-        Just(Event::Begin),
-        Just(Event::OthersGone),
-        Just(Event::GroupGone),
-        Just(Event::Executed),
-        Just(Event::OutOfReach),
-        Just(Event::Tick),
-        (1..100).prop_map(spawned),
-        (1..200).prop_map(|errno| Event::SpawnFailed(SpawnFailure {
-            stage: Stage::Exec,
-            errno: Errno::new(errno)
-        })),
-        (any_status(), any::<bool>()).prop_map(|(status, held_terminal)| Event::Ended {
-            status,
-            held_terminal,
-            usage: Usage::NONE
-        }),
-        any::<bool>().prop_map(|children| Event::Swept { children }),
-        (any_signal(), foreground)
-            .prop_map(|(signal, foreground)| Event::Stopped { signal, foreground }),
-        (any_signal(), any_sender())
-            .prop_map(|(signal, sender)| Event::Received { signal, sender }),
+        Just(lifecycle::Event::Begin.into()),
+        Just(lifecycle::Event::NamesakesGone.into()),
+        Just(spawned(42).into()),
+        Just(exited(0).into()),
+        Just(exited(1).into()),
+        Just(lifecycle::Event::Executed.into()),
+        Just(lifecycle::Event::SignalRefused.into()),
+        Just(lifecycle::Event::GroupGone.into()),
+        Just(stop(Signal::TERM).into()),
+        Just(LEFT),
+        Just(GONE),
+        Just(TICK),
     ]
 }
 
-/// Anything but what asks it to stop.
-fn life() -> impl Strategy<Value = Vec<Happening>> {
-    let harmless = any_signal().prop_filter("it stops", |signal| {
-        ![Signal::TERM, Signal::INT, Signal::QUIT, Signal::KILL].contains(signal)
-    });
-    let happening = prop_oneof![
-        3 => prop_oneof![0..100_u64, 0..60_000_u64].prop_map(Happening::Passes),
-        3 => any_status().prop_map(Happening::Ends),
-        2 => (harmless, any_sender()).prop_map(|(signal, sender)| Happening::Signal(signal, sender)),
-    ];
-    prop::collection::vec(happening, 0..25)
+fn any_scope() -> impl Strategy<Value = Scope> {
+    prop_oneof![
+        Just(Scope::Group),
+        any::<bool>().prop_map(|reports_ends| Scope::Everyone { reports_ends }),
+    ]
 }
 
-fn any_options() -> impl Strategy<Value = String> {
-    let select = |words: &[&'static str]| prop::sample::select(words.to_vec());
-    let restart = select(&[
-        "",
-        "--restart=unexpected",
-        "--restart=true",
-        "--restart=true --start-secs=0",
-    ]);
-    let grace = select(&["", "--grace=0", "--grace=50ms", "--grace=7s", "--kill"]);
-    let other = select(&[
-        "",
-        "--leftovers=leave",
-        "--leftovers=70ms",
-        "--grace-close",
-        "--single-child",
-        "--stop-signal=HUP",
-        "--stop-on=USR1,TERM",
-    ]);
-    let retries = select(&["", "--start-retries=0", "--start-retries=1000"]);
-    (restart, grace, other, retries).prop_map(|(a, b, c, d)| format!("{a} {b} {c} {d}"))
-}
-
-fn any_temper() -> impl Strategy<Value = Temper> {
-    prop::sample::select(vec![Temper::Mild, Temper::Stubborn, Temper::Undead])
-}
-
-impl World {
-    fn live(&mut self, life: &[Happening]) {
-        for happening in life {
-            match *happening {
-                Happening::Passes(millis) => {
-                    let until = self.frigate.now.after(Duration::from_millis(millis));
-                    self.pass_until(until);
-                }
-                Happening::Ends(status) => {
-                    for event in self.child_ends(status) {
-                        self.tell(event);
-                    }
-                }
-                Happening::Signal(signal, sender) => self.tell(received(signal, sender)),
-                Happening::Anything(event) => self.tell(event),
-            }
-        }
+/// Whether an action brings an event about.
+fn answers(action: Action) -> bool {
+    match action {
+        Action::CloseNamesakes
+        | Action::Spawn { .. }
+        | Action::EndGroup
+        | Action::ProbeGroup
+        | Action::EndRest
+        | Action::ProbeRest => true,
+        // Its answer changes only what a later tick does: see `Action::Send`.
+        Action::Send { .. }
+        | Action::Report(_)
+        | Action::ReportIfAnyLeft(_)
+        | Action::KillNamesakes
+        | Action::KillCgroup
+        | Action::KillGroup
+        | Action::KillRest
+        | Action::Exit(_) => false,
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_life_that_is_asked_to_stop_ends_in_one_exit_and_in_time(
-        options in any_options(),
-        child in any_temper(),
-        leaves in prop::option::of(any_temper()),
-        life in life(),
+    fn whatever_happens_it_exits_at_most_once_and_never_starts_after_a_stop(
+        options in prop_oneof![Just("--restart=true"), Just(""), Just("--restart=unexpected --grace-close")],
+        scope in any_scope(),
+        script in prop::collection::vec((any_event(), 0..20_000_u64), 0..60),
     ) {
-        let mut world = World::new(&options, child, leaves);
-        world.tell(Event::Begin);
-        world.live(&life);
-        prop_assert!(world.exits.len() <= 1, "{:?}", world.exits);
-        world.done.clear();
-        let rules = config(&options).rules;
-        let (asked, over) = (world.frigate.now, world.exits.len());
-        world.tell(stop(Signal::TERM));
-        world.pass();
-        if rules.grace.is_none() && !rules.kill && world.alive {
-            // It has all the time that it takes.
-            prop_assert_eq!((world.exits.len(), world.frigate.supervisor.deadline()), (0, None));
-            return Ok(());
-        }
-        prop_assert_eq!(world.exits.len(), 1);
-        let started = world.done.iter().any(|action| matches!(action, Action::Spawn { .. } | Action::CloseOthers));
-        prop_assert!(!started, "a start after a stop: {:?}", world.done);
-        let took = world.frigate.now.since(asked);
-        let grace = rules.after_stop().max(rules.between_starts());
-        // Five seconds for the child, and five for what it left.
-        prop_assert!(took <= grace + Duration::from_millis(5200), "it took {took:?}");
-        if over == 0 && child == Temper::Mild && leaves.is_none() {
-            prop_assert_eq!(took, Duration::ZERO, "nobody was there to wait for");
+        let mut child = Child::new(options, scope);
+        let (mut now, mut exits, mut stopped) = (0, 0, false);
+        for (event, after) in script {
+            now += after;
+            child.set_now(at_millis(now));
+            let actions = child.step(event);
+            // The rim answers a spawn before it takes a stop.
+            let is_taken = !brief(&actions).contains("impossible");
+            stopped |= is_taken && event == Event::from(stop(Signal::TERM));
+            exits += actions.iter().filter(|action| matches!(action, Action::Exit(_))).count();
+            prop_assert!(exits <= 1);
+            let starts = actions.iter().any(|action| matches!(action, Action::Spawn { .. }));
+            prop_assert!(!stopped || !starts);
+            prop_assert!(exits == 0 || child.deadline().is_none());
         }
     }
 
     #[test]
-    fn a_life_without_restarts_ends_in_one_exit_with_the_end_of_its_child(
-        options in prop::sample::select(vec!["", "--grace=50ms", "--kill", "--restart=unexpected"]),
-        leaves in prop::option::of(any_temper()),
-        code in any::<u8>(),
+    fn an_action_that_answers_is_the_last_of_its_step(
+        options in prop_oneof![
+            Just("--restart=true"), Just("--restart=unexpected --grace-close"), Just("--kill --restart=true"), Just(""),
+        ],
+        scope in any_scope(),
+        script in prop::collection::vec((any_event(), 0..20_000_u64), 0..60),
     ) {
-        let mut world = World::new(options, Temper::Mild, leaves);
-        world.tell(Event::Begin);
-        let code = if options == "--restart=unexpected" { 0 } else { code };
-        world.live(&[Happening::Ends(ExitStatus::Exited(code))]);
-        world.pass();
-        prop_assert_eq!(world.exits, [Outcome::Complete(ExitStatus::Exited(code))]);
-    }
-
-    /// Whatever is told, sensible or not: nothing panics, there is one exit, and after it nobody is
-    /// started, sent a signal or waited for.
-    #[test]
-    fn nothing_matters_after_the_exit(
-        options in any_options(),
-        life in prop::collection::vec(any_event().prop_map(Happening::Anything), 0..60),
-        afterwards in prop::collection::vec(any_event().prop_map(Happening::Anything), 1..30),
-    ) {
-        let mut world = World::new(&options, Temper::Mild, None);
-        world.tell(Event::Begin);
-        // Wild events may well claim a child that the world knows nothing of.
-        (world.alive, world.left) = (false, false);
-        for happening in life {
-            world.live(&[happening]);
-            world.alive = false;
-        }
-        world.tell(stop(Signal::TERM));
-        world.tell(exited(0));
-        world.tell(NONE_LEFT);
-        world.pass();
-        prop_assert_eq!(world.exits.len(), 1);
-        world.done.clear();
-        world.live(&afterwards);
-        prop_assert_eq!((world.exits.len(), world.frigate.supervisor.deadline()), (1, None));
-        for action in &world.done {
-            let harmless = matches!(action, Action::Say(_) | Action::Sweep | Action::TakeTerminal);
-            prop_assert!(harmless, "{action:?}");
+        let mut child = Child::new(options, scope);
+        let mut now = 0;
+        for (event, after) in script {
+            now += after;
+            child.set_now(at_millis(now));
+            let actions = child.step(event);
+            let first = actions.iter().position(|action| answers(*action));
+            prop_assert!(first.is_none_or(|at| at + 1 == actions.len()), "{}", brief(&actions));
         }
     }
 }

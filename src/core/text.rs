@@ -1,9 +1,8 @@
-//! Text that came from outside, made fit to print on one line.
+//! Text from outside, made safe to print on one line.
 
 use core::fmt::{self, Write};
 
-/// The first characters of a text, at most so many, with what would break or reorder a line made
-/// visible.
+/// Prints at most that many characters of a text. What would break or reorder the line is escaped.
 pub(crate) struct Printable<'a>(pub(crate) &'a str, pub(crate) usize);
 
 impl fmt::Display for Printable<'_> {
@@ -12,8 +11,7 @@ impl fmt::Display for Printable<'_> {
             if count == self.1 {
                 return out.write_str("...");
             }
-            // The separators of lines and paragraphs, and the marks that turn the direction of
-            // text.
+            // Line and paragraph separators, and the marks that change the direction of text.
             let breaks =
                 c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
             if breaks {
@@ -26,9 +24,9 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// The bytes as text, with U+FFFD in place of each piece that is not UTF-8: what
-/// `String::from_utf8_lossy` makes, in half the code.
-pub(crate) fn text_of(bytes: &[u8]) -> String {
+/// Returns the bytes as text, with U+FFFD in place of each piece that is not UTF-8. Same result as
+/// `String::from_utf8_lossy`, in half the code.
+pub(crate) fn lossy_text(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut rest = bytes;
     while let Err(error) = core::str::from_utf8(rest) {
@@ -37,7 +35,7 @@ pub(crate) fn text_of(bytes: &[u8]) -> String {
             .unwrap_or_default();
         text.push_str(core::str::from_utf8(valid).unwrap_or_default());
         text.push('\u{fffd}');
-        // None: the end came in the middle of a character.
+        // `None` means that the text ends inside a character.
         rest = error
             .error_len()
             .and_then(|length| broken.get(length..))
@@ -47,7 +45,7 @@ pub(crate) fn text_of(bytes: &[u8]) -> String {
     text
 }
 
-/// Appends at most `limit` characters of `text`, fit to print.
+/// Appends at most `limit` characters of `text`, safe to print.
 pub(crate) fn push_printable(out: &mut String, text: &str, limit: usize) {
     let _ = write!(out, "{}", Printable(text, limit));
 }
@@ -56,15 +54,15 @@ pub(crate) fn push_printable(out: &mut String, text: &str, limit: usize) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::text_of;
+    use super::lossy_text;
 
     proptest! {
         #[test]
-        fn bytes_become_text_as_the_library_would_have_it(bytes: Vec<u8>, text: String, cut: usize) {
-            prop_assert_eq!(text_of(&bytes), String::from_utf8_lossy(&bytes));
+        fn bytes_become_the_same_text_as_in_the_standard_library(bytes: Vec<u8>, text: String, cut: usize) {
+            prop_assert_eq!(lossy_text(&bytes), String::from_utf8_lossy(&bytes));
             let mut mixed = [text.as_bytes(), &bytes, text.as_bytes()].concat();
             mixed.truncate(cut % (mixed.len() + 1));
-            prop_assert_eq!(text_of(&mixed), String::from_utf8_lossy(&mixed));
+            prop_assert_eq!(lossy_text(&mixed), String::from_utf8_lossy(&mixed));
         }
     }
 }

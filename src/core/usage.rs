@@ -1,17 +1,20 @@
-//! What the kernel counts of a group: `memory.events`, `memory.peak`, `cpu.stat`, `cgroup.events`.
+//! What a cgroup used, as the kernel counts it in `memory.events`, `memory.peak`, `cpu.stat` and
+//! `cgroup.events`.
 
 use core::time::Duration;
 
-/// What a child's group used, as far as it is known.
+use crate::core::number::parse_number;
+
+/// What a child's cgroup used, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Usage {
-    /// The kernel killed a process of it for want of memory.
+    /// The kernel killed one of its processes because memory ran out.
     pub(crate) out_of_memory: bool,
-    /// The most memory that the group ever held, in bytes, over all starts.
+    /// The most memory that the group ever held, over all starts, in bytes.
     pub(crate) peak: Option<u64>,
-    /// The time on processors since the start, in user and kernel mode.
+    /// The CPU time since the start, in user and kernel mode.
     pub(crate) cpu: Option<Duration>,
-    /// How long its processes had to wait because of `cpu.max`, all processors taken together.
+    /// How long `cpu.max` made its processes wait, summed over all CPUs.
     pub(crate) throttled: Option<Duration>,
 }
 
@@ -25,14 +28,15 @@ impl Usage {
     };
 }
 
-/// The value of a key in a file of lines `key value`.
+/// Returns the value of a key in a file of lines `key value`.
 pub(crate) fn value_of(file: &[u8], key: &str) -> Option<u64> {
     file.split(|byte| *byte == b'\n')
-        .find_map(|line| number(line.strip_prefix(key.as_bytes())?.strip_prefix(b" ")?))
+        .find_map(|line| parse_counter(line.strip_prefix(key.as_bytes())?.strip_prefix(b" ")?))
 }
 
-pub(crate) fn number(digits: &[u8]) -> Option<u64> {
-    crate::core::number::number(digits.trim_ascii_end())
+/// Parses a file that holds one number and a line end.
+pub(crate) fn parse_counter(digits: &[u8]) -> Option<u64> {
+    parse_number(digits.trim_ascii_end())
 }
 
 #[cfg(test)]
@@ -49,6 +53,6 @@ mod tests {
         assert_eq!(value_of(b"", "oom"), None);
         assert_eq!(value_of(b"oom", "oom"), None);
         assert_eq!(value_of(b"oom x", "oom"), None);
-        assert_eq!(number(b"18446744073709551615\n"), Some(u64::MAX));
+        assert_eq!(parse_counter(b"18446744073709551615\n"), Some(u64::MAX));
     }
 }

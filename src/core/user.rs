@@ -1,26 +1,28 @@
-//! Who the child is to be: `--user`, read and looked up in the user database's own words
-//! (`passwd(5)`, `group(5)`).
+//! The child's user and groups: `--user`, looked up in the text of the user database (`passwd(5)`,
+//! `group(5)`).
 //!
-//! No name service is asked: in a container the two files are all there is, and a static program
-//! has no other.
+//! No name service is asked: a container has the two files alone, and a static program has no
+//! other.
+
+use crate::core::number::parse_number;
 
 /// `LOGIN_NAME_MAX`, less the null byte that it counts (`limits.h`).
-const LONGEST_NAME: usize = 255;
+const LONGEST_NAME_BYTES: usize = 255;
 
-/// One half of `--user`: a name, or a number where it is all digits.
+/// One half of `--user`. Text that is all digits is a number.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Half {
+pub(crate) enum NameOrId {
     Name(String),
-    Number(u32),
+    Id(u32),
 }
 
-/// `--user` as typed. One half at least is there.
+/// `--user` as it was typed. At least one half was given.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct UserSpec {
-    /// `None`: the child keeps frigate's user.
-    user: Option<Half>,
-    /// The child's only group. `None`: the groups that the database lists for the user.
-    group: Option<Half>,
+    /// `None` means that the child keeps frigate's user.
+    user: Option<NameOrId>,
+    /// The child's only group. `None` means the groups that the database lists for the user.
+    group: Option<NameOrId>,
 }
 
 /// What the child becomes.
@@ -28,44 +30,44 @@ pub(crate) struct UserSpec {
 pub(crate) struct Identity {
     pub(crate) uid: Option<u32>,
     pub(crate) gid: Option<u32>,
-    /// The supplementary groups; none: frigate's.
+    /// The supplementary groups; `None` means frigate's.
     pub(crate) groups: Option<Vec<u32>>,
-    /// Whose HOME, USER and LOGNAME the child gets; none: frigate's.
+    /// What HOME, USER and LOGNAME follow from; `None` means that they stay as frigate has them.
     pub(crate) account: Option<Account>,
 }
 
-/// What the environment tells of a user.
+/// What the environment says about a user.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Account {
-    /// None for a number that the database does not know.
+    /// `None` for a number that is not in the database.
     pub(crate) name: Option<Vec<u8>>,
     pub(crate) home: Vec<u8>,
 }
 
 impl UserSpec {
-    /// Reads `name`, `uid`, `name:group`, `uid:gid`, `:group`.
+    /// Parses `name`, `uid`, `name:group`, `uid:gid`, `:group`.
     ///
-    /// `name:` is the same as `name`. People write `--user="$U:$G"` with an empty `G`: to keep
-    /// frigate's groups there would leave the child in root's.
+    /// `name:` is the same as `name`. It comes from `--user="$U:$G"` with an empty `G`. If it kept
+    /// frigate's groups, the child would stay in root's.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (user, group) = text.split_once(':').unwrap_or((text, ""));
         let half = |text: &str| {
             if text.is_empty() {
                 Some(None)
             } else {
-                Half::parse(text).map(Some)
+                NameOrId::parse(text).map(Some)
             }
         };
         let (user, group) = (half(user)?, half(group)?);
-        // Two empty halves are most likely variables that were never set.
+        // Two empty halves most likely come from variables that were never set.
         (user.is_some() || group.is_some()).then_some(Self { user, group })
     }
 
-    /// Looks it up in the two files, which may be empty where there are none.
+    /// Looks it up in the text of the two files. A file that does not exist counts as empty.
     ///
     /// # Errors
     ///
-    /// What is not in them, and how to do without.
+    /// What is not in them, and which value needs no entry.
     pub(crate) fn resolve(&self, passwd: &[u8], groups: &[u8]) -> Result<Identity, String> {
         let mut identity = Identity::default();
         let entry = match &self.user {
@@ -73,9 +75,9 @@ impl UserSpec {
             Some(user) => {
                 let entry = records(passwd).find_map(|fields| PasswdEntry::new(fields, user));
                 identity.uid = Some(match (user, &entry) {
-                    (Half::Number(uid), _) => *uid,
-                    (Half::Name(_), Some(entry)) => entry.uid,
-                    (Half::Name(name), None) => {
+                    (NameOrId::Id(uid), _) => *uid,
+                    (NameOrId::Name(_), Some(entry)) => entry.uid,
+                    (NameOrId::Name(name), None) => {
                         return Err(format!(
                             "there is no user '{name}' in /etc/passwd; numbers (UID:GID) need no entry"
                         ));
@@ -91,8 +93,8 @@ impl UserSpec {
             }
         };
         match (&self.group, entry) {
-            (Some(Half::Number(gid)), _) => identity.take_group(*gid),
-            (Some(Half::Name(name)), _) => {
+            (Some(NameOrId::Id(gid)), _) => identity.take_group(*gid),
+            (Some(NameOrId::Name(name)), _) => {
                 let found = records(groups).find_map(|fields| group_id(fields, name.as_bytes()));
                 let missing =
                     || format!("there is no group '{name}' in /etc/group; a number needs no entry");
@@ -119,26 +121,26 @@ impl UserSpec {
 }
 
 impl Identity {
-    /// That group alone: whatever frigate was a member of is of no concern to the child.
+    /// Makes it the only group: the child gets none of frigate's.
     fn take_group(&mut self, gid: u32) {
         self.gid = Some(gid);
         self.groups = Some(vec![gid]);
     }
 }
 
-impl Half {
-    /// `0day` is a name. A number is at most 4294967294: the one above means "no change" to the
-    /// kernel (`setresuid(2)`).
+impl NameOrId {
+    /// `0day` is a name. A number is at most 4294967294: the kernel takes the next one for "no
+    /// change" (`setresuid(2)`).
     fn parse(text: &str) -> Option<Self> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return number(text.as_bytes()).map(Self::Number);
+            return parse_id(text.as_bytes()).map(Self::Id);
         }
-        let is_name = text.len() <= LONGEST_NAME && !text.contains([':', '\n', '\0']);
+        let is_name = text.len() <= LONGEST_NAME_BYTES && !text.contains([':', '\n', '\0']);
         is_name.then(|| Self::Name(text.to_owned()))
     }
 }
 
-/// The lines of a database, each as its fields.
+/// Returns the fields of each line of a database.
 fn records(database: &[u8]) -> impl Iterator<Item = impl Iterator<Item = &[u8]>> {
     database
         .split(|byte| *byte == b'\n')
@@ -153,15 +155,15 @@ struct PasswdEntry<'a> {
 }
 
 impl<'a> PasswdEntry<'a> {
-    /// `name:password:uid:gid:comment:home:shell`, if it is the wanted user's.
-    fn new(mut fields: impl Iterator<Item = &'a [u8]>, wanted: &Half) -> Option<Self> {
+    /// Reads `name:password:uid:gid:comment:home:shell`; `None` if it is another user's.
+    fn new(mut fields: impl Iterator<Item = &'a [u8]>, wanted: &NameOrId) -> Option<Self> {
         let name = fields.next()?;
-        let uid = number(fields.nth(1)?)?;
-        let gid = number(fields.next()?)?;
+        let uid = parse_id(fields.nth(1)?)?;
+        let gid = parse_id(fields.next()?)?;
         let home = fields.nth(1).unwrap_or_default();
         let is_wanted = match wanted {
-            Half::Name(wanted) => name == wanted.as_bytes(),
-            Half::Number(wanted) => uid == *wanted,
+            NameOrId::Name(wanted) => name == wanted.as_bytes(),
+            NameOrId::Id(wanted) => uid == *wanted,
         };
         is_wanted.then_some(Self {
             name,
@@ -172,16 +174,16 @@ impl<'a> PasswdEntry<'a> {
     }
 }
 
-/// `name:password:gid:members`: the number of the group of that name.
+/// Returns the number in `name:password:gid:members`, if the group has that name.
 fn group_id<'a>(mut fields: impl Iterator<Item = &'a [u8]>, wanted: &[u8]) -> Option<u32> {
     let is_wanted = fields.next()? == wanted;
-    let gid = number(fields.nth(1)?)?;
+    let gid = parse_id(fields.nth(1)?)?;
     is_wanted.then_some(gid)
 }
 
-/// The number of the group if `user` is among its members.
+/// Returns the number of the group, if `user` is a member.
 fn membership<'a>(mut fields: impl Iterator<Item = &'a [u8]>, user: &[u8]) -> Option<u32> {
-    let gid = number(fields.nth(2)?)?;
+    let gid = parse_id(fields.nth(2)?)?;
     fields
         .next()?
         .split(|byte| *byte == b',')
@@ -189,8 +191,8 @@ fn membership<'a>(mut fields: impl Iterator<Item = &'a [u8]>, user: &[u8]) -> Op
         .then_some(gid)
 }
 
-fn number(digits: &[u8]) -> Option<u32> {
-    crate::core::number::number(digits).filter(|number| *number < u32::MAX)
+fn parse_id(digits: &[u8]) -> Option<u32> {
+    parse_number(digits).filter(|id| *id < u32::MAX)
 }
 
 #[cfg(test)]

@@ -1,34 +1,44 @@
 //! The limits of a child, by cgroup v2.
 
-use crate::core::limit::{self, Limit};
+use crate::core::limit::{
+    CPU_MAX, CPU_WEIGHT, Limit, LimitFile, MEMORY_HIGH, MEMORY_MAX, MEMORY_SWAP_MAX, PIDS_MAX,
+    parse_assignment,
+};
+use crate::core::quantity::Quantity;
 use crate::library::error::Error;
 use crate::library::size::ByteSize;
 
-/// The limits that a child and all it starts are held inside, by a cgroup v2 of their own below the
-/// host's.
+/// The limits of a child and of all processes that it starts. They are in a cgroup v2 of their own,
+/// below the host's cgroup.
 ///
-/// Where the host sits in a cgroup that may not hold both processes and controllers, frigate first
-/// moves it, and what else is there, into a leaf `init` below. The child is made inside its group,
-/// so that not one instruction of it runs unlimited. A limit that cannot be had is a refusal
-/// ([`Error::ControlGroup`]), or with [`ControlGroup::best_effort`] an
-/// [`EventKind::Warning`](crate::EventKind::Warning).
+/// If the host's cgroup cannot hold both processes and controllers, frigate first moves the host
+/// and all other processes of that cgroup into a leaf `init` below it. The child is created inside
+/// its cgroup, so that the limits hold from its first instruction on. If a limit cannot be applied,
+/// the start is refused ([`Error::ControlGroup`]). With [`ControlGroup::best_effort`] the child
+/// starts without it, and an [`EventKind::Warning`](crate::EventKind::Warning) says so.
+///
+/// Values are checked when the child is protected ([`Error::Word`]).
 ///
 /// ```
 /// use frigate::{ByteSize, ControlGroup, Frigate};
 ///
-/// let limits = ControlGroup::new().memory_max(ByteSize::mib(256)).cpu_max(1.5).pids_max(64).best_effort(true);
+/// let limits = ControlGroup::new()
+///     .memory_max(ByteSize::mib(256))
+///     .cpu_max(1.5)
+///     .pids_max(64)
+///     .best_effort(true);
 /// let frigate = Frigate::create("sleep").control_group(limits);
 /// # let _ = frigate;
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ControlGroup {
-    /// As they are written: the file and its value.
+    /// Each file with its value, as the caller has set it.
     limits: Vec<(String, String)>,
     is_best_effort: bool,
 }
 
 impl ControlGroup {
-    /// One without limits, for which no cgroup is made.
+    /// Returns a group without limits. For such a group, frigate makes no cgroup.
     ///
     /// ```
     /// assert_eq!(frigate::ControlGroup::new(), frigate::ControlGroup::default());
@@ -43,7 +53,8 @@ impl ControlGroup {
         self
     }
 
-    /// `memory.max`: the most memory; the kernel kills what needs more.
+    /// Sets the most memory that the group can use (`memory.max`). If it needs more, the kernel
+    /// kills it.
     ///
     /// ```
     /// # use frigate::{ByteSize, ControlGroup};
@@ -52,10 +63,11 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn memory_max(self, size: ByteSize) -> Self {
-        self.with("memory.max", size.to_string())
+        self.with(MEMORY_MAX.name, size.to_string())
     }
 
-    /// `memory.high`: the memory above which the child is slowed down and made to give some back.
+    /// Sets how much memory the group can use before the kernel slows it down and reclaims memory
+    /// from it (`memory.high`).
     ///
     /// ```
     /// # use frigate::{ByteSize, ControlGroup};
@@ -64,10 +76,10 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn memory_high(self, size: ByteSize) -> Self {
-        self.with("memory.high", size.to_string())
+        self.with(MEMORY_HIGH.name, size.to_string())
     }
 
-    /// `memory.swap.max`: the most swap.
+    /// Sets the most swap space that the group can use (`memory.swap.max`).
     ///
     /// ```
     /// # use frigate::{ByteSize, ControlGroup};
@@ -76,10 +88,11 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn memory_swap_max(self, size: ByteSize) -> Self {
-        self.with("memory.swap.max", size.to_string())
+        self.with(MEMORY_SWAP_MAX.name, size.to_string())
     }
 
-    /// `cpu.max`: how many processors' time it gets, from 0.01 to 8192, to the hundred-thousandth.
+    /// Sets how much processor time the group gets (`cpu.max`), in processors: from 0.01 to 8192,
+    /// rounded to 0.00001.
     ///
     /// ```
     /// # use frigate::ControlGroup;
@@ -88,11 +101,11 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn cpu_max(self, processors: f64) -> Self {
-        self.with("cpu.max", format!("{processors:.5}"))
+        self.with(CPU_MAX.name, format!("{processors:.5}"))
     }
 
-    /// `cpu.weight`: its share beside others where time is short, from 1 to 10,000; a group without
-    /// one has 100.
+    /// Sets the group's share of processor time when other groups compete for it (`cpu.weight`):
+    /// from 1 to 10,000. The kernel's default is 100.
     ///
     /// ```
     /// # use frigate::ControlGroup;
@@ -101,10 +114,10 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn cpu_weight(self, weight: u32) -> Self {
-        self.with("cpu.weight", weight.to_string())
+        self.with(CPU_WEIGHT.name, weight.to_string())
     }
 
-    /// `pids.max`: the most processes and threads.
+    /// Sets how many processes and threads the group can hold (`pids.max`).
     ///
     /// ```
     /// # use frigate::ControlGroup;
@@ -113,12 +126,12 @@ impl ControlGroup {
     /// ```
     #[must_use]
     pub fn pids_max(self, count: u64) -> Self {
-        self.with("pids.max", count.to_string())
+        self.with(PIDS_MAX.name, count.to_string())
     }
 
-    /// Any other file of the child's group, such as `io.max`, and its value; none that frigate
-    /// itself writes (`cgroup.procs`, `cgroup.kill`, `cgroup.freeze`, `cgroup.type`,
-    /// `cgroup.subtree_control`).
+    /// Sets another file of the child's cgroup, such as `io.max`, to a value. The files that
+    /// frigate itself needs are refused: `cgroup.procs`, `cgroup.kill`, `cgroup.freeze`,
+    /// `cgroup.type` and `cgroup.subtree_control`.
     ///
     /// ```
     /// # use frigate::ControlGroup;
@@ -130,8 +143,8 @@ impl ControlGroup {
         self.with(file, value.into())
     }
 
-    /// Whether a limit that cannot be had is a warning instead of a refusal; default: false. A
-    /// value that has no meaning is refused all the same.
+    /// Sets whether the child starts without a limit that cannot be applied, with a warning. A
+    /// value that has no meaning is refused in any case. Default: `false`.
     ///
     /// ```
     /// # use frigate::ControlGroup;
@@ -150,32 +163,45 @@ impl ControlGroup {
         self.is_best_effort
     }
 
-    /// As the kernel's files take them.
+    /// Returns the limits as the kernel's files accept them.
     ///
     /// # Errors
     ///
-    /// The first value that has no meaning.
+    /// [`Error::Word`] for the first value that has no meaning.
     pub(crate) fn limits(&self) -> Result<Vec<Limit>, Error> {
         let each = self.limits.iter().map(|(file, value)| {
             let spelled = format!("{file}={value}");
-            let (read, expected): (fn(&str) -> Option<String>, _) = match file.as_str() {
-                "memory.max" | "memory.high" | "memory.swap.max" => {
-                    (limit::size, "a size such as 512, 64K, 512M, or max")
-                }
-                "cpu.max" => (limit::cpus, "a number of processors from 0.01 to 8192"),
-                "cpu.weight" => (limit::weight, "a number from 1 to 10000"),
-                "pids.max" => (limit::count, "a number, or max"),
-                _ => {
-                    let (file, value) = limit::assignment(&spelled).ok_or_else(|| Error::Word {
-                        word: spelled.clone(),
-                        expected: "a file of cgroup v2 that frigate does not write itself, and a value",
-                    })?;
-                    return Ok(Limit { file, value, spelled });
-                }
+            let Some(known) = LimitFile::with_name(file) else {
+                let (file, value) = parse_assignment(&spelled).ok_or_else(|| Error::Word {
+                    word: spelled.clone(),
+                    expected: "a file of cgroup v2 that frigate does not write itself, and a value",
+                })?;
+                return Ok(Limit {
+                    file,
+                    value,
+                    spelled,
+                });
             };
-            let value = read(value).ok_or_else(|| Error::Word { word: spelled.clone(), expected })?;
-            Ok(Limit { file: file.clone(), value, spelled })
+            let value = known.quantity.parse(value).ok_or_else(|| Error::Word {
+                word: spelled.clone(),
+                expected: accepted(known.quantity),
+            })?;
+            Ok(Limit {
+                file: file.clone(),
+                value,
+                spelled,
+            })
         });
         each.collect()
+    }
+}
+
+/// Returns what a limit's value may be. Sizes and processors have types of their own here, and so
+/// fewer spellings than on the command line.
+const fn accepted(quantity: Quantity) -> &'static str {
+    match quantity {
+        Quantity::Size => "a size such as 512, 64K, 512M, or max",
+        Quantity::Cpus => "a number of processors from 0.01 to 8192",
+        Quantity::Weight | Quantity::Count => quantity.accepted(),
     }
 }

@@ -1,14 +1,14 @@
-//! Why something was refused.
+//! Why a call was refused.
 
 use core::fmt;
 use std::error;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a call was refused. Nothing was started then, and nothing was changed.
+/// Why a call was refused. Nothing was started, and the child stays as it was.
 ///
-/// What happens to a child later, and be it that its program does not exist, is no error but an
-/// [`Outcome`](crate::Outcome).
+/// What happens after a start is an [`Outcome`](crate::Outcome), not an `Error`. That includes a
+/// program that does not exist.
 ///
 /// ```
 /// use frigate::{Error, Frigate};
@@ -19,71 +19,69 @@ use std::path::PathBuf;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// A word that has no meaning where it was given: an empty name, a null byte, a size that is
-    /// none.
+    /// A value has no meaning: an empty name, text with a null byte, or a size that is no number.
     Word {
-        /// The word.
+        /// The value.
         word: String,
-        /// What is accepted there.
+        /// What would be accepted.
         expected: &'static str,
     },
-    /// A child of that name is protected already, and has not ended for good.
+    /// A child of this name is protected, and has not ended for good.
     AlreadyProtected {
-        /// The name.
+        /// The name of the child.
         name: String,
     },
-    /// It is not protected, so that there is nothing to stop or to wait for.
+    /// The child is not protected, so that there is nothing to stop or to wait for.
     NotProtected {
-        /// The name.
+        /// The name of the child.
         name: String,
     },
     /// This process was started as a task that it has not registered. It must not protect anything:
-    /// each of its children would do the same, without end.
+    /// it runs the same `main` as the host, and its children would do so again, without end.
     NotRegistered {
         /// The name of the task.
         name: String,
     },
-    /// A task of a program that the kernel started with privileges of its file: set-user-ID,
-    /// set-group-ID or file capabilities (`AT_SECURE` in `getauxval(3)`). The task's process would
-    /// be started in the same way, and in such a process the variable that says which task it is is
-    /// not believed: anybody can set it. Programs can be protected there.
+    /// The child is a function of a program that got privileges from its file: set-user-ID,
+    /// set-group-ID or file capabilities (`AT_SECURE` in `getauxval(3)`). Such a program ignores
+    /// the variable `FRIGATE_TASK`, because any user could set it, and so cannot run the function
+    /// in another process. It can protect programs.
     Privileged {
         /// The name of the task.
         name: String,
     },
-    /// The user, the group or the user database of [`Strategy::user`](crate::Strategy::user) cannot
-    /// be had.
+    /// The user or the group of [`Strategy::user`](crate::Strategy::user) does not exist, or the
+    /// user database cannot be read.
     User {
-        /// One line: what cannot be had, and why.
+        /// One line that says what is wrong.
         reason: String,
     },
-    /// A limit of the [`ControlGroup`](crate::ControlGroup) cannot be had.
+    /// A limit of the [`ControlGroup`](crate::ControlGroup) cannot be applied.
     ControlGroup {
-        /// One line: the limit, the file, the reason and the remedy.
+        /// One line that names the limit, the reason and the remedy.
         reason: String,
     },
-    /// A file of the [`Logger`](crate::Logger) cannot be opened or made.
+    /// A file of the [`Logger`](crate::Logger) cannot be opened or created.
     LogFile {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// This process was forked from the one that protects the children, without an exec. It has a
-    /// copy of the host's memory, but the thread that watches over the children is in the host
-    /// alone. A program that forks does so before it protects anything; each process is then a host
-    /// of its own.
+    /// This process was forked from the host, without an exec. It has a copy of the host's memory,
+    /// but not frigate's thread. A program that forks must do so before it protects anything; then
+    /// each of its processes can be a host of its own.
     Forked,
-    /// The host ignores SIGCHLD or has set `SA_NOCLDWAIT`: the kernel would throw away how children
-    /// end (`wait(2)`).
+    /// The host ignores SIGCHLD or has set `SA_NOCLDWAIT`, so that the kernel discards the exit
+    /// statuses of children (`wait(2)`).
     ChildrenDiscarded,
     /// The kernel is older than Linux 5.4, or a filter of system calls forbids pidfds.
     Unsupported,
-    /// The kernel refused something else.
+    /// The kernel refused another system call.
     System {
-        /// What was to be done.
+        /// What frigate tried to do.
         attempt: &'static str,
-        /// Why it could not be.
+        /// The reason.
         source: io::Error,
     },
 }
@@ -91,33 +89,44 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Word { word, expected } => write!(out, "cannot use '{}': expected {expected}", word.escape_debug()),
-            Self::AlreadyProtected { name } => {
-                write!(out, "cannot protect '{name}': a child of that name is protected already")
+            Self::Word { word, expected } => {
+                let word = word.escape_debug();
+                write!(out, "cannot use '{word}': expected {expected}")
             }
-            Self::NotProtected { name } => write!(out, "cannot act on '{name}': it is not protected"),
+            Self::AlreadyProtected { name } => write!(
+                out,
+                "cannot protect '{name}': a child of that name is protected already"
+            ),
+            Self::NotProtected { name } => {
+                write!(out, "cannot act on '{name}': it is not protected")
+            }
             Self::NotRegistered { name } => write!(
                 out,
-                "cannot protect anything: this process was started as the task '{name}', which was not registered; call \
-                 register_task first of all in main"
+                "cannot protect anything: this process was started as the task '{name}', which was \
+                 not registered; call register_task first of all in main"
             ),
             Self::Privileged { name } => write!(
                 out,
-                "cannot protect the task '{name}': this program has privileges of its file (set-user-ID, set-group-ID or \
-                 capabilities), where FRIGATE_TASK is ignored; protect a program instead"
+                "cannot protect the task '{name}': this program has privileges of its file \
+                 (set-user-ID, set-group-ID or capabilities), where FRIGATE_TASK is ignored; \
+                 protect a program instead"
             ),
             Self::User { reason } | Self::ControlGroup { reason } => out.write_str(reason),
-            Self::LogFile { path, source } => write!(out, "cannot open '{}': {source}", path.display()),
-            Self::Forked => out.write_str(
-                "cannot protect, stop or wait for anything: this process was forked from the one that protects the \
-                 children; fork before anything is protected, or execute a program",
-            ),
-            Self::ChildrenDiscarded => {
-                out.write_str("cannot protect anything: SIGCHLD is ignored, so that nobody learns how a child ended")
+            Self::LogFile { path, source } => {
+                write!(out, "cannot open '{}': {source}", path.display())
             }
+            Self::Forked => out.write_str(
+                "cannot protect, stop or wait for anything: this process was forked from the one \
+                 that protects the children; fork before anything is protected, or execute a \
+                 program",
+            ),
+            Self::ChildrenDiscarded => out.write_str(
+                "cannot protect anything: SIGCHLD is ignored, so that nobody learns how a child \
+                 ended",
+            ),
             Self::Unsupported => out.write_str(
-                "cannot protect anything: this kernel has no pidfds that can be waited for (Linux 5.4), or a filter forbids \
-                 them",
+                "cannot protect anything: this kernel has no pidfds that can be waited for \
+                 (Linux 5.4), or a filter forbids them",
             ),
             Self::System { attempt, source } => write!(out, "cannot {attempt}: {source}"),
         }

@@ -1,4 +1,4 @@
-//! What a host is told of its children while they are protected.
+//! What frigate reports to the host about a protected child.
 
 use core::fmt;
 use core::time::Duration;
@@ -9,14 +9,16 @@ use crate::core::fact::{Fact, Trouble};
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::library::outcome::{Outcome, StartError, exit_status};
-use crate::messages::message::Speaker;
+use crate::messages::formatter::MessageFormatter;
 
-/// One thing that happened to a protected child. It prints one line for people, without an end.
+/// One thing that happened to a protected child. It prints as one line for people to read, without
+/// a line feed.
 ///
 /// ```
 /// use frigate::{AutoRestart, EventKind, Frigate, Outcome, Strategy};
 ///
-/// let frigate = Frigate::create("true").strategy(Strategy::new().auto_restart(AutoRestart::False));
+/// let once = Strategy::new().auto_restart(AutoRestart::False);
+/// let frigate = Frigate::create("true").strategy(once);
 /// let events = frigate.events();
 /// frigate.protect()?;
 /// let mut completed = false;
@@ -31,7 +33,7 @@ use crate::messages::message::Speaker;
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Event {
-    /// The name of the child, as it was created by.
+    /// The name of the child.
     pub name: Arc<str>,
     /// What happened.
     pub kind: EventKind,
@@ -44,7 +46,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// What happened to a child, with its facts.
+/// What happened to a child, in a form for programs.
 ///
 /// ```
 /// use frigate::{EventKind, Frigate};
@@ -58,66 +60,67 @@ impl fmt::Display for Event {
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A process was made for it. Whether it came as far as its program, later events tell.
+    /// A process was started for the child. If it cannot execute its program,
+    /// [`EventKind::CannotStart`] follows.
     Started {
-        /// The process.
+        /// The id of the process.
         pid: u32,
-        /// How many starts there were before.
+        /// How many processes were started before it.
         restarts: u32,
     },
-    /// It ended.
+    /// A process of the child ended.
     Ended {
-        /// The process that it was.
+        /// The id that the process had.
         pid: u32,
-        /// How.
+        /// How it ended.
         status: ExitStatus,
-        /// How long it was up.
+        /// How long it ran.
         uptime: Duration,
-        /// The kernel killed a process of its [`ControlGroup`](crate::ControlGroup) for want of
-        /// memory.
+        /// Whether the kernel killed a process of its [`ControlGroup`](crate::ControlGroup) because
+        /// it ran out of memory.
         out_of_memory: bool,
     },
-    /// A start failed before its program began.
+    /// A start failed before the program was executed.
     CannotStart(StartError),
-    /// It is started again.
+    /// The child will be started again.
     Restarting {
-        /// After that pause.
+        /// How long frigate waits before that.
         pause: Duration,
-        /// That many starts in a row have failed.
+        /// How many starts in a row have failed.
         failures: u32,
     },
-    /// It is not started again: that many starts in a row have failed.
+    /// The child will not be started again, because too many starts in a row have failed.
     GaveUp {
-        /// The number.
+        /// How many have failed.
         failures: u32,
     },
-    /// The host asked for its end.
+    /// The host stops the child.
     Stopping {
-        /// When this is over it gets KILL.
+        /// How long the child has until KILL.
         timeout: Duration,
     },
-    /// It did not end in time after a stop, and was sent KILL.
+    /// The child did not end in time after a stop, and was sent KILL.
     Killed,
-    /// What it left running did not end in time, and was sent KILL.
+    /// Processes that the child left running did not end in time, and were sent KILL.
     LeftoversKilled,
-    /// It, or something that it left running, does not even die of KILL within 5 s, and is left
-    /// behind.
+    /// The child, or a process that it left running, did not end within 5 s after KILL. frigate no
+    /// longer waits for it.
     LeftBehind,
-    /// Another process of its name was sent TERM, or KILL, before the start
-    /// ([`Strategy::grace_close`](crate::Strategy)).
+    /// Before the start, another process of the same program was sent TERM or KILL
+    /// ([`Strategy::grace_close`](crate::Strategy::grace_close)).
     Closing {
-        /// That process.
+        /// The id of that process.
         pid: u32,
-        /// It was KILL.
+        /// Whether it was KILL.
         killed: bool,
     },
-    /// Something that frigate could not do, and does without. The event's text says what.
+    /// frigate could not do something, and goes on without it. The event's text says what.
     Warning,
-    /// It has ended for good, nothing of it is left, and no other event follows.
+    /// The child has ended for good, and nothing of it is left. This is the last event.
     Finished(Outcome),
 }
 
-fn number(pid: Option<Pid>) -> u32 {
+fn raw_pid(pid: Option<Pid>) -> u32 {
     pid.map_or(0, |pid| pid.raw().unsigned_abs())
 }
 
@@ -130,24 +133,24 @@ impl Event {
         }
     }
 
-    /// What a fact comes to for a host: one event or, where a fact tells of an end and of what
-    /// follows, two. `starter` speaks of what was to be executed, `speaker` of the child by its
-    /// name.
+    /// Returns the events that report a fact: two if the fact holds an end and what follows from
+    /// it, and none if it does not concern a host. `formatter` calls the child by its name, and
+    /// `starter` by its program.
     pub(crate) fn of(
         name: &Arc<str>,
         fact: &Fact<'_>,
-        speaker: &Speaker,
-        starter: &Speaker,
+        formatter: &MessageFormatter,
+        starter: &MessageFormatter,
     ) -> Vec<Self> {
-        let event = |kind| Self::new(name, kind, speaker.words(fact));
+        let event = |kind| Self::new(name, kind, formatter.text(fact));
         let failed = |failure| {
-            let error = StartError::new(failure, starter.failure_words(failure));
+            let error = StartError::new(failure, starter.failure_text(failure));
             let message = error.to_string();
             Self::new(name, EventKind::CannotStart(error), message)
         };
         let last = match *fact {
             Fact::Started { pid, restarts } => EventKind::Started {
-                pid: number(Some(pid)),
+                pid: raw_pid(Some(pid)),
                 restarts,
             },
             Fact::Ended {
@@ -156,7 +159,7 @@ impl Event {
                 uptime,
                 usage,
             } => EventKind::Ended {
-                pid: number(pid),
+                pid: raw_pid(pid),
                 status: exit_status(status),
                 uptime,
                 out_of_memory: usage.out_of_memory,
@@ -165,7 +168,7 @@ impl Event {
                 trouble,
                 pause,
                 failures,
-                ..
+                limit,
             } => {
                 let mut all = match trouble {
                     Trouble::Ended {
@@ -181,17 +184,18 @@ impl Event {
                             uptime,
                             usage,
                         },
-                        speaker,
+                        formatter,
                         starter,
                     ),
                     Trouble::NotStarted(failure) => vec![failed(failure)],
                 };
-                let mut restarting = event(EventKind::Restarting { pause, failures });
-                // What led to it is the first event; this one is what follows.
-                if let Some((_, then)) = restarting.message.rsplit_once("; ") {
-                    restarting.message = String::from(then);
-                }
-                all.push(restarting);
+                // The first event says what led to the restart.
+                let kind = EventKind::Restarting { pause, failures };
+                all.push(Self::new(
+                    name,
+                    kind,
+                    formatter.restart_text(pause, failures, limit),
+                ));
                 return all;
             }
             Fact::GaveUp { failures, .. } => EventKind::GaveUp { failures },
@@ -200,7 +204,7 @@ impl Event {
             Fact::LeftoversKilled { .. } => EventKind::LeftoversKilled,
             Fact::LeftBehind { .. } => EventKind::LeftBehind,
             Fact::OtherSignaled { signal, pid, .. } => EventKind::Closing {
-                pid: number(Some(pid)),
+                pid: raw_pid(Some(pid)),
                 killed: signal == Signal::KILL,
             },
             Fact::OthersLeft
@@ -210,7 +214,7 @@ impl Event {
             | Fact::Cannot { .. }
             | Fact::LogDropped { .. }
             | Fact::Impossible { .. } => EventKind::Warning,
-            // The driver's own words, or the business of the binary.
+            // The thread reports these itself, or they exist in the binary alone.
             Fact::StopAsked { .. }
             | Fact::Forwarded { .. }
             | Fact::Dropped { .. }

@@ -1,4 +1,4 @@
-//! One protected child of a host program: how it is to be protected, and the handle to it.
+//! One protected child: what runs, how it is protected, and the calls that act on it.
 
 use core::time::Duration;
 use std::sync::mpsc::{Receiver, Sender};
@@ -11,12 +11,11 @@ use crate::library::outcome::Outcome;
 use crate::library::protect_task::ProtectTask;
 use crate::library::strategy::Strategy;
 
-/// One child: what it runs, how it is protected, and once it is, the handle to it.
+/// One child: what it runs, how it is protected and, once it is, the handle to it.
 ///
-/// Dropping it neither stops the child nor leaks anything: the child stays protected, and
-/// [`done`](crate::done) waits for it. When the host ends, however it does, or becomes another
-/// program by exec, the kernel sends each of its children TERM, or KILL where [`Strategy::kill`] is
-/// set.
+/// To drop it does not stop the child: the child stays protected, and [`done`](crate::done) waits
+/// for it. If the host ends for whatever reason, or executes another program, the kernel sends TERM
+/// to each child, or KILL with [`Strategy::kill`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -36,16 +35,16 @@ pub struct Frigate {
 }
 
 impl From<ProtectTask> for Frigate {
-    /// The same as [`Frigate::create`] with the task's name, and then [`Frigate::protect_task`].
+    /// Creates a child that runs `task` and has its name.
     fn from(task: ProtectTask) -> Self {
         Self { task }
     }
 }
 
 impl Frigate {
-    /// A child of that name: the task that was registered by it
-    /// ([`register_task`](crate::register_task)) or, where none was, the program, which is looked
-    /// for in `PATH` unless the name has a slash. Everything else has its defaults.
+    /// Creates a child that runs the function that is registered under this name
+    /// ([`register_task`](crate::register_task)), or else the program of this name, without
+    /// arguments. A name without a slash is looked up in `PATH`.
     ///
     /// ```
     /// let frigate = frigate::Frigate::create("top");
@@ -57,20 +56,22 @@ impl Frigate {
         }
     }
 
-    /// Sets what it runs, and its name with it; the default: the name, without arguments.
+    /// Sets what the child runs, and with it the child's name. Settings and event channels stay.
+    /// Default: what [`Frigate::create`] says.
     ///
     /// ```
     /// use frigate::{Frigate, ProtectTask};
-    /// let frigate = Frigate::create("web").protect_task(ProtectTask::new("web").program("nginx").args(["-g", "daemon off;"]));
+    /// let task = ProtectTask::new("web").program("nginx").args(["-g", "daemon off;"]);
+    /// let frigate = Frigate::create("web").protect_task(task);
     /// # let _ = frigate;
     /// ```
     pub fn protect_task(self, mut task: ProtectTask) -> Self {
-        task.settings = self.task.settings.clone();
-        self.task.hand_over(&task);
+        task.handle.inherit(&self.task.handle);
         Self { task }
     }
 
-    /// Sets how it is looked after; default: [`Strategy::new`].
+    /// Sets when the child is started and restarted, and as which user it runs. Default:
+    /// [`Strategy::new`].
     ///
     /// ```
     /// use frigate::{Frigate, Strategy};
@@ -78,23 +79,25 @@ impl Frigate {
     /// # let _ = frigate;
     /// ```
     pub fn strategy(mut self, strategy: Strategy) -> Self {
-        self.task.settings.strategy = strategy;
+        self.task.handle.settings.strategy = strategy;
         self
     }
 
-    /// Sets the limits that it is held inside; default: none.
+    /// Sets the limits of the child. Default: no limits.
     ///
     /// ```
     /// use frigate::{ByteSize, ControlGroup, Frigate};
-    /// let frigate = Frigate::create("top").control_group(ControlGroup::new().memory_max(ByteSize::mib(64)));
+    /// let limits = ControlGroup::new().memory_max(ByteSize::mib(64));
+    /// let frigate = Frigate::create("top").control_group(limits);
     /// # let _ = frigate;
     /// ```
     pub fn control_group(mut self, control_group: ControlGroup) -> Self {
-        self.task.settings.control_group = control_group;
+        self.task.handle.settings.control_group = control_group;
         self
     }
 
-    /// Sets the files that its output is written to; default: it has the host's streams.
+    /// Sets the files that the child's output is written to. Default: the child has the host's
+    /// streams.
     ///
     /// ```
     /// use frigate::{Frigate, Logger};
@@ -102,12 +105,12 @@ impl Frigate {
     /// # let _ = frigate;
     /// ```
     pub fn logger(mut self, logger: Logger) -> Self {
-        self.task.settings.logger = Some(logger);
+        self.task.handle.settings.logger = Some(logger);
         self
     }
 
-    /// Adds a channel that is told what happens to it, which several children may share. frigate
-    /// lets go of its end when the child has ended for good.
+    /// Adds a channel for the child's events. Several children can share one. frigate drops its
+    /// sender when the child has ended for good.
     ///
     /// ```
     /// use std::sync::mpsc::channel;
@@ -117,23 +120,31 @@ impl Frigate {
     /// # let _ = (frigate, events);
     /// ```
     pub fn event_channel(self, sender: Sender<Event>) -> Self {
-        self.task.listen(sender);
+        self.task.handle.add_listener(sender);
         self
     }
 
-    /// A channel of its own for what happens from now on. It closes when the child has ended for
-    /// good.
+    /// Returns a new channel for the child's events from now on. It closes when the child has ended
+    /// for good.
+    ///
+    /// After the end, a new channel gets the events of the next start.
     ///
     /// ```
-    /// let events = frigate::Frigate::create("top").events();
-    /// assert!(events.recv().is_err());
+    /// use frigate::{AutoRestart, EventKind, Frigate, Strategy};
+    ///
+    /// let once = Strategy::new().auto_restart(AutoRestart::False);
+    /// let frigate = Frigate::create("true").strategy(once);
+    /// let events = frigate.events();
+    /// frigate.protect()?;
+    /// assert!(matches!(events.iter().last().unwrap().kind, EventKind::Finished(_)));
+    /// # Ok::<(), frigate::Error>(())
     /// ```
     #[must_use]
     pub fn events(&self) -> Receiver<Event> {
-        self.task.events()
+        self.task.handle.events()
     }
 
-    /// What it runs, its name, its process.
+    /// Returns what the child runs, with its name and its process.
     ///
     /// ```
     /// assert_eq!(frigate::Frigate::create("top").task().pid(), None);
@@ -143,32 +154,41 @@ impl Frigate {
         &self.task
     }
 
-    /// Protects it: starts it, unless [`Strategy::auto_start`] is false, and watches over it from
-    /// then on; returns at once. The child gets the signal mask of the thread that calls this.
+    /// Protects the child: starts it, unless [`Strategy::auto_start`] is false, and looks after it
+    /// from then on. Returns at once. The child gets the signal mask of the calling thread.
     ///
-    /// That a program does not exist, or cannot be executed, is not known by then: it is an
-    /// [`Outcome::NotStarted`].
+    /// Whether the program exists and can be executed is not known at that time. If it cannot, the
+    /// outcome is [`Outcome::NotStarted`].
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadyProtected`] where it is, or another child of its name; [`Error::Word`],
-    /// [`Error::User`], [`Error::ControlGroup`], [`Error::LogFile`] for what was set and cannot be
-    /// had; [`Error::NotRegistered`] in a process that was started as a task it does not know;
-    /// [`Error::Privileged`] for a task of a set-user-ID program; [`Error::Forked`] in a process
-    /// that was forked from the host; [`Error::ChildrenDiscarded`], [`Error::Unsupported`],
-    /// [`Error::System`] where the process or the kernel does not allow it.
+    /// If a call is refused, nothing is started, and the child stays as it was.
+    ///
+    /// - [`Error::AlreadyProtected`]: this child, or another one of its name, is protected and has
+    ///   not ended for good.
+    /// - [`Error::Word`], [`Error::User`], [`Error::ControlGroup`], [`Error::LogFile`]: a setting
+    ///   has no meaning or cannot be applied.
+    /// - [`Error::NotRegistered`]: this process was started as a task that it has not registered.
+    /// - [`Error::Privileged`]: the child is a function of a program with privileges of its file.
+    /// - [`Error::Forked`]: this process was forked from the host.
+    /// - [`Error::ChildrenDiscarded`], [`Error::Unsupported`], [`Error::System`]: the host or the
+    ///   kernel does not allow it.
     ///
     /// ```
-    /// let frigate = frigate::Frigate::create("true").strategy(frigate::Strategy::new().auto_start(false));
+    /// use frigate::{Error, Frigate, Strategy};
+    ///
+    /// let frigate = Frigate::create("true").strategy(Strategy::new().auto_start(false));
     /// frigate.protect()?;
-    /// assert!(frigate.protect().is_err(), "it is protected already");
+    /// assert!(matches!(frigate.protect(), Err(Error::AlreadyProtected { .. })));
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn protect(&self) -> Result<(), Error> {
-        self.task.protect()
+        self.task.handle.protect()
     }
 
-    /// Starts it now; see [`ProtectTask::start`].
+    /// Starts the child now if it waits for its start, has ended for good, or is not protected;
+    /// from then on it is protected. Does nothing if the child is started. Returns at once. The
+    /// child gets the signal mask of the calling thread.
     ///
     /// # Errors
     ///
@@ -187,15 +207,22 @@ impl Frigate {
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn start(&self) -> Result<(), Error> {
-        self.task.start()
+        self.task.handle.start()
     }
 
-    /// Cancels it, and returns when it has ended for good; see [`ProtectTask::stop`].
+    /// Stops the child, waits until it has ended for good, and returns how it ended.
+    ///
+    /// frigate sends TERM and CONT to the child's process group, and KILL when `timeout` is over.
+    /// With [`Strategy::kill`] it sends KILL at once. The call returns when nothing of the group is
+    /// left, at the latest 5 s after KILL. If another call stops the child already, the shorter of
+    /// the two timeouts applies.
+    ///
+    /// The outcome is [`Outcome::Cancel`], unless the child had already ended for good.
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never protected. [`Error::Forked`]: this process was forked
-    /// from the host.
+    /// [`Error::NotProtected`]: the child is not protected. [`Error::Forked`]: this process was
+    /// forked from the host.
     ///
     /// ```
     /// use std::time::Duration;
@@ -204,15 +231,15 @@ impl Frigate {
     /// assert!(matches!(refused, Err(Error::NotProtected { .. })));
     /// ```
     pub fn stop(&self, timeout: Duration) -> Result<Outcome, Error> {
-        self.task.stop(timeout)
+        self.task.handle.stop(timeout)
     }
 
-    /// Waits until it has ended for good, and returns how.
+    /// Waits until the child has ended for good, and returns how it ended.
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never started. [`Error::Forked`]: this process was forked
-    /// from the host.
+    /// [`Error::NotProtected`]: the child was not started. [`Error::Forked`]: this process was
+    /// forked from the host.
     ///
     /// ```
     /// let frigate = frigate::Frigate::create("/does/not/exist");
@@ -221,6 +248,6 @@ impl Frigate {
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn wait(&self) -> Result<Outcome, Error> {
-        self.task.wait()
+        self.task.handle.wait()
     }
 }

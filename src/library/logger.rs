@@ -1,50 +1,49 @@
-//! Where a child's output goes.
+//! The files that a child's output is written to.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::child::capture::Capture;
-use crate::child::capture::LogPath;
-use crate::child::capture::Logs;
+use crate::child::capture::{Capture, LogPath, Logs};
 use crate::library::error::Error;
 use crate::library::size::ByteSize;
-use crate::sys::place::ChildUser;
+use crate::sys::safe_open::ChildUser;
 
-/// The files that a child's standard output and standard error are written to; without one, the
-/// child has the host's.
+/// The files that a child's standard output and standard error are written to.
 ///
-/// An existing file is appended to, a new one has mode 0640. What the child's user could have put
-/// in the place of a file or of a directory on the way, a link say, is refused, and not written to
-/// later. A relative path is taken from the directory that the host is in when the child is
-/// protected. frigate's thread moves the bytes, over all starts of the child, and loses none but
-/// those that a full disk does not take and those of a backup too many; the child never waits for a
-/// disk. A file that is renamed, removed or emptied by somebody else, as logrotate does, is
-/// noticed. What a process of the child's writes after the child's group has ended for good is
-/// lost.
+/// frigate appends to an existing file, and creates a missing one with mode 0640. It takes a
+/// relative path from the host's working directory at the time of the start. If the child's user
+/// could have put something else in the place of the file, or of a directory on the way, such as a
+/// symbolic link, the start is refused ([`Error::LogFile`]); if that happens later, nothing is
+/// written to it.
+///
+/// frigate's thread writes the files, across all restarts of the child. It loses no byte, except
+/// those that a full disk does not take and those of a backup that is to be thrown away. The child
+/// never waits for a disk. frigate notices when another program, such as logrotate, renames,
+/// removes or empties a file. What a process of the child writes after the end of the child's group
+/// is lost.
 ///
 /// ```
-/// use frigate::{ByteSize, Logger};
+/// use frigate::{ByteSize, Frigate, Logger};
 ///
-/// let logger = Logger::new().stdout("/var/log/web.log").redirect(true).max_bytes(ByteSize::mib(50)).backups(10);
-/// assert_eq!(logger.backups, 10);
+/// let logger = Logger::new()
+///     .stdout("/var/log/web.log")
+///     .redirect(true)
+///     .max_bytes(ByteSize::mib(50))
+///     .backups(10);
+/// let frigate = Frigate::create("nginx").logger(logger);
+/// # let _ = frigate;
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
 pub struct Logger {
-    /// The file for standard output; default: none, the host's.
-    pub stdout: Option<PathBuf>,
-    /// The file for standard error; default: none, the host's.
-    pub stderr: Option<PathBuf>,
-    /// How many rotated files are kept, `FILE.1` being the newest; default: 0.
-    pub backups: u32,
-    /// A file that would grow beyond is rotated first; default: 0, never.
-    pub max_bytes: ByteSize,
-    /// Whether standard error goes where standard output does; default: false.
-    pub redirect: bool,
+    stdout: Option<PathBuf>,
+    stderr: Option<PathBuf>,
+    backups: u32,
+    max_bytes: ByteSize,
+    redirect: bool,
 }
 
 impl Logger {
-    /// One that captures nothing yet.
+    /// Returns a logger that writes no file.
     ///
     /// ```
     /// assert_eq!(frigate::Logger::new(), frigate::Logger::default());
@@ -54,10 +53,11 @@ impl Logger {
         Self::default()
     }
 
-    /// Sets [`Logger::stdout`](#structfield.stdout).
+    /// Sets the file for standard output. Default: the child has the host's standard output.
     ///
     /// ```
-    /// assert!(frigate::Logger::new().stdout("out.log").stdout.is_some());
+    /// let logger = frigate::Logger::new().stdout("out.log");
+    /// # let _ = logger;
     /// ```
     #[must_use]
     pub fn stdout(self, file: impl Into<PathBuf>) -> Self {
@@ -67,10 +67,13 @@ impl Logger {
         }
     }
 
-    /// Sets [`Logger::stderr`](#structfield.stderr).
+    /// Sets the file for standard error. Default: the child has the host's standard error.
+    ///
+    /// Both streams may go to one file; their order is kept.
     ///
     /// ```
-    /// assert!(frigate::Logger::new().stderr("err.log").stderr.is_some());
+    /// let logger = frigate::Logger::new().stderr("err.log");
+    /// # let _ = logger;
     /// ```
     #[must_use]
     pub fn stderr(self, file: impl Into<PathBuf>) -> Self {
@@ -80,78 +83,66 @@ impl Logger {
         }
     }
 
-    /// Sets [`Logger::backups`](#structfield.backups).
+    /// Sets whether standard error goes where standard output goes: to its file or, without one, to
+    /// the host's standard output. [`Logger::stderr`] has no effect then. Default: `false`.
     ///
     /// ```
-    /// assert_eq!(frigate::Logger::new().backups(3).backups, 3);
+    /// let logger = frigate::Logger::new().stdout("all.log").redirect(true);
+    /// # let _ = logger;
     /// ```
     #[must_use]
-    pub fn backups(self, backups: u32) -> Self {
-        Self { backups, ..self }
+    pub fn redirect(self, redirect: bool) -> Self {
+        Self { redirect, ..self }
     }
 
-    /// Sets [`Logger::max_bytes`](#structfield.max_bytes).
+    /// Sets the size beyond which a file does not grow: it is rotated first. With 0 or
+    /// [`ByteSize::MAX`], it is never rotated. Default: 0.
     ///
     /// ```
     /// use frigate::{ByteSize, Logger};
-    /// assert_eq!(Logger::new().max_bytes(ByteSize::kib(4)).max_bytes.bytes(), 4096);
+    /// let logger = Logger::new().stdout("out.log").max_bytes(ByteSize::mib(50));
+    /// # let _ = logger;
     /// ```
     #[must_use]
     pub fn max_bytes(self, max_bytes: ByteSize) -> Self {
         Self { max_bytes, ..self }
     }
 
-    /// Sets [`Logger::redirect`](#structfield.redirect).
+    /// Sets how many rotated files are kept: `FILE.1` is the newest, `FILE.2` the one before. With
+    /// 0, a full file is emptied. Default: 0.
     ///
     /// ```
-    /// assert!(frigate::Logger::new().redirect(true).redirect);
+    /// use frigate::{ByteSize, Logger};
+    /// let logger = Logger::new().stdout("out.log").max_bytes(ByteSize::mib(50)).backups(3);
+    /// # let _ = logger;
     /// ```
     #[must_use]
-    pub fn redirect(self, redirect: bool) -> Self {
-        Self { redirect, ..self }
+    pub fn backups(self, backups: u32) -> Self {
+        Self { backups, ..self }
     }
 }
 
-/// Opens the files, and makes the pipes to them.
-pub(crate) fn begin_capture(
-    logger: Option<&Logger>,
-    user: Option<ChildUser<'_>>,
-) -> Result<Capture, Error> {
-    let Some(Logger {
+/// Opens the files, and makes the pipes to them. Without a logger, it opens none.
+///
+/// # Errors
+///
+/// [`Error::Word`] for a path that no file can have, and [`Error::LogFile`].
+pub(crate) fn open(logger: Option<&Logger>, user: Option<ChildUser<'_>>) -> Result<Capture, Error> {
+    let Some(logger) = logger else {
+        return Ok(Capture::default());
+    };
+    let Logger {
         stdout,
         stderr,
         backups,
         max_bytes,
         redirect,
-    }) = logger
-    else {
-        return Ok(Capture::default());
-    };
-    let place = |path: &Option<PathBuf>| {
-        let path = path.as_ref().map(|path| {
-            let expected = "a file's path of at most 4095 bytes, in UTF-8 and without a null byte";
-            let word = || Error::Word {
-                word: path.to_string_lossy().into_owned(),
-                expected,
-            };
-            let text = path
-                .to_str()
-                .filter(|text| (1..4096).contains(&text.len()) && !text.contains('\0'));
-            text.map(|text| LogPath {
-                path: text.to_owned(),
-                spelled: String::new(),
-            })
-            .ok_or_else(word)
-        });
-        path.transpose()
-    };
+    } = logger;
     let logs = Logs {
-        stdout: place(stdout)?,
-        stderr: place(stderr)?,
-        // By the same name both would be moved to one file, each in its own time; by one pipe they
-        // keep their order.
+        stdout: stdout.as_deref().map(log_path).transpose()?,
+        stderr: stderr.as_deref().map(log_path).transpose()?,
+        // If both have the same file, they share a pipe, which keeps their order.
         redirect: *redirect || stdout.is_some() && stdout == stderr,
-        // As good as 0: the file is never rotated.
         max_bytes: if *max_bytes == ByteSize::MAX {
             0
         } else {
@@ -161,10 +152,23 @@ pub(crate) fn begin_capture(
     };
     Capture::open(&logs, user).map_err(|(log, refusal)| Error::LogFile {
         path: PathBuf::from(&log.path),
-        source: if refusal.is_by_rule() {
+        source: if refusal.is_rule_violation() {
             io::Error::new(io::ErrorKind::PermissionDenied, refusal.reason())
         } else {
             io::Error::from_raw_os_error(refusal.errno.raw())
         },
     })
+}
+
+fn log_path(path: &Path) -> Result<LogPath, Error> {
+    path.to_str()
+        .filter(|text| (1..4096).contains(&text.len()) && !text.contains('\0'))
+        .map(|text| LogPath {
+            path: text.to_owned(),
+            spelled: String::new(),
+        })
+        .ok_or_else(|| Error::Word {
+            word: path.to_string_lossy().into_owned(),
+            expected: "a file's path of at most 4095 bytes, in UTF-8 and without a null byte",
+        })
 }

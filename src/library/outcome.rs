@@ -1,4 +1,4 @@
-//! How the protection of a child ended, and why a child could not begin.
+//! How the protection of a child ended, and why a child could not be started.
 
 use core::fmt;
 use std::error;
@@ -8,29 +8,30 @@ use std::process::ExitStatus;
 
 use crate::core::status::{self, SpawnFailure, Stage};
 
-/// What [`Outcome::Cancel`] prints: the host asked for the end.
+/// The word that [`Outcome::Cancel`] prints: the host stopped the child.
 ///
 /// ```
 /// assert_eq!(frigate::Outcome::Cancel { last: None }.to_string(), frigate::CANCEL_PROCESS);
 /// ```
 pub const CANCEL_PROCESS: &str = "cancel";
 
-/// What [`Outcome::Complete`] prints: the child ended by itself, and the strategy wants no other
-/// start.
+/// The word that [`Outcome::Complete`] prints: the child ended by itself, and is not started again.
 ///
 /// ```
 /// use std::process::ExitStatus;
-/// assert_eq!(frigate::Outcome::Complete(ExitStatus::default()).to_string(), frigate::COMPLETE_PROCESS);
+/// use frigate::{COMPLETE_PROCESS, Outcome};
+/// assert_eq!(Outcome::Complete(ExitStatus::default()).to_string(), COMPLETE_PROCESS);
 /// ```
 pub const COMPLETE_PROCESS: &str = "complete";
 
-/// How the protection of a child ended. It prints one word: `cancel`, `complete`, `gave-up` or
+/// How the protection of a child ended. It prints as one word: `cancel`, `complete`, `gave-up` or
 /// `not-started`.
 ///
 /// ```
 /// use frigate::{AutoRestart, Frigate, Outcome, Strategy};
 ///
-/// let frigate = Frigate::create("true").strategy(Strategy::new().auto_restart(AutoRestart::False));
+/// let once = Strategy::new().auto_restart(AutoRestart::False);
+/// let frigate = Frigate::create("true").strategy(once);
 /// frigate.protect()?;
 /// match frigate.wait()? {
 ///     Outcome::Complete(status) => assert!(status.success()),
@@ -41,24 +42,25 @@ pub const COMPLETE_PROCESS: &str = "complete";
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was stopped by [`Frigate::stop`](crate::Frigate::stop).
+    /// [`Frigate::stop`](crate::Frigate::stop) stopped the child.
     Cancel {
-        /// How the last child ended; none: none ever ran.
+        /// How the last process ended. `None` means that none ever ran.
         last: Option<ExitStatus>,
     },
-    /// The child ended by itself, and the strategy does not start it again.
+    /// The child ended by itself, and [`Strategy::auto_restart`](crate::Strategy::auto_restart)
+    /// does not ask for another start.
     Complete(ExitStatus),
     /// Too many starts in a row failed.
     GaveUp {
-        /// How the last child ended; none: none ever ran.
+        /// How the last process ended. `None` means that none ever ran.
         last: Option<ExitStatus>,
     },
-    /// It cannot be started, now or later.
+    /// The child could not be started, and another attempt would not help.
     NotStarted(StartError),
 }
 
 impl Outcome {
-    /// How the last child ended, where one ever ran.
+    /// Returns how the last process ended. `None` means that none ever ran.
     ///
     /// ```
     /// assert_eq!(frigate::Outcome::GaveUp { last: None }.status(), None);
@@ -72,7 +74,7 @@ impl Outcome {
         }
     }
 
-    /// The words of the core for a library's caller; `message` says what a start failed of.
+    /// Converts the core's outcome. `message` words the failure of a start.
     pub(crate) fn of(
         outcome: status::Outcome,
         message: impl FnOnce(SpawnFailure) -> String,
@@ -103,7 +105,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The number of `wait(2)` for it, which the standard library's own type wraps.
+/// Converts an exit status to that of the standard library, which wraps the number of `wait(2)`.
 pub(crate) fn exit_status(status: status::ExitStatus) -> ExitStatus {
     ExitStatus::from_raw(match status {
         status::ExitStatus::Exited(code) => i32::from(code) << 8,
@@ -111,7 +113,7 @@ pub(crate) fn exit_status(status: status::ExitStatus) -> ExitStatus {
     })
 }
 
-/// The step between the decision to start a child and its first instruction that failed.
+/// A step of the start of a child.
 ///
 /// ```
 /// use frigate::{Frigate, Outcome, Step};
@@ -124,21 +126,21 @@ pub(crate) fn exit_status(status: status::ExitStatus) -> ExitStatus {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Step {
-    /// To make a process.
+    /// Creating a process.
     Fork,
-    /// To enter its cgroup.
+    /// Entering the child's cgroup.
     ControlGroup,
-    /// To change its root.
+    /// Changing the root directory.
     Root,
-    /// To become its user.
+    /// Becoming the child's user.
     User,
-    /// To enter its working directory.
+    /// Entering the working directory.
     Directory,
-    /// To execute the program.
+    /// Executing the program.
     Execute,
 }
 
-/// Why a child could not be started. It prints one line: `cannot execute 'x': …`.
+/// Why a child could not be started. It prints as one line, such as `cannot execute 'x': …`.
 ///
 /// ```
 /// use frigate::{Frigate, Outcome};
@@ -174,7 +176,7 @@ impl StartError {
         }
     }
 
-    /// The step that failed.
+    /// Returns the step that failed.
     ///
     /// ```
     /// # use frigate::{Frigate, Outcome, Step};
@@ -189,7 +191,7 @@ impl StartError {
         self.step
     }
 
-    /// Why, in the words of the operating system.
+    /// Returns the error of the operating system.
     ///
     /// ```
     /// # use frigate::{Frigate, Outcome, Step};

@@ -1,115 +1,61 @@
-//! What a child is: a program or a task, its arguments, its environment, its directory; and the
-//! handle of one that lives.
+//! What a child runs, with the calls of the Go package's type of this name.
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::BTreeMap;
-use std::ffi::{CString, OsStr, OsString};
-use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use crate::child::capture::Capture;
-use crate::child::cgroup::{self, Prepared};
-use crate::child::preparation::WantedUser;
-use crate::child::preparation::{become_user, candidates};
-use crate::core::errno::Errno;
-use crate::core::user::UserSpec;
-use crate::library::control_group::ControlGroup;
 use crate::library::error::Error;
 use crate::library::event::Event;
-use crate::library::guard::Guard;
-use crate::library::link::{self, Link, Running, Stand, lock};
-use crate::library::logger::{self, Logger};
+use crate::library::handle::Handle;
 use crate::library::outcome::Outcome;
-use crate::library::strategy::Strategy;
-use crate::library::task;
-use crate::library::ward::Charge;
-use crate::messages::message::Names;
-use crate::sys::place::ChildUser;
-use crate::sys::process::last_component;
-use crate::sys::spawn::Confinement;
-use crate::sys::{host, startup};
 
-/// What helps where a limit cannot be had.
-const WAY_OUT: &str = "; or ask for best effort (ControlGroup::best_effort)";
-
-/// Whose turn it is to make a cgroup: two at a time would move the host's processes about under
-/// each other's feet.
-static TURN: Mutex<()> = Mutex::new(());
-
-/// What a child runs: a registered task or a program, with its arguments, its environment and its
-/// directory.
+/// What a child runs: a registered function or a program, with its arguments, its environment and
+/// its working directory. What is not set is the host's.
 ///
-/// It is given to a [`Frigate`](crate::Frigate) by
-/// [`Frigate::protect_task`](crate::Frigate::protect_task), or protected as it is, with the default
-/// [`Strategy`], by [`ProtectTask::start`]. What is not set is the host's.
+/// It is usually given to a [`Frigate`](crate::Frigate), which has the other settings. By itself it
+/// can be started, too, with the default [`Strategy`](crate::Strategy).
 ///
 /// ```
 /// use std::time::Duration;
 /// use frigate::{Outcome, ProtectTask};
 ///
-/// let task = ProtectTask::new("pause").program("sleep").arg("1000").env("LANG", "C").current_dir("/");
+/// let task = ProtectTask::new("pause")
+///     .program("sleep")
+///     .arg("1000")
+///     .env("LANG", "C")
+///     .current_dir("/");
 /// task.start()?;
 /// assert!(matches!(task.stop(Duration::from_secs(10))?, Outcome::Cancel { .. }));
 /// # Ok::<(), frigate::Error>(())
 /// ```
 pub struct ProtectTask {
-    name: String,
-    program: Option<OsString>,
-    arguments: Option<Vec<OsString>>,
-    /// Set, or removed.
-    variables: BTreeMap<OsString, Option<OsString>>,
-    is_cleared: bool,
-    directory: Option<PathBuf>,
-    pub(crate) settings: Settings,
-    /// Those who asked to be told before there was a link.
-    listeners: Mutex<Vec<Sender<Event>>>,
-    /// Held from the look at how far the child has come to the end of what follows from it, so that
-    /// a `stop` meets a child that waits or one whose start the thread has been told of, and none
-    /// in between.
-    link: Mutex<Option<Arc<Link>>>,
-}
-
-/// How it is protected.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Settings {
-    pub(crate) strategy: Strategy,
-    pub(crate) control_group: ControlGroup,
-    pub(crate) logger: Option<Logger>,
+    pub(crate) handle: Handle,
 }
 
 impl fmt::Debug for ProtectTask {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the environment, which may hold secrets.
+        let invocation = &self.handle.invocation;
         out.debug_struct("ProtectTask")
-            .field("name", &self.name)
-            .field("program", &self.program)
-            .field("arguments", &self.arguments)
-            .field("directory", &self.directory)
+            .field("name", &self.name())
+            .field("program", &invocation.program)
+            .field("arguments", &invocation.arguments)
+            .field("directory", &invocation.directory)
             .field("pid", &self.pid())
             .finish_non_exhaustive()
     }
 }
 
-impl Drop for ProtectTask {
-    fn drop(&mut self) {
-        if host::is_forked() {
-            return;
-        }
-        if let Some(link) = lock(&self.link).as_ref() {
-            link::release(link);
-        }
-    }
-}
-
 impl ProtectTask {
-    /// The registered task of that name or, where none is, the program.
+    /// Creates a task that runs the function that is registered under this name
+    /// ([`register_task`](crate::register_task)), or else the program of this name. A program's
+    /// name without a slash is looked up in `PATH`.
     ///
-    /// A program is looked for in `PATH`, unless its name has a slash. The name is the child's in
-    /// [`done`](crate::done) and in events; no two children that live have the same.
+    /// Events and [`done`](crate::done) identify the child by the name. Two children with the same
+    /// name cannot be protected at the same time.
     ///
     /// ```
     /// assert_eq!(frigate::ProtectTask::new("top").name(), "top");
@@ -117,19 +63,11 @@ impl ProtectTask {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
-            name: name.into(),
-            program: None,
-            arguments: None,
-            variables: BTreeMap::new(),
-            is_cleared: false,
-            directory: None,
-            settings: Settings::default(),
-            listeners: Mutex::default(),
-            link: Mutex::default(),
+            handle: Handle::new(&name.into()),
         }
     }
 
-    /// The program to run, where it is not the name; then no task is looked for.
+    /// Sets the program, if it is not the name. A registered function of the name is not used then.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("cache").program("/usr/bin/redis-server");
@@ -137,11 +75,11 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn program(mut self, program: impl Into<OsString>) -> Self {
-        self.program = Some(program.into());
+        self.handle.invocation.program = Some(program.into());
         self
     }
 
-    /// Adds an argument. A task without any has those of the host; a program has none.
+    /// Adds an argument. Default: a function has the host's arguments, and a program has none.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("sleep").arg("1000");
@@ -152,7 +90,7 @@ impl ProtectTask {
         self.args([argument])
     }
 
-    /// Adds arguments.
+    /// Adds several arguments.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("nginx").args(["-g", "daemon off;"]);
@@ -160,15 +98,17 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn args(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.arguments
+        self.handle
+            .invocation
+            .arguments
             .get_or_insert_default()
             .extend(arguments.into_iter().map(Into::into));
         self
     }
 
-    /// Sets a variable of the child's environment, which is otherwise that of the host at the time
-    /// of [`Frigate::protect`](crate::Frigate::protect). `FRIGATE_RESTARTS` is always set: how
-    /// often the child was restarted.
+    /// Sets a variable of the child's environment. The other variables are the host's, as they are
+    /// when the host starts the child. frigate itself sets `FRIGATE_RESTARTS`: the number of
+    /// restarts so far.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("date").env("TZ", "UTC");
@@ -176,7 +116,8 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.variables.insert(name.into(), Some(value.into()));
+        let variables = &mut self.handle.invocation.variables;
+        variables.insert(name.into(), Some(value.into()));
         self
     }
 
@@ -188,11 +129,12 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
-        self.variables.insert(name.into(), None);
+        let variables = &mut self.handle.invocation.variables;
+        variables.insert(name.into(), None);
         self
     }
 
-    /// Leaves out every variable of the host's, and all that were set here before.
+    /// Removes all variables of the host, and those that were set here before.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("date").env_clear().env("TZ", "UTC");
@@ -200,13 +142,13 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn env_clear(mut self) -> Self {
-        self.variables.clear();
-        self.is_cleared = true;
+        self.handle.invocation.variables.clear();
+        self.handle.invocation.is_environment_cleared = true;
         self
     }
 
-    /// The child's working directory, inside its root; otherwise that of the host at each start, or
-    /// with [`Strategy::chroot`] the root.
+    /// Sets the child's working directory, as a path inside its root. Default: the host's at the
+    /// time of each start, or with [`Strategy::chroot`](crate::Strategy::chroot) the root.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("ls").current_dir("/tmp");
@@ -214,50 +156,42 @@ impl ProtectTask {
     /// ```
     #[must_use]
     pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.directory = Some(directory.into());
+        self.handle.invocation.directory = Some(directory.into());
         self
     }
 
-    /// The name.
+    /// Returns the child's name.
     ///
     /// ```
     /// assert_eq!(frigate::ProtectTask::new("top").name(), "top");
     /// ```
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.handle.name()
     }
 
-    /// The id of the process that runs now; none: none does.
+    /// Returns the id of the process that runs now. `None` means that none does.
     ///
     /// ```
     /// assert_eq!(frigate::ProtectTask::new("top").pid(), None);
     /// ```
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.running().map(|running| running.pid)
+        self.handle.process().map(|process| process.pid)
     }
 
-    /// When the process that runs now was started; none: none does.
+    /// Returns when the process that runs now was started. `None` means that none runs.
     ///
     /// ```
     /// assert_eq!(frigate::ProtectTask::new("top").start_time(), None);
     /// ```
     #[must_use]
     pub fn start_time(&self) -> Option<Instant> {
-        self.running().map(|running| running.since)
+        self.handle.process().map(|process| process.start_time)
     }
 
-    fn running(&self) -> Option<Running> {
-        if host::is_forked() {
-            None
-        } else {
-            lock(&self.link).as_ref()?.running()
-        }
-    }
-
-    /// A channel of what happens to the child from now on. It closes when the child has ended for
-    /// good.
+    /// Returns a new channel for the child's events, like
+    /// [`Frigate::events`](crate::Frigate::events).
     ///
     /// ```
     /// use std::time::Duration;
@@ -266,36 +200,17 @@ impl ProtectTask {
     /// let task = ProtectTask::new("sleep").arg("1000");
     /// let events = task.events();
     /// task.start()?;
-    /// assert!(events.iter().any(|event| matches!(event.kind, EventKind::Started { restarts: 0, .. })));
+    /// let first = events.recv().expect("the channel is open");
+    /// assert!(matches!(first.kind, EventKind::Started { restarts: 0, .. }));
     /// task.stop(Duration::from_secs(10))?;
     /// # Ok::<(), frigate::Error>(())
     /// ```
     #[must_use]
     pub fn events(&self) -> Receiver<Event> {
-        let (sender, receiver) = channel();
-        self.listen(sender);
-        receiver
+        self.handle.events()
     }
 
-    pub(crate) fn listen(&self, listener: Sender<Event>) {
-        if host::is_forked() {
-            return;
-        }
-        let own = lock(&self.link);
-        let rest = match own.as_ref() {
-            Some(link) => link.listen(listener),
-            None => Some(listener),
-        };
-        lock(&self.listeners).extend(rest);
-    }
-
-    /// Gives those who listen to another one.
-    pub(crate) fn hand_over(&self, to: &Self) {
-        lock(&to.listeners).append(&mut lock(&self.listeners));
-    }
-
-    /// Starts it now: one that waits for that, one that has ended for good, which begins anew, or
-    /// one that is not protected, and is from now on. One that lives goes on as it does.
+    /// Starts the child now, like [`Frigate::start`](crate::Frigate::start).
     ///
     /// # Errors
     ///
@@ -308,83 +223,14 @@ impl ProtectTask {
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn start(&self) -> Result<(), Error> {
-        become_host()?;
-        let mut own = lock(&self.link);
-        match own.as_ref().map(|link| (Arc::clone(link), link.stand())) {
-            Some((_, Stand::Live)) => Ok(()),
-            Some((link, Stand::Waiting)) => self.begin(&link),
-            None | Some((_, Stand::Ended(_))) => self.enter(&mut own, true),
-        }
+        self.handle.start()
     }
 
-    pub(crate) fn protect(&self) -> Result<(), Error> {
-        become_host()?;
-        let mut own = lock(&self.link);
-        if own
-            .as_ref()
-            .is_some_and(|link| !matches!(link.stand(), Stand::Ended(_)))
-        {
-            return Err(Error::AlreadyProtected {
-                name: self.name.clone(),
-            });
-        }
-        self.enter(&mut own, self.settings.strategy.auto_start)
-    }
-
-    /// Puts it on the roll, and starts it if it is to be.
-    fn enter(&self, own: &mut Option<Arc<Link>>, starts: bool) -> Result<(), Error> {
-        let link = Arc::new(Link::new(&self.name));
-        // What is wrong with it is said now, and not when it is started.
-        self.charge(&link)?;
-        if !link::enter(&link) {
-            return Err(Error::AlreadyProtected {
-                name: self.name.clone(),
-            });
-        }
-        link.hand_over(&mut lock(&self.listeners));
-        if starts && let Err(error) = self.begin(&link) {
-            link::forget(&link);
-            link.take_back(&mut lock(&self.listeners));
-            return Err(error);
-        }
-        if let Some(former) = own.replace(link) {
-            link::release(&former);
-        }
-        Ok(())
-    }
-
-    fn begin(&self, link: &Arc<Link>) -> Result<(), Error> {
-        let mut charge = self.charge(link)?;
-        let guard = Guard::on_duty()?;
-        let user = ChildUser::of(&charge.confinement);
-        charge.capture = logger::begin_capture(self.settings.logger.as_ref(), user)?;
-        if let Some(uid) = charge.confinement.user {
-            charge.capture.give(uid);
-        }
-        // Last of all that may be refused: it changes more than the child.
-        let Prepared { group, warnings } = self.confine()?;
-        charge.names.group = group
-            .as_ref()
-            .map(|group| group.path().to_owned())
-            .unwrap_or_default();
-        charge.group = group;
-        charge.warnings = warnings;
-        link.begin();
-        guard.protect(charge);
-        Ok(())
-    }
-
-    /// Cancels it: TERM and CONT to the child's group, and KILL when `timeout` is over, or with
-    /// [`Strategy::kill`] KILL at once. Returns when it has ended for good and nothing of its group
-    /// is left, 5 s after KILL at the latest. Where it is being stopped already, the shorter of the
-    /// two times holds.
-    ///
-    /// Returns how it ended: [`Outcome::Cancel`], unless it had ended already.
+    /// Stops the child and waits for its end, like [`Frigate::stop`](crate::Frigate::stop).
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never protected. [`Error::Forked`]: this process was forked
-    /// from the host.
+    /// Those of [`Frigate::stop`](crate::Frigate::stop).
     ///
     /// ```
     /// use std::time::Duration;
@@ -394,25 +240,14 @@ impl ProtectTask {
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn stop(&self, timeout: Duration) -> Result<Outcome, Error> {
-        refuse_if_forked()?;
-        let own = lock(&self.link);
-        let link = own.clone().ok_or_else(|| self.not_protected())?;
-        match link.stand() {
-            Stand::Ended(_) => {}
-            Stand::Waiting => link.end(Outcome::Cancel { last: None }),
-            Stand::Live => Guard::on_duty()?.stop(&link, timeout),
-        }
-        drop(own);
-        // Not `self.wait`: the handle may be another child's by now, started anew.
-        link.wait().ok_or_else(|| self.not_protected())
+        self.handle.stop(timeout)
     }
 
-    /// Waits until it has ended for good, and returns how.
+    /// Waits until the child has ended for good, and returns how it ended.
     ///
     /// # Errors
     ///
-    /// [`Error::NotProtected`]: it was never started. [`Error::Forked`]: this process was forked
-    /// from the host.
+    /// Those of [`Frigate::wait`](crate::Frigate::wait).
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("/does/not/exist");
@@ -421,220 +256,6 @@ impl ProtectTask {
     /// # Ok::<(), frigate::Error>(())
     /// ```
     pub fn wait(&self) -> Result<Outcome, Error> {
-        refuse_if_forked()?;
-        let link = lock(&self.link).clone();
-        link.and_then(|link| link.wait())
-            .ok_or_else(|| self.not_protected())
+        self.handle.wait()
     }
-
-    fn not_protected(&self) -> Error {
-        Error::NotProtected {
-            name: self.name.clone(),
-        }
-    }
-
-    fn confine(&self) -> Result<Prepared, Error> {
-        let limits = self.settings.control_group.limits()?;
-        let own = startup::own_pid().ok_or(Error::Unsupported)?;
-        let _turn = lock(&TURN);
-        let is_best_effort = self.settings.control_group.is_best_effort();
-        cgroup::prepare(&limits, is_best_effort, WAY_OUT, self.name.as_bytes(), own).map_err(
-            |mistake| Error::ControlGroup {
-                reason: mistake.text,
-            },
-        )
-    }
-
-    /// All that the child needs, but its cgroup.
-    #[expect(clippy::too_many_lines, reason = "to be split")]
-    fn charge(&self, link: &Arc<Link>) -> Result<Charge, Error> {
-        if let Some(name) = task::current() {
-            return Err(Error::NotRegistered { name });
-        }
-        if host::discards_children() {
-            return Err(Error::ChildrenDiscarded);
-        }
-        if self.name.is_empty() {
-            return Err(Error::Word {
-                word: String::new(),
-                expected: "the name of a task or of a program",
-            });
-        }
-        self.settings.control_group.limits()?;
-        let is_task = self.program.is_none() && task::is_registered(&self.name);
-        if is_task && host::is_privileged() {
-            // Its process would ignore the variable and run the host's own `main`, which protects
-            // the task, without end.
-            return Err(Error::Privileged {
-                name: self.name.clone(),
-            });
-        }
-        let program = self
-            .program
-            .clone()
-            .unwrap_or_else(|| self.name.clone().into());
-        let mut confinement = Confinement::default();
-        let root = self
-            .settings
-            .strategy
-            .chroot
-            .as_ref()
-            .map(|root| text(root.as_os_str()))
-            .transpose()?;
-        let directory = self
-            .directory
-            .as_ref()
-            .map(|directory| c_string(directory.as_os_str()))
-            .transpose()?;
-        confinement.root = root.map(|root| c_string(OsStr::new(root))).transpose()?;
-        confinement.directory.clone_from(&directory);
-        let user = self.settings.strategy.user.clone();
-        let identity = match &user {
-            None => Vec::new(),
-            Some(user) => {
-                let expected = "USER, USER:GROUP or :GROUP, names or numbers";
-                let spec = UserSpec::parse(user).ok_or_else(|| Error::Word {
-                    word: user.clone(),
-                    expected,
-                })?;
-                let wanted = WantedUser {
-                    spec,
-                    value: user.clone(),
-                    spelled: user.clone(),
-                };
-                become_user(&wanted, root, &mut confinement).map_err(|mistake| Error::User {
-                    reason: mistake.text,
-                })?
-            }
-        };
-        let variables = self.environment(&identity);
-        let path = variables
-            .get(OsStr::new("PATH"))
-            .map(|path| path.as_bytes());
-        let variable = format!("{}={}", task::VARIABLE, self.name).into_bytes();
-        let mut environment = Vec::new();
-        if is_task {
-            environment.push(c_string(OsStr::from_bytes(&variable))?);
-        }
-        for (name, value) in &variables {
-            environment.push(c_string(OsStr::from_bytes(
-                &[name.as_bytes(), value.as_bytes()].join(&b'='),
-            ))?);
-        }
-        let argv = if is_task {
-            let mut own = std::env::args_os();
-            let first = own.next().unwrap_or_default();
-            let rest = self.arguments.clone().unwrap_or_else(|| own.collect());
-            c_strings(&[vec![first], rest].concat())?
-        } else {
-            c_strings(
-                &[
-                    vec![program.clone()],
-                    self.arguments.clone().unwrap_or_default(),
-                ]
-                .concat(),
-            )?
-        };
-        let command = program.to_string_lossy().into_owned();
-        let lossy = |path: &CString| path.to_string_lossy().into_owned();
-        Ok(Charge {
-            link: Arc::clone(link),
-            rules: self.settings.strategy.rules(),
-            candidates: if is_task {
-                vec![c"/proc/self/exe".into()]
-            } else {
-                candidates(program.as_bytes(), path)
-            },
-            argv,
-            environment,
-            names: Names {
-                command,
-                user: user.unwrap_or_default(),
-                root: root.unwrap_or_default().to_owned(),
-                directory: directory.as_ref().map(lossy).unwrap_or_default(),
-                group: String::new(),
-            },
-            confinement,
-            mask: host::mask(),
-            group: None,
-            warnings: Vec::new(),
-            capture: Capture::default(),
-            name: last_component(program.as_bytes()).to_vec(),
-            task: is_task.then_some(variable),
-        })
-    }
-
-    /// The variables of the child: the host's, those of the user that it becomes, and those that
-    /// were set.
-    fn environment(&self, identity: &[CString]) -> BTreeMap<OsString, OsString> {
-        let mut variables: BTreeMap<OsString, OsString> = BTreeMap::new();
-        if !self.is_cleared {
-            variables.extend(std::env::vars_os());
-        }
-        // Both are frigate's own words to its children, and of others they tell nothing.
-        variables.remove(OsStr::new("FRIGATE_RESTARTS"));
-        variables.remove(OsStr::new(task::VARIABLE));
-        for entry in identity {
-            let (name, value) = entry.to_bytes().split_at(
-                entry
-                    .to_bytes()
-                    .iter()
-                    .position(|byte| *byte == b'=')
-                    .unwrap_or(0),
-            );
-            let value = value.strip_prefix(b"=").unwrap_or_default();
-            let name = OsString::from_vec(name.to_vec());
-            if value.is_empty() {
-                variables.remove(&name)
-            } else {
-                variables.insert(name, OsString::from_vec(value.to_vec()))
-            };
-        }
-        for (name, value) in &self.variables {
-            match value {
-                Some(value) => variables.insert(name.clone(), value.clone()),
-                None => variables.remove(name),
-            };
-        }
-        variables
-    }
-}
-
-/// Makes this process the host, unless it was forked from it.
-fn become_host() -> Result<(), Error> {
-    let system = |errno: Errno| io::Error::from_raw_os_error(errno.raw());
-    host::become_host().map_err(|errno| Error::System {
-        attempt: "map a page",
-        source: system(errno),
-    })?;
-    refuse_if_forked()
-}
-
-/// Refuses what a process that was forked from the host cannot do. Before any lock: see
-/// `host::is_forked`.
-fn refuse_if_forked() -> Result<(), Error> {
-    if host::is_forked() {
-        Err(Error::Forked)
-    } else {
-        Ok(())
-    }
-}
-
-fn c_string(text: &OsStr) -> Result<CString, Error> {
-    let word = || text.to_string_lossy().into_owned();
-    CString::new(text.as_bytes()).map_err(|_| Error::Word {
-        word: word(),
-        expected: "text without a null byte",
-    })
-}
-
-fn c_strings(list: &[OsString]) -> Result<Vec<CString>, Error> {
-    list.iter().map(|text| c_string(text)).collect()
-}
-
-fn text(path: &OsStr) -> Result<&str, Error> {
-    path.to_str().ok_or_else(|| Error::Word {
-        word: path.to_string_lossy().into_owned(),
-        expected: "valid UTF-8",
-    })
 }

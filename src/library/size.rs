@@ -1,15 +1,15 @@
-//! A number of bytes, as limits and logs are measured in.
+//! A number of bytes, for limits and log files.
 
 use core::fmt;
 use core::str::FromStr;
 
-use crate::core::limit;
+use crate::core::quantity::{Amount, Quantity, parse_size};
 use crate::library::error::Error;
 
-/// A number of bytes: from 0 to 2^63 - 1, and in [`ByteSize::MAX`] no limit at all.
+/// A number of bytes from 0 to 2^63 - 1, or [`ByteSize::MAX`], which means no limit.
 ///
-/// Units are powers of 1024. It reads `512`, `64K`, `512M`, `2G`, `1T` (also `KiB`, `Ki`, and so
-/// on) and `max`, and prints the largest unit that leaves no fraction.
+/// Parses from `512`, `64K`, `512M`, `2G`, `1T` (or `KiB`, `Ki`, and so on) and `max`, and prints
+/// in the largest unit without a fraction. Units are powers of 1024.
 ///
 /// ```
 /// use frigate::ByteSize;
@@ -23,18 +23,18 @@ use crate::library::error::Error;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct ByteSize(u64);
 
-/// The most that the kernel's files take as a number.
+/// The largest number that the kernel's files accept.
 const LARGEST: u64 = i64::MAX as u64;
 
 impl ByteSize {
-    /// No limit: `max`.
+    /// No limit. Printed and parsed as `max`.
     ///
     /// ```
     /// assert_eq!(frigate::ByteSize::MAX.to_string(), "max");
     /// ```
     pub const MAX: Self = Self(u64::MAX);
 
-    /// That many bytes; beyond 2^63 - 1 it is [`ByteSize::MAX`].
+    /// Creates a size of `bytes`. Above 2^63 - 1 it is [`ByteSize::MAX`].
     ///
     /// ```
     /// assert_eq!(frigate::ByteSize::new(512).bytes(), 512);
@@ -48,7 +48,8 @@ impl ByteSize {
         }
     }
 
-    /// That many KiB (1024 bytes); what is too large is [`ByteSize::MAX`].
+    /// Creates a size of `count` KiB (1024 bytes each). Above 2^63 - 1 bytes it is
+    /// [`ByteSize::MAX`].
     ///
     /// ```
     /// assert_eq!(frigate::ByteSize::kib(64).bytes(), 65_536);
@@ -58,7 +59,7 @@ impl ByteSize {
         Self::new(count.saturating_mul(1 << 10))
     }
 
-    /// That many MiB (1024 KiB); what is too large is [`ByteSize::MAX`].
+    /// Creates a size of `count` MiB (1024 KiB each). Above 2^63 - 1 bytes it is [`ByteSize::MAX`].
     ///
     /// ```
     /// assert_eq!(frigate::ByteSize::mib(1), frigate::ByteSize::kib(1024));
@@ -68,7 +69,7 @@ impl ByteSize {
         Self::new(count.saturating_mul(1 << 20))
     }
 
-    /// That many GiB (1024 MiB); what is too large is [`ByteSize::MAX`].
+    /// Creates a size of `count` GiB (1024 MiB each). Above 2^63 - 1 bytes it is [`ByteSize::MAX`].
     ///
     /// ```
     /// assert_eq!(frigate::ByteSize::gib(1), frigate::ByteSize::mib(1024));
@@ -78,7 +79,7 @@ impl ByteSize {
         Self::new(count.saturating_mul(1 << 30))
     }
 
-    /// The number of bytes; [`u64::MAX`] where there is no limit.
+    /// Returns the number of bytes. [`u64::MAX`] means no limit.
     ///
     /// ```
     /// assert_eq!(frigate::ByteSize::kib(1).bytes(), 1024);
@@ -95,13 +96,11 @@ impl FromStr for ByteSize {
     fn from_str(text: &str) -> Result<Self, Error> {
         let refused = || Error::Word {
             word: text.to_owned(),
-            expected: "a size such as 512, 64K, 512M, 2G, or max",
+            expected: Quantity::Size.accepted(),
         };
-        let value = limit::size(text).ok_or_else(refused)?;
-        if value == "max" {
-            Ok(Self::MAX)
-        } else {
-            value.parse().map(Self).map_err(|_| refused())
+        match parse_size(text).ok_or_else(refused)? {
+            Amount::Max => Ok(Self::MAX),
+            Amount::Number(bytes) => Ok(Self(bytes)),
         }
     }
 }

@@ -1,18 +1,18 @@
-//! When a child is started, started again, stopped, and as whom.
+//! When a child is started, restarted and stopped, and as which user it runs.
 
 use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 use std::path::PathBuf;
 
-use crate::core::restart::{self, Expected, Restart};
-use crate::core::rules::{LEAST_FOR_LEFTOVERS, Rules};
+use crate::core::restart::{Restart, RestartPolicy};
+use crate::core::rules::{GRACE_CLOSE_WAIT, Rules};
 use crate::library::error::Error;
 
 /// When a child that ended by itself is started again.
 ///
-/// An end is expected where the exit code is 0; anything else, a panic of a task among it, is
-/// unexpected.
+/// An end is expected if the exit code is 0. Everything else is unexpected: another exit code, a
+/// signal, or a panic of a registered function.
 ///
 /// ```
 /// use frigate::AutoRestart;
@@ -24,12 +24,12 @@ use crate::library::error::Error;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum AutoRestart {
-    /// After an unexpected end (`unexpected`).
+    /// Restarts after an unexpected end. Printed and parsed as `unexpected`.
     Unexpected,
-    /// Always (`true`).
+    /// Restarts after every end. Printed and parsed as `true`.
     #[default]
     True,
-    /// Never (`false`).
+    /// Never restarts. Printed and parsed as `false`.
     False,
 }
 
@@ -63,59 +63,42 @@ impl FromStr for AutoRestart {
     }
 }
 
-/// How a child is looked after. The defaults are those of the original Go package.
+/// When a child is started, restarted and stopped, and as which user it runs.
 ///
 /// ```
 /// use std::time::Duration;
-/// use frigate::{AutoRestart, Strategy};
+/// use frigate::{AutoRestart, Frigate, Strategy};
 ///
-/// let strategy = Strategy::new().auto_restart(AutoRestart::Unexpected).start_retries(5);
-/// assert_eq!(strategy.start_retries, 5);
-/// assert_eq!(strategy.start_secs, Duration::from_secs(10));
-/// assert!(strategy.auto_start && !strategy.kill);
+/// let strategy = Strategy::new()
+///     .auto_restart(AutoRestart::Unexpected)
+///     .start_secs(Duration::from_secs(2))
+///     .start_retries(5);
+/// let frigate = Frigate::create("nginx").strategy(strategy);
+/// # let _ = frigate;
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub struct Strategy {
-    /// Whether [`Frigate::protect`](crate::Frigate::protect) starts the child; default: true.
-    /// Otherwise [`Frigate::start`](crate::Frigate::start) does.
-    pub auto_start: bool,
-    /// When it is started again after an end of its own; default: [`AutoRestart::True`].
-    pub auto_restart: AutoRestart,
-    /// A child that stays up this long has started; default: 10 s. An earlier unexpected end is a
-    /// failed start. Zero: no start ever fails.
-    pub start_secs: Duration,
-    /// Failed starts in a row that are tried again, after growing pauses from 100 ms to 60 s,
-    /// before [`Outcome::GaveUp`](crate::Outcome::GaveUp); default: 3. A good start sets the count
-    /// to zero.
-    pub start_retries: u32,
-    /// Before each start, ends other processes of the same name by TERM; default: false. A
-    /// program's name is the last component of its executable's path or of its `argv[0]`; a task's
-    /// is the task's, in a process of the same executable. Never touched are the host, its
-    /// ancestors, PID 1, other protected children, and processes of other PID namespaces.
-    pub grace_close: bool,
-    /// How long these get before KILL; default: 30 s.
-    pub grace_close_wait: Duration,
-    /// Ends by KILL at once, instead of TERM and then KILL: on a stop, for what a child leaves
-    /// running, and, by the kernel, when the host itself ends; default: false.
-    pub kill: bool,
-    /// Who the child runs as: `name`, `uid`, `name:group`, `uid:gid`, `:group`, looked up in the
-    /// `/etc/passwd` and `/etc/group` that the child will see; default: none, the current user.
-    pub user: Option<String>,
-    /// The child's root directory, which needs privileges; default: none. A task needs `/proc`
-    /// mounted in there.
-    pub chroot: Option<PathBuf>,
+    pub(crate) auto_start: bool,
+    auto_restart: AutoRestart,
+    start_secs: Duration,
+    start_retries: u32,
+    grace_close: bool,
+    grace_close_wait: Duration,
+    kill: bool,
+    pub(crate) user: Option<String>,
+    pub(crate) chroot: Option<PathBuf>,
 }
 
 impl Default for Strategy {
     fn default() -> Self {
+        let policy = RestartPolicy::default();
         Self {
             auto_start: true,
-            auto_restart: AutoRestart::True,
-            start_secs: Duration::from_secs(10),
-            start_retries: 3,
+            auto_restart: AutoRestart::default(),
+            start_secs: policy.start_secs,
+            start_retries: policy.start_retries,
             grace_close: false,
-            grace_close_wait: Duration::from_secs(30),
+            grace_close_wait: GRACE_CLOSE_WAIT,
             kill: false,
             user: None,
             chroot: None,
@@ -124,7 +107,7 @@ impl Default for Strategy {
 }
 
 impl Strategy {
-    /// The defaults.
+    /// Returns the defaults, which each method names.
     ///
     /// ```
     /// assert_eq!(frigate::Strategy::new(), frigate::Strategy::default());
@@ -134,21 +117,34 @@ impl Strategy {
         Self::default()
     }
 
-    /// Sets [`Strategy::auto_start`](#structfield.auto_start).
+    /// Sets whether [`Frigate::protect`](crate::Frigate::protect) starts the child. If not,
+    /// [`Frigate::start`](crate::Frigate::start) does. Default: `true`.
     ///
     /// ```
-    /// assert!(!frigate::Strategy::new().auto_start(false).auto_start);
+    /// use frigate::{Frigate, Strategy};
+    ///
+    /// let frigate = Frigate::create("true").strategy(Strategy::new().auto_start(false));
+    /// frigate.protect()?;
+    /// assert!(frigate.wait().is_err(), "it was not started");
+    /// frigate.start()?;
+    /// # frigate.stop(std::time::Duration::ZERO)?;
+    /// # Ok::<(), frigate::Error>(())
     /// ```
     #[must_use]
     pub fn auto_start(self, auto_start: bool) -> Self {
         Self { auto_start, ..self }
     }
 
-    /// Sets [`Strategy::auto_restart`](#structfield.auto_restart).
+    /// Sets when a child that ended by itself is started again. Default: [`AutoRestart::True`].
     ///
     /// ```
-    /// use frigate::{AutoRestart, Strategy};
-    /// assert_eq!(Strategy::new().auto_restart(AutoRestart::False).auto_restart, AutoRestart::False);
+    /// use frigate::{AutoRestart, Frigate, Strategy};
+    ///
+    /// let once = Strategy::new().auto_restart(AutoRestart::False);
+    /// let frigate = Frigate::create("true").strategy(once);
+    /// frigate.protect()?;
+    /// assert_eq!(frigate.wait()?.to_string(), "complete");
+    /// # Ok::<(), frigate::Error>(())
     /// ```
     #[must_use]
     pub fn auto_restart(self, auto_restart: AutoRestart) -> Self {
@@ -158,21 +154,33 @@ impl Strategy {
         }
     }
 
-    /// Sets [`Strategy::start_secs`](#structfield.start_secs).
+    /// Sets how long a child must stay up for its start to count as a good one. An unexpected end
+    /// before that is a failed start. With zero, no start fails. Default: 10 s.
     ///
     /// ```
     /// use std::time::Duration;
-    /// assert!(frigate::Strategy::new().start_secs(Duration::ZERO).start_secs.is_zero());
+    /// use frigate::Strategy;
+    /// let strategy = Strategy::new().start_secs(Duration::from_secs(1));
+    /// # let _ = strategy;
     /// ```
     #[must_use]
     pub fn start_secs(self, start_secs: Duration) -> Self {
         Self { start_secs, ..self }
     }
 
-    /// Sets [`Strategy::start_retries`](#structfield.start_retries).
+    /// Sets how many failed starts in a row are tried again before frigate gives up
+    /// ([`Outcome::GaveUp`](crate::Outcome::GaveUp)). Default: 3.
+    ///
+    /// A good start sets the count to zero. The pauses between failed starts grow from 100 ms to 60
+    /// s.
     ///
     /// ```
-    /// assert_eq!(frigate::Strategy::new().start_retries(0).start_retries, 0);
+    /// use frigate::{Frigate, Outcome, Strategy};
+    ///
+    /// let frigate = Frigate::create("false").strategy(Strategy::new().start_retries(1));
+    /// frigate.protect()?;
+    /// assert!(matches!(frigate.wait()?, Outcome::GaveUp { .. }), "two starts have failed");
+    /// # Ok::<(), frigate::Error>(())
     /// ```
     #[must_use]
     pub fn start_retries(self, start_retries: u32) -> Self {
@@ -182,10 +190,17 @@ impl Strategy {
         }
     }
 
-    /// Sets [`Strategy::grace_close`](#structfield.grace_close).
+    /// Sets whether other processes of the same program are ended by TERM before each start.
+    /// Default: `false`.
+    ///
+    /// A process is one of the same program if the child's name is the last component of the path
+    /// of its executable, or of its `argv[0]`. A process of the same registered function is one of
+    /// the same executable that runs this function. frigate never touches the host, its ancestors,
+    /// PID 1, other protected children, and processes of other PID namespaces.
     ///
     /// ```
-    /// assert!(frigate::Strategy::new().grace_close(true).grace_close);
+    /// let strategy = frigate::Strategy::new().grace_close(true);
+    /// # let _ = strategy;
     /// ```
     #[must_use]
     pub fn grace_close(self, grace_close: bool) -> Self {
@@ -195,12 +210,14 @@ impl Strategy {
         }
     }
 
-    /// Sets [`Strategy::grace_close_wait`](#structfield.grace_close_wait).
+    /// Sets how long processes that [`Strategy::grace_close`] ends have from TERM to KILL.
+    /// Default: 30 s.
     ///
     /// ```
     /// use std::time::Duration;
-    /// let wait = Duration::from_secs(5);
-    /// assert_eq!(frigate::Strategy::new().grace_close_wait(wait).grace_close_wait, wait);
+    /// use frigate::Strategy;
+    /// let strategy = Strategy::new().grace_close(true).grace_close_wait(Duration::from_secs(5));
+    /// # let _ = strategy;
     /// ```
     #[must_use]
     pub fn grace_close_wait(self, grace_close_wait: Duration) -> Self {
@@ -210,20 +227,37 @@ impl Strategy {
         }
     }
 
-    /// Sets [`Strategy::kill`](#structfield.kill).
+    /// Sets whether frigate sends KILL at once, instead of TERM first: to stop the child, to end
+    /// what it leaves running, and when the host ends. Default: `false`.
     ///
     /// ```
-    /// assert!(frigate::Strategy::new().kill(true).kill);
+    /// use std::os::unix::process::ExitStatusExt;
+    /// use std::time::Duration;
+    /// use frigate::{Frigate, ProtectTask, Strategy};
+    ///
+    /// let task = ProtectTask::new("sleep").arg("1000");
+    /// let frigate = Frigate::from(task).strategy(Strategy::new().kill(true));
+    /// let events = frigate.events();
+    /// frigate.protect()?;
+    /// events.recv().expect("it starts");
+    /// let status = frigate.stop(Duration::from_secs(10))?.status();
+    /// assert_eq!(status.and_then(|status| status.signal()), Some(9));
+    /// # Ok::<(), frigate::Error>(())
     /// ```
     #[must_use]
     pub fn kill(self, kill: bool) -> Self {
         Self { kill, ..self }
     }
 
-    /// Sets [`Strategy::user`](#structfield.user).
+    /// Sets the user that the child runs as. Default: the host's.
+    ///
+    /// Accepts `name`, `uid`, `name:group`, `uid:gid` and `:group`. The names are looked up in the
+    /// `/etc/passwd` and `/etc/group` that the child will see. `HOME`, `USER` and `LOGNAME` follow
+    /// the user. To become another user takes privileges.
     ///
     /// ```
-    /// assert_eq!(frigate::Strategy::new().user("nobody").user.as_deref(), Some("nobody"));
+    /// let strategy = frigate::Strategy::new().user("www-data");
+    /// # let _ = strategy;
     /// ```
     #[must_use]
     pub fn user(self, user: impl Into<String>) -> Self {
@@ -233,10 +267,13 @@ impl Strategy {
         }
     }
 
-    /// Sets [`Strategy::chroot`](#structfield.chroot).
+    /// Sets the root directory of the child, which takes privileges. Default: the host's.
+    ///
+    /// A registered function needs `/proc` mounted in there.
     ///
     /// ```
-    /// assert!(frigate::Strategy::new().chroot("/srv/root").chroot.is_some());
+    /// let strategy = frigate::Strategy::new().chroot("/srv/root");
+    /// # let _ = strategy;
     /// ```
     #[must_use]
     pub fn chroot(self, chroot: impl Into<PathBuf>) -> Self {
@@ -246,31 +283,25 @@ impl Strategy {
         }
     }
 
-    /// What the core makes of it. Backoff and expected codes are the binary's defaults.
+    /// Returns the rules that the core follows. Pauses and expected codes are the binary's
+    /// defaults.
     pub(crate) fn rules(&self) -> Rules {
-        let mut expected = Expected::NONE;
-        expected.insert_code(0);
         Rules {
-            strategy: restart::Strategy {
+            restart_policy: RestartPolicy {
                 restart: match self.auto_restart {
                     AutoRestart::Unexpected => Restart::Unexpected,
                     AutoRestart::True => Restart::True,
                     AutoRestart::False => Restart::False,
                 },
-                expected,
                 start_secs: self.start_secs,
                 start_retries: self.start_retries,
-                backoff: Duration::from_millis(100),
-                backoff_max: Duration::from_secs(60),
+                ..RestartPolicy::default()
             },
-            stop_signal: None,
-            // Each stop brings its own.
+            // Each call of `stop` has its own.
             grace: None,
-            leftovers: Some(LEAST_FOR_LEFTOVERS),
             kill: self.kill,
             grace_close: self.grace_close.then_some(self.grace_close_wait),
-            single_child: false,
-            is_adopted: false,
+            ..Rules::default()
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Functions of the host program that run as children: the registry, and the way into one in a
-//! fresh process.
+//! Functions of the host program that run as children: their names, and the entry point of such a
+//! function in its process.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -7,37 +7,36 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{ExitCode, Termination, exit};
 use std::sync::Mutex;
 
-use crate::library::link::lock;
+use crate::library::shared_state::lock;
 use crate::sys::host;
 
-/// The variable that tells a fresh process of the same executable which task it is; the first in
-/// its environment.
+/// The variable that tells a new process of the same executable which task it is. It is the first
+/// in the environment.
 pub(crate) const VARIABLE: &str = "FRIGATE_TASK";
 
-/// The exit code of a task that panics: what Rust gives a `main` that does.
+/// The exit code of a task that panics, as of a Rust program whose `main` does.
 const PANICKED: u8 = 101;
 
-static REGISTRY: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static REGISTERED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Registers a function of this program as a task, which
-/// [`Frigate::create`](crate::Frigate::create) then protects by that name.
+/// Registers a function of this program as a task, so that
+/// [`Frigate::create`](crate::Frigate::create) can protect it under this name.
 ///
-/// To be called at the top of `main`, before any thread is started and before anything is
-/// protected. A task runs in a fresh process of the same executable, with its own arguments and
-/// environment: there, this call does not return, but runs the function and ends the process. The
-/// executable may have been replaced or removed meanwhile; the task is of the one that the host was
-/// started from.
+/// Call it at the top of `main`, before the program starts a thread and before it protects
+/// anything. A task runs in a new process of the same executable. In that process this call does
+/// not return: it runs the function and ends the process. If the executable was replaced or removed
+/// in the meantime, the task still runs the one that the host was started from.
 ///
-/// The exit code is that of the function as if it were `main`: 0, or its [`ExitCode`], or 1 where
-/// it returns an error, which is printed. A panic is reported by the panic hook, and ends with 101.
-/// Where the program is built with `panic = "abort"`, a panic ends the task by ABRT.
+/// The exit code is the same as if the function were `main`: 0, or the [`ExitCode`] that it
+/// returns, or 1 if it returns an error, which is printed. After a panic, which the panic hook
+/// reports, it is 101. If the program is built with `panic = "abort"`, a panic ends the task by
+/// ABRT.
 ///
-/// Registering a name once more replaces nothing: the first function of a name is the one that
-/// runs.
+/// If a name is registered twice, the first function runs.
 ///
-/// A fresh process learns from the variable `FRIGATE_TASK` which task it is. A program with
-/// privileges of its file (set-user-ID, set-group-ID, file capabilities) ignores that variable, and
-/// protects no tasks: [`Error::Privileged`](crate::Error::Privileged).
+/// The new process learns from the variable `FRIGATE_TASK` which task it is. A program that got
+/// privileges from its file (set-user-ID, set-group-ID, file capabilities) ignores the variable,
+/// and can protect programs, but no tasks: [`Error::Privileged`](crate::Error::Privileged).
 ///
 /// ```standalone_crate
 /// use frigate::{AutoRestart, Frigate, Strategy};
@@ -46,7 +45,8 @@ static REGISTRY: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// fn main() -> Result<(), frigate::Error> {
 ///     frigate::register_task("answer", || ExitCode::from(42));
 ///
-///     let frigate = Frigate::create("answer").strategy(Strategy::new().auto_restart(AutoRestart::False));
+///     let once = Strategy::new().auto_restart(AutoRestart::False);
+///     let frigate = Frigate::create("answer").strategy(once);
 ///     frigate.protect()?;
 ///     assert_eq!(frigate.wait()?.status().and_then(|status| status.code()), Some(42));
 ///     Ok(())
@@ -58,40 +58,47 @@ pub fn register_task<T: Termination>(name: impl Into<String>, function: impl FnO
         run(&name, function);
     }
     // A process that was forked from the host protects nothing, and must not wait for a lock that
-    // is held in the host.
+    // a thread of the host held at the fork.
     if host::is_forked() {
         return;
     }
-    lock(&REGISTRY).insert(name);
+    lock(&REGISTERED).insert(name);
 }
 
-/// The task that this process was started as, as long as it has not begun. A program with
-/// privileges of its file does not believe a variable: whoever started it would choose which of its
-/// functions runs, with privileges that they do not have.
+/// Returns the task that this process was started as, until it runs. `None` means that it is no
+/// task. A program with privileges of its file ignores the variable: the user who started it could
+/// choose which of its functions runs, with privileges that this user does not have.
 pub(crate) fn current() -> Option<String> {
     std::env::var(VARIABLE)
         .ok()
         .filter(|_| !host::is_privileged())
 }
 
-pub(crate) fn is_registered(name: &str) -> bool {
-    lock(&REGISTRY).contains(name)
+/// Returns the variable that makes a process run the task of this name: `FRIGATE_TASK=name`.
+pub(crate) fn variable(name: &str) -> String {
+    format!("{VARIABLE}={name}")
 }
 
+pub(crate) fn is_registered(name: &str) -> bool {
+    lock(&REGISTERED).contains(name)
+}
+
+/// The entry point of a task.
+#[expect(clippy::disallowed_methods, reason = "a task ends here")]
 fn run<T: Termination>(name: &str, function: impl FnOnce() -> T) -> ! {
-    // A program that the task starts, itself perhaps, is not to be taken for the task.
+    // If the task starts its own executable, that process must not become the task, too.
     host::remove_variable(VARIABLE);
-    // All tasks are the same executable, which the kernel calls `exe` here.
+    // The kernel has named the process `exe`, after the last component of `/proc/self/exe`.
     if let Ok(name) = CString::new(name) {
         host::set_name(&name);
     }
-    // The process ends here in any case, so that nobody sees what a panic left half done.
-    let code = catch_unwind(AssertUnwindSafe(|| function().report())).map_or(PANICKED, number);
+    // The process ends here in any case, so that no code meets data that a panic left half changed.
+    let code = catch_unwind(AssertUnwindSafe(|| function().report())).map_or(PANICKED, exit_number);
     exit(code.into());
 }
 
-/// An exit code tells its number only by being the same as another one.
-fn number(code: ExitCode) -> u8 {
+/// Returns the number of an exit code, which can only be compared with others.
+fn exit_number(code: ExitCode) -> u8 {
     (0..=u8::MAX)
         .find(|number| ExitCode::from(*number) == code)
         .unwrap_or(1)
@@ -102,12 +109,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exit_code_tells_its_number() {
+    fn the_number_of_every_exit_code_is_found() {
         for code in 0..=u8::MAX {
-            assert_eq!(number(ExitCode::from(code)), code);
+            assert_eq!(exit_number(ExitCode::from(code)), code);
         }
         assert_eq!(
-            (number(ExitCode::SUCCESS), number(ExitCode::FAILURE)),
+            (
+                exit_number(ExitCode::SUCCESS),
+                exit_number(ExitCode::FAILURE)
+            ),
             (0, 1)
         );
     }

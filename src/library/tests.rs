@@ -28,19 +28,20 @@ fn what_is_handed_around_may_cross_threads() {
 
 #[test]
 fn the_defaults_are_those_of_the_original() {
-    let strategy = Public::default();
-    assert!(strategy.auto_start && !strategy.grace_close && !strategy.kill);
-    assert_eq!(strategy.auto_restart, AutoRestart::True);
-    assert_eq!(
-        (strategy.start_secs, strategy.start_retries),
-        (Duration::from_secs(10), 3)
-    );
-    assert_eq!(strategy.grace_close_wait, Duration::from_secs(30));
-    assert_eq!((strategy.user, strategy.chroot), (None, None));
+    let spelled_out = Public::new()
+        .auto_start(true)
+        .auto_restart(AutoRestart::True)
+        .start_secs(Duration::from_secs(10))
+        .start_retries(3)
+        .grace_close(false)
+        .grace_close_wait(Duration::from_secs(30))
+        .kill(false);
+    assert_eq!(Public::default(), spelled_out);
+    assert_eq!((spelled_out.user, spelled_out.chroot), (None, None));
 }
 
 #[test]
-fn each_field_of_a_strategy_means_what_the_core_knows_by_it() {
+fn each_setting_of_a_strategy_becomes_a_rule_of_the_core() {
     let rules = |strategy: Public| strategy.rules();
     let base = rules(Public::new());
     assert_eq!(
@@ -68,15 +69,26 @@ fn each_field_of_a_strategy_means_what_the_core_knows_by_it() {
     ];
     for (word, restart) in words {
         assert_eq!(
-            rules(Public::new().auto_restart(word)).strategy.restart,
+            rules(Public::new().auto_restart(word))
+                .restart_policy
+                .restart,
             restart
         );
         assert_eq!(word.to_string().parse::<AutoRestart>().ok(), Some(word));
     }
-    let other = rules(Public::new().start_secs(wait).start_retries(9)).strategy;
+    let other = rules(Public::new().start_secs(wait).start_retries(9)).restart_policy;
     assert_eq!((other.start_secs, other.start_retries), (wait, 9));
-    assert!(base.strategy.expected.covers(status::ExitStatus::Exited(0)));
-    assert!(!base.strategy.expected.covers(status::ExitStatus::Exited(1)));
+    assert!(
+        base.restart_policy
+            .expected
+            .covers(status::ExitStatus::Exited(0))
+    );
+    assert!(
+        !base
+            .restart_policy
+            .expected
+            .covers(status::ExitStatus::Exited(1))
+    );
 }
 
 #[test]
@@ -201,7 +213,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_size_is_read_as_it_is_printed(bytes in prop_oneof![any::<u64>(), 0..5000_u64, (0..5000_u64).prop_map(|n| n << 20)]) {
+    fn a_size_is_read_as_it_is_printed(
+        bytes in prop_oneof![any::<u64>(), 0..5000_u64, (0..5000_u64).prop_map(|n| n << 20)],
+    ) {
         let size = ByteSize::new(bytes);
         prop_assert_eq!(size.to_string().parse::<ByteSize>().ok(), Some(size));
     }

@@ -1,14 +1,13 @@
-//! One line of output: fixed in size, always whole, always printable.
+//! One line of output, of fixed size.
 #![forbid(unsafe_code)]
 
 use core::fmt::{self, Write};
 
-/// The longest message, line end included: half of what a pipe takes in one piece (`pipe(7)`,
-/// `PIPE_BUF`).
+/// The longest message, with its line end: half of what one write puts into a pipe undivided
+/// (`pipe(7)`, `PIPE_BUF`).
 pub(crate) const LIMIT: usize = 2048;
 
-/// A line under construction: fixed in size, cut where it would grow beyond, never broken inside a
-/// character.
+/// A line that is being written. What does not fit is cut off, never inside a character.
 pub(crate) struct Line {
     bytes: [u8; LIMIT],
     len: usize,
@@ -26,10 +25,10 @@ impl Line {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    /// Takes `tail` in any case, at the cost of what came last.
+    /// Appends `tail`, which always fits: what was written last gives way.
     pub(crate) fn end_with(&mut self, tail: &str) {
         self.len = self.len.min(LIMIT - tail.len());
-        // Back to the beginning of a character: all its other bytes begin with 10 in binary.
+        // Back to the start of a character: its other bytes begin with the bits 10.
         while self
             .bytes
             .get(self.len)
@@ -64,7 +63,7 @@ pub(crate) struct Escaped<'a>(pub(crate) &'a mut Line);
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
-            // A string that nothing could close any more would make the whole line worthless.
+            // Room to close the string and the object: without that the line is no JSON.
             if self.0.len + 64 > LIMIT {
                 break;
             }

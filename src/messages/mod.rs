@@ -1,10 +1,16 @@
-//! Turns what happened into one line: text, JSON, or the termination message.
+//! Makes one line of what happened: text, JSON, or the termination message.
 //!
-//! `report` and `termination` write those lines out. The other files are pure.
+//! `report`, `refusal` and `termination` write the lines. The other files are pure.
 
+pub(crate) mod context;
+pub(crate) mod format;
+pub(crate) mod formatter;
+mod json;
 pub(crate) mod line;
-pub(crate) mod message;
 pub(crate) mod mistake;
+pub(crate) mod refusal;
 pub(crate) mod report;
 pub(crate) mod termination;
+mod text;
 pub(crate) mod timestamp;
+mod units;

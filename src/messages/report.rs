@@ -1,30 +1,31 @@
-//! Says facts on standard error, one line each, and never waits for anybody to read them.
+//! Reports facts on standard error, one line each, and never waits for a reader.
 
-use crate::core::fact::Fact;
-use crate::core::fact::Level as Verbosity;
-use crate::messages::message::{Format, Speaker};
+use crate::core::fact::{Fact, Level};
+use crate::messages::format::Format;
+use crate::messages::formatter::MessageFormatter;
 use crate::sys::{clock, output};
 
-/// Says what the verbosity has, in the format that was asked for.
+/// Reports facts up to a level, in one format.
 pub(crate) struct Reporter {
-    pub(crate) speaker: Speaker,
+    pub(crate) formatter: MessageFormatter,
     format: Format,
-    verbosity: Verbosity,
-    /// Messages that found standard error full since the last one that did not.
+    verbosity: Level,
+    /// How many messages found standard error full since the last one that was written.
     dropped: u64,
 }
 
 impl Reporter {
-    pub(crate) fn new(speaker: Speaker, format: Format, verbosity: Verbosity) -> Self {
+    pub(crate) const fn new(formatter: MessageFormatter, format: Format, verbosity: Level) -> Self {
         Self {
-            speaker,
+            formatter,
             format,
             verbosity,
             dropped: 0,
         }
     }
 
-    pub(crate) fn say(&mut self, fact: &Fact<'_>) {
+    /// Reports the fact, unless the verbosity leaves it out. Reports dropped messages first.
+    pub(crate) fn report(&mut self, fact: &Fact<'_>) {
         if fact.level() > self.verbosity {
             return;
         }
@@ -41,10 +42,7 @@ impl Reporter {
     }
 
     fn write(&self, fact: &Fact<'_>) -> bool {
-        output::to_stderr(
-            self.speaker
-                .line(fact, self.format, clock::wall())
-                .as_bytes(),
-        )
+        let line = self.formatter.line(fact, self.format, clock::wall_time());
+        output::write_to_stderr(line.as_bytes())
     }
 }

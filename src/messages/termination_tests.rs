@@ -8,7 +8,7 @@ use std::fs;
 
 use super::Log;
 use crate::messages::line::Line;
-use crate::messages::termination::TerminationLog;
+use crate::messages::termination::WantedLog;
 
 /// Whether a message was composed, and whether it was written.
 fn write(log: &Log) -> (bool, bool) {
@@ -25,16 +25,13 @@ fn write(log: &Log) -> (bool, bool) {
 fn a_message_is_composed_only_if_there_is_a_file_for_it() {
     let directory = tempfile::tempdir().unwrap();
     let path =
-        |name: &str| TerminationLog::Path(directory.path().join(name).to_str().unwrap().to_owned());
-    assert_eq!(
-        write(&Log::open(&TerminationLog::None, None)),
-        (false, true)
-    );
+        |name: &str| WantedLog::Path(directory.path().join(name).to_str().unwrap().to_owned());
+    assert_eq!(write(&Log::open(&WantedLog::None, None)), (false, true));
     assert_eq!(write(&Log::open(&path("no/log"), None)), (false, false));
     assert_eq!(write(&Log::open(&path("log"), None)), (true, true));
     if !fs::exists("/dev/termination-log").unwrap() {
         assert_eq!(
-            write(&Log::open(&TerminationLog::Automatic, None)),
+            write(&Log::open(&WantedLog::Automatic, None)),
             (false, true)
         );
     }

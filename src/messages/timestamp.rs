@@ -1,16 +1,16 @@
-//! Points in time as people and log collectors read them.
+//! Points in time as log collectors read them.
 #![forbid(unsafe_code)]
 
 use core::fmt::{self, Write};
 
-/// RFC 3339 in UTC to the millisecond: `2026-03-01T12:00:00.250Z`.
+/// Writes RFC 3339 in UTC to the millisecond: `2026-03-01T12:00:00.250Z`.
 pub(crate) fn write((seconds, nanos): (i64, u32), out: &mut impl Write) -> fmt::Result {
     let (year, month, day) = civil_date(seconds.div_euclid(86_400));
     let of_day = seconds.rem_euclid(86_400);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     let of_second = i64::from(nanos / 1_000_000);
-    // Each number with the place of its first digit, and what follows it. The formatter would take
-    // half a kilobyte.
+    // Each number with the value of its first digit, and what follows it. The standard library's
+    // formatter would take half a kilobyte more.
     let all = [
         (year, 1000, '-'),
         (month, 10, '-'),
@@ -32,8 +32,8 @@ pub(crate) fn write((seconds, nanos): (i64, u32), out: &mut impl Write) -> fmt::
     Ok(())
 }
 
-/// The date of a day counted from 1970-01-01, in the Gregorian calendar. Years are counted from
-/// March, so that the leap day is the last of its year, and in eras of 400 years, which all have
+/// Returns the Gregorian date of a day that is counted from 1970-01-01. Years begin in March here,
+/// so that the leap day is the last of its year, and come in eras of 400 years, which all have
 /// 146,097 days.
 fn civil_date(day: i64) -> (i64, i64, i64) {
     let day = day + 719_468;

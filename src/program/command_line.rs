@@ -1,52 +1,40 @@
-//! What the words after the program's name, and the variables of the environment, ask for.
+//! What the command line and the environment ask for.
 
-use crate::messages::message::Format;
+use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
 use crate::program::config::Config;
-use crate::program::options::values::{Values, Words, option_of};
+use crate::program::options::values::{Values, Words};
+use crate::program::options::variables::option_of;
 
-/// What the words ask for.
+/// What frigate was asked to do.
 #[expect(
     clippy::large_enum_variant,
-    reason = "there is one in a process, and a box would be moved into once more"
+    reason = "a process has one, and a box would be another move"
 )]
 pub(crate) enum Request {
-    /// Run the command that begins at this word.
+    /// Run the command that begins at this index of the arguments.
     Run(Config, usize),
     Help,
     Version,
 }
 
-/// Reads the words after the program's name, and those of the environment's entries, `NAME=value`,
-/// that can be an option's.
+/// Reads the arguments, and the environment's entries that may set an option (`NAME=value`).
 ///
 /// # Errors
 ///
 /// The first mistake on the command line, then in the environment.
 pub(crate) fn read<'a>(
     words: &[&'a [u8]],
-    environment: impl Iterator<Item = &'a [u8]> + Clone,
-) -> Result<Request, Mistake> {
-    let mut values = Values::default();
-    let mut request = request(&mut values, words, environment.clone());
-    if let Err(mistake) = &mut request {
-        mistake.format = format(&values, environment);
-    }
-    request
-}
-
-fn request<'a>(
-    values: &mut Values<'a>,
-    words: &[&'a [u8]],
     environment: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Request, Mistake> {
+    let mut values = Values::default();
     let command = match values.read_words(words)? {
         Words::Command(index) => index,
         Words::Help => return Ok(Request::Help),
         Words::Version => return Ok(Request::Version),
     };
     values.read_variables(environment)?;
-    let config = Config::new(values)?;
+    let config = Config::new(&values)?;
     if command == words.len() {
         let why = "none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]";
         return Err(Mistake::new("start", "COMMAND").because(why));
@@ -54,9 +42,17 @@ fn request<'a>(
     Ok(Request::Run(config, command))
 }
 
-/// How a mistake is to be written: what was asked for before it counts, so that a line among JSON
-/// lines is one.
-fn format<'a>(values: &Values<'_>, mut environment: impl Iterator<Item = &'a [u8]>) -> Format {
+/// Returns the format for the mistake that `read` found: the one that was asked for up to it, so
+/// that a mistake among JSON lines is one.
+#[cold]
+pub(crate) fn format<'a>(
+    words: &[&'a [u8]],
+    mut environment: impl Iterator<Item = &'a [u8]> + Clone,
+) -> Format {
+    let mut values = Values::default();
+    if let Ok(Words::Command(_)) = values.read_words(words) {
+        let _ = values.read_variables(environment.clone());
+    }
     let typed = values.get("log-format").map(|value| value.text.as_bytes());
     let of_format = |entry| {
         option_of(entry)

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::{Request, read};
 use crate::core::fact::Level;
-use crate::messages::message::Format;
+use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
 use crate::program::config::Config;
 use crate::program::options::table::{Options, help};
@@ -811,9 +811,17 @@ fn what_is_not_utf_8_among_the_options_is_refused() {
 
 #[test]
 fn a_mistake_is_told_in_the_format_that_was_asked_for() {
-    let format = |words: &[&str], variables: &[(&str, &str)]| match ask(words, variables) {
-        Ok(_) => panic!("{words:?}, {variables:?}: accepted"),
-        Err(Mistake { format, .. }) => format,
+    let format = |words: &[&str], variables: &[(&str, &str)]| {
+        assert!(
+            ask(words, variables).is_err(),
+            "{words:?}, {variables:?}: accepted"
+        );
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        let entries: Vec<String> = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        super::format(&words, entries.iter().map(String::as_bytes))
     };
     let json = [("FRIGATE_INIT_LOG_FORMAT", "json")];
     assert_eq!(
@@ -838,6 +846,11 @@ fn a_mistake_is_told_in_the_format_that_was_asked_for() {
     assert_eq!(format(&["--log-format=json", "--bogus"], &[]), Format::Json);
     assert_eq!(format(&["--log-format=json", "--grace"], &[]), Format::Json);
     assert_eq!(format(&["--bogus"], &json), Format::Json);
+    let empty_first = [("FRIGATE_INIT_LOG_FORMAT", ""), json[0]];
+    assert_eq!(
+        format(&["--grace=bad", "command"], &empty_first),
+        Format::Json
+    );
 }
 
 #[test]

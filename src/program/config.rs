@@ -1,21 +1,23 @@
-//! What the options mean: each value read, checked, and named where it is wrong.
+//! The configuration: what all options mean together.
 #![forbid(unsafe_code)]
 
-use core::time::Duration;
-
 use crate::child::capture::{LogPath, Logs};
-use crate::child::preparation::WantedUser;
-use crate::core::fact::Level as Verbosity;
-use crate::core::limit::{self, Limit};
-use crate::core::number::number;
-use crate::core::restart::{Expected, Restart, Strategy};
-use crate::core::rules::{LEAST_FOR_LEFTOVERS, Rules};
+use crate::child::identity::WantedUser;
+use crate::core::exit_code::ExitCodeMap;
+use crate::core::fact::Level;
+use crate::core::limit::{LIMIT_FILES, Limit, parse_assignment};
+use crate::core::number::parse_number;
+use crate::core::quantity::Amount;
+use crate::core::restart::RestartPolicy;
+use crate::core::rewrite::Rewrite;
+use crate::core::rules::{self, Rules};
 use crate::core::signal::{Signal, SignalSet};
-use crate::core::supervisor::Rewrite;
 use crate::core::user::UserSpec;
-use crate::messages::message::{Format, Remap};
+use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
-use crate::messages::termination::TerminationLog;
+use crate::messages::termination::WantedLog;
+use crate::program::options::parse;
+use crate::program::options::reader::Reader;
 use crate::program::options::values::{Source, Value, Values};
 
 /// All options, checked.
@@ -24,7 +26,6 @@ pub(crate) struct Config {
     pub(crate) rules: Rules,
     pub(crate) stop_on: SignalSet,
     pub(crate) rewrite: Rewrite,
-    pub(crate) remap: Remap,
     pub(crate) pdeathsig: Option<Signal>,
     pub(crate) user: Option<WantedUser>,
     pub(crate) chroot: Option<String>,
@@ -33,438 +34,218 @@ pub(crate) struct Config {
     pub(crate) limits: Vec<Limit>,
     pub(crate) cgroup_best_effort: bool,
     pub(crate) logs: Logs,
-    pub(crate) termination_log: TerminationLog,
+    pub(crate) termination_log: WantedLog,
     pub(crate) format: Format,
-    pub(crate) verbosity: Verbosity,
+    pub(crate) verbosity: Level,
 }
-
-/// Reads values, and remembers the first mistake among them: so there is one place to look for it,
-/// and not one for each option.
-struct Reader<'v> {
-    values: &'v Values<'v>,
-    mistake: Option<Mistake>,
-}
-
-impl<'v> Reader<'v> {
-    /// What `read` makes of the value; nothing where it was not given, or has no meaning.
-    #[inline(never)]
-    fn read<T>(&mut self, name: &str, read: fn(&str) -> Option<T>, accepted: &str) -> Option<T> {
-        let value = self.values.get(name)?;
-        let meaning = read(value.text);
-        if meaning.is_none() {
-            self.refuse(value, accepted);
-        }
-        meaning
-    }
-
-    /// The same for all the values of a repeatable option.
-    #[inline(never)]
-    fn read_all<T>(
-        &mut self,
-        name: &str,
-        read: fn(&str) -> Option<T>,
-        accepted: &str,
-        mut each: impl FnMut(T, &Value<'v>),
-    ) {
-        for value in self.values.all(name) {
-            match read(value.text) {
-                Some(meaning) => each(meaning, value),
-                None => self.refuse(value, accepted),
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn refuse(&mut self, value: &Value<'_>, why: &str) {
-        self.mistake.get_or_insert_with(|| value.refused(why));
-    }
-
-    fn duration(&mut self, name: &str, default: Duration) -> Duration {
-        self.read(name, duration, DURATION).unwrap_or(default)
-    }
-
-    /// The same for an option that also takes a word, which means that there is no such duration.
-    fn duration_or(
-        &mut self,
-        name: &str,
-        word: &str,
-        default: Option<Duration>,
-    ) -> Option<Duration> {
-        match self.values.get(name) {
-            None => default,
-            Some(value) if value.text == word => None,
-            Some(value) => {
-                let meaning = duration(value.text);
-                if meaning.is_none() {
-                    self.refuse(value, &[DURATION, ", or ", word].concat());
-                }
-                meaning
-            }
-        }
-    }
-
-    fn number(&mut self, name: &str, default: u32) -> u32 {
-        self.read(
-            name,
-            |text| number(text),
-            "expected a whole number from 0 to 4294967295",
-        )
-        .unwrap_or(default)
-    }
-
-    fn directory(&mut self, name: &str) -> Option<String> {
-        self.read(name, path, "expected a directory, in at most 4095 bytes")
-    }
-
-    fn log_path(&mut self, name: &str) -> Option<LogPath> {
-        let path = self.read(name, path, "expected a file, in at most 4095 bytes")?;
-        Some(LogPath {
-            path,
-            spelled: self.spelled(name),
-        })
-    }
-
-    fn spelled(&self, name: &str) -> String {
-        self.values
-            .get(name)
-            .map(Value::spelled)
-            .unwrap_or_default()
-    }
-
-    fn user(&mut self) -> Option<WantedUser> {
-        let value = self.values.get("user")?;
-        self.wanted_user(value)
-    }
-
-    /// Not inlined, so that it is not part of what every run executes.
-    #[inline(never)]
-    fn wanted_user(&mut self, value: &Value<'_>) -> Option<WantedUser> {
-        let Some(spec) = UserSpec::parse(value.text) else {
-            self.refuse(
-                value,
-                "expected USER, USER:GROUP or :GROUP, names or numbers",
-            );
-            return None;
-        };
-        Some(WantedUser {
-            spec,
-            value: value.text.to_owned(),
-            spelled: value.spelled(),
-        })
-    }
-
-    /// The limits, in the order in which they are written: those with an option of their own, then
-    /// the others as given.
-    fn limits(&mut self) -> Vec<Limit> {
-        type Own = (
-            &'static str,
-            &'static str,
-            fn(&str) -> Option<String>,
-            &'static str,
-        );
-        const OWN: [Own; 6] = [
-            ("memory-max", "memory.max", limit::size, SIZE),
-            ("memory-high", "memory.high", limit::size, SIZE),
-            ("memory-swap-max", "memory.swap.max", limit::size, SIZE),
-            (
-                "cpu-max",
-                "cpu.max",
-                limit::cpus,
-                "expected a number of CPUs from 0.01, such as 1.5, or QUOTA PERIOD in microseconds, such as \
-                 '50000 100000', or max",
-            ),
-            (
-                "cpu-weight",
-                "cpu.weight",
-                limit::weight,
-                "expected a number from 1 to 10000",
-            ),
-            (
-                "pids-max",
-                "pids.max",
-                limit::count,
-                "expected a number, or max",
-            ),
-        ];
-        let mut limits = Vec::new();
-        for (name, file, read, accepted) in OWN {
-            if let Some(value) = self.read(name, read, accepted) {
-                limits.push(Limit {
-                    file: file.to_owned(),
-                    value,
-                    spelled: self.spelled(name),
-                });
-            }
-        }
-        let accepted = "expected FILE=VALUE, a file of cgroup v2 such as io.max='8:0 rbps=1048576', none that frigate \
-                        itself writes (cgroup.procs, cgroup.kill, cgroup.freeze, cgroup.type, cgroup.subtree_control)";
-        self.read_all(
-            "cgroup",
-            limit::assignment,
-            accepted,
-            |(file, value), given| {
-                limits.push(Limit {
-                    file,
-                    value,
-                    spelled: given.spelled(),
-                });
-            },
-        );
-        limits
-    }
-
-    fn logs(&mut self) -> Logs {
-        let stdout = self.log_path("stdout");
-        let stderr = self.log_path("stderr");
-        // By the same name both would be moved to one file, each in its own time; by one pipe they
-        // keep their order.
-        let is_same = matches!((&stdout, &stderr), (Some(out), Some(err)) if out.path == err.path);
-        Logs {
-            stdout,
-            stderr,
-            redirect: self.values.is_on("redirect-stderr") || is_same,
-            // `max` is as good as 0: the file is never rotated.
-            max_bytes: self
-                .read("log-max-bytes", limit::size, SIZE)
-                .and_then(|size| number(&size))
-                .unwrap_or(0),
-            backups: self.number("log-backups", 0),
-        }
-    }
-
-    /// What was typed wins over what is set, whichever of the two options that is.
-    #[inline(never)]
-    fn verbosity(&mut self) -> Verbosity {
-        for source in [Source::CommandLine, Source::Environment] {
-            let values = self.values;
-            let of_source = |name| values.all(name).filter(move |value| value.source == source);
-            let times = of_source("verbose")
-                .filter_map(|value| number(value.text))
-                .fold(0, u32::saturating_add);
-            match (of_source("quiet").find(|_| values.is_on("quiet")), times) {
-                (None, 0) => {}
-                (Some(_), 0) => return Verbosity::Error,
-                (Some(quiet), _) => {
-                    let verbose = Value {
-                        name: "verbose",
-                        text: "",
-                        source,
-                    };
-                    let why =
-                        [&verbose.spelled_name(), " was given too; give one of them"].concat();
-                    let mistake = Mistake::new("use", &quiet.spelled_name()).because(&why);
-                    self.mistake.get_or_insert(mistake);
-                }
-                (None, 1) => return Verbosity::Info,
-                (None, _) => return Verbosity::Debug,
-            }
-        }
-        Verbosity::Warning
-    }
-}
-
-const DURATION: &str =
-    "expected a duration of at most 1000000h, such as 500ms, 10s, 2m, 1h, 1.5 (seconds)";
-const SIZE: &str = "expected a size such as 512, 64K, 512M, 2G, or max";
-const SIGNAL: &str = "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3";
-const STOP_SIGNAL: &str =
-    "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP";
-const CATCHABLE: &str = "expected signals such as TERM,SIGINT,15,RTMIN+3, or none; not KILL, STOP or CHLD, which cannot be used so";
 
 impl Config {
-    /// Makes one of what was typed and what is set in the environment.
+    /// Reads the configuration from the values that were given. Of several mistakes the first in
+    /// this order is reported.
     ///
     /// # Errors
     ///
     /// The first value that has no meaning.
     pub(crate) fn new(values: &Values<'_>) -> Result<Self, Mistake> {
-        let mut reader = Reader {
-            values,
-            mistake: None,
-        };
-        let mut expected = Expected::NONE;
-        expected.insert_code(0);
-        let restarts = "expected unexpected (on-failure), true (always) or false (no, never)";
-        let expectations = "expected exit codes from 0 to 255 and signal names, such as 0,143,INT";
-        let strategy = Strategy {
-            restart: reader
-                .read("restart", restart, restarts)
-                .unwrap_or(Restart::False),
-            expected: reader
-                .read("expect", expectation, expectations)
-                .unwrap_or(expected),
-            start_secs: reader.duration("start-secs", Duration::from_secs(10)),
-            start_retries: reader.number("start-retries", 3),
-            backoff: reader.duration("backoff", Duration::from_millis(100)),
-            backoff_max: reader.duration("backoff-max", Duration::from_secs(60)),
-        };
-        // Without restarts frigate need not know a stop: the deadline is the engine's.
-        let grace = (strategy.restart != Restart::False).then_some(Duration::from_secs(30));
-        let close_wait = reader.duration("grace-close-wait", Duration::from_secs(30));
-        let rules = Rules {
-            strategy,
-            stop_signal: reader.read("stop-signal", stop_signal, STOP_SIGNAL),
-            grace: reader.duration_or("grace", "none", grace),
-            leftovers: reader.duration_or("leftovers", "leave", Some(LEAST_FOR_LEFTOVERS)),
-            kill: values.is_on("kill"),
-            grace_close: values.is_on("grace-close").then_some(close_wait),
-            single_child: values.is_on("single-child"),
-            is_adopted: false,
-        };
+        let mut reader = Reader::new(values);
+        let rules = read_rules(&mut reader);
         let mut rewrite = Rewrite::identity();
-        let accepted = "expected FROM:TO, two signals other than CHLD; FROM is not KILL or STOP, TO may be 0 to drop it";
-        reader.read_all("rewrite", rewriting, accepted, |(from, to), _| {
-            rewrite.set(from, to);
-        });
-        let mut remap = Remap::identity();
-        let accepted = "expected FROM or FROM:TO, exit codes from 0 to 255";
-        reader.read_all("remap-exit", remapping, accepted, |(from, to), _| {
-            remap.set(from, to);
-        });
-        let stop_on = reader.read("stop-on", signals, CATCHABLE);
+        reader.read_all(
+            "rewrite",
+            parse::parse_rewrite,
+            parse::REWRITE,
+            |(from, to), _| rewrite.set(from, to),
+        );
+        let rules = Rules {
+            exit_codes: read_exit_codes(&mut reader),
+            ..rules
+        };
         let config = Self {
             rules,
-            stop_on: stop_on.unwrap_or(SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT])),
+            stop_on: reader
+                .read("stop-on", parse::parse_signals, parse::SIGNALS)
+                .unwrap_or(rules::STOP_ON),
             rewrite,
-            remap,
-            pdeathsig: reader.read("pdeathsig", Signal::parse, SIGNAL),
-            user: reader.user(),
-            chroot: reader.directory("chroot"),
-            workdir: reader.directory("workdir"),
+            pdeathsig: reader.read("pdeathsig", Signal::parse, parse::SIGNAL),
+            user: read_user(&mut reader),
+            chroot: reader.read_directory("chroot"),
+            workdir: reader.read_directory("workdir"),
             no_new_privs: values.is_on("no-new-privs"),
-            limits: reader.limits(),
+            limits: read_limits(&mut reader),
             cgroup_best_effort: values.is_on("cgroup-best-effort"),
-            logs: reader.logs(),
+            logs: read_logs(&mut reader),
             termination_log: reader
                 .read(
                     "termination-log",
-                    termination_log,
-                    "expected a path of at most 4095 bytes, or none",
+                    parse::parse_termination_log,
+                    parse::TERMINATION_LOG,
                 )
-                .unwrap_or(TerminationLog::Automatic),
+                .unwrap_or_default(),
             format: reader
-                .read("log-format", format, "expected text or json")
-                .unwrap_or(Format::Text),
-            verbosity: reader.verbosity(),
+                .read("log-format", parse::parse_format, parse::FORMAT)
+                .unwrap_or_default(),
+            verbosity: read_verbosity(&mut reader),
         };
-        match reader.mistake {
-            None => Ok(config),
-            Some(mistake) => Err(mistake),
-        }
+        reader.finish(config)
     }
 }
 
-fn restart(text: &str) -> Option<Restart> {
-    match text {
-        "unexpected" | "on-failure" => Some(Restart::Unexpected),
-        "true" | "always" => Some(Restart::True),
-        "false" | "no" | "never" => Some(Restart::False),
-        _ => None,
-    }
-}
-
-/// The longest duration: what is longer is a slip of the finger, and sums of durations stay far
-/// from the end of time.
-const LONGEST: u64 = 1_000_000 * 3600 * 1_000_000_000;
-
-/// Reads `500ms`, `10s`, `2m`, `1h`, `1.5`, without floating point; digits below a nanosecond count
-/// for nothing.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let unit_at = text
-        .bytes()
-        .position(|b| !b.is_ascii_digit() && b != b'.')
-        .unwrap_or(text.len());
-    let (value, unit) = text.split_at_checked(unit_at)?;
-    let unit: u64 = match unit {
-        "ms" => 1_000_000,
-        "" | "s" => 1_000_000_000,
-        "m" => 60 * 1_000_000_000,
-        "h" => 3600 * 1_000_000_000,
-        _ => return None,
+/// Reads the rules, but for the exit codes.
+fn read_rules(reader: &mut Reader<'_>) -> Rules {
+    let defaults = Rules::default();
+    let policy = defaults.restart_policy;
+    let restart_policy = RestartPolicy {
+        restart: reader
+            .read("restart", parse::parse_restart, parse::RESTART)
+            .unwrap_or(policy.restart),
+        expected: reader
+            .read("expect", parse::parse_expected, parse::EXPECTED)
+            .unwrap_or(policy.expected),
+        start_secs: reader.read_duration("start-secs", policy.start_secs),
+        start_retries: reader.read_number("start-retries", policy.start_retries),
+        backoff: reader.read_duration("backoff", policy.backoff),
+        backoff_max: reader.read_duration("backoff-max", policy.backoff_max),
     };
-    let (whole, fraction) = value
-        .split_once('.')
-        .map_or((value, None), |(whole, fraction)| (whole, Some(fraction)));
-    let mut nanos = number::<u64>(whole)?.checked_mul(unit)?;
-    if let Some(fraction) = fraction {
-        if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        let mut place = unit;
-        for digit in fraction.bytes() {
-            place /= 10;
-            nanos = nanos.checked_add(place * u64::from(digit - b'0'))?;
-        }
+    let grace = rules::default_grace(restart_policy.restart);
+    let close_wait = reader.read_duration("grace-close-wait", rules::GRACE_CLOSE_WAIT);
+    let values = reader.values;
+    Rules {
+        restart_policy,
+        stop_signal: reader.read("stop-signal", parse::parse_stop_signal, parse::STOP_SIGNAL),
+        grace: reader.read_duration_or_word("grace", "none", grace),
+        leftovers: reader.read_duration_or_word("leftovers", "leave", defaults.leftovers),
+        kill: values.is_on("kill"),
+        grace_close: values.is_on("grace-close").then_some(close_wait),
+        single_child: values.is_on("single-child"),
+        ..defaults
     }
-    (nanos <= LONGEST).then(|| Duration::from_nanos(nanos))
 }
 
-/// Reads `0,143,INT`: exit codes are numbers, signals are names.
-fn expectation(text: &str) -> Option<Expected> {
-    let mut expected = Expected::NONE;
-    for part in text.split(',') {
-        if part.bytes().all(|b| b.is_ascii_digit()) {
-            expected.insert_code(number(part)?);
-        } else {
-            expected.signals.insert(Signal::parse(part)?);
-        }
-    }
-    Some(expected)
+/// The pairs are leaked: options are read once, and are needed until the process ends.
+fn read_exit_codes(reader: &mut Reader<'_>) -> ExitCodeMap {
+    let mut pairs = Vec::new();
+    reader.read_all(
+        "remap-exit",
+        parse::parse_remap_exit,
+        parse::REMAP_EXIT,
+        |pair, _| pairs.push(pair),
+    );
+    ExitCodeMap::new(pairs.leak())
 }
 
-fn catchable(text: &str) -> Option<Signal> {
-    Signal::parse(text).filter(|signal| !signal.is_beyond_control() && *signal != Signal::CHLD)
+fn read_user(reader: &mut Reader<'_>) -> Option<WantedUser> {
+    let value = reader.values.get("user")?;
+    wanted_user(value, reader)
 }
 
-fn stop_signal(text: &str) -> Option<Signal> {
-    Signal::parse(text).filter(|signal| *signal != Signal::CHLD && *signal != Signal::STOP)
-}
-
-fn signals(text: &str) -> Option<SignalSet> {
-    let mut set = SignalSet::default();
-    if text == "none" {
-        return Some(set);
-    }
-    for part in text.split(',') {
-        set.insert(catchable(part)?);
-    }
-    Some(set)
-}
-
-fn rewriting(text: &str) -> Option<(Signal, Option<Signal>)> {
-    let (from, to) = text.split_once(':')?;
-    let to = if to == "0" {
-        None
-    } else {
-        Some(Signal::parse(to).filter(|signal| *signal != Signal::CHLD)?)
+/// Not inlined, so that it is not part of what every run executes.
+#[inline(never)]
+fn wanted_user(value: &Value<'_>, reader: &mut Reader<'_>) -> Option<WantedUser> {
+    let Some(spec) = UserSpec::parse(value.text) else {
+        reader.refuse(
+            value,
+            "expected USER, USER:GROUP or :GROUP, names or numbers",
+        );
+        return None;
     };
-    Some((catchable(from)?, to))
+    Some(WantedUser {
+        spec,
+        value: value.text.to_owned(),
+        spelled: value.spelled(),
+    })
 }
 
-fn remapping(text: &str) -> Option<(u8, u8)> {
-    let (from, to) = text.split_once(':').unwrap_or((text, "0"));
-    Some((number(from)?, number(to)?))
+/// Reads the limits, in the order in which they are written: those with an option of their own,
+/// then the others as given.
+fn read_limits(reader: &mut Reader<'_>) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    for file in &LIMIT_FILES {
+        let Some(given) = reader.values.get(file.option) else {
+            continue;
+        };
+        match file.quantity.parse(given.text) {
+            Some(value) => limits.push(Limit {
+                file: file.name.to_owned(),
+                value,
+                spelled: given.spelled(),
+            }),
+            None => reader.refuse_quantity(given, file.quantity),
+        }
+    }
+    let accepted = "expected FILE=VALUE, a file of cgroup v2 such as io.max='8:0 rbps=1048576', none that frigate \
+                    itself writes (cgroup.procs, cgroup.kill, cgroup.freeze, cgroup.type, cgroup.subtree_control)";
+    reader.read_all(
+        "cgroup",
+        parse_assignment,
+        accepted,
+        |(file, value), given| {
+            limits.push(Limit {
+                file,
+                value,
+                spelled: given.spelled(),
+            });
+        },
+    );
+    limits
 }
 
-/// What the kernel takes for a path: it counts the null byte at the end (`PATH_MAX`).
-fn path(text: &str) -> Option<String> {
-    ((1..4096).contains(&text.len()) && !text.bytes().any(|byte| byte == 0))
-        .then(|| text.to_owned())
-}
-
-fn termination_log(text: &str) -> Option<TerminationLog> {
-    match text {
-        "none" => Some(TerminationLog::None),
-        text => path(text).map(TerminationLog::Path),
+fn read_logs(reader: &mut Reader<'_>) -> Logs {
+    let defaults = Logs::default();
+    let stdout = read_log_path("stdout", reader);
+    let stderr = read_log_path("stderr", reader);
+    // One pipe keeps the order of what both streams write. Two pipes into one file would not, and
+    // each would rotate the file at its own time.
+    let is_same = matches!((&stdout, &stderr), (Some(out), Some(err)) if out.path == err.path);
+    Logs {
+        stdout,
+        stderr,
+        redirect: reader.values.is_on("redirect-stderr") || is_same,
+        max_bytes: match reader.read_size("log-max-bytes") {
+            None => defaults.max_bytes,
+            Some(Amount::Number(bytes)) => bytes,
+            // As good as 0: the file is never rotated.
+            Some(Amount::Max) => 0,
+        },
+        backups: reader.read_number("log-backups", defaults.backups),
     }
 }
 
-fn format(text: &str) -> Option<Format> {
-    match text {
-        "text" => Some(Format::Text),
-        "json" => Some(Format::Json),
-        _ => None,
+fn read_log_path(name: &str, reader: &mut Reader<'_>) -> Option<LogPath> {
+    let path = reader.read(name, parse::parse_path, parse::FILE)?;
+    let given = reader.values.get(name);
+    Some(LogPath {
+        path,
+        spelled: given.map(Value::spelled).unwrap_or_default(),
+    })
+}
+
+/// Reads `-v` and `-q`. The command line wins over the environment, whichever of the two was given
+/// there.
+#[inline(never)]
+fn read_verbosity(reader: &mut Reader<'_>) -> Level {
+    for source in [Source::CommandLine, Source::Environment] {
+        let values = reader.values;
+        let of_source = |name| values.all(name).filter(move |value| value.source == source);
+        let times = of_source("verbose")
+            .filter_map(|value| parse_number(value.text))
+            .fold(0, u32::saturating_add);
+        match (of_source("quiet").find(|_| values.is_on("quiet")), times) {
+            (None, 0) => {}
+            (Some(_), 0) => return Level::Error,
+            (Some(quiet), _) => {
+                let verbose = Value {
+                    name: "verbose",
+                    text: "",
+                    source,
+                };
+                let why = [&verbose.spelled_name(), " was given too; give one of them"].concat();
+                reader.note(Mistake::new("use", &quiet.spelled_name()).because(&why));
+            }
+            (None, 1) => return Level::Info,
+            (None, _) => return Level::Debug,
+        }
     }
+    Level::DEFAULT_VERBOSITY
 }
 
 #[cfg(test)]

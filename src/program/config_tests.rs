@@ -7,13 +7,21 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Config, Logs, Mistake, TerminationLog, Verbosity, duration, expectation, number};
+use super::{Config, Level, Logs, Mistake, WantedLog};
+use crate::core::exit_code::ExitCodeMap;
+use crate::core::limit::LIMIT_FILES;
+use crate::core::number::parse_number;
 use crate::core::restart::Restart;
+use crate::core::rewrite::Rewrite;
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::ExitStatus;
-use crate::core::supervisor::Rewrite;
-use crate::messages::message::{Format, Remap};
+use crate::messages::format::Format;
+use crate::messages::termination::DEFAULT_PATH;
 use crate::program::command_line::{self, Request};
+use crate::program::options::parse::{
+    parse_duration, parse_expected, parse_remap_exit, parse_rewrite, parse_signals,
+};
+use crate::program::options::table;
 
 const HOUR: u64 = 3600;
 
@@ -49,13 +57,13 @@ fn signal(name: &str) -> Signal {
 #[test]
 fn without_options_everything_is_as_the_table_says() {
     let config = config("");
-    let strategy = config.rules.strategy;
+    let strategy = config.rules.restart_policy;
     assert_eq!(strategy.restart, Restart::False);
     assert_eq!(strategy.start_secs, Duration::from_secs(10));
     assert_eq!(strategy.start_retries, 3);
     assert_eq!(strategy.backoff, Duration::from_millis(100));
     assert_eq!(strategy.backoff_max, Duration::from_secs(60));
-    assert_eq!(Some(strategy.expected), expectation("0"));
+    assert_eq!(Some(strategy.expected), parse_expected("0"));
     assert_eq!(config.rules.stop_signal, None);
     assert_eq!(
         (config.rules.grace, config.rules.leftovers),
@@ -68,8 +76,8 @@ fn without_options_everything_is_as_the_table_says() {
         SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT])
     );
     assert_eq!(
-        (config.rewrite, config.remap),
-        (Rewrite::identity(), Remap::identity())
+        (config.rewrite, config.rules.exit_codes),
+        (Rewrite::identity(), ExitCodeMap::IDENTITY)
     );
     assert_eq!(config.pdeathsig, None);
     let logs = Logs {
@@ -80,11 +88,64 @@ fn without_options_everything_is_as_the_table_says() {
         backups: 0,
     };
     assert_eq!(config.logs, logs);
-    assert_eq!(config.termination_log, TerminationLog::Automatic);
+    assert_eq!(config.termination_log, WantedLog::Automatic);
     assert_eq!(
         (config.format, config.verbosity),
-        (Format::Text, Verbosity::Warning)
+        (Format::Text, Level::Warning)
     );
+}
+
+/// The default that the help tells of an option, in one word.
+fn told_default(description: &str) -> Option<&str> {
+    let (_, told) = description.split_once("default: ")?;
+    Some(told.split(' ').next()?.trim_end_matches(','))
+}
+
+#[test]
+fn the_help_tells_the_defaults() {
+    let mut compared = 0;
+    for flag in table::flags() {
+        let Some(told) = told_default(flag.description) else {
+            continue;
+        };
+        compared += 1;
+        let (beside, told) = match flag.long {
+            "--stop-signal" => {
+                assert_eq!((told, config("").rules.stop_signal), ("as", None));
+                continue;
+            }
+            "--termination-log" => {
+                let log = config("").termination_log;
+                assert_eq!((told, log), (DEFAULT_PATH, WantedLog::Automatic));
+                continue;
+            }
+            "--grace" => {
+                assert!(flag.description.ends_with("with --restart, else none"));
+                assert_eq!(config("").rules.grace, None);
+                ("--restart=true", told)
+            }
+            "--grace-close-wait" => ("--grace-close", told),
+            _ => ("", told),
+        };
+        let given = format!("{beside} {}={told}", flag.long);
+        assert_eq!(
+            format!("{:?}", config(beside)),
+            format!("{:?}", config(&given)),
+            "{given}"
+        );
+    }
+    assert_eq!(compared, 15);
+}
+
+#[test]
+fn every_limit_file_has_an_option() {
+    for file in &LIMIT_FILES {
+        let long = format!("--{}", file.option);
+        assert!(
+            table::flags().iter().any(|flag| flag.long == long),
+            "{long}"
+        );
+    }
 }
 
 #[test]
@@ -100,7 +161,10 @@ fn the_words_of_docker_and_kubernetes_name_the_same_strategies() {
     ];
     for (word, restart) in table {
         assert_eq!(
-            config(&format!("--restart={word}")).rules.strategy.restart,
+            config(&format!("--restart={word}"))
+                .rules
+                .restart_policy
+                .restart,
             restart,
             "{word}"
         );
@@ -133,15 +197,15 @@ fn what_was_typed_wins_over_what_is_set() {
     let meaning = |words: &[&str], variables: &[(&str, &str)]| match read(words, variables) {
         Ok(config) => (
             config.rules.grace.map(|grace| grace.as_secs()),
-            config.remap.apply(3),
-            config.remap.apply(4),
+            config.rules.exit_codes.apply(3),
+            config.rules.exit_codes.apply(4),
             config.verbosity,
         ),
         Err(Mistake { text, .. }) => panic!("{text}"),
     };
-    assert_eq!(meaning(&typed, &set), (Some(1), 0, 4, Verbosity::Error));
-    assert_eq!(meaning(&[], &set), (Some(2), 3, 0, Verbosity::Debug));
-    assert_eq!(meaning(&typed, &[]), (Some(1), 0, 4, Verbosity::Error));
+    assert_eq!(meaning(&typed, &set), (Some(1), 0, 4, Level::Error));
+    assert_eq!(meaning(&[], &set), (Some(2), 3, 0, Level::Debug));
+    assert_eq!(meaning(&typed, &[]), (Some(1), 0, 4, Level::Error));
 }
 
 // Durations.
@@ -173,7 +237,7 @@ fn durations_are_read_exactly() {
         ("3600000000", Duration::from_secs(1_000_000 * HOUR)),
     ];
     for (text, expected) in table {
-        assert_eq!(duration(text), Some(expected), "{text}");
+        assert_eq!(parse_duration(text), Some(expected), "{text}");
     }
 }
 
@@ -224,11 +288,11 @@ fn what_is_no_duration_is_refused() {
         "18446744073709551616",
         "18446744073709551615h",
     ] {
-        assert_eq!(duration(text), None, "{text:?}");
+        assert_eq!(parse_duration(text), None, "{text:?}");
     }
-    assert_eq!(duration(&"9".repeat(100_000)), None);
+    assert_eq!(parse_duration(&"9".repeat(100_000)), None);
     assert_eq!(
-        duration(&format!("1.{}", "3".repeat(100_000))),
+        parse_duration(&format!("1.{}", "3".repeat(100_000))),
         Some(Duration::from_nanos(1_333_333_333))
     );
 }
@@ -251,16 +315,16 @@ proptest! {
         let digits = fraction.parse::<u128>().unwrap_or(0);
         let places = 10_u128.pow(u32::try_from(fraction.len()).unwrap_or(0));
         let expected = u128::from(whole) * nanos + digits * nanos / places;
-        let read = duration(&format!("{whole}.{fraction}{unit}")).map(|span| span.as_nanos());
+        let read = parse_duration(&format!("{whole}.{fraction}{unit}")).map(|span| span.as_nanos());
         prop_assert_eq!(read, Some(expected));
     }
 
     #[test]
     fn no_text_makes_the_readers_panic(text in any::<String>(), near in "[0-9.:,+-]{0,30}[a-zA-Z]{0,3}") {
         for text in [text, near] {
-            let _ = (duration(&text), expectation(&text), number::<u32>(&text), number::<u8>(&text));
-            let _ = (super::signals(&text), super::rewriting(&text), super::remapping(&text));
-            prop_assert!(duration(&text).is_none_or(|span| span <= Duration::from_secs(1_000_000 * HOUR)));
+            let _ = (parse_duration(&text), parse_expected(&text), parse_number::<u32>(&text), parse_number::<u8>(&text));
+            let _ = (parse_signals(&text), parse_rewrite(&text), parse_remap_exit(&text));
+            prop_assert!(parse_duration(&text).is_none_or(|span| span <= Duration::from_secs(1_000_000 * HOUR)));
         }
     }
 }
@@ -272,7 +336,7 @@ fn numbers_are_digits_alone_and_have_bounds() {
     let retries = |text: &str| {
         read(&["--start-retries", text], &[])
             .ok()
-            .map(|c| c.rules.strategy.start_retries)
+            .map(|c| c.rules.restart_policy.start_retries)
     };
     assert_eq!(retries("0"), Some(0));
     assert_eq!(retries("0003"), Some(3));
@@ -299,7 +363,7 @@ fn numbers_are_digits_alone_and_have_bounds() {
 #[test]
 fn expectations_are_codes_by_number_and_signals_by_name() {
     let covers = |text: &str, status: ExitStatus| {
-        expectation(text).is_some_and(|expected| expected.covers(status))
+        parse_expected(text).is_some_and(|expected| expected.covers(status))
     };
     let by = |signal| ExitStatus::Signaled {
         signal,
@@ -325,7 +389,7 @@ fn expectations_are_codes_by_number_and_signals_by_name() {
     for text in [
         "", ",", "0,", ",0", "0,,1", "256", "-1", "0 1", "0, 1", "NOSUCH", "TERM;INT", "0x1", "1-3",
     ] {
-        assert_eq!(expectation(text), None, "{text:?}");
+        assert_eq!(parse_expected(text), None, "{text:?}");
     }
 }
 
@@ -428,7 +492,7 @@ fn every_signal_is_itself_until_a_rule_says_otherwise() {
 
 #[test]
 fn exit_codes_are_remapped_one_by_one_and_the_last_rule_counts() {
-    let remap = |options: &str| config(options).remap;
+    let remap = |options: &str| config(options).rules.exit_codes;
     let changed = |options: &str| -> Vec<(u8, u8)> {
         (0..=255)
             .map(|code| (code, remap(options).apply(code)))
@@ -460,7 +524,7 @@ fn the_termination_log_is_a_path_or_none() {
             .ok()
             .map(|config| config.termination_log)
     };
-    assert_eq!(log("none"), Some(TerminationLog::None));
+    assert_eq!(log("none"), Some(WantedLog::None));
     for path in [
         "/dev/termination-log",
         "./none",
@@ -471,7 +535,7 @@ fn the_termination_log_is_a_path_or_none() {
     ] {
         assert_eq!(
             log(path),
-            Some(TerminationLog::Path(path.to_owned())),
+            Some(WantedLog::Path(path.to_owned())),
             "{path:?}"
         );
     }

@@ -1,35 +1,39 @@
-//! A host program that is PID 1 of its container: the binary's event loop takes that place, and the
-//! host goes on beside it.
+//! Lets a host program be PID 1 of its container: the program's event loop takes that place, and
+//! the host goes on in a child.
 
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::child::capture::Capture;
+use crate::child::driver::Child;
+use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::signal::SignalSet;
-use crate::core::supervisor::Surroundings;
-use crate::messages::message::{Names, Speaker};
+use crate::messages::context::MessageContext;
+use crate::messages::formatter::MessageFormatter;
+use crate::messages::refusal::refuse;
 use crate::messages::report::Reporter;
 use crate::messages::termination;
 use crate::program::config::Config;
-use crate::program::event_loop::{EventLoop, Place};
+use crate::program::event_loop::EventLoop;
 use crate::program::options::values::Values;
-use crate::program::start_up::refuse;
+use crate::program::process_tree::{FrigateProcess, ProcessTree};
 use crate::sys::process::last_component;
 use crate::sys::signals;
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, SpawnPlan};
 use crate::sys::{descriptors, host, startup, terminal};
 
-/// Makes the process a well-behaved init where it is PID 1; to be called first of all in `main`,
-/// before [`register_task`](crate::register_task).
+/// Makes the process an init if it is PID 1. Call it first in `main`, before
+/// [`register_task`](crate::register_task).
 ///
-/// In a container without an init the host program is PID 1: orphans become its children, which
-/// nobody collects, and signals that it has no handler for are lost. Here, PID 1 stays behind as
-/// the init, which is the `frigate` program's own loop: it forwards every signal to the host's
-/// process group, reaps orphans, and when the host has ended asks what is left to end, kills what
-/// does not within 5 s, and exits with the host's code. The host goes on in a child: the same
-/// executable, run anew with the same arguments and the same environment, where this call returns.
+/// In a container without an init the host program is PID 1. Orphans become its children then, and
+/// nothing reaps them; signals for which it has no handler are lost. With this call, PID 1 becomes
+/// an init that runs the `frigate` program's own event loop. It forwards every signal to the host's
+/// process group and reaps orphans. When the host has ended, it sends TERM to the processes that
+/// are left, sends KILL after 5 s, and exits with the host's exit code. The host goes on in a
+/// child: the same executable, with the same arguments and the same environment, in which this call
+/// returns.
 ///
-/// Where the process is not PID 1, it returns at once.
+/// If the process is not PID 1, the call returns at once.
 ///
 /// ```
 /// frigate::init();
@@ -54,12 +58,12 @@ pub fn init() {
     });
     let mut environment = Environment::unchanged(variables.collect());
     let command = argv.first().cloned().unwrap_or_default();
-    let names = Names {
+    let context = MessageContext {
         command: command.to_string_lossy().into_owned(),
-        ..Names::default()
+        ..MessageContext::default()
     };
-    let speaker = Speaker::new(names, config.remap.clone());
-    let reporter = Reporter::new(speaker, config.format, config.verbosity);
+    let formatter = MessageFormatter::new(context);
+    let reporter = Reporter::new(formatter, config.format, config.verbosity);
     let plan = SpawnPlan {
         confinement: Confinement::default(),
         candidates: vec![c"/proc/self/exe".into()],
@@ -73,37 +77,33 @@ pub fn init() {
         bond: Bond::default(),
     };
     let surroundings = Surroundings {
-        terminal: terminal::foreground().is_some(),
-        resumable: false,
+        has_terminal: terminal::foreground_group().is_some(),
+        is_resumable: false,
     };
-    let place = Place {
-        own,
-        surroundings,
-        is_reaper: true,
+    let is_reaper = true;
+    let frigate = FrigateProcess {
+        pid: own,
+        is_reaper,
     };
     let name = last_component(command.to_bytes()).to_vec();
-    let code = EventLoop::new(
-        &config,
-        reporter,
-        plan,
-        None,
-        Capture::default(),
-        name,
-        place,
-    )
-    .run();
-    std::process::exit(
-        code.unwrap_or_else(|mistake| refuse(&mistake, &termination::Log::Automatic))
-            .into(),
-    );
+    let tree = ProcessTree::new(frigate, reporter, surroundings.has_terminal, name, None);
+    let capture = Capture::default();
+    let child = Child::new(config.rules, tree.scope(), plan, None, capture, false);
+    let dispatcher = Dispatcher::new(config.stop_on, config.rewrite, surroundings);
+    let mut event_loop = EventLoop::new(child, tree, dispatcher, termination::Log::Automatic);
+    let code = event_loop
+        .run()
+        .unwrap_or_else(|mistake| refuse(&mistake, config.format, event_loop.termination_log()));
+    #[expect(clippy::disallowed_methods, reason = "a host that is PID 1 ends here")]
+    std::process::exit(code.into());
 }
 
 fn c_string(text: OsString) -> Option<CString> {
     CString::new(text.into_vec()).ok()
 }
 
-/// The defaults, but that no signal asks the init to stop: each is for the host, which ends when it
-/// sees fit, or as long as its container may.
+/// Returns the defaults, but no signal asks the init to stop: signals are for the host, which
+/// decides when it ends.
 fn config() -> Option<Config> {
     let defaults = Config::new(&Values::default()).ok()?;
     Some(Config {

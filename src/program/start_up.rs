@@ -6,31 +6,34 @@ use core::mem::ManuallyDrop;
 use std::ffi::CString;
 
 use crate::child::capture::Capture;
-use crate::child::cgroup::{self, Prepared};
-use crate::child::preparation::{become_user, candidates};
+use crate::child::cgroup::{self, ChildCgroup, LimitWarning, PreparedCgroup};
+use crate::child::command_path::candidate_paths;
+use crate::child::driver::Child;
+use crate::child::identity::resolve_identity;
+use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::errno::Errno;
-use crate::core::fact::Fact;
-use crate::core::fact::Level as Verbosity;
+use crate::core::exit_code::FRIGATE_FAILED;
+use crate::core::fact::{Fact, Level};
 use crate::core::pid::Pid;
 use crate::core::restart::Restart;
-use crate::core::supervisor::Surroundings;
-use crate::core::text::text_of;
-use crate::messages::message::{self, Names, Speaker};
+use crate::core::text::lossy_text;
+use crate::messages::context::MessageContext;
+use crate::messages::format::Format;
+use crate::messages::formatter::MessageFormatter;
 use crate::messages::mistake::Mistake;
+use crate::messages::refusal::refuse;
 use crate::messages::report::Reporter;
 use crate::messages::termination;
 use crate::program::command_line::{self, Request};
 use crate::program::config::Config;
-use crate::program::event_loop::{EventLoop, Place};
-use crate::program::options::{table, values};
-use crate::sys::place::ChildUser;
+use crate::program::event_loop::EventLoop;
+use crate::program::options::{table, variables};
+use crate::program::process_tree::{FrigateProcess, ProcessTree};
+use crate::sys::safe_open::ChildUser;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};
-use crate::sys::{clock, descriptors, output, process, terminal, user};
-
-/// The exit code of frigate's own errors.
-const REFUSED: u8 = 125;
+use crate::sys::{credentials, descriptors, inherited, output, process, terminal};
 
 /// What this was built from. `tools/dist` sets the variable.
 const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
@@ -38,10 +41,10 @@ const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
     None => "unknown",
 };
 
-/// What helps where a limit cannot be had.
-const WAY_OUT: &str = "; or give --cgroup-best-effort";
+/// What the reason of a limit that cannot be applied ends with.
+const BEST_EFFORT_HINT: &str = "; or give --cgroup-best-effort";
 
-/// Does all that the `frigate` program does; answers with its exit code.
+/// Does all that the `frigate` program does. Returns its exit code.
 ///
 /// # Safety
 ///
@@ -57,7 +60,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     descriptors::fill_standard();
     // Before any word or variable is obeyed, even by where the refusal is written.
     if startup::is_secure() && is_privileged() {
-        return REFUSED.into();
+        return FRIGATE_FAILED.into();
     }
     // SAFETY: the duty of this function's caller.
     let argv = unsafe { CStrings::new(argv) };
@@ -65,28 +68,25 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let environment = unsafe { CStrings::new(envp) };
     let arguments: Vec<&'static CStr> = argv.iter().skip(1).map(Entry::whole).collect();
     let words: Vec<&[u8]> = arguments.iter().map(|word| word.to_bytes()).collect();
-    // What is made here is not taken apart: the process ends with it.
-    let request = ManuallyDrop::new(command_line::read(
-        &words,
-        environment.beginning_with(values::INITIAL),
-    ));
+    let entries = variables::candidates(environment);
+    // Nothing that is made here is freed: the process ends with it.
+    let request = ManuallyDrop::new(command_line::read(&words, entries.clone()));
     let code = match &*request {
         Ok(Request::Help) => print(&table::help()),
         Ok(Request::Version) => print(&version()),
         Ok(Request::Run(config, first)) => {
-            run(config, &arguments, *first, environment, mask).unwrap_or_else(|mistake| {
-                // Nothing has been started; whose child it would have been may not even be known.
+            let command = arguments.get(*first..).unwrap_or_default();
+            run(config, command, environment, mask).unwrap_or_else(|mistake| {
+                // No child was started, and its user may not even be known.
                 let log = termination::Log::open(&config.termination_log, None);
-                refuse(
-                    &Mistake {
-                        format: config.format,
-                        ..mistake
-                    },
-                    &log,
-                )
+                refuse(&mistake, config.format, &log)
             })
         }
-        Err(mistake) => refuse(mistake, &termination::Log::Automatic),
+        Err(mistake) => refuse(
+            mistake,
+            command_line::format(&words, entries),
+            &termination::Log::Automatic,
+        ),
     };
     code.into()
 }
@@ -95,12 +95,13 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
 fn cannot_block(errno: Errno) -> u8 {
     refuse(
         &Mistake::refused_call("block", "signals", errno),
+        Format::Text,
         &termination::Log::Automatic,
     )
 }
 
-/// The version in the form that container engines parse: they take what follows ` - git.` for the
-/// commit.
+/// Returns the text of `--version`, in the form that container engines parse: they take what
+/// follows ` - git.` for the commit.
 #[inline(never)]
 fn version() -> String {
     [
@@ -113,190 +114,118 @@ fn version() -> String {
     .concat()
 }
 
-/// Whether frigate has privileges that its caller lacks, which is said.
+/// Whether frigate has privileges that its caller lacks. Writes so to standard error.
 #[cold]
 #[inline(never)]
 fn is_privileged() -> bool {
-    let exceeds = user::exceeds_caller();
+    let exceeds = credentials::has_more_privileges_than_caller();
     if exceeds {
-        output::to_stderr(b"frigate: cannot run: its file has privileges that its caller lacks\n");
+        output::write_to_stderr(
+            b"frigate: cannot run: its file has privileges that its caller lacks\n",
+        );
     }
     exceeds
 }
 
 fn print(text: &str) -> u8 {
-    if output::to_stdout(text) { 0 } else { REFUSED }
+    if output::write_to_stdout(text) {
+        0
+    } else {
+        FRIGATE_FAILED
+    }
 }
 
-/// Says why frigate cannot run, or go on, on standard error and in the termination log.
-#[inline(never)]
-pub(crate) fn refuse(mistake: &Mistake, log: &termination::Log) -> u8 {
-    output::to_stderr(message::refusal(&mistake.text, mistake.format, clock::wall()).as_bytes());
-    let _ = log.write(&|| message::refusal_termination(&mistake.text));
-    REFUSED
-}
-
-/// Makes everything that has to be there before the first start, and runs the whole life of the
-/// child.
-#[expect(clippy::too_many_lines, reason = "to be split")]
+/// Prepares everything for the first start, and then runs the child until it has ended for good.
+/// Returns the exit code.
+///
+/// # Errors
+///
+/// What was asked for cannot be prepared. No child has been started then.
 fn run(
     config: &Config,
-    arguments: &[&'static CStr],
-    first: usize,
+    command: &[&'static CStr],
     environment: CStrings,
     mask: Mask,
 ) -> Result<u8, Mistake> {
-    let command = arguments.get(first).copied().unwrap_or_default();
-    let own = startup::first_pid()
-        .ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
-    if let Some(signal) = config.pdeathsig {
-        startup::set_parent_death_signal(signal)
-            .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))?;
-    }
-    let (confinement, replaced) = confinement(config)?;
-    let uid = confinement.user;
+    let program = command.first().copied().unwrap_or_default();
+    let own_pid = own_pid()?;
+    follow_parent(config)?;
+    let (confinement, variables) = confinement(config)?;
     let user = ChildUser::of(&confinement);
     let termination_log = termination::Log::open(&config.termination_log, user);
-    let capture = capture(config, &confinement, user)?;
-    // Last of all that may be refused: it changes more than frigate itself.
-    let Prepared { group, warnings } = match config.limits.as_slice() {
-        [] => Prepared::default(),
-        limits => cgroup::prepare(
-            limits,
-            config.cgroup_best_effort,
-            WAY_OUT,
-            command.to_bytes(),
-            own,
-        )?,
-    };
-    let names = Names {
-        command: text_of(command.to_bytes()),
-        user: config
-            .user
-            .as_ref()
-            .map(|user| user.value.clone())
-            .unwrap_or_default(),
-        root: config.chroot.clone().unwrap_or_default(),
-        directory: config.workdir.clone().unwrap_or_default(),
-        group: group
-            .as_ref()
-            .map(|group| group.path().to_owned())
-            .unwrap_or_default(),
-    };
-    let speaker = Speaker::new(names, config.remap.clone());
-    let mut reporter = Reporter::new(speaker, config.format, config.verbosity);
-    let mut place = place(own);
-    if own.raw() != 1
-        && let Err(errno) = startup::become_subreaper(own)
-    {
-        place.is_reaper = false;
-        let then = "orphans of the child will not be reaped here";
-        reporter.say(&Fact::Cannot {
-            verb: "become",
-            object: "subreaper",
-            errno,
-            then,
-        });
-    }
+    let capture = open_capture(config, &confinement, user)?;
+    // The last step that may fail: it changes more than frigate itself.
+    let PreparedCgroup { cgroup, warnings } = prepare_group(config, program, own_pid)?;
+
+    let formatter = MessageFormatter::new(context(config, program, cgroup.as_ref()));
+    let mut reporter = Reporter::new(formatter, config.format, config.verbosity);
+    let surroundings = surroundings(own_pid);
+    let frigate = become_reaper(own_pid, &mut reporter);
     if config.chroot.is_some() {
-        warn_of_a_way_out(&mut reporter);
+        report_open_directory(&mut reporter);
     }
-    for warning in &warnings {
-        let cgroup::Warning {
-            verb,
-            object,
-            reason,
-            then,
-        } = warning;
-        reporter.say(&Fact::Limit {
-            verb,
-            object,
-            reason,
-            then,
-        });
-    }
-    if group.as_ref().is_some_and(|group| group.is_adopted) {
-        reporter.say(&Fact::GroupAdopted);
-    }
+    report_group(&warnings, cgroup.as_ref(), &mut reporter);
+
+    let uid = confinement.user;
     let plan = SpawnPlan {
         confinement,
-        candidates: candidates(command.to_bytes(), environment.value_of("PATH")),
-        argv: Pointers::new(arguments.iter().copied().skip(first)),
-        environment: Environment::new(environment, own, replaced),
+        candidates: candidate_paths(program.to_bytes(), environment.value_of("PATH")),
+        argv: Pointers::new(command.iter().copied()),
+        environment: Environment::new(environment, own_pid, variables),
         mask,
         ignores_sigchld: signals::restore_sigchld(),
-        pidfd: if config.rules.strategy.restart == Restart::False {
+        pidfd: if config.rules.restart_policy.restart == Restart::False {
             Pidfd::No
         } else {
             Pidfd::IfPossible
         },
-        announces_exec: config.verbosity >= Verbosity::Info,
+        announces_exec: config.verbosity >= Level::Info,
         entrance: None,
         bond: Bond::close(),
     };
-    let name = process::last_component(command.to_bytes()).to_vec();
-    let mut event_loop = EventLoop::new(config, reporter, plan, group, capture, name, place);
-    // Nothing to take apart in the one that it had.
-    core::mem::forget(core::mem::replace(
-        &mut event_loop.termination_log,
-        termination_log,
-    ));
+    let name = process::last_component(program.to_bytes()).to_vec();
+    let is_counted = config.verbosity >= Level::Info;
+    let tree = ProcessTree::new(frigate, reporter, surroundings.has_terminal, name, uid);
+    let child = Child::new(
+        config.rules,
+        tree.scope(),
+        plan,
+        cgroup,
+        capture,
+        is_counted,
+    );
+    let dispatcher = Dispatcher::new(config.stop_on, config.rewrite, surroundings);
+    let mut event_loop = EventLoop::new(child, tree, dispatcher, termination_log);
     if let Some(uid) = uid {
-        // After all that may be refused, since nothing puts the owner back. A terminal belongs to
-        // the container of a PID 1; elsewhere it is the one of a person's session, on which other
-        // processes of that user could then read and type.
-        user::give_streams(uid, own.raw() == 1);
+        // After everything that may fail, since nothing gives them back. A terminal belongs to the
+        // container of a PID 1. Elsewhere it belongs to a user's session, and other processes of
+        // the child's user could then read from it and type into it.
+        inherited::set_stream_owner(uid, own_pid.raw() == 1);
     }
-    // The log is the one that was opened before the start: the child has run, and may have put
-    // anything in its place.
-    let code = event_loop.run().unwrap_or_else(|mistake| {
-        refuse(
-            &Mistake {
-                format: config.format,
-                ..mistake
-            },
-            &event_loop.termination_log,
-        )
-    });
-    // Not taken apart: the process ends with it.
+    // The log was opened before the start: by now the child may have replaced the file.
+    let code = event_loop
+        .run()
+        .unwrap_or_else(|mistake| refuse(&mistake, config.format, event_loop.termination_log()));
+    // Not freed: the process ends with it.
     core::mem::forget(event_loop);
     Ok(code)
 }
 
-/// Says which inherited descriptor leads out of the child's root, if one does.
-#[inline(never)]
-fn warn_of_a_way_out(reporter: &mut Reporter) {
-    if let Some(number) = user::inherited_directory() {
-        let object = ["descriptor ", number.to_string().as_str()].concat();
-        let then = "it leads out of the root";
-        reporter.say(&Fact::Cannot {
-            verb: "close",
-            object: &object,
-            errno: Errno::IS_A_DIRECTORY,
-            then,
-        });
-    }
+fn own_pid() -> Result<Pid, Mistake> {
+    startup::first_pid()
+        .ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))
 }
 
-/// The streams that are captured, open.
-fn capture(
-    config: &Config,
-    confinement: &Confinement,
-    user: Option<ChildUser<'_>>,
-) -> Result<Capture, Mistake> {
-    let Config { logs, .. } = config;
-    if logs.stdout.is_none() && logs.stderr.is_none() && !logs.redirect {
-        return Ok(Capture::default());
-    }
-    let capture = Capture::open(logs, user)
-        .map_err(|(log, refusal)| Mistake::new("open", &log.spelled).because(&refusal.reason()))?;
-    if let Some(uid) = confinement.user {
-        capture.give(uid);
-    }
-    Ok(capture)
+/// Obeys `--pdeathsig`.
+fn follow_parent(config: &Config) -> Result<(), Mistake> {
+    let Some(signal) = config.pdeathsig else {
+        return Ok(());
+    };
+    startup::set_parent_death_signal(signal)
+        .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))
 }
 
-/// What the child does to itself, and the variables that follow from it.
+/// Returns what the child changes about itself, and the variables that follow from it.
 fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> {
     let path = |path: &Option<String>| {
         path.clone()
@@ -309,25 +238,116 @@ fn confinement(config: &Config) -> Result<(Confinement, Vec<CString>), Mistake> 
         ..Confinement::default()
     };
     let variables = match &config.user {
-        Some(user) => become_user(user, config.chroot.as_deref(), &mut confinement)?,
+        Some(user) => resolve_identity(user, config.chroot.as_deref(), &mut confinement)?,
         None => Vec::new(),
     };
     Ok((confinement, variables))
 }
 
-fn place(own: Pid) -> Place {
-    let terminal = terminal::foreground().is_some();
-    let resumable = own.raw() != 1 && terminal::is_resumable();
-    Place {
-        own,
-        surroundings: Surroundings {
-            terminal,
-            resumable,
-        },
-        is_reaper: true,
+/// Opens the log files, and makes the pipes for the streams that are captured.
+fn open_capture(
+    config: &Config,
+    confinement: &Confinement,
+    user: Option<ChildUser<'_>>,
+) -> Result<Capture, Mistake> {
+    let logs = &config.logs;
+    if logs.stdout.is_none() && logs.stderr.is_none() && !logs.redirect {
+        return Ok(Capture::default());
+    }
+    let capture = Capture::open(logs, user)
+        .map_err(|(log, refusal)| Mistake::new("open", &log.spelled).because(&refusal.reason()))?;
+    if let Some(uid) = confinement.user {
+        capture.set_pipe_owner(uid);
+    }
+    Ok(capture)
+}
+
+/// Makes the child's cgroup, if there is a limit.
+fn prepare_group(config: &Config, program: &CStr, own_pid: Pid) -> Result<PreparedCgroup, Mistake> {
+    match config.limits.as_slice() {
+        [] => Ok(PreparedCgroup::default()),
+        limits => cgroup::prepare(
+            limits,
+            config.cgroup_best_effort,
+            BEST_EFFORT_HINT,
+            program.to_bytes(),
+            own_pid,
+        ),
     }
 }
 
-#[cfg(test)]
-#[path = "start_up_tests.rs"]
-mod tests;
+fn context(config: &Config, program: &CStr, group: Option<&ChildCgroup>) -> MessageContext {
+    let user = config.user.as_ref().map(|user| user.value.clone());
+    let group = group.map(|group| group.path().to_owned());
+    MessageContext {
+        command: lossy_text(program.to_bytes()),
+        user: user.unwrap_or_default(),
+        root: config.chroot.clone().unwrap_or_default(),
+        directory: config.workdir.clone().unwrap_or_default(),
+        group: group.unwrap_or_default(),
+    }
+}
+
+fn surroundings(own_pid: Pid) -> Surroundings {
+    let has_terminal = terminal::foreground_group().is_some();
+    let is_resumable = own_pid.raw() != 1 && terminal::is_resumable();
+    Surroundings {
+        has_terminal,
+        is_resumable,
+    }
+}
+
+/// Becomes a subreaper, unless frigate is PID 1: orphans come to it then.
+fn become_reaper(own_pid: Pid, reporter: &mut Reporter) -> FrigateProcess {
+    let mut frigate = FrigateProcess {
+        pid: own_pid,
+        is_reaper: true,
+    };
+    if own_pid.raw() != 1
+        && let Err(errno) = startup::become_subreaper(own_pid)
+    {
+        frigate.is_reaper = false;
+        reporter.report(&Fact::Cannot {
+            verb: "become",
+            object: "subreaper",
+            errno,
+            then: "orphans of the child will not be reaped here",
+        });
+    }
+    frigate
+}
+
+/// Reports an inherited directory, by which the child could leave its root.
+#[inline(never)]
+fn report_open_directory(reporter: &mut Reporter) {
+    if let Some(number) = inherited::find_inherited_directory() {
+        let object = ["descriptor ", number.to_string().as_str()].concat();
+        reporter.report(&Fact::Cannot {
+            verb: "close",
+            object: &object,
+            errno: Errno::IS_A_DIRECTORY,
+            then: "it leads out of the root",
+        });
+    }
+}
+
+/// Reports the limits that are not applied, and a group that an earlier run has left.
+fn report_group(warnings: &[LimitWarning], group: Option<&ChildCgroup>, reporter: &mut Reporter) {
+    for warning in warnings {
+        let LimitWarning {
+            verb,
+            object,
+            reason,
+            then,
+        } = warning;
+        reporter.report(&Fact::Limit {
+            verb,
+            object,
+            reason,
+            then,
+        });
+    }
+    if group.is_some_and(|group| group.is_adopted) {
+        reporter.report(&Fact::GroupAdopted);
+    }
+}

@@ -1,135 +1,65 @@
-//! Small files that the kernel makes: `/proc`'s and a cgroup's; and a cgroup's directory.
+//! Cgroups as directories (`cgroups(7)`).
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, SeekFrom, flock, mkdir, openat,
     seek, unlinkat,
 };
-use rustix::io::{Errno as RawErrno, pread, write};
+use rustix::io::Errno as RawErrno;
 use rustix::process::{PidfdFlags, pidfd_open};
 
-use super::{c_path, errno, open_at, rustix_pid, signals};
+use super::kernel_file::{FULL_READ_BYTES, WritableFile, open, read_all, read_from};
+use super::signals::send_by_pidfd;
+use super::{c_path, errno, rustix_pid};
 use crate::core::errno::Errno;
-use crate::core::number::number;
+use crate::core::number::parse_number;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 
-const DIRECTORY: OFlags = OFlags::RDONLY
+const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-/// Reads a file of `/proc` to its end.
-///
-/// # Errors
-///
-/// It is not there, or may not be read.
-pub(crate) fn read_proc(path: &str) -> Result<Vec<u8>, Errno> {
-    read_from(CWD, path, 1)
-}
+/// How many cgroups below another one are visited. The kernel has no more cgroups with a memory
+/// controller, since their ids have 16 bits. Tests use fewer, to be quick.
+const MAX_VISITED_CGROUPS: u32 = if cfg!(test) { 6_000 } else { 65_535 };
 
-/// Reads a cgroup's file to its end.
-///
-/// # Errors
-///
-/// It is not there, or may not be read.
-pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, Errno> {
-    read_from(CWD, path, LAST)
-}
+/// How many pidfds are open at the same time.
+const MAX_HELD_PIDFDS: usize = 64;
 
-/// The kernel hands out as many whole records as fit in a page, however much is asked for. None in
-/// a cgroup's files is so long that it would not have fitted where half of the page stayed free:
-/// such a read was the last.
-const LAST: usize = 2048;
-
-/// How many groups below another are visited. Of those with a memory controller the kernel has no
-/// more in all: their ids are of 16 bits. The tests make do with less.
-const MOST_GROUPS: u32 = if cfg!(test) { 6_000 } else { 65_535 };
-
-/// How many processes are held by pidfds at once.
-const HELD: usize = 64;
-
-fn open(directory: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-    open_at(directory, path, flags, Mode::empty()).map_err(errno)
-}
-
-pub(super) fn read_from(
-    directory: BorrowedFd<'_>,
-    path: &str,
-    last: usize,
-) -> Result<Vec<u8>, Errno> {
-    read_all(open(directory, path, OFlags::RDONLY)?.as_fd(), last)
-}
-
-/// Reads from the beginning, until a read is shorter than `last`.
-fn read_all(file: BorrowedFd<'_>, last: usize) -> Result<Vec<u8>, Errno> {
-    let mut text = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let length = pread(file, &mut buffer[..], text.len() as u64).map_err(errno)?;
-        text.extend_from_slice(buffer.get(..length).unwrap_or_default());
-        if length < last {
-            return Ok(text);
-        }
-    }
-}
-
-/// `mkdir(2)`: makes a cgroup.
-pub(crate) fn make(path: &str) -> Result<(), Errno> {
+/// Creates a cgroup (`mkdir(2)`).
+pub(crate) fn create(path: &str) -> Result<(), Errno> {
     c_path(path)
         .and_then(|path| mkdir(path.as_c_str(), Mode::from_raw_mode(0o755)))
         .map_err(errno)
 }
 
-/// A file of the kernel's, open to be written to again and again.
-pub(crate) struct Target(OwnedFd);
+/// The open directory of a cgroup. Every operation reaches this very cgroup, even if its path has
+/// been given to another one.
+pub(crate) struct CgroupDirectory(OwnedFd);
 
-impl Target {
-    pub(crate) fn open(path: &str) -> Result<Self, Errno> {
-        Self::below(CWD, path)
-    }
-
-    fn below(directory: BorrowedFd<'_>, path: &str) -> Result<Self, Errno> {
-        open(directory, path, OFlags::WRONLY).map(Self)
-    }
-
-    pub(crate) fn write(&self, value: &str) -> Result<(), Errno> {
-        write(&self.0, value.as_bytes()).map(|_| ()).map_err(errno)
-    }
-}
-
-impl AsFd for Target {
+impl AsFd for CgroupDirectory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-/// A cgroup, held open: what is asked of it, is asked of this one, and not of another that got its
-/// name later.
-pub(crate) struct Directory(OwnedFd);
-
-impl AsFd for Directory {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl Directory {
+impl CgroupDirectory {
     pub(crate) fn open(path: &str) -> Result<Self, Errno> {
-        open(CWD, path, DIRECTORY).map(Self)
+        open(CWD, path, DIRECTORY_FLAGS).map(Self)
     }
 
-    fn open_below(&self, name: &CStr) -> Result<Self, Errno> {
-        openat(&self.0, name, DIRECTORY, Mode::empty())
+    fn open_relative(&self, name: &CStr) -> Result<Self, Errno> {
+        openat(&self.0, name, DIRECTORY_FLAGS, Mode::empty())
             .map(Self)
             .map_err(errno)
     }
 
-    pub(crate) fn has(&self, file: &str) -> bool {
+    pub(crate) fn has_file(&self, file: &str) -> bool {
         c_path(file).is_ok_and(|file| {
             rustix::fs::accessat(
                 &self.0,
@@ -141,37 +71,39 @@ impl Directory {
         })
     }
 
-    /// The whole of a file of it.
+    /// Reads one of its files to the end.
     pub(crate) fn read(&self, file: &str) -> Result<Vec<u8>, Errno> {
-        read_from(self.as_fd(), file, LAST)
+        read_from(self.as_fd(), file, FULL_READ_BYTES)
     }
 
     pub(crate) fn write(&self, file: &str, value: &str) -> Result<(), Errno> {
-        Target::below(self.as_fd(), file)?.write(value)
+        WritableFile::open_in(self.as_fd(), file)?.write(value)
     }
 
-    /// A file of it, open to be read again and again.
-    pub(crate) fn file(&self, file: &str) -> Result<OwnedFd, Errno> {
+    /// Opens one of its files for reading.
+    pub(crate) fn open_file(&self, file: &str) -> Result<OwnedFd, Errno> {
         open(self.as_fd(), file, OFlags::RDONLY)
     }
 
-    /// `flock(2)`: marks it as this process's for as long as that holds the lock open. Returns
-    /// `cgroup.kill`, which has the lock; `None` if the directory itself has it.
+    /// Locks the cgroup for this process (`flock(2)`), until the locked file is closed. Returns
+    /// `cgroup.kill` if the lock is on that file. `None` means that it is on the directory.
     ///
-    /// Anybody may open the directory, and a child could so keep its lock beyond frigate's end.
-    /// `cgroup.kill` (Linux 5.14) can be opened by the owner of the group alone.
+    /// The lock is on `cgroup.kill` (Linux 5.14) if possible, because only the cgroup's owner can
+    /// open that file. Any process may open the directory, and could keep a lock there after
+    /// frigate's end.
     ///
     /// # Errors
     ///
-    /// AGAIN: another process holds the lock. ACCESS: it is another user's. With `is_new` the group
-    /// was made by the caller, and does not depend on that file.
-    pub(crate) fn claim(&self, is_new: bool) -> Result<Option<Target>, Errno> {
-        let kill = match Target::below(self.as_fd(), "cgroup.kill") {
+    /// `AGAIN` means that another process holds the lock; `ACCESS`, that the cgroup belongs to
+    /// another user. If `is_new`, the caller has just created the cgroup, and a failure to open
+    /// `cgroup.kill` is no error.
+    pub(crate) fn lock(&self, is_new: bool) -> Result<Option<WritableFile>, Errno> {
+        let kill = match WritableFile::open_in(self.as_fd(), "cgroup.kill") {
             Err(errno) if !is_new && errno != Errno::NOT_FOUND => return Err(errno),
             kill => kill.ok(),
         };
         match flock(
-            kill.as_ref().map_or(&self.0, |kill| &kill.0),
+            kill.as_ref().map_or(self.as_fd(), AsFd::as_fd),
             FlockOperation::NonBlockingLockExclusive,
         ) {
             Err(RawErrno::WOULDBLOCK) => Err(Errno::AGAIN),
@@ -179,9 +111,9 @@ impl Directory {
         }
     }
 
-    /// Calls `each` with the name of every group in it.
-    fn each_subgroup(&self, each: &mut dyn FnMut(&CStr)) {
-        // The descriptor's position, which is shared with every earlier listing.
+    /// Calls `visit` with the name of every cgroup directly below.
+    fn for_each_subgroup(&self, visit: &mut dyn FnMut(&CStr)) {
+        // Rewind: the descriptor's position is where the last listing ended.
         let _ = seek(&self.0, SeekFrom::Start(0));
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         let mut entries = RawDir::new(&self.0, &mut buffer[..]);
@@ -189,59 +121,61 @@ impl Directory {
             let name = entry.file_name();
             if entry.file_type() == FileType::Directory && !matches!(name.to_bytes(), b"." | b"..")
             {
-                each(name);
+                visit(name);
             }
         }
     }
 
-    /// Whether there are groups in it, other than those of that name.
-    pub(crate) fn has_subgroups_but(&self, name: &str) -> bool {
+    /// Returns whether there is a cgroup directly below with another name.
+    pub(crate) fn has_subgroup_other_than(&self, name: &str) -> bool {
         let mut found = false;
-        self.each_subgroup(&mut |other| found |= other.to_bytes() != name.as_bytes());
+        self.for_each_subgroup(&mut |other| found |= other.to_bytes() != name.as_bytes());
         found
     }
 
-    /// Visits the groups below, but not more than `MOST_GROUPS`: each when it is entered, and after
-    /// those in it once more, in the group above and by its name.
+    /// Visits the cgroups below, at most `MAX_VISITED_CGROUPS`, and each of them twice. The first
+    /// visit passes the cgroup itself, before those below it. The second passes its parent and its
+    /// name, after those below it.
     ///
-    /// The groups are the child's, which may nest thousands of them, and make new ones as fast as
-    /// they are visited. So the walk does not recurse, and it ends. It holds one group open and
-    /// goes up by `..`: a path could be longer than the kernel takes, and descriptors may be few. A
-    /// group of version 2 never moves, so that `..` is where the walk came from.
-    fn walk(&self, visit: &mut dyn FnMut(&Self, Option<&CStr>)) {
-        let Ok(mut at) = self.open_below(c".") else {
+    /// The child owns these cgroups. It may nest thousands of them, and create new ones while they
+    /// are visited. So the walk does not recurse, and it is bounded. It keeps one directory open
+    /// and goes up by `..`, because a path could be longer than `PATH_MAX`, and descriptors may be
+    /// scarce. `..` leads back to where the walk came from, since a cgroup of version 2 cannot be
+    /// moved or renamed.
+    fn visit_descendants(&self, visit: &mut dyn FnMut(&Self, Option<&CStr>)) {
+        let Ok(mut current) = self.open_relative(c".") else {
             return;
         };
         let mut depth = 0_u32;
-        let mut rest = MOST_GROUPS;
-        // By depth and name; the last is the next, and a group that is entered waits below those in
-        // it.
-        let mut waiting: Vec<(u32, CString, bool)> = Vec::new();
+        let mut budget = MAX_VISITED_CGROUPS;
+        // A stack of depth, name, and whether the first visit is over. An entered cgroup is pushed
+        // again before those below it, so that its second visit follows theirs.
+        let mut to_visit: Vec<(u32, CString, bool)> = Vec::new();
         loop {
-            at.each_subgroup(&mut |name| {
-                if rest > 0 {
-                    rest -= 1;
-                    waiting.push((depth, name.to_owned(), false));
+            current.for_each_subgroup(&mut |name| {
+                if budget > 0 {
+                    budget -= 1;
+                    to_visit.push((depth, name.to_owned(), false));
                 }
             });
-            // Up from those that are done, until there is one to enter.
+            // Finish cgroups and go up, until there is one to enter.
             loop {
-                let Some((level, name, is_done)) = waiting.pop() else {
+                let Some((level, name, is_finished)) = to_visit.pop() else {
                     return;
                 };
                 while depth > level {
-                    let Ok(above) = at.open_below(c"..") else {
+                    let Ok(above) = current.open_relative(c"..") else {
                         return;
                     };
-                    at = above;
+                    current = above;
                     depth -= 1;
                 }
-                if is_done {
-                    visit(&at, Some(&name));
-                } else if let Ok(below) = at.open_below(&name) {
-                    waiting.push((level, name, true));
+                if is_finished {
+                    visit(&current, Some(&name));
+                } else if let Ok(below) = current.open_relative(&name) {
+                    to_visit.push((level, name, true));
                     visit(&below, None);
-                    at = below;
+                    current = below;
                     depth += 1;
                     break;
                 }
@@ -249,111 +183,94 @@ impl Directory {
         }
     }
 
-    /// Removes the groups below, the deepest first, as far as no process is in them.
-    pub(crate) fn remove_subgroups(&self) {
-        self.walk(&mut |above, name| {
+    /// Removes the cgroups below, the deepest first. Those that hold processes stay.
+    pub(crate) fn remove_descendants(&self) {
+        self.visit_descendants(&mut |above, name| {
             if let Some(name) = name {
                 let _ = unlinkat(&above.0, name, AtFlags::REMOVEDIR);
             }
         });
     }
 
-    /// Calls `act` with each process in this very group, and with a pidfd of it where one can be
-    /// had.
+    /// Calls `visit` with each process of this cgroup, and with its pidfd if one could be opened.
+    /// Processes of the cgroups below are not among them.
     ///
-    /// A process that was read may have ended since, and its id be another's. So some are held by
-    /// pidfds, the list is read once more, and only what is still on it counts: such a pidfd is of
-    /// a process in this group, and such an id was one right before.
+    /// A listed process may end, and its pid may be used again, before its pidfd is opened. So the
+    /// list is read once more while the pidfds are open, and only pids that are still on it are
+    /// visited. Such a pidfd stands for a member. Without a pidfd, the pid was a member's a moment
+    /// ago.
     ///
     /// # Errors
     ///
     /// The list cannot be read.
-    pub(crate) fn each_member(
+    pub(crate) fn for_each_member(
         &self,
-        act: &mut dyn FnMut(Pid, Option<BorrowedFd<'_>>),
+        visit: &mut dyn FnMut(Pid, Option<BorrowedFd<'_>>),
     ) -> Result<(), Errno> {
-        let mut list = self.file("cgroup.procs")?;
-        let mut text = read_all(list.as_fd(), LAST);
-        // The kernel lists no processes of a threaded group. The threads that lead a process have
-        // its id.
+        let mut file = self.open_file("cgroup.procs")?;
+        let mut text = read_all(file.as_fd(), FULL_READ_BYTES);
+        // The kernel refuses to list the processes of a threaded cgroup, but lists their threads
+        // (`cgroups(7)`). The first thread of a process has its pid.
         if text == Err(Errno::NOT_SUPPORTED) {
-            list = self.file("cgroup.threads")?;
-            text = read_all(list.as_fd(), LAST);
+            file = self.open_file("cgroup.threads")?;
+            text = read_all(file.as_fd(), FULL_READ_BYTES);
         }
-        let mut rest: Vec<Pid> = pids(&text?).collect();
-        while !rest.is_empty() {
+        let mut unchecked: Vec<Pid> = parse_pids(&text?).collect();
+        while !unchecked.is_empty() {
             let mut held = Vec::new();
-            while held.len() < HELD
-                && let Some(pid) = rest.pop()
+            while held.len() < MAX_HELD_PIDFDS
+                && let Some(pid) = unchecked.pop()
             {
                 let pidfd = rustix_pid(pid).ok_or(RawErrno::INVAL);
                 let pidfd = pidfd.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
-                // As many as there are descriptors for; the others after them.
+                // No descriptor is left: visit those that are held first.
                 if matches!(pidfd, Err(RawErrno::MFILE | RawErrno::NFILE)) && !held.is_empty() {
-                    rest.push(pid);
+                    unchecked.push(pid);
                     break;
                 }
                 held.push((pid, pidfd.ok()));
             }
-            let still = read_all(list.as_fd(), LAST)?;
-            for pid in pids(&still) {
+            let still_listed = read_all(file.as_fd(), FULL_READ_BYTES)?;
+            for pid in parse_pids(&still_listed) {
                 if let Some((_, pidfd)) = held.iter().find(|(held, _)| *held == pid) {
-                    act(pid, pidfd.as_ref().map(AsFd::as_fd));
+                    visit(pid, pidfd.as_ref().map(AsFd::as_fd));
                 }
             }
         }
         Ok(())
     }
 
-    /// Sends signals to every process in it and in the groups below.
-    pub(crate) fn signal_members(&self, list: &[Signal]) {
-        let signal = |group: &Self| {
-            let _ = group.each_member(&mut |_, pidfd| {
-                for signal in list {
-                    pidfd.map(|pidfd| signals::send_by_pidfd(pidfd, *signal));
+    /// Sends signals to every process in this cgroup and in those below.
+    pub(crate) fn signal_all(&self, signals: &[Signal]) {
+        let signal_members = |cgroup: &Self| {
+            let _ = cgroup.for_each_member(&mut |_, pidfd| {
+                for signal in signals {
+                    pidfd.map(|pidfd| send_by_pidfd(pidfd, *signal));
                 }
             });
         };
-        signal(self);
-        self.walk(&mut |group, name| {
+        signal_members(self);
+        self.visit_descendants(&mut |cgroup, name| {
             if name.is_none() {
-                signal(group);
+                signal_members(cgroup);
             }
         });
     }
 }
 
-/// `rmdir(2)`: removes a cgroup that holds no process and no group.
+/// Removes a cgroup that holds no process and no other cgroup (`rmdir(2)`).
 pub(crate) fn remove(path: &str) -> Result<(), Errno> {
     c_path(path)
         .and_then(|path| unlinkat(CWD, path.as_c_str(), AtFlags::REMOVEDIR))
         .map_err(errno)
 }
 
-/// The processes that a `cgroup.procs` lists, but those outside frigate's PID namespace, which
-/// stand there as 0.
-pub(crate) fn pids(procs: &[u8]) -> impl Iterator<Item = Pid> {
+/// Returns the pids in the text of a `cgroup.procs`. Processes outside frigate's PID namespace are
+/// listed there as 0, and left out.
+pub(crate) fn parse_pids(procs: &[u8]) -> impl Iterator<Item = Pid> {
     procs
         .split(|byte| *byte == b'\n')
-        .filter_map(|line| Pid::new(number(line)?))
-}
-
-/// Waits until the file has changed since it was last read, but not longer than that.
-pub(crate) fn await_change(file: BorrowedFd<'_>, milliseconds: u32) {
-    let timeout = rustix::time::Timespec {
-        tv_sec: i64::from(milliseconds / 1000),
-        tv_nsec: i64::from(milliseconds % 1000) * 1_000_000,
-    };
-    let _ = poll(
-        &mut [PollFd::from_borrowed_fd(file, PollFlags::PRI)],
-        Some(&timeout),
-    );
-}
-
-/// Reads a short file anew, from its beginning.
-pub(crate) fn reread<'a>(file: BorrowedFd<'_>, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-    let length = pread(file, &mut *buffer, 0).ok()?;
-    buffer.get(..length)
+        .filter_map(|line| Pid::new(parse_number(line)?))
 }
 
 #[cfg(test)]

@@ -1,22 +1,29 @@
-//! The two clocks, read without a system call where the kernel offers its vdso.
+//! The monotonic clock and the wall clock. If the kernel offers its vDSO (`vdso(7)`), reading them
+//! makes no system call.
+//!
+//! # Safety
+//!
+//! `clock_gettime(2)` writes into a live `timespec`.
+#![expect(clippy::disallowed_methods, reason = "reads the time for all files")]
 #![expect(unsafe_code, reason = "clock_gettime(2) writes through a pointer")]
 
 use crate::core::moment::Moment;
 
-fn read(clock: libc::clockid_t) -> libc::timespec {
+/// Reads a clock of the kernel.
+fn read_clock(clock: libc::clockid_t) -> libc::timespec {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the pointer is to a live timespec; both clocks exist on every kernel, so that the
-    // call cannot fail.
+    // SAFETY: the pointer must be valid for writes, and points to a live timespec. The call cannot
+    // fail, because both clocks exist on every kernel.
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     time
 }
 
-/// The monotonic clock: it never jumps, and stands still while the machine is suspended.
+/// Reads the monotonic clock. It never jumps, and stops while the machine is suspended.
 pub(crate) fn now() -> Moment {
-    let time = read(libc::CLOCK_MONOTONIC);
+    let time = read_clock(libc::CLOCK_MONOTONIC);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Moment::from_nanos(
         seconds
@@ -25,18 +32,18 @@ pub(crate) fn now() -> Moment {
     )
 }
 
-/// Seconds and nanoseconds since 1970, UTC.
-pub(crate) fn wall() -> (i64, u32) {
-    let time = read(libc::CLOCK_REALTIME);
+/// Reads the wall clock: seconds and nanoseconds since 1970, UTC.
+pub(crate) fn wall_time() -> (i64, u32) {
+    let time = read_clock(libc::CLOCK_REALTIME);
     (time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Sleeps that long, or until interrupted. For a moment's race before the first start only; the
-/// loop waits for events.
-pub(crate) fn pause(span: core::time::Duration) {
-    let span = rustix::time::Timespec {
+/// Sleeps for less than a second, or until a signal interrupts it. Only for a short race before the
+/// first start: the event loop never sleeps, it waits for events.
+pub(crate) fn sleep(time: core::time::Duration) {
+    let timeout = rustix::time::Timespec {
         tv_sec: 0,
-        tv_nsec: i64::from(span.subsec_nanos()),
+        tv_nsec: i64::from(time.subsec_nanos()),
     };
-    let _ = rustix::event::poll(&mut [], Some(&span));
+    let _ = rustix::event::poll(&mut [], Some(&timeout));
 }

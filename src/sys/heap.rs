@@ -94,6 +94,7 @@ fn map(size: usize) -> *mut u8 {
 /// shares it may notice.
 #[cold]
 #[inline(never)]
+#[expect(clippy::disallowed_methods, reason = "nothing can return here")]
 fn end_without_memory() -> ! {
     let stream = rustix::stdio::stderr();
     if let Ok(flags) = fcntl_getfl(stream)

@@ -1,9 +1,13 @@
-//! What the library needs of the kernel inside a host program that has threads, handlers and
-//! children of its own.
+//! The process of a host program, which has threads, handlers and children of its own.
 //!
-//! *Invariant:* nothing here changes the host's dispositions, or the mask of a thread that is not
-//! frigate's, or waits for a child that is not. Children are told apart by their pidfds, and never
-//! by "any child".
+//! Architecture invariant: nothing here changes the host's dispositions, or the mask of a thread
+//! that is not frigate's. `restore_sigpipe` alone does, for an init that frigate has made of the
+//! host.
+//!
+//! # Safety
+//!
+//! System calls are given numbers, or pointers to live values of the size that their man pages
+//! name. `HOST_PID` points to a page that is never unmapped.
 #![expect(
     unsafe_code,
     reason = "raw signal calls on the child's side, getenv's array, ids of the parent, and a page of its own"
@@ -13,37 +17,34 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{EventfdFlags, PollFd, eventfd, poll};
-use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
-
-use super::signals::Watch;
 use super::signals::{self, Mask};
 use super::spawn::LastSteps;
-use super::{errno, rustix_pid};
 use crate::core::errno::Errno;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
-use crate::core::status::ExitStatus;
 
-/// The pid of the host, on a page that the kernel empties in every process that is forked from it;
-/// null: no process is the host yet.
+/// The pid of the host, on a page that the kernel zeroes in every process forked from it. Null
+/// means that no process is the host yet.
 ///
-/// The pid alone would not do: in a PID namespace of its own a forked process may have the same
-/// one. The page alone would not do either: emulators of another processor (QEMU's) take the
-/// request to empty it, and do nothing.
-static HOST: AtomicPtr<AtomicI32> = AtomicPtr::new(null_mut());
+/// The pid alone does not suffice: in a PID namespace of its own, a forked process may have the
+/// same one. The page alone does not suffice either: QEMU's emulation of another processor accepts
+/// the request to zero it, and does not obey.
+static HOST_PID: AtomicPtr<AtomicI32> = AtomicPtr::new(null_mut());
 
-fn host() -> Option<&'static AtomicI32> {
-    // SAFETY: it is null or points to the page that `become_host` made, aligned, initialized and
-    // mapped for good.
-    unsafe { HOST.load(Ordering::Acquire).as_ref() }
+fn host_pid() -> Option<&'static AtomicI32> {
+    // SAFETY: it is null, or points to the page that `become_host` made: aligned, initialized and
+    // never unmapped.
+    unsafe { HOST_PID.load(Ordering::Acquire).as_ref() }
 }
 
-/// Makes this process the host, unless one is: this process, or the one that it was forked from.
+/// Makes this process the host, unless this process, or one that it was forked from, is it already.
+///
+/// # Errors
+///
+/// The page could not be mapped.
 pub(crate) fn become_host() -> Result<(), Errno> {
-    let Some(own) = super::startup::own_pid().filter(|_| host().is_none()) else {
+    let Some(own) = super::startup::own_pid().filter(|_| host_pid().is_none()) else {
         return Ok(());
     };
     let size = size_of::<AtomicI32>();
@@ -51,160 +52,68 @@ pub(crate) fn become_host() -> Result<(), Errno> {
         libc::PROT_READ | libc::PROT_WRITE,
         libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
     );
-    // SAFETY: a new mapping at an address that the kernel chooses touches no memory that is in use.
+    // SAFETY: the kernel chooses the address, so that the mapping replaces no memory in use.
     let page = unsafe { libc::mmap(null_mut(), size, access, kind, -1, 0) };
     if page == libc::MAP_FAILED {
         return Err(super::last_errno());
     }
-    // SAFETY: the page is this function's own, and the request concerns processes forked later
-    // alone.
+    // SAFETY: the page belongs to this function, and the request changes only processes forked
+    // later.
     unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) };
     let word = page.cast::<AtomicI32>();
-    // SAFETY: a new page is zeroed, aligned for everything and larger than the number; no other
-    // thread knows it.
+    // SAFETY: a new page is aligned forevery type and larger than the number. No other thread has
+    // its address yet.
     unsafe { word.write(AtomicI32::new(own.raw())) };
-    if HOST
+    if HOST_PID
         .compare_exchange(null_mut(), word, Ordering::AcqRel, Ordering::Acquire)
         .is_err()
     {
-        // SAFETY: another thread was faster, and nothing points to this page.
+        // SAFETY: another thread was faster, so that nothing points to this page.
         unsafe { libc::munmap(page, size) };
     }
     Ok(())
 }
 
-/// Whether this process was forked from the host. It takes no lock: a lock of frigate's that
-/// another thread held at the fork is never released in the forked process.
+/// Whether this process was forked from the host. Takes no lock: if another thread held a lock at
+/// the fork, it is never released in the forked process.
 pub(crate) fn is_forked() -> bool {
-    host().is_some_and(|pid| Pid::new(pid.load(Ordering::Relaxed)) != super::startup::own_pid())
+    host_pid().is_some_and(|pid| Pid::new(pid.load(Ordering::Relaxed)) != super::startup::own_pid())
 }
 
-/// Whether the kernel started this program with privileges of its file: set-user-ID, set-group-ID
-/// or file capabilities. Whoever started it does not have them, and has chosen its arguments and
-/// variables (`getauxval(3)`).
+/// Whether this program got privileges from its file: set-user-ID, set-group-ID or file
+/// capabilities (`AT_SECURE` in `getauxval(3)`). Its caller lacks them, and has chosen its
+/// arguments and variables.
 pub(crate) fn is_privileged() -> bool {
-    // SAFETY: getauxval(3) takes a number, and reads what the kernel handed over at the start.
+    // SAFETY: getauxval(3) takes a number, and reads what the kernel has put into this process.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// A descriptor by which other threads wake frigate's (`eventfd(2)`).
-pub(crate) struct Bell(OwnedFd);
-
-impl Bell {
-    pub(crate) fn new() -> Result<Self, Errno> {
-        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map(Self)
-            .map_err(errno)
-    }
-
-    /// It is still to be heard where it could not be rung: the counter is full then.
-    pub(crate) fn ring(&self) {
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
-    }
-
-    pub(crate) fn silence(&self) {
-        let _ = rustix::io::read(&self.0, &mut [0; 8]);
-    }
-}
-
-impl AsFd for Bell {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-/// `poll(2)`: sleeps until something is to be seen of one of these or the time is over; answers
-/// with one flag for each.
-pub(crate) fn wait(watched: &[Watch<'_>], timeout: Option<core::time::Duration>) -> Vec<bool> {
-    let mut fds: Vec<PollFd<'_>> = watched
-        .iter()
-        .map(|watch| PollFd::from_borrowed_fd(watch.fd, watch.flags))
-        .collect();
-    let timeout = timeout.map(signals::timespec);
-    let _ = poll(&mut fds, timeout.as_ref());
-    fds.iter().map(|fd| !fd.revents().is_empty()).collect()
-}
-
-/// Whether one that is watched by a pidfd has ended, and how.
-pub(crate) enum Look {
-    Alive,
-    Ended(ExitStatus),
-    /// It has, but somebody else of the host was told how: it waits for any child, or ignores
-    /// SIGCHLD.
-    Taken,
-}
-
-/// Whether the pidfd says that its process has ended, be it reaped or not.
-pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
-    signals::is_readable(pidfd)
-}
-
-/// `waitid(P_PIDFD, WNOHANG)`: reaps that one child, and no other.
-pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Look {
-    loop {
-        match waitid(
-            WaitId::PidFd(pidfd),
-            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-        ) {
-            Ok(None) => return Look::Alive,
-            Ok(Some(status)) => return decode(&status).map_or(Look::Taken, Look::Ended),
-            // WNOHANG never sleeps, so that this cannot go on.
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return Look::Taken,
-        }
-    }
-}
-
-fn decode(status: &WaitIdStatus) -> Option<ExitStatus> {
-    if let Some(code) = status.exit_status() {
-        return u8::try_from(code & 0xff).ok().map(ExitStatus::Exited);
-    }
-    let signal = Signal::new(status.terminating_signal()?)?;
-    Some(ExitStatus::Signaled {
-        signal,
-        core: status.dumped(),
-    })
-}
-
-/// Whether this kernel has all that the library needs: pidfds that can be waited for (Linux 5.4),
-/// and nothing that forbids them. The process asks about itself, which is no child of its own.
-pub(crate) fn has_pidfds() -> bool {
-    let own = super::startup::own_pid().and_then(rustix_pid);
-    let Some(pidfd) = own.and_then(|own| pidfd_open(own, PidfdFlags::empty()).ok()) else {
-        return false;
-    };
-    let asked = waitid(
-        WaitId::PidFd(pidfd.as_fd()),
-        WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-    );
-    matches!(asked, Err(rustix::io::Errno::CHILD))
-}
-
-/// Whether the kernel reaps the host's children by itself, so that nobody learns how they ended
+/// Whether the kernel reaps the host's children by itself and discards their exit statuses
 /// (`wait(2)`, NOTES).
 pub(crate) fn discards_children() -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: a null pointer changes nothing; the other is to a live structure of the C library's
-    // own layout.
+    // SAFETY: a null pointer changes nothing. The other pointer is to a live structure of the C
+    // library's own layout.
     unsafe { libc::sigaction(libc::SIGCHLD, core::ptr::null(), action.as_mut_ptr()) };
     // SAFETY: zeroed memory is a valid sigaction, and the C library has filled it in.
     let action = unsafe { action.assume_init() };
     action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0
 }
 
-/// What a child of a host program does before its own program begins.
+/// What a child of a host does before it executes its command.
 pub(crate) struct HostSteps {
-    /// The signal that the kernel sends it when frigate's thread, and so the host, is no more.
+    /// The signal that the child gets when frigate's thread ends, and so the host.
     pub(crate) death_signal: Signal,
     /// The host.
     pub(crate) parent: Pid,
 }
 
-/// Sets every disposition that is a handler of the host's back to its default, and SIGPIPE, which
-/// Rust's runtime ignores. The exec would do the former, but too late: with the mask restored, a
-/// signal that waits would run the host's handler in here, where it may write to a pipe that the
+/// Sets every disposition with a handler to its default, and SIGPIPE, which Rust's runtime ignores.
+///
+/// The exec would reset the handlers too, but too late: the mask is restored before it. A pending
+/// signal would then run the host's handler in the child, where it may write to a pipe that the
 /// host reads.
-fn drop_handlers() {
+fn reset_handlers() {
     for signal in 1..=64_i32 {
         let handler = signals::set_disposition(signal, None);
         if handler != libc::SIG_DFL && (handler != libc::SIG_IGN || signal == libc::SIGPIPE) {
@@ -215,8 +124,8 @@ fn drop_handlers() {
 
 impl LastSteps for HostSteps {
     fn take(&self) {
-        drop_handlers();
-        // After the change of user, which clears it (PR_SET_PDEATHSIG(2const)).
+        reset_handlers();
+        // After the change of user, which clears this setting (PR_SET_PDEATHSIG(2const)).
         // SAFETY: this prctl(2) operation takes a number.
         unsafe {
             libc::prctl(
@@ -226,7 +135,7 @@ impl LastSteps for HostSteps {
         };
         // SAFETY: getppid(2) touches no memory.
         if unsafe { libc::getppid() } != self.parent.raw() {
-            // The host ended before it was asked to be told of.
+            // The host ended before the setting was made, and so no signal will come.
             // SAFETY: getpid(2) touches no memory.
             let own = unsafe { libc::getpid() };
             // SAFETY: kill(2) touches no memory.
@@ -235,47 +144,46 @@ impl LastSteps for HostSteps {
     }
 }
 
-/// Whether this thread is the process's only one. Where nobody can tell it is not.
+/// Whether this is the only thread of the process. If `/proc` cannot be read, it is not.
 pub(crate) fn is_single_threaded() -> bool {
     std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
 }
 
-/// Takes a variable out of the process's environment; does nothing where another thread might be
-/// reading it.
+/// Removes a variable from the environment, unless another thread might read it.
 pub(crate) fn remove_variable(name: &str) {
     if is_single_threaded() {
-        // SAFETY: no other thread exists that could read or write the environment meanwhile.
+        // SAFETY: no other thread exists that could read or change the environment.
         unsafe { std::env::remove_var(name) };
     }
 }
 
-/// `prctl(PR_SET_NAME)`: what `ps` and `top` call this process, cut to 15 bytes.
+/// Sets the name that `ps` and `top` show for this process, cut to 15 bytes
+/// (`PR_SET_NAME(2const)`).
 pub(crate) fn set_name(name: &CStr) {
     let _ = nix::sys::prctl::set_name(name);
 }
 
-/// The mask of the calling thread.
-pub(crate) fn mask() -> Mask {
+/// Returns the mask of the calling thread.
+pub(crate) fn current_mask() -> Mask {
     signals::current_mask()
 }
 
-/// Makes the calling thread one that no signal of the host's is ever delivered to.
-pub(crate) fn keep_signals_off() {
-    signals::block_all_but_the_librarys();
+/// Blocks signals in the calling thread, so that none for the host is ever delivered to it.
+pub(crate) fn block_signals() {
+    signals::block_all_but_libc_signals();
 }
 
-/// Acts with every signal blocked, so that what is forked or started meanwhile has them blocked
-/// from its first moment on.
-pub(crate) fn with_all_blocked<T>(act: impl FnOnce() -> T) -> T {
+/// Calls `act` with every signal blocked. A process or thread that it starts has them blocked from
+/// its first instruction on.
+pub(crate) fn with_signals_blocked<T>(act: impl FnOnce() -> T) -> T {
     let before = signals::block_all();
     let result = act();
     let _ = before.and_then(signals::set_mask);
     result
 }
 
-/// SIGPIPE back to its default in this very process: for the init that frigate makes of a host,
-/// where Rust's runtime has ignored it, and everything that is started from here would inherit
-/// that.
+/// Sets SIGPIPE to its default in this process, for an init that frigate has made of a host. Rust's
+/// runtime has ignored it, and every process started from here would inherit that.
 pub(crate) fn restore_sigpipe() {
     // SAFETY: SIG_DFL is no handler.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };

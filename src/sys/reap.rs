@@ -1,4 +1,4 @@
-//! `wait4(-1, WNOHANG)`: collects what has ended, one process a call.
+//! Reaps children, one a call (`wait4(-1, WNOHANG)`).
 
 use rustix::io::Errno;
 use rustix::process::{WaitOptions, wait};
@@ -7,40 +7,40 @@ use crate::core::errno;
 use crate::core::pid::Pid;
 use crate::core::status::WaitStatus;
 
-/// What one call found.
-pub(crate) enum Found {
+/// The result of one call.
+pub(crate) enum WaitResult {
     Changed {
         pid: Pid,
         status: WaitStatus,
     },
-    /// No child has ended, but there are some.
-    NoneYet,
-    /// There is no child at all.
+    /// There are children, but none has ended.
+    NothingYet,
+    /// There is no child.
     NoChild,
-    /// Nothing can be reaped, and never will be: a filter of system calls refuses it.
+    /// The kernel refuses the call, now and later: a seccomp filter forbids it.
     Failed(errno::Errno),
 }
 
-/// Reaps one child that has ended or, with `stops`, tells of one that was stopped.
-pub(crate) fn next(stops: bool) -> Found {
+/// Reaps one child that has ended. With `with_stops`, also returns a child that was stopped.
+pub(crate) fn reap_next(with_stops: bool) -> WaitResult {
     let mut options = WaitOptions::NOHANG;
-    options.set(WaitOptions::UNTRACED, stops);
+    options.set(WaitOptions::UNTRACED, with_stops);
     loop {
         match wait(options) {
             Ok(Some((pid, status))) => {
                 let pid = Pid::new(pid.as_raw_nonzero().get());
                 let status = WaitStatus::from_raw(status.as_raw());
-                // A status that cannot be decoded was no end: the kernel has no other kinds than
-                // those that are.
+                // `WaitStatus` knows every end and every stop. A status that it does not know was
+                // neither.
                 if let (Some(pid), Some(status)) = (pid, status) {
-                    return Found::Changed { pid, status };
+                    return WaitResult::Changed { pid, status };
                 }
             }
-            Ok(None) => return Found::NoneYet,
-            // WNOHANG never sleeps, so that this cannot go on.
+            Ok(None) => return WaitResult::NothingYet,
+            // Cannot repeat for long, because a call with WNOHANG does not sleep.
             Err(Errno::INTR) => {}
-            Err(Errno::CHILD) => return Found::NoChild,
-            Err(error) => return Found::Failed(super::errno(error)),
+            Err(Errno::CHILD) => return WaitResult::NoChild,
+            Err(error) => return WaitResult::Failed(super::errno(error)),
         }
     }
 }

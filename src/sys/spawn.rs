@@ -34,7 +34,7 @@ use super::signals::{Mask, ignore_sigchld, is_readable, set_mask};
 use super::startup::CStrings;
 use super::{errno, last_errno};
 use crate::core::errno::Errno;
-use crate::core::number::number;
+use crate::core::number::parse_number;
 use crate::core::pid::Pid;
 use crate::core::status::{SpawnFailure, Stage};
 
@@ -126,7 +126,8 @@ impl Environment {
                 {
                     continue;
                 }
-                if bytes.strip_prefix(b"LISTEN_PID=").and_then(number) == Some(own_pid.raw()) {
+                if bytes.strip_prefix(b"LISTEN_PID=").and_then(parse_number) == Some(own_pid.raw())
+                {
                     listen_pid = Some(Counter::new(b"LISTEN_PID="));
                     continue;
                 }
@@ -498,6 +499,7 @@ fn fork_into(plan: &mut SpawnPlan, cgroup: Option<Cgroup<'_>>) -> Result<Cloned,
 }
 
 /// The child's side, up to its program or its end.
+#[expect(clippy::disallowed_methods, reason = "a child without program ends")]
 extern "C" fn become_child<L: LastSteps>(order: &Order<'_, L>) -> ! {
     let Err((stage, errno)) = attempt(order);
     // Which stage it is, counted from 1, since 0 is no failure; behind it the number, which is less
@@ -646,6 +648,7 @@ fn exec(plan: &SpawnPlan) -> Errno {
 
 /// `kill(-1, SIGKILL)` from a process made for it, which itself may hang in the kernel on a process
 /// that sleeps without listening, while frigate may not. It is reaped like an orphan.
+#[expect(clippy::disallowed_methods, reason = "the sender of KILL ends here")]
 pub(crate) fn kill_everyone() {
     use super::signals::send_to_everyone;
     use crate::core::signal::Signal;

@@ -26,7 +26,7 @@ impl Entry {
     pub(crate) fn first(self) -> u8 {
         // SAFETY: a C string has one byte at least, its null byte, and lives as long as the
         // process.
-        unsafe { *self.0 }.cast_unsigned()
+        unsafe { *self.0.cast() }
     }
 
     pub(crate) fn whole(self) -> &'static CStr {

@@ -1,8 +1,9 @@
-//! The controlling terminal on standard input: whose the foreground is (`tcgetpgrp(3)`,
+//! The foreground group of the controlling terminal on standard input (`tcgetpgrp(3)`,
 //! `tcsetpgrp(3)`).
 //!
-//! No failure here is fatal: a terminal can hang up at any moment. SIGTTOU is blocked, like every
-//! signal, so that a change from the background is carried out instead of stopping frigate.
+//! No failure here is fatal, because a terminal can hang up at any time. SIGTTOU is blocked, like
+//! every signal. So the kernel changes the group even for a frigate in the background, and does not
+//! stop it.
 
 use rustix::stdio::stdin;
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
@@ -10,54 +11,58 @@ use rustix::termios::{tcgetpgrp, tcsetpgrp};
 use super::rustix_pid;
 use crate::core::pid::Pid;
 
-/// The terminal's foreground group.
+/// The foreground group of the terminal.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Group {
-    Seen(Pid),
-    /// One that frigate's PID namespace does not see.
-    Outer,
+pub(crate) enum ForegroundGroup {
+    Visible(Pid),
+    /// A group outside of frigate's PID namespace.
+    Outside,
 }
 
-impl Group {
-    pub(crate) const fn visible(self) -> Option<Pid> {
+impl ForegroundGroup {
+    /// Returns the group's number. `None` means that frigate cannot see the group.
+    pub(crate) const fn pid(self) -> Option<Pid> {
         match self {
-            Self::Seen(group) => Some(group),
-            Self::Outer => None,
+            Self::Visible(group) => Some(group),
+            Self::Outside => None,
         }
     }
 }
 
-/// The foreground group, where standard input is frigate's controlling terminal.
-pub(crate) fn foreground() -> Option<Group> {
+/// Returns the foreground group. `None` means that standard input is not frigate's controlling
+/// terminal.
+pub(crate) fn foreground_group() -> Option<ForegroundGroup> {
     match tcgetpgrp(stdin()) {
-        Ok(group) => Pid::new(group.as_raw_nonzero().get()).map(Group::Seen),
-        // What the library makes of the kernel's 0 for a group of an outer namespace.
-        Err(rustix::io::Errno::OPNOTSUPP) => Some(Group::Outer),
+        Ok(group) => Pid::new(group.as_raw_nonzero().get()).map(ForegroundGroup::Visible),
+        // The kernel's 0 means a group of an outer PID namespace; rustix turns it into this error.
+        Err(rustix::io::Errno::OPNOTSUPP) => Some(ForegroundGroup::Outside),
         Err(_) => None,
     }
 }
 
-/// Makes the child's group the foreground group. The child may not have come so far yet as to make
-/// that group; if it has, or runs its program (EACCES), `setpgid(2)` changes nothing.
-pub(crate) fn set_foreground_child(child: Pid) -> bool {
+/// Makes the child's group the foreground group. Returns whether it did.
+///
+/// First makes the group, because the child may not have done so yet. If it has, or has already
+/// executed its program (EACCES), `setpgid(2)` changes nothing.
+pub(crate) fn set_child_foreground(child: Pid) -> bool {
     let group = rustix_pid(child);
     let _ = rustix::process::setpgid(group, group);
-    set_foreground(child)
+    set_foreground_group(child)
 }
 
-/// Makes that group the foreground group.
-pub(crate) fn set_foreground(group: Pid) -> bool {
+/// Makes a group the foreground group. Returns whether it did.
+pub(crate) fn set_foreground_group(group: Pid) -> bool {
     rustix_pid(group).is_some_and(|group| tcsetpgrp(stdin(), group).is_ok())
 }
 
-/// frigate's own group.
+/// Returns frigate's own process group.
 pub(crate) fn own_group() -> Option<Pid> {
     Pid::new(nix::unistd::getpgrp().as_raw())
 }
 
-/// Whether somebody could resume a stopped frigate: a shell does so for jobs of its own session,
-/// and the kernel counts a group whose members' parents are all elsewhere as orphaned
-/// (`setpgid(2)`, POSIX 3.264), one that nobody would resume.
+/// Whether a shell could resume a stopped frigate: a shell resumes the jobs of its own session. If
+/// the parent is in another session, frigate's group is orphaned (`credentials(7)`), and no shell
+/// would resume it.
 pub(crate) fn is_resumable() -> bool {
     let parent = nix::unistd::getppid();
     let own = nix::unistd::getsid(None);

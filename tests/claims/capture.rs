@@ -1,4 +1,4 @@
-//! Chapter 11: log capture.
+//! Log files: `doc/specification.md#log-files`.
 
 mod failures;
 mod files;

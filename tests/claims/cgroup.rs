@@ -1,4 +1,4 @@
-//! Limits by cgroup v2, in the guest: by what they do, not by what the files say.
+//! Limits (`doc/specification.md#limits`), in the guest: by what they do, not by what files say.
 
 mod effects;
 mod life;

@@ -1,4 +1,4 @@
-//! Chapter 2: command line and environment.
+//! Command line and environment: `doc/specification.md#command-line`.
 
 mod anything;
 mod environment;
@@ -71,7 +71,8 @@ const BAD_SIGNALS: &[&str] = &[
     "TERM,INT",
 ];
 
-/// Every option of chapters 1 to 7 and 10 that takes a value.
+/// Every option that takes a value (`doc/specification.md#options`), except those of user, limits
+/// and log files.
 pub const OPTIONS: [Taker; 16] = [
     Taker {
         name: "restart",
@@ -251,7 +252,7 @@ pub const OPTIONS: [Taker; 16] = [
     },
 ];
 
-/// Every option of these chapters that takes none, save `--verbose`.
+/// Every option that takes none, with the same exceptions, and except `--verbose`.
 pub const FLAGS: [&str; 4] = ["kill", "single-child", "grace-close", "quiet"];
 
 /// The environment variable of an option.

@@ -1,4 +1,4 @@
-//! Chapter 4a: descriptors, directory, environment.
+//! What the child inherits: `doc/specification.md#descriptors-directory-and-environment`.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Chapter 5: outcome and exit code.
+//! Outcome and exit code: `doc/specification.md#outcomes-and-exit-codes`.
 
 use std::fs;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! Chapter 7: stopping.
+//! Stopping: `doc/specification.md#stopping`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

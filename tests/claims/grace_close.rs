@@ -1,4 +1,5 @@
-//! Chapter 7: `--grace-close`, which ends other processes of the command's name before each start.
+//! `--grace-close`, which ends other processes of the command's name before each start:
+//! `doc/specification.md#processes-of-the-same-name`.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Chapters 1 and 3: the child's process group.
+//! The child's process group: `doc/specification.md#forwarding`.
 
 use std::fs;
 use std::path::PathBuf;

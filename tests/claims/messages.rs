@@ -1,4 +1,4 @@
-//! Chapter 10: what frigate says.
+//! What frigate writes: `doc/specification.md#messages`.
 
 use std::fs;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! Chapter 5: reaping, sleeping, and what the child leaves behind.
+//! Reaping, sleeping, and what the child leaves behind: `doc/specification.md#reaping`.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};

@@ -1,4 +1,4 @@
-//! Chapter 6: restarting.
+//! Restarting: `doc/specification.md#restarting`.
 
 use std::fs;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Chapter 3: signals.
+//! Signals: `doc/specification.md#signals`.
 
 mod dispositions;
 mod forwarding;

@@ -1,4 +1,4 @@
-//! Chapter 4: the terminal.
+//! The terminal: `doc/specification.md#terminal`.
 
 use libtest_mimic::Trial;
 

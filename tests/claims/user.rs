@@ -1,4 +1,4 @@
-//! Chapter 8: user, root, directory.
+//! User, root, directory: `doc/specification.md#user-root-and-directory`.
 
 mod lookup;
 mod privilege;

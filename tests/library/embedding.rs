@@ -1,4 +1,4 @@
-//! What a host does with signals, threads and children of its own goes on undisturbed.
+//! frigate does not disturb the signals, the threads and the other children of its host.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,8 +50,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-/// Children of the host's own end with codes of their own while frigate starts and reaps its own
-/// all the time.
+/// Other children of the host end with known exit codes while frigate starts and reaps its own.
 fn command() {
     let frigate = shell("busy", "exit 1").strategy(Strategy::new().start_retries(u32::MAX));
     frigate.protect().unwrap();
@@ -163,8 +162,8 @@ fn mask() {
     let mut set = SigSet::empty();
     set.add(Signal::SIGUSR1);
     set.add(Signal::SIGWINCH);
-    // In a thread of its own, so that it is not by chance the mask of frigate's, or of the main
-    // thread.
+    // In another thread, so that the mask differs from that of frigate's thread and of the main
+    // one.
     std::thread::spawn(move || {
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&set), None).unwrap();
         let frigate = Frigate::from(
@@ -201,8 +200,8 @@ fn mask() {
     );
 }
 
-/// The window between the child's mask and its exec is short; a stop at once after each start is
-/// likely to meet it.
+/// The window between the child's mask and its exec is short. A stop right after each start is
+/// likely to hit it.
 fn handlers() {
     let runtime = ::tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -221,18 +220,18 @@ fn handlers() {
             assert_eq!(
                 signal,
                 Some(15),
-                "the child was to die of it, and not the host's handler to run in there"
+                "the signal must end the child, and not run the host's handler in it"
             );
         }
         let none = ::tokio::time::timeout(Duration::from_millis(50), term.recv()).await;
         assert!(
             none.is_err(),
-            "the host was told of a TERM that was its child's"
+            "a handler of the host got the TERM of its child"
         );
     });
 }
 
-/// Where frigate's thread is to be seen.
+/// Returns the directory of frigate's thread in `/proc`.
 fn own_thread() -> std::path::PathBuf {
     eventually("frigate's thread", || {
         let mut threads = std::fs::read_dir("/proc/self/task")
@@ -245,7 +244,7 @@ fn own_thread() -> std::path::PathBuf {
     })
 }
 
-/// The host's own children end in the meantime, whose SIGCHLD is none of its business.
+/// Meanwhile other children of the host end, whose SIGCHLD must not wake the thread.
 fn asleep() {
     let frigate = sleeper("sleeper");
     let events = frigate.events();
@@ -270,7 +269,7 @@ fn asleep() {
 }
 
 fn unchanged() {
-    // The C library itself installs a handler (of signal 33) when the first thread is started.
+    // When the first thread starts, the C library installs a handler (for signal 33).
     std::thread::spawn(|| {}).join().unwrap();
     let lines = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -339,8 +338,8 @@ fn many_threads() {
     assert_eq!(crate::support::children(), []);
 }
 
-/// The C library asks every thread to take part, by a signal, and waits for each; a thread that
-/// blocks it would hold up the host for ever.
+/// The C library sends every thread a signal to change its user, and waits for each. A thread that
+/// blocked it would hang the host for ever.
 fn change_of_user() {
     let frigate = sleeper("sleeper");
     frigate.protect().unwrap();
@@ -351,7 +350,7 @@ fn change_of_user() {
     frigate.stop(GRACE).unwrap();
 }
 
-/// Ends are collected as they come, not only when somebody asks.
+/// frigate reaps a child when it ends, and not only when the host asks for the outcome.
 fn no_zombies() {
     let frigate = sleeper("lonely").strategy(once());
     let events = frigate.events();

@@ -1,11 +1,11 @@
-//! The examples, run to their end.
+//! Runs each example to its end.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use libtest_mimic::{Completion, Failed, Trial};
 
-/// Beside this program, where cargo puts them.
+/// Returns the path of an example, which cargo puts into a folder beside this program's.
 fn program(name: &str) -> PathBuf {
     let own = crate::support::own_program();
     let target = own
@@ -15,13 +15,13 @@ fn program(name: &str) -> PathBuf {
     target.join("examples").join(name)
 }
 
-/// What an example prints, somewhere.
+/// Each example, with pieces of what it must print.
 const ALL: [(&str, &[&str]); 4] = [
     (
         "protect_function",
         &["counted to 3", "panicked at", "outcome: complete"],
     ),
-    ("protect_program", &["outcome: cancel", "it said 0 lines"]),
+    ("protect_program", &["outcome: cancel", "output: 0 lines"]),
     (
         "small_supervisor",
         &["clock", "flaky", "greeter", "gave-up", "cancel", "complete"],
@@ -44,12 +44,12 @@ pub fn trials(out: &mut Vec<Trial>) {
             let output = Command::new(program)
                 .output()
                 .map_err(|error| error.to_string())?;
-            let said =
+            let output_text =
                 String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-            if output.status.success() && expected.iter().all(|word| said.contains(word)) {
+            if output.status.success() && expected.iter().all(|word| output_text.contains(word)) {
                 return Ok(Completion::Completed);
             }
-            Err(Failed::from(format!("{}\n{said}", output.status)))
+            Err(Failed::from(format!("{}\n{output_text}", output.status)))
         })
     }));
 }

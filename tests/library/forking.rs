@@ -1,5 +1,5 @@
-//! A process that the host forked without an exec: it has the host's memory, but neither its thread
-//! nor its children.
+//! A process that the host forked without an exec has the host's memory, but not frigate's thread
+//! and not the host's children.
 #![expect(unsafe_code, reason = "fork is what these claims are about")]
 
 use std::sync::Arc;
@@ -32,11 +32,11 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-/// Runs the function in a forked process. It ends without the clean-up of this program, and with 1
-/// if the function panics.
+/// Runs the function in a forked process, which exits without any clean-up: with 1 if the function
+/// panics, or else with 0.
 fn forked(act: impl FnOnce()) -> Pid {
     // SAFETY: POSIX allows few functions in a process forked from one with threads. The C library
-    // keeps its allocator usable there, and what else is called is what these claims are about.
+    // keeps its allocator usable there. The other calls are what these claims test.
     match unsafe { fork() }.expect("a process") {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
@@ -85,7 +85,7 @@ fn refused() {
         }
         assert!(frigate::done().is_empty());
         frigate::register_task("late", || ());
-        // The copy of a handle that was forked along is dropped there as well.
+        // A forked process may drop its copy of a handle.
         drop(sleeper("short"));
     }));
     let [live, ended, waiting, new] = all;
@@ -100,8 +100,8 @@ fn refused() {
     assert!(matches!(ended.wait(), Ok(Outcome::Complete(_))));
 }
 
-/// Other threads take every lock of frigate's again and again, so that some fork meets each of them
-/// held.
+/// Other threads take all of frigate's locks again and again, so that each lock is held at some of
+/// the forks.
 fn locks() {
     let stop = AtomicBool::new(false);
     let shared = Arc::new(sleeper("shared"));
@@ -137,7 +137,7 @@ fn locks() {
     shared.stop(GRACE).unwrap();
 }
 
-/// In a PID namespace of its own a forked process counts from 1 again.
+/// In a new PID namespace, numbers start at 1 again, so that a forked process gets the host's.
 fn same_number() {
     let frigate = sleeper("sleeper");
     let events = frigate.events();
@@ -145,7 +145,7 @@ fn same_number() {
     next_start(&events);
     let host = nix::unistd::getpid();
     if nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID).is_err() {
-        return eprintln!("not to be seen here: no PID namespace is to be had");
+        return eprintln!("skipped: this machine allows no PID namespace");
     }
     wait_for(forked(|| {
         for _ in 1..host.as_raw() {
@@ -166,7 +166,7 @@ fn same_number() {
     frigate.stop(GRACE).unwrap();
 }
 
-/// A daemon forks first; a server forks its workers.
+/// As daemons do, and servers with worker processes.
 fn before() {
     let later = sleeper("later");
     let worker = || {

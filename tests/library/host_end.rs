@@ -1,4 +1,4 @@
-//! What becomes of children when the host ends, and of a host that is PID 1.
+//! What happens to children when the host ends, and to a host that is PID 1.
 
 use std::process::{Command, Stdio};
 
@@ -40,7 +40,7 @@ pub const SCENARIOS: &[Scenario] = &[
 const WATCHFUL: &str =
     "trap 'echo term > term; exit' TERM; echo $$ > ready; while :; do sleep 0.05; done";
 
-/// Runs this scenario once more as the host that is to end; answers with the pid of its child.
+/// Runs this scenario again as the host that will end. Returns the pid of that host's child.
 fn end_host(scenario: &str, ends_by_itself: bool) -> u32 {
     let mut host = Command::new(own_program())
         .args(["--host", scenario])
@@ -87,7 +87,7 @@ fn killed_kill() {
     assert!(!directory().join("term").exists(), "KILL runs no trap");
 }
 
-/// A change of user clears what the kernel was asked for before.
+/// A change of user clears the parent-death signal that was set before it.
 fn killed_user() {
     if !has_other_users() {
         return;
@@ -117,7 +117,8 @@ fn returned() {
     assert_eq!(text_of(&directory().join("term")), "term\n");
 }
 
-/// A host in a PID namespace of its own; none where there is none to be had.
+/// Returns the command for a host in a new PID namespace. `None` means that this machine allows
+/// none.
 fn as_first(scenario: &str) -> Option<Command> {
     let (program, rest) = contained().split_first()?;
     let mut command = Command::new(program);
@@ -132,7 +133,7 @@ fn as_first(scenario: &str) -> Option<Command> {
 fn first() {
     const SELF: &str = "host_end::a_host_that_is_pid_1_goes_on_beside_an_init_that_reaps";
     if std::env::var_os("INNER").is_some() {
-        // Here `frigate::init` has returned, in a process that is not PID 1 any more.
+        // `frigate::init` has returned here, in a process that is no longer PID 1.
         assert_ne!(std::process::id(), 1);
         assert_eq!(std::os::unix::process::parent_id(), 1);
         assert_eq!(
@@ -140,7 +141,7 @@ fn first() {
             None,
             "the environment is as it was"
         );
-        // A daemon: its parent ends at once, and it soon after.
+        // The orphan is a daemon: its parent ends at once, and it ends soon after.
         let frigate = shell(
             "parent",
             "setsid sh -c 'echo $$ > orphan; sleep 0.2' & exec sleep 1000",
@@ -163,10 +164,10 @@ fn first() {
                 .unwrap()
                 .code(),
             Some(3),
-            "its own are its own"
+            "the init must not reap the host's other children"
         );
         println!("ready");
-        // The init passes USR1 on, and the host's own default for it ends it.
+        // The init forwards USR1, whose default action ends the host.
         loop {
             std::thread::park();
         }

@@ -1,4 +1,4 @@
-//! Children whose output goes into files.
+//! Children whose output is written to files.
 
 use std::fs;
 use std::time::Duration;
@@ -79,9 +79,10 @@ fn together() {
 fn rotated() {
     let directory = directory();
     let (log, lives) = (directory.join("log"), directory.join("lives"));
-    // Three lives of 3,000 lines each, in files of 16 KiB.
+    // Three runs of 3,000 lines each, in files of 16 KiB.
     let script = format!(
-        "echo >> '{0}'; n=$(wc -l < '{0}'); i=0; while [ $i -lt 3000 ]; do echo life $n line $i; i=$((i + 1)); done; \
+        "echo >> '{0}'; n=$(wc -l < '{0}'); i=0; \
+         while [ $i -lt 3000 ]; do echo life $n line $i; i=$((i + 1)); done; \
          [ $n -ge 3 ]",
         lives.display()
     );
@@ -102,7 +103,7 @@ fn rotated() {
         files
             .iter()
             .all(|path| fs::metadata(path).unwrap().len() == 16 << 10),
-        "each is full to the last byte"
+        "each file is full to the last byte"
     );
     files.reverse();
     files.push(log);
@@ -119,8 +120,9 @@ fn rotated() {
 fn held() {
     let directory = directory();
     let log = directory.join("log");
-    // It leaves the group, and so outlives the child with the pipe in its hands.
-    let script = "setsid sh -c 'sleep 1000 & echo $! > pid; wait' & while [ ! -s pid ]; do sleep 0.01; done; echo done";
+    // The grandchild leaves the group, and so outlives the child and keeps the pipe open.
+    let script = "setsid sh -c 'sleep 1000 & echo $! > pid; wait' & \
+                  while [ ! -s pid ]; do sleep 0.01; done; echo done";
     let task = ProtectTask::new("held")
         .program("sh")
         .args(["-c", script])
@@ -222,7 +224,7 @@ fn leaks() {
         for frigate in &all {
             frigate.protect().unwrap();
         }
-        assert_eq!(threads(), 2, "one of frigate's for all");
+        assert_eq!(threads(), 2, "frigate has one thread for all children");
         for frigate in &all {
             frigate.wait().unwrap();
         }
@@ -241,7 +243,7 @@ fn leaks() {
     }
 }
 
-/// Registered by the test's own `main`.
+/// The function is registered by `main`.
 fn task() {
     let log = directory().join("log");
     let frigate = Frigate::create("talker")

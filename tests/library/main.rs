@@ -1,10 +1,11 @@
 //! The claims of the library, each checked in a host program of its own.
 //!
-//! This binary is the harness, every host, and every task: a trial runs it anew as `--host
-//! SCENARIO`, so that each scenario has a process to itself, with its own thread, children,
-//! descriptors and signals, and `frigate::done` speaks of nobody else's. Whatever a host leaves is
-//! killed when its trial is over: it is started in a PID namespace where that can be had.
+//! This binary is the harness, every host, and every task. A trial runs it again as `--host
+//! SCENARIO`, so that each scenario has a process of its own, with its own thread, children,
+//! descriptors and signals, and `frigate::done` reports only its children. If the machine allows
+//! it, the host is in a PID namespace of its own, so that all it leaves is killed after the trial.
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
@@ -15,7 +16,7 @@
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
     unreachable_pub,
-    reason = "a trial says that it failed by panicking, and nothing here is anybody's library"
+    reason = "a trial fails by panicking, and no other crate uses this one"
 )]
 
 #[path = "../support/procfs.rs"]
@@ -54,7 +55,8 @@ fn scenarios() -> Vec<Scenario> {
 }
 
 fn main() -> ExitCode {
-    // Before frigate makes itself the init: the host that it was then runs this anew.
+    // If this is PID 1, it stays behind as the init, and the host is a new process that runs `main`
+    // again.
     frigate::init();
     tasks::register();
     let mut words = std::env::args();

@@ -1,4 +1,4 @@
-//! Calls of several threads that meet at one handle, and calls that meet the end of a child.
+//! Calls of several threads on one handle, and calls at the moment when a child ends.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -27,7 +27,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-/// Acts on another thread, and fails if it has not ended by the deadline.
+/// Runs the function on another thread. Panics if it has not returned by the deadline.
 #[track_caller]
 fn in_time<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = channel();
@@ -37,7 +37,7 @@ fn in_time<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'stat
         .unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
-/// Many channels make it take long to tell of an end, so that a start is likely to come in between.
+/// With many channels it takes long to report an end, so that a start is likely to come in between.
 fn stop_and_start() {
     let mut cancelled = 0;
     for turn in 0..2_000 {
@@ -62,8 +62,8 @@ fn stop_and_start() {
         });
         start.join().unwrap().unwrap();
         cancelled += u32::from(matches!(outcome.unwrap(), Outcome::Cancel { last: None }));
-        // If the start came later, the child lives, and another stop ends it. Afterwards none may
-        // be left in either case.
+        // If the start came second, the child runs, and this stop ends it. In both cases no child
+        // may be left.
         let outcome = in_time("the last stop", move || frigate.stop(GRACE)).unwrap();
         assert!(
             matches!(outcome, Outcome::Cancel { .. }),
@@ -74,7 +74,7 @@ fn stop_and_start() {
     eprintln!("{cancelled} of 2000 stops came first");
 }
 
-/// Another thread starts it anew whenever it has ended: a stop returns all the same.
+/// Another thread starts the child anew whenever it has ended. Each stop returns nevertheless.
 fn stop_and_start_anew() {
     let frigate = Arc::new(sleeper("restless").strategy(once()));
     frigate.protect().unwrap();
@@ -91,7 +91,7 @@ fn stop_and_start_anew() {
         in_time("a stop", move || stopping.stop(GRACE)).unwrap();
     }
     done.send(()).unwrap();
-    // The thread may wait for the last child.
+    // The thread may still wait for the child that it started last.
     while !starter.is_finished() {
         frigate.stop(GRACE).unwrap();
     }
@@ -132,7 +132,7 @@ fn channels() {
             has_ended.store(true, Ordering::Relaxed);
             asking.join().unwrap()
         });
-        // Those that came after its end are of the next child.
+        // The channels that came after the end get the events of this start.
         frigate.start().unwrap();
         frigate.wait().unwrap();
         for (number, events) in channels.iter().enumerate() {

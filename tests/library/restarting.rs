@@ -1,4 +1,4 @@
-//! The original's own scenario: what comes back, what is given up, and what resets the count.
+//! Which children are restarted, when frigate gives up, and what resets the count of failures.
 
 use std::time::Duration;
 
@@ -96,10 +96,11 @@ fn gives_up() {
     assert_eq!(children(), []);
 }
 
-/// Three failed starts, one that lasts, three more: with the count not reset the last of them would
-/// be one too many.
+/// Three failed starts, a good one, and three more failed ones. If the good one did not reset the
+/// count, frigate would give up at the last one.
 fn reset() {
-    let script = "echo x >> starts; case $FRIGATE_RESTARTS in 3) sleep 1; exit 1;; 7) exec sleep 1000;; *) exit 1;; esac";
+    let script = "echo x >> starts; case $FRIGATE_RESTARTS in \
+                  3) sleep 1; exit 1;; 7) exec sleep 1000;; *) exit 1;; esac";
     let frigate = shell("recovering", script)
         .strategy(Strategy::new().start_secs(Duration::from_millis(500)));
     let events = frigate.events();
@@ -133,7 +134,8 @@ fn expected() {
 }
 
 fn leftovers() {
-    let script = "if [ -f left ]; then kill -0 $(cat left) && echo met || echo alone; exec sleep 1000; fi > found; \
+    let script = "if [ -f left ]; then \
+                  kill -0 $(cat left) && echo met || echo alone; exec sleep 1000; fi > found; \
                   sleep 1000 & echo $! > new; mv new left; exit 1";
     let frigate = shell("messy", script);
     frigate.protect().unwrap();
@@ -171,7 +173,8 @@ fn several() {
     assert!(frigate::done().is_empty());
 }
 
-/// Fifty at a time; each sleeps as long as a start must last for the next one to follow at once.
+/// Fifty children at a time. Each sleeps just longer than a good start takes, so that the next
+/// start follows at once.
 fn thousand() {
     let (sender, events) = std::sync::mpsc::channel();
     let strategy = Strategy::new().start_secs(Duration::from_millis(100));
@@ -199,8 +202,8 @@ fn thousand() {
     let before = crate::support::descriptors();
     count(1000);
     let after = crate::support::descriptors();
-    // Two for each child that lives: its pidfd and the pipe of its exec; how many live just then is
-    // chance.
+    // Each child that runs has two: its pidfd and the pipe of its exec. How many run at this moment
+    // is chance.
     assert!(
         after <= before.max(3 + 2 * all.len() + 10),
         "{before} descriptors before, {after} after"

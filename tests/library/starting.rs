@@ -1,11 +1,11 @@
-//! What is started, with what, and what is refused.
+//! What is started, with which arguments and limits, and what is refused.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::Duration;
 
 use frigate::{
-    ByteSize, ControlGroup, Error, EventKind, Frigate, Outcome, ProtectTask, Step, Strategy,
+    ByteSize, ControlGroup, Error, EventKind, Frigate, Logger, Outcome, ProtectTask, Step, Strategy,
 };
 
 use crate::support::{
@@ -27,6 +27,7 @@ pub const SCENARIOS: &[Scenario] = &[
         auto_start,
     ),
     Scenario::new("starting::one_that_has_ended_can_be_started_anew", again),
+    Scenario::new("starting::a_refused_start_changes_nothing", refused_start),
     Scenario::new(
         "starting::a_program_that_does_not_exist_is_an_outcome_and_not_an_error",
         missing,
@@ -115,7 +116,7 @@ fn auto_start() {
     assert_eq!((frigate.task().pid(), children()), (None, vec![]));
     assert!(
         frigate::done().is_empty(),
-        "nobody waits for one that was never started"
+        "`done` does not wait for a child that was never started"
     );
     frigate.start().unwrap();
     let pid = next_start(&events);
@@ -123,7 +124,7 @@ fn auto_start() {
     assert_eq!(
         frigate.task().pid(),
         Some(pid),
-        "the start of one that lives changes nothing"
+        "to start a child that runs changes nothing"
     );
     assert!(frigate.task().start_time().is_some());
     frigate.stop(GRACE).unwrap();
@@ -155,6 +156,26 @@ fn again() {
             Some(4)
         );
     }
+}
+
+/// The child has ended, and its log file can no longer be opened.
+fn refused_start() {
+    let logs = directory().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    let frigate = shell("again", "exit 4")
+        .strategy(once())
+        .logger(Logger::new().stdout(logs.join("out")));
+    frigate.protect().unwrap();
+    let outcome = frigate.wait().unwrap();
+    let events = frigate.events();
+    std::fs::remove_dir_all(&logs).unwrap();
+    assert!(matches!(frigate.start(), Err(Error::LogFile { .. })));
+    assert_eq!(frigate.wait().unwrap(), outcome);
+    assert_eq!(frigate::done().get("again"), Some(&outcome));
+    std::fs::create_dir(&logs).unwrap();
+    frigate.start().unwrap();
+    next_start(&events);
+    assert_eq!(frigate.wait().unwrap(), outcome);
 }
 
 fn missing() {
@@ -257,13 +278,13 @@ fn names() {
     second.stop(Duration::ZERO).unwrap();
 }
 
-/// `pids.max` may be had or not, which the machine decides; a file that no kernel has cannot.
+/// Whether `pids.max` can be applied depends on the machine. A file that no kernel has cannot.
 fn limits() {
     let limits = ControlGroup::new().file("pids.no_such_file", "1");
     let error = shell("limited", "exit 0")
         .control_group(limits.clone())
         .protect()
-        .expect_err("nobody has that file");
+        .expect_err("no kernel has that file");
     let Error::ControlGroup { reason } = error else {
         panic!("{error}")
     };
@@ -295,8 +316,7 @@ fn limits() {
     );
 }
 
-/// A limit that needs no controller, so that any writable cgroup v2 will do; without one there is
-/// nothing to see.
+/// The limit needs no controller, so that any writable cgroup v2 will do.
 fn group() {
     let limits = ControlGroup::new().file("cgroup.max.descendants", "7");
     let script =
@@ -304,14 +324,14 @@ fn group() {
     let frigate = shell("grouped", script).control_group(limits);
     let events = frigate.events();
     match frigate.protect() {
-        Err(Error::ControlGroup { reason }) => return eprintln!("not to be seen here: {reason}"),
+        Err(Error::ControlGroup { reason }) => return eprintln!("skipped: {reason}"),
         result => result.unwrap(),
     }
     let first = next_start(&events);
     let group = text_of(&directory().join("where"));
     assert!(group.trim_end().ends_with("/grouped"), "{group}");
     let left: u32 = text_of(&directory().join("left")).trim().parse().unwrap();
-    // What left the process group, too, is gone before another child enters.
+    // The process has left the process group, but it ends before the next child enters the cgroup.
     std::fs::remove_file(directory().join("where")).unwrap();
     crate::support::kill(first, nix::sys::signal::Signal::SIGKILL);
     next_start(&events);
@@ -331,7 +351,7 @@ fn group() {
     }
 }
 
-/// Where the machine has a memory controller for us.
+/// Skipped if this machine gives the host no memory controller.
 fn memory() {
     let limits = ControlGroup::new()
         .memory_max(ByteSize::mib(16))
@@ -341,7 +361,7 @@ fn memory() {
         .strategy(once());
     let events = frigate.events();
     match frigate.protect() {
-        Err(Error::ControlGroup { reason }) => return eprintln!("not to be seen here: {reason}"),
+        Err(Error::ControlGroup { reason }) => return eprintln!("skipped: {reason}"),
         result => result.unwrap(),
     }
     let outcome = frigate.wait().unwrap();

@@ -1,4 +1,4 @@
-//! Stops, their time, and handles that are dropped.
+//! Stops, their timeouts, and handles that are dropped.
 
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ fn term() {
     assert_eq!(
         frigate.stop(GRACE).unwrap(),
         Outcome::Cancel { last: Some(last) },
-        "once more changes nothing"
+        "a second stop changes nothing"
     );
 }
 
@@ -123,7 +123,7 @@ fn group() {
     assert!(!is_alive(left));
 }
 
-/// Both between two starts and at the end.
+/// The 5 s apply twice: between the two starts, and at the end.
 fn stubborn_leftovers() {
     let script = "sh -c \"trap '' TERM; echo > ready; exec sleep 1000\" & \
                   while [ ! -e ready ]; do sleep 0.01; done; rm ready; exit 1";
@@ -143,7 +143,7 @@ fn between() {
     let frigate = shell("failing", "exit 1").strategy(Strategy::new().start_retries(1_000_000));
     let events = frigate.events();
     frigate.protect().unwrap();
-    // The eighth pause is one of ten seconds.
+    // The pauses double from 100 ms on.
     next(&events, "a long pause", |kind| match kind {
         EventKind::Restarting { pause, .. } if *pause > Duration::from_millis(500) => Some(()),
         _ => None,
@@ -159,7 +159,7 @@ fn dropped() {
     frigate.protect().unwrap();
     let pid = next_start(&events);
     drop(frigate);
-    // Something that goes through the same thread after the drop.
+    // Another child, which frigate's thread starts after the drop.
     let other = shell("other", "exit 0").strategy(once());
     other.protect().unwrap();
     other.wait().unwrap();
@@ -176,7 +176,7 @@ fn dropped() {
     assert_eq!(
         frigate::done().keys().collect::<Vec<_>>(),
         ["other"],
-        "one without a handle is told of once"
+        "a child without a handle is reported once"
     );
     drop(other);
     assert!(frigate::done().is_empty());

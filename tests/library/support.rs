@@ -1,4 +1,4 @@
-//! What the scenarios have in common: the trial around a host, and conditions that are waited for.
+//! What the scenarios share: the trial around a host, and functions that wait for a condition.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 use frigate::{AutoRestart, Event, EventKind, Frigate, ProtectTask, Strategy};
 use libtest_mimic::{Failed, Trial};
 
-/// How long anything that must happen may take; long, because a loaded machine is slow and a
-/// passing run never waits for it.
+/// How long anything that must happen may take. It is long, because a busy machine is slow and a
+/// run that passes never waits for it.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A grace period that nothing here ever needs.
+/// A grace period that no child here uses up.
 pub const GRACE: Duration = Duration::from_secs(60);
 
-/// One claim, as the host program that shows it.
+/// One claim, with the host program that proves it.
 #[derive(Clone, Copy)]
 pub struct Scenario {
     pub name: &'static str,
     pub host: fn(),
-    /// Words that the trial puts before the host's command, such as one that ignores a signal.
+    /// What the trial puts before the host's command, such as a program that ignores a signal.
     pub wrapper: &'static [&'static str],
 }
 
@@ -38,7 +38,7 @@ impl Scenario {
         Self { wrapper, ..self }
     }
 
-    /// The trial: it fails where the host does, and tells what that said.
+    /// Returns the trial. It fails if the host fails, and shows the host's output.
     pub fn trial(self) -> Trial {
         Trial::test(self.name, move || {
             let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -67,8 +67,9 @@ impl Scenario {
     }
 }
 
-/// A PID namespace around the host, which ends everything with it, if there is one to be had. PID 1
-/// in it is the host itself, before `frigate::init` makes it the init.
+/// Returns the command that puts the host into a PID namespace of its own, which ends every process
+/// with it, or nothing if this machine allows none. PID 1 is the host, until `frigate::init` makes
+/// that process the init.
 pub fn contained() -> &'static [&'static str] {
     static WORDS: OnceLock<&[&str]> = OnceLock::new();
     WORDS.get_or_init(|| {
@@ -95,13 +96,13 @@ pub fn contained() -> &'static [&'static str] {
     })
 }
 
-/// Whether another user can be become here: a user namespace of one id has none.
+/// Whether a child can become another user here. In a user namespace with a single id it cannot.
 pub fn has_other_users() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     nix::unistd::geteuid().is_root() && map.split_whitespace().last() != Some("1")
 }
 
-/// A directory of the trial's own.
+/// Returns the directory of this trial.
 pub fn directory() -> PathBuf {
     std::env::var_os("DIRECTORY")
         .expect("the trial made one")
@@ -112,7 +113,7 @@ pub fn own_program() -> PathBuf {
     std::env::current_exe().expect("the test binary has a path")
 }
 
-/// Polls until there is a value; panics with what was awaited when the deadline is over.
+/// Polls until the condition returns a value. Panics at the deadline, naming `what` it waited for.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + DEADLINE;
@@ -122,13 +123,13 @@ pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
         }
         assert!(
             Instant::now() < until,
-            "waited {DEADLINE:?} in vain: {what}"
+            "waited {DEADLINE:?} for this: {what}"
         );
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Waits for a file to be there and to end with a line end; returns what it holds.
+/// Waits until a file exists and ends with a line feed. Returns its content.
 #[track_caller]
 pub fn text_of(file: &Path) -> String {
     eventually(&format!("{} is written", file.display()), || {
@@ -138,7 +139,7 @@ pub fn text_of(file: &Path) -> String {
     })
 }
 
-/// Whether the process is there, and has not ended.
+/// Whether the process exists and has not ended.
 pub fn is_alive(pid: u32) -> bool {
     crate::procfs::process(pid.cast_signed()).is_some_and(|process| process.state != 'Z')
 }
@@ -154,10 +155,10 @@ pub fn wait_gone(pid: u32) {
 
 pub fn kill(pid: u32, signal: nix::sys::signal::Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), signal)
-        .expect("it is there");
+        .expect("the process exists");
 }
 
-/// A shell that runs the script.
+/// Returns a child that runs the script in a shell.
 pub fn shell(name: &str, script: &str) -> Frigate {
     ProtectTask::new(name)
         .program("/bin/sh")
@@ -166,7 +167,7 @@ pub fn shell(name: &str, script: &str) -> Frigate {
         .into()
 }
 
-/// One that sleeps until it is told otherwise.
+/// Returns a child that sleeps until it is stopped.
 pub fn sleeper(name: &str) -> Frigate {
     ProtectTask::new(name).program("sleep").arg("1000").into()
 }
@@ -175,7 +176,7 @@ pub fn once() -> Strategy {
     Strategy::new().auto_restart(AutoRestart::False)
 }
 
-/// The next event that means something to the caller.
+/// Waits for the first event that `pick` accepts, and returns what that makes of it.
 #[track_caller]
 pub fn next<T>(
     events: &Receiver<Event>,
@@ -195,7 +196,7 @@ pub fn next<T>(
     }
 }
 
-/// The process of the next start.
+/// Waits for the next start, and returns the pid.
 #[track_caller]
 pub fn next_start(events: &Receiver<Event>) -> u32 {
     next(events, "a start", |kind| {
@@ -207,7 +208,7 @@ pub fn next_start(events: &Receiver<Event>) -> u32 {
     })
 }
 
-/// The descriptors of this process.
+/// Returns how many descriptors this process has.
 pub fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd")
         .expect("/proc is mounted")
@@ -220,7 +221,7 @@ pub fn threads() -> usize {
         .count()
 }
 
-/// The children of this process, ended ones included, but for the given ones.
+/// Returns the children of this process, including zombies.
 pub fn children() -> Vec<i32> {
     let threads = std::fs::read_dir("/proc/self/task").expect("/proc is mounted");
     let lists = threads

@@ -1,4 +1,4 @@
-//! Functions of the host as children.
+//! Functions of the host that run as children.
 
 use std::fs;
 use std::fs::Permissions;
@@ -42,7 +42,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-/// Registers all of them, at the top of `main`.
+/// Registers all tasks, at the top of `main`.
 pub fn register() {
     frigate::register_task("forty-two", || ExitCode::from(42));
     frigate::register_task("panicking", panicking);
@@ -57,15 +57,15 @@ pub fn register() {
 }
 
 fn panicking() {
-    panic!("as was to be shown");
+    panic!("this task panics");
 }
 
-/// Writes down how it was started.
+/// Writes to a file how it was started.
 fn telling() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let variable = std::env::var("FRIGATE_TASK").unwrap_or_else(|_| "none".into());
     let color = std::env::var("COLOR").unwrap_or_else(|_| "none".into());
-    // What it starts itself must not be taken for the task again.
+    // A process that the task starts must not become the task, too.
     let child = Command::new("/bin/sh")
         .args(["-c", "echo ${FRIGATE_TASK-none}"])
         .output()
@@ -92,7 +92,7 @@ fn code() {
     );
 }
 
-/// The host's own standard error is a file, to be read afterwards.
+/// Runs the scenario with its standard error in a file. Returns the content of that file.
 fn with_stderr_in_file(scenario: &str) -> String {
     let file = directory().join("stderr");
     let mut command = Command::new(own_program());
@@ -108,7 +108,7 @@ fn panics() {
     if std::env::var_os("INNER").is_none() {
         let said = with_stderr_in_file("tasks::a_panic_is_reported_and_ends_with_101");
         assert!(
-            said.contains("panicked at") && said.contains("as was to be shown"),
+            said.contains("panicked at") && said.contains("this task panics"),
             "{said}"
         );
         return;
@@ -173,7 +173,7 @@ fn given() {
     assert!(text_of(&directory().join("told")).starts_with("one two|"));
 }
 
-/// Goes on as a copy of this program, which has a path of its own.
+/// Executes a copy of this program, which has another path.
 fn as_copy(scenario: &str) {
     let copy = directory().join("copy");
     fs::copy(own_program(), &copy).unwrap();
@@ -221,8 +221,8 @@ fn unregistered() {
     );
 }
 
-/// A set-user-ID copy of this program, started by another user: what that user puts into the
-/// environment is not obeyed.
+/// Another user starts a set-user-ID copy of this program, which must ignore the variable that this
+/// user has set.
 fn privileged() {
     const SELF: &str = "tasks::a_host_with_privileges_of_its_file_does_not_believe_the_variable";
     const OWNER: u32 = 65533;
@@ -242,10 +242,10 @@ fn privileged() {
         program.protect().unwrap();
         assert!(
             matches!(program.wait(), Ok(Outcome::Complete(status)) if status.success()),
-            "it does not pass it on"
+            "the host must not pass the variable on"
         );
-        // Its process would be privileged as well, not know which task it is, and run this function
-        // once more.
+        // The process of the task would have the same privileges. It would ignore the variable, and
+        // run this function again.
         let refused = Frigate::create("forty-two").protect();
         assert!(
             matches!(&refused, Err(Error::Privileged { name }) if name == "forty-two"),
@@ -272,7 +272,7 @@ fn privileged() {
         command.status().unwrap().code()
     };
     if run("NO_TASK") == Some(NOT_HONORED) {
-        return eprintln!("not to be seen here: set-user-ID programs are not honored");
+        return eprintln!("skipped: this machine ignores the set-user-ID bit");
     }
     assert_eq!(run("FRIGATE_TASK"), Some(0));
 }

@@ -1,49 +1,50 @@
-//! A log file: appended to, rotated at its largest size, followed when somebody else renames,
-//! removes or empties it.
+//! A log file. frigate appends to it, rotates it at its largest size, and notices if another
+//! process renames, removes or empties it.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::core::errno::Errno;
-use crate::sys::capture::Target;
-use crate::sys::place::{self, ChildUser, Opened, Place, Refusal};
+use crate::sys::open_file::OpenFile;
+use crate::sys::safe_open::{self, ChildUser, DirectoryEntry, OpenError, Opened};
 
-/// What was to be done to the file, and why it could not be.
-pub(super) type Trouble = (&'static str, Refusal);
+/// The verb of what failed ("cannot <verb>"), and why.
+pub(super) type FileError = (&'static str, OpenError);
 
+/// A log file that is open, with its rotation.
 pub(super) struct LogFile {
     path: String,
-    /// Where it is. A file without a name of its own is never rotated, and never another one.
-    place: Option<Place>,
-    target: Target,
-    /// Its length when it was last looked at, and what was written since.
+    /// Where the file is. `None` means that it has no name: it is never rotated or reopened.
+    entry: Option<DirectoryEntry>,
+    file: OpenFile,
+    /// The size when it was last examined, plus what was written since.
     size: u64,
-    /// It is rotated before a byte goes there.
-    full_at: u64,
+    /// The offset at which the file is rotated before the next byte.
+    rotate_at: u64,
     max_bytes: u64,
     backups: u32,
 }
 
 impl LogFile {
-    /// Opens it to append to; 0 as its largest size: it has none.
+    /// Opens the file to append to it. A `max_bytes` of 0 means no largest size.
     pub(super) fn open(
         path: &str,
         max_bytes: u64,
         backups: u32,
         user: Option<ChildUser<'_>>,
-    ) -> Result<Self, Refusal> {
-        let Opened { file, stat, place } = place::open(path, user)?;
-        let (target, size) = Target::of(file, &stat);
-        let max_bytes = if max_bytes == 0 || place.is_none() {
+    ) -> Result<Self, OpenError> {
+        let Opened { file, stat, entry } = safe_open::open(path, user)?;
+        let (file, size) = OpenFile::new(file, &stat);
+        let max_bytes = if max_bytes == 0 || entry.is_none() {
             u64::MAX
         } else {
             max_bytes
         };
         Ok(Self {
             path: path.to_owned(),
-            place,
-            target,
+            entry,
+            file,
             size,
-            full_at: max_bytes,
+            rotate_at: max_bytes,
             max_bytes,
             backups,
         })
@@ -54,83 +55,90 @@ impl LogFile {
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.target.as_fd()
+        self.file.as_fd()
     }
 
-    /// Of the directory that it is in.
+    /// Returns the directory of the file. `None` means that the file has no name.
     pub(super) fn directory(&self) -> Option<BorrowedFd<'_>> {
-        self.place.as_ref().map(Place::directory)
+        self.entry.as_ref().map(DirectoryEntry::directory)
     }
 
-    /// Makes sure that it is the file of that name, and has room; answers whether that took a
-    /// change. Where it cannot be had, the file at hand still takes all bytes: none is lost by
-    /// that.
-    pub(super) fn ready(&mut self) -> Result<bool, Trouble> {
-        let Some(place) = &self.place else {
+    /// Makes sure that the open file is still the one of that name, and has room. Returns whether
+    /// it was reopened or rotated.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be reopened or rotated. No byte is lost: the open file still takes all.
+    pub(super) fn prepare(&mut self) -> Result<bool, FileError> {
+        let Some(entry) = &self.entry else {
             return Ok(false);
         };
         let mut is_changed = false;
-        // One look serves all: another file, or none (renamed, removed); or a smaller one (emptied,
-        // as copytruncate does).
-        let found = place.look(0).map_err(|errno| ("look at", errno.into()))?;
-        if let Some(size) = found.and_then(|stat| self.target.size_in(&stat)) {
+        // One call detects all three: another file or none, if it was renamed or removed, and a
+        // smaller size, if it was emptied as by copytruncate (logrotate(8)).
+        let found = entry
+            .stat_backup(0)
+            .map_err(|errno| ("look at", errno.into()))?;
+        if let Some(size) = found.and_then(|stat| self.file.size_if_same(&stat)) {
             self.size = size;
         } else {
-            self.reopen().map_err(|refusal| ("open", refusal))?;
+            self.reopen().map_err(|error| ("open", error))?;
             is_changed = true;
         }
         if self.size < self.max_bytes {
-            self.full_at = self.max_bytes;
+            self.rotate_at = self.max_bytes;
         }
-        if self.size >= self.full_at && self.target.is_regular {
-            // Should that fail, the next attempt comes after as many bytes again.
-            self.full_at = self.size.saturating_add(self.max_bytes);
-            self.rotate().map_err(|refusal| ("rotate", refusal))?;
+        if self.size >= self.rotate_at && self.file.is_regular {
+            // Set first: if the rotation fails, the next attempt comes after as many bytes again.
+            self.rotate_at = self.size.saturating_add(self.max_bytes);
+            self.rotate().map_err(|error| ("rotate", error))?;
             is_changed = true;
         }
         Ok(is_changed)
     }
 
-    /// Writes to its end, and no byte beyond its largest size. Returns how many bytes it took.
+    /// Appends bytes, but none beyond the largest size. Returns how many were written.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        let room = self
-            .full_at
+        let limit = self
+            .rotate_at
             .checked_sub(self.size)
-            .filter(|room| *room > 0 && self.target.is_regular);
-        let room = room
-            .and_then(|room| usize::try_from(room).ok())
+            .filter(|limit| *limit > 0 && self.file.is_regular);
+        let limit = limit
+            .and_then(|limit| usize::try_from(limit).ok())
             .unwrap_or(usize::MAX);
-        let written = self.target.write(bytes.get(..room).unwrap_or(bytes))?;
+        let written = self.file.write(bytes.get(..limit).unwrap_or(bytes))?;
         self.size += written as u64;
         Ok(written)
     }
 
-    fn reopen(&mut self) -> Result<(), Refusal> {
-        if let Some(place) = &self.place {
-            let (file, stat) = place.open(true)?;
-            (self.target, self.size) = Target::of(file, &stat);
-            self.full_at = self.max_bytes;
+    /// Opens the file of that name again, or creates it.
+    fn reopen(&mut self) -> Result<(), OpenError> {
+        if let Some(entry) = &self.entry {
+            let (file, stat) = entry.open(true)?;
+            (self.file, self.size) = OpenFile::new(file, &stat);
+            self.rotate_at = self.max_bytes;
         }
         Ok(())
     }
 
-    /// Moves each backup one up, as far as they stand without a gap: what is beyond the gap is
-    /// older anyway, and the last one is written over. Only a name that nothing has is a gap: a
-    /// backup that cannot be looked at is not to be overwritten.
-    fn rotate(&mut self) -> Result<(), Refusal> {
+    /// Renames each backup to the next number, up to the first gap, and begins a new file. Backups
+    /// behind the gap are older and keep their numbers. Without a gap the last one is replaced.
+    /// Only a name without a file is a gap: a backup that cannot be examined must not be
+    /// overwritten.
+    fn rotate(&mut self) -> Result<(), OpenError> {
         if self.backups == 0 {
-            self.target.empty()?;
+            self.file.truncate()?;
             self.size = 0;
-            self.full_at = self.max_bytes;
+            self.rotate_at = self.max_bytes;
             return Ok(());
         }
-        if let Some(place) = &self.place {
+        if let Some(entry) = &self.entry {
             let mut gap = 1;
-            while gap < self.backups && place.look(gap)?.is_some() {
+            while gap < self.backups && entry.stat_backup(gap)?.is_some() {
                 gap += 1;
             }
             for number in (0..gap).rev() {
-                place.move_up(number)?;
+                entry.shift_backup(number)?;
             }
         }
         self.reopen()

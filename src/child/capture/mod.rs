@@ -1,8 +1,8 @@
-//! Log capture: a child's streams, by pipes, into files.
+//! Captures a child's streams: moves bytes from a pipe into a log file.
 //!
-//! Each captured stream has one pipe for all starts. frigate holds both ends, so that nothing in it
-//! is lost with a child, and no end of file wakes anybody. Whoever drives a child polls `watches`,
-//! and calls `work` for those that are ready: each call moves a bounded chunk, and never waits.
+//! Each captured stream has one pipe for all starts. frigate holds both ends: so a child that ends
+//! takes no byte along, and no end of file wakes frigate. The caller polls `watches` and passes the
+//! ready ones to `move_ready`. Each call moves a bounded chunk of each stream, and never waits.
 
 mod file;
 mod stream;
@@ -11,37 +11,34 @@ use core::time::Duration;
 use std::os::fd::BorrowedFd;
 
 use crate::core::fact::Fact;
-use crate::sys::capture::standard_output;
 use crate::sys::clock;
-use crate::sys::place::{ChildUser, Refusal};
+use crate::sys::output::standard_output;
+use crate::sys::safe_open::{ChildUser, OpenError};
 use crate::sys::signals::Watch;
-use stream::Stream;
+use stream::{Stream, StreamKind};
 
-/// How long the end waits for the readers of FIFOs and terminals, all streams together.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long `Capture::drain` waits for slow readers of FIFOs and terminals, for all streams
+/// together.
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same for somebody who asks more than once.
-pub(crate) const HASTE: Duration = Duration::from_secs(1);
+/// The same after a second stop signal.
+pub(crate) const SHORT_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Places among the child's streams.
-const OUT: usize = 0;
-const ERR: usize = 1;
-
-/// A log file, and how it was asked for.
+/// The path of a log file, and the option that names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct LogPath {
     pub(crate) path: String,
     pub(crate) spelled: String,
 }
 
-/// Where the child's streams go, and how the files are kept.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// Where the child's streams go, and when their files are rotated.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Logs {
     pub(crate) stdout: Option<LogPath>,
     pub(crate) stderr: Option<LogPath>,
-    /// Standard error goes where standard output goes.
+    /// Whether standard error goes where standard output goes.
     pub(crate) redirect: bool,
-    /// A file of that size is rotated; 0: none is.
+    /// The size at which a file is rotated; 0 means never.
     pub(crate) max_bytes: u64,
     pub(crate) backups: u32,
 }
@@ -50,26 +47,31 @@ pub(crate) struct Logs {
 #[derive(Default)]
 pub(crate) struct Capture {
     streams: Vec<Stream>,
-    /// Standard error goes where standard output goes, even if that is not captured.
+    /// Whether standard error goes where standard output goes, captured or not.
     is_redirected: bool,
 }
 
 impl Capture {
-    /// Opens the files and makes the pipes, for a child of that user.
+    /// Opens the files and makes the pipes, for a child of this user.
     ///
     /// # Errors
     ///
-    /// The first file that cannot be had.
+    /// The first file that cannot be opened or captured, and why.
     #[inline(never)]
     pub(crate) fn open<'a>(
         logs: &'a Logs,
         user: Option<ChildUser<'_>>,
-    ) -> Result<Self, (&'a LogPath, Refusal)> {
+    ) -> Result<Self, (&'a LogPath, OpenError)> {
         let mut streams = Vec::new();
-        for (log, place) in [(&logs.stdout, OUT), (&logs.stderr, ERR)] {
-            if let Some(log) = log.as_ref().filter(|_| place == OUT || !logs.redirect) {
-                streams
-                    .push(Stream::open(log, logs, place, user).map_err(|refusal| (log, refusal))?);
+        for (log, kind) in [
+            (&logs.stdout, StreamKind::Output),
+            (&logs.stderr, StreamKind::Error),
+        ] {
+            if let Some(log) = log
+                .as_ref()
+                .filter(|_| kind == StreamKind::Output || !logs.redirect)
+            {
+                streams.push(Stream::open(log, logs, kind, user).map_err(|error| (log, error))?);
             }
         }
         Ok(Self {
@@ -78,33 +80,31 @@ impl Capture {
         })
     }
 
-    /// Gives the pipes to the user that the child will be.
-    pub(crate) fn give(&self, uid: u32) {
+    /// Makes the child's user the owner of the pipes.
+    pub(crate) fn set_pipe_owner(&self, uid: u32) {
         for stream in &self.streams {
-            stream.pipe.give(uid);
+            stream.pipe.set_owner(uid);
         }
     }
 
-    /// What the child's standard output and standard error are to be; none: they stay as they are.
-    pub(crate) fn ends(&self) -> [Option<BorrowedFd<'_>>; 2] {
-        let mut ends = [None; 2];
+    /// Returns the child's standard output and standard error. `None` means that the child inherits
+    /// frigate's.
+    pub(crate) fn child_streams(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        let (mut output, mut error) = (None, None);
         for stream in &self.streams {
-            if let Some(end) = ends.get_mut(stream.place) {
-                *end = Some(stream.pipe.fresh_writer());
+            let writer = Some(stream.pipe.blocking_writer());
+            match stream.kind {
+                StreamKind::Output => output = writer,
+                StreamKind::Error => error = writer,
             }
         }
-        let [out, err] = ends;
-        [
-            out,
-            if self.is_redirected {
-                out.or_else(|| Some(standard_output()))
-            } else {
-                err
-            },
-        ]
+        if self.is_redirected {
+            error = output.or_else(|| Some(standard_output()));
+        }
+        [output, error]
     }
 
-    /// Everything that must stay open.
+    /// Returns all descriptors that must stay open.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let mut all = Vec::new();
         for stream in &self.streams {
@@ -113,7 +113,7 @@ impl Capture {
         all
     }
 
-    /// What is to be waited for, stream by stream.
+    /// Returns what the caller must wait for, one watch a stream.
     pub(crate) fn watches(&self) -> Vec<Watch<'_>> {
         let mut all = Vec::new();
         for stream in &self.streams {
@@ -122,61 +122,61 @@ impl Capture {
         all
     }
 
-    /// Moves a chunk of each stream that is ready: bit by bit, in the order of `watches`.
-    pub(crate) fn work(&mut self, mut ready: u32, say: &mut dyn FnMut(&Fact<'_>)) {
+    /// Moves a chunk of each stream that is ready. Bit 0 of `ready` stands for the first of
+    /// `watches`.
+    pub(crate) fn move_ready(&mut self, mut ready: u32, report: &mut dyn FnMut(&Fact<'_>)) {
         for stream in &mut self.streams {
             if ready & 1 > 0 {
-                stream.work(say);
+                stream.move_chunk(report);
             }
             ready >>= 1;
         }
     }
 
-    /// Moves all that is there at the end. What nobody takes within `patience` is dropped, and
-    /// said.
+    /// Moves all that is left at the end. Drops and reports what no reader takes within `timeout`.
     ///
-    /// `wait` sleeps until one of those watched is ready or the time is over; if it returns true,
-    /// `HASTE` is left at most.
+    /// `wait` sleeps until a watch is ready or the time is over. If it returns true, at most
+    /// `SHORT_DRAIN_TIMEOUT` remains.
     pub(crate) fn drain(
         &mut self,
-        patience: Duration,
+        timeout: Duration,
         wait: &mut dyn FnMut(Duration, &[Watch<'_>]) -> bool,
-        say: &mut dyn FnMut(&Fact<'_>),
+        report: &mut dyn FnMut(&Fact<'_>),
     ) {
         if !self.streams.is_empty() {
-            self.drain_streams(patience, wait, say);
+            self.drain_streams(timeout, wait, report);
         }
     }
 
     #[inline(never)]
     fn drain_streams(
         &mut self,
-        patience: Duration,
+        timeout: Duration,
         wait: &mut dyn FnMut(Duration, &[Watch<'_>]) -> bool,
-        say: &mut dyn FnMut(&Fact<'_>),
+        report: &mut dyn FnMut(&Fact<'_>),
     ) {
-        let mut until = clock::now().after(patience);
+        let mut deadline = clock::now().after(timeout);
         for stream in &mut self.streams {
-            stream.begin_end();
+            stream.begin_drain();
         }
         loop {
             let mut watches = Vec::new();
             for stream in &mut self.streams {
-                if !stream.drain(say) {
+                if !stream.drain(report) {
                     watches.push(stream.watch());
                 }
             }
             let now = clock::now();
-            let left = until.since(now);
+            let left = deadline.since(now);
             if watches.is_empty() || left.is_zero() {
                 break;
             }
             if wait(left, &watches) {
-                until = until.min(now.after(HASTE));
+                deadline = deadline.min(now.after(SHORT_DRAIN_TIMEOUT));
             }
         }
         for stream in &mut self.streams {
-            stream.give_up(say);
+            stream.drop_rest(report);
         }
     }
 }

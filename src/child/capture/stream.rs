@@ -1,63 +1,71 @@
-//! One captured stream: a pipe, and the file that it ends in.
+//! A captured stream: a pipe, and the log file at its end.
 
 use core::time::Duration;
 use std::os::fd::BorrowedFd;
 
 use super::file::LogFile;
-use crate::child::capture::LogPath;
-use crate::child::capture::Logs;
+use crate::child::capture::{LogPath, Logs};
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
 use crate::core::moment::Moment;
-use crate::sys::capture::{Buffer, Pipe, ROOM};
 use crate::sys::clock;
-use crate::sys::place::{ChildUser, Refusal};
+use crate::sys::safe_open::{ChildUser, OpenError};
 use crate::sys::signals::Watch;
+use crate::sys::stream_pipe::{Buffer, PIPE_CAPACITY_BYTES, StreamPipe};
 
-/// The shortest time from one line about dropped bytes to the next: a disk that is full by turns
-/// fills no terminal.
-const SILENCE: Duration = Duration::from_secs(10);
+/// The shortest time between two reports of dropped bytes. A disk that is full again and again must
+/// not flood the messages.
+const MIN_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Which of the child's streams is captured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum StreamKind {
+    Output,
+    Error,
+}
+
+/// A captured stream of a child.
 pub(super) struct Stream {
-    pub(super) pipe: Pipe,
-    /// Bytes that have left the pipe and are not in the file yet: it was full and is to be rotated
-    /// first, or it is not a file but a FIFO or a terminal whose reader is slow.
+    pub(super) pipe: StreamPipe,
+    /// Bytes that were read from the pipe and are not in the file yet: the file must be rotated
+    /// first, or it is a FIFO or terminal with a slow reader.
     buffer: Buffer,
     pub(super) file: LogFile,
-    /// Which of the child's streams it is.
-    pub(super) place: usize,
-    /// The file could not be opened or rotated, which was said.
-    is_troubled: bool,
-    /// Bytes that could not be written and that nobody was told of yet, and why not.
+    pub(super) kind: StreamKind,
+    /// Whether it was reported that the file cannot be opened or rotated.
+    is_failure_reported: bool,
+    /// Bytes that could not be written and are not reported yet.
     dropped: u64,
-    reason: Errno,
-    said_at: Option<Moment>,
-    /// How many bytes may still be read from the pipe at the end.
-    left: usize,
+    /// Why the last of them could not be written.
+    drop_reason: Errno,
+    /// When dropped bytes were last reported.
+    reported_at: Option<Moment>,
+    /// How many bytes `drain` may still read from the pipe.
+    drain_left: usize,
 }
 
 impl Stream {
     pub(super) fn open(
         log: &LogPath,
         logs: &Logs,
-        place: usize,
+        kind: StreamKind,
         user: Option<ChildUser<'_>>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, OpenError> {
         let file = LogFile::open(&log.path, logs.max_bytes, logs.backups, user)?;
         Ok(Self {
-            pipe: Pipe::holding(ROOM)?,
+            pipe: StreamPipe::with_capacity(PIPE_CAPACITY_BYTES)?,
             buffer: Buffer::new(),
             file,
-            place,
-            is_troubled: false,
+            kind,
+            is_failure_reported: false,
             dropped: 0,
-            reason: Errno::AGAIN,
-            said_at: None,
-            left: 0,
+            drop_reason: Errno::AGAIN,
+            reported_at: None,
+            drain_left: 0,
         })
     }
 
-    /// Adds everything that must stay open. Not inlined, since a plain run has no stream.
+    /// Adds all descriptors that must stay open. Not inlined, because a plain run has no stream.
     #[inline(never)]
     pub(super) fn push_descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
         all.extend([
@@ -68,8 +76,8 @@ impl Stream {
         all.extend(self.file.directory());
     }
 
-    /// Bytes that were read go first. A regular file is always writable: this only lets signals
-    /// have their turn.
+    /// Returns what the stream waits for: the file while there are bytes for it, otherwise the
+    /// pipe. A regular file is always writable; to poll it still lets signals have their turn.
     pub(super) fn watch(&self) -> Watch<'_> {
         if self.buffer.pending().is_empty() {
             Watch::readable(self.pipe.reader())
@@ -78,26 +86,26 @@ impl Stream {
         }
     }
 
-    /// Reads a chunk, or takes what is left of the one before, and writes as much of it as the file
-    /// takes in one call. Returns how many bytes have left the pipe. What cannot be written is
-    /// dropped, so that the child never waits for a disk.
-    pub(super) fn work(&mut self, say: &mut dyn FnMut(&Fact<'_>)) -> usize {
+    /// Reads a chunk, unless bytes of the one before are left, and writes as much as the file takes
+    /// in one call. Drops what cannot be written, so that the child never waits for a disk. Returns
+    /// how many bytes were read from the pipe.
+    pub(super) fn move_chunk(&mut self, report: &mut dyn FnMut(&Fact<'_>)) -> usize {
         let mut read = 0;
         if self.buffer.pending().is_empty() {
-            read = self.buffer.fill(&self.pipe);
+            read = self.buffer.read_from(&self.pipe);
             if read == 0 {
                 return 0;
             }
         }
-        match self.file.ready() {
-            Ok(is_changed) => self.is_troubled &= !is_changed,
-            Err((verb, refusal)) => {
-                if !core::mem::replace(&mut self.is_troubled, true) {
-                    let then = refusal.then("going on in the file at hand");
-                    say(&Fact::Cannot {
+        match self.file.prepare() {
+            Ok(is_changed) => self.is_failure_reported &= !is_changed,
+            Err((verb, error)) => {
+                if !core::mem::replace(&mut self.is_failure_reported, true) {
+                    let then = error.followed_by("going on in the file at hand");
+                    report(&Fact::Cannot {
                         verb,
                         object: self.file.path(),
-                        errno: refusal.errno,
+                        errno: error.errno,
                         then: &then,
                     });
                 }
@@ -105,13 +113,13 @@ impl Stream {
         }
         match self.file.write(self.buffer.pending()) {
             Ok(written) => {
-                self.buffer.take(written);
+                self.buffer.consume(written);
                 if self.dropped > 0
                     && self
-                        .said_at
-                        .is_none_or(|at| clock::now().since(at) >= SILENCE)
+                        .reported_at
+                        .is_none_or(|at| clock::now().since(at) >= MIN_REPORT_INTERVAL)
                 {
-                    self.tell(say);
+                    self.report_dropped(report);
                 }
             }
             Err(Errno::AGAIN) => {}
@@ -120,63 +128,65 @@ impl Stream {
         read
     }
 
+    /// Drops the bytes that are not written yet.
     fn drop_pending(&mut self, reason: Errno) {
         let length = self.buffer.pending().len();
         if length > 0 {
-            self.buffer.take(length);
+            self.buffer.consume(length);
             self.dropped += length as u64;
-            self.reason = reason;
+            self.drop_reason = reason;
         }
     }
 
-    /// Says what was dropped since it was last said.
-    fn tell(&mut self, say: &mut dyn FnMut(&Fact<'_>)) {
+    /// Reports the bytes that were dropped since the last report.
+    fn report_dropped(&mut self, report: &mut dyn FnMut(&Fact<'_>)) {
         if self.dropped > 0 {
-            say(&Fact::LogDropped {
+            report(&Fact::LogDropped {
                 file: self.file.path(),
                 count: self.dropped,
-                errno: self.reason,
+                errno: self.drop_reason,
             });
             self.dropped = 0;
-            self.said_at = Some(clock::now());
+            self.reported_at = Some(clock::now());
         }
     }
 
-    /// From now on reads as much as the pipe can hold, and no more: whoever still holds it may
-    /// write for ever.
-    pub(super) fn begin_end(&mut self) {
-        self.left = self.pipe.capacity();
+    /// Limits what `drain` reads to what the pipe can hold now: a process that still holds the pipe
+    /// may write for ever.
+    pub(super) fn begin_drain(&mut self) {
+        self.drain_left = self.pipe.capacity();
     }
 
-    /// Works until nothing is left, or the file has to be looked at again before it takes more.
-    /// Returns whether nothing is left.
-    pub(super) fn drain(&mut self, say: &mut dyn FnMut(&Fact<'_>)) -> bool {
+    /// Moves chunks until nothing is left, or the file takes no more for now. Returns whether
+    /// nothing is left.
+    pub(super) fn drain(&mut self, report: &mut dyn FnMut(&Fact<'_>)) -> bool {
         if !self.buffer.pending().is_empty() {
-            self.work(say);
+            self.move_chunk(report);
         }
-        while self.left > 0 && self.buffer.pending().is_empty() {
-            let read = self.work(say);
-            self.count(read);
+        while self.drain_left > 0 && self.buffer.pending().is_empty() {
+            let read = self.move_chunk(report);
+            self.count_drained(read);
         }
         self.buffer.pending().is_empty()
     }
 
-    fn count(&mut self, read: usize) {
-        self.left = if read == 0 {
+    /// Counts bytes that were read at the end. None read means that the pipe is empty.
+    fn count_drained(&mut self, read: usize) {
+        self.drain_left = if read == 0 {
             0
         } else {
-            self.left.saturating_sub(read)
+            self.drain_left.saturating_sub(read)
         };
     }
 
-    /// Drops what is left, and says so.
-    pub(super) fn give_up(&mut self, say: &mut dyn FnMut(&Fact<'_>)) {
+    /// Drops all that is left, and reports it.
+    pub(super) fn drop_rest(&mut self, report: &mut dyn FnMut(&Fact<'_>)) {
         self.drop_pending(Errno::TIMED_OUT);
-        while self.left > 0 {
-            let read = self.buffer.fill(&self.pipe);
-            self.count(read);
+        while self.drain_left > 0 {
+            let read = self.buffer.read_from(&self.pipe);
+            self.count_drained(read);
             self.drop_pending(Errno::TIMED_OUT);
         }
-        self.tell(say);
+        self.report_dropped(report);
     }
 }

@@ -1,457 +1,140 @@
-//! The child's cgroup: found a place for, limited, entered, watched, emptied and removed
-//! (`cgroups(7)`, the kernel's `Documentation/admin-guide/cgroup-v2.rst`).
+//! The child's cgroup, from its creation to its removal (`cgroups(7)`, and `cgroup-v2.rst` in the
+//! kernel's `Documentation/admin-guide`).
 //!
-//! *Invariant:* no controller is enabled in a cgroup while processes sit in it. The kernel refuses
-//! that for most controllers; for `cpu`, `pids` and `cpuset` alone it would make a threaded domain
-//! of it, and rule out the others for good.
+//! *Invariant:* no controller is enabled in a cgroup that holds processes. The kernel refuses that
+//! for most controllers. If only `cpu`, `cpuset` and `pids` are enabled, it makes the cgroup a
+//! threaded domain instead, in whose subtree the other controllers cannot be used.
 
-mod base;
-mod place;
-mod warning;
+mod child_cgroup;
+mod claimed_cgroup;
+mod enabled_parent;
+mod limit_warning;
+mod parent;
+mod path;
+mod reason;
+mod usage_counters;
 
-use core::time::Duration;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-use crate::child::cgroup::base::{Base, Ground};
-use crate::child::cgroup::warning::reason;
-use crate::core::errno::Errno;
+use crate::child::cgroup::parent::ParentCgroup;
 use crate::core::limit::Limit;
 use crate::core::pid::Pid;
-use crate::core::signal::Signal;
-use crate::core::text::text_of;
-use crate::core::usage::{Usage, number, value_of};
 use crate::messages::mistake::Mistake;
-use crate::sys::cgroup::{self as files, Directory, Target};
-use crate::sys::spawn::Cgroup;
 
-pub(crate) use crate::child::cgroup::warning::Warning;
+pub(crate) use crate::child::cgroup::child_cgroup::ChildCgroup;
+pub(crate) use crate::child::cgroup::limit_warning::LimitWarning;
 
-/// How long processes may take to die of KILL when the group is removed, in milliseconds: they are
-/// reaped by then, unless they are not frigate's.
-const PATIENCE: u32 = 1000;
-
-/// `cgroup.max.depth`: how deep the child may nest groups below its own, unless `--cgroup` says
-/// otherwise. Containers with a systemd of their own nest about ten.
-const DEPTH: &str = "32";
-
-/// What a group of an earlier run may have been given, and its value in a new one.
-const DEFAULTS: [(&str, &str); 6] = [
-    ("memory.max", "max"),
-    ("memory.high", "max"),
-    ("memory.swap.max", "max"),
-    ("pids.max", "max"),
-    ("cpu.max", "max"),
-    ("cpu.weight", "100"),
-];
-
-/// The child's group, and what there is to say of it.
+/// The child's cgroup, if one was created, and the warnings about its limits.
 #[derive(Default)]
-pub(crate) struct Prepared {
-    pub(crate) group: Option<Group>,
-    pub(crate) warnings: Vec<Warning>,
+pub(crate) struct PreparedCgroup {
+    pub(crate) cgroup: Option<ChildCgroup>,
+    pub(crate) warnings: Vec<LimitWarning>,
 }
 
-/// A cgroup of the child's own, with its limits in force.
-pub(crate) struct Group {
-    ground: Ground,
-    path: String,
-    directory: Directory,
-    /// `cgroup.kill`, which holds the lock; `None` before Linux 5.14.
-    kill: Option<Target>,
-    /// `cgroup.events`, opened when first looked at.
-    events: Option<OwnedFd>,
-    /// It has the controller, and so counts what was killed for want of memory.
-    has_memory: bool,
-    /// It was there already, with processes in it.
-    pub(crate) is_adopted: bool,
-    was_killed: bool,
-    /// As counted before this start.
-    killed: u64,
-    cpu: u64,
-    throttled: u64,
-}
-
-/// Makes the group that the limits need, below frigate's own, and writes them.
+/// Creates the cgroup that the limits need, below frigate's own, and writes the limits.
+///
+/// Not inlined, since a plain run sets no limit.
 ///
 /// # Errors
 ///
-/// The first limit that cannot be had, and why; nothing is left of the group then. With
-/// `best_effort` it is a warning, and without, the reason ends with `way_out`.
+/// The first limit that cannot be applied, and why, followed by `best_effort_hint`. The cgroup has
+/// been removed then. If `is_best_effort`, such a limit is a warning instead.
 #[inline(never)]
 pub(crate) fn prepare(
     limits: &[Limit],
-    best_effort: bool,
-    way_out: &str,
+    is_best_effort: bool,
+    best_effort_hint: &str,
     command: &[u8],
-    own: Pid,
-) -> Result<Prepared, Mistake> {
-    let mut prepared = Prepared::default();
-    let Some(first) = limits.first() else {
-        return Ok(prepared);
+    own_pid: Pid,
+) -> Result<PreparedCgroup, Mistake> {
+    let mut failures = LimitFailures {
+        is_best_effort,
+        best_effort_hint,
+        warnings: Vec::new(),
     };
-    let mut refused = |limit: &Limit, reason: String| {
-        if !best_effort {
-            let reason = [&reason, way_out].concat();
+    let cgroup = create(limits, command, own_pid, &mut failures)?;
+    Ok(PreparedCgroup {
+        cgroup,
+        warnings: failures.warnings,
+    })
+}
+
+/// What happens if a limit cannot be applied.
+struct LimitFailures<'a> {
+    is_best_effort: bool,
+    best_effort_hint: &'a str,
+    warnings: Vec<LimitWarning>,
+}
+
+impl LimitFailures<'_> {
+    /// Adds a warning about the limit, or refuses to start.
+    ///
+    /// # Errors
+    ///
+    /// The mistake, unless this is best effort.
+    fn add(&mut self, limit: &Limit, reason: String) -> Result<(), Mistake> {
+        if !self.is_best_effort {
+            let reason = [&reason, self.best_effort_hint].concat();
             return Err(Mistake::new("apply", &limit.spelled).because(&reason));
         }
-        prepared.warnings.push(Warning {
+        self.warnings.push(LimitWarning {
             verb: "apply",
             object: limit.spelled.clone(),
             reason,
             then: "starting without it",
         });
         Ok(())
+    }
+}
+
+/// Creates the cgroup and writes the limits. `None` means that no limit can be applied.
+fn create(
+    limits: &[Limit],
+    command: &[u8],
+    own_pid: Pid,
+    failures: &mut LimitFailures<'_>,
+) -> Result<Option<ChildCgroup>, Mistake> {
+    let Some(first) = limits.first() else {
+        return Ok(None);
     };
-    let base = match Base::find(own) {
-        Ok(base) => base,
-        Err(reason) => {
-            // One warning for all: they fail for the same reason.
-            refused(first, reason)?;
-            return Ok(prepared);
-        }
+    // What fails for all limits is reported once, for the first.
+    let parent = match ParentCgroup::find(own_pid) {
+        Ok(parent) => parent,
+        Err(reason) => return failures.add(first, reason).map(|()| None),
     };
-    let mut wanted = Vec::new();
+    let mut available = Vec::new();
     for limit in limits {
-        match limit
-            .controller()
-            .map_or(Ok(()), |controller| base.offers(controller))
-        {
-            Ok(()) => wanted.push(limit),
-            Err(reason) => refused(limit, reason)?,
+        let controller = limit.controller();
+        match controller.map_or(Ok(()), |controller| parent.check_controller(controller)) {
+            Ok(()) => available.push(limit),
+            Err(reason) => failures.add(limit, reason)?,
         }
     }
-    let made = if wanted.is_empty() {
-        Ok(None)
-    } else {
-        Group::make(base, &wanted, command).map(Some)
+    if available.is_empty() {
+        return Ok(None);
+    }
+    let cgroup = match ChildCgroup::create(parent, &available, command) {
+        Ok(cgroup) => cgroup,
+        Err(reason) => return failures.add(first, reason).map(|()| None),
     };
-    let group = match made {
-        Ok(Some(group)) => group,
-        Ok(None) => return Ok(prepared),
-        Err(reason) => {
-            refused(first, reason)?;
-            return Ok(prepared);
-        }
-    };
-    for limit in &wanted {
-        if let Err(errno) = group.directory.write(&limit.file, &limit.value)
-            && let Err(mistake) = refused(
-                limit,
-                reason(&[&group.path, "/", &limit.file].concat(), errno, true),
-            )
-        {
-            group.remove();
-            return Err(mistake);
-        }
+    if let Err(mistake) = write_limits(&cgroup, &available, failures) {
+        cgroup.remove();
+        return Err(mistake);
     }
-    for limit in &wanted {
-        prepared.warnings.extend(group.ground.outdoes(limit));
-    }
-    prepared.group = Some(group);
-    Ok(prepared)
+    Ok(Some(cgroup))
 }
 
-/// A name for the group of that command; it must be no file's, no path, and not the leaf's.
-fn group_name(command: &[u8]) -> String {
-    let name = text_of(crate::sys::process::last_component(command));
-    let fits =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '@' | ':' | '.');
-    let fit = |c: char| if fits(c) { c } else { '_' };
-    let name: String = name.chars().map(fit).take(64).collect();
-    let name = name.trim_start_matches('.');
-    if name.is_empty() {
-        "command".to_owned()
-    } else {
-        name.to_owned()
-    }
-}
-
-impl Group {
-    /// A group with the controllers that these limits need. On an error nothing of it is left.
-    fn make(base: Base, limits: &[&Limit], command: &[u8]) -> Result<Self, String> {
-        let mut controllers = Vec::new();
-        for controller in limits.iter().filter_map(|limit| limit.controller()) {
-            if !controllers.contains(&controller) {
-                controllers.push(controller);
-            }
-        }
-        let has_memory = controllers.contains(&"memory");
-        let ground = base.enable(&controllers)?;
-        let (path, directory, kill, is_adopted) = match Self::claim(&ground, &group_name(command)) {
-            Ok(claimed) => claimed,
-            Err(reason) => {
-                ground.restore();
-                return Err(reason);
-            }
-        };
-        let group = Self {
-            ground,
-            path,
-            directory,
-            kill,
-            events: None,
-            has_memory,
-            is_adopted,
-            was_killed: is_adopted,
-            killed: 0,
-            cpu: 0,
-            throttled: 0,
-        };
-        // A kernel that does not know the file (before Linux 4.14) goes without.
-        let _ = group.directory.write("cgroup.max.depth", DEPTH);
-        if has_memory {
-            // An out-of-memory kill takes the whole group; before Linux 4.19 the kernel chooses one
-            // process.
-            let _ = group.directory.write("memory.oom.group", "1");
-        }
-        if is_adopted {
-            for (file, value) in DEFAULTS {
-                let _ = group.directory.write(file, value);
-            }
-        }
-        Ok(group)
-    }
-
-    /// Takes the name, or where another frigate holds it, the name with a number. Whose a group is,
-    /// its lock tells, which ends with its holder: one that nobody holds is from an earlier run.
-    /// Its processes are ended before the first start; without any it is made anew.
-    fn claim(
-        ground: &Ground,
-        name: &str,
-    ) -> Result<(String, Directory, Option<Target>, bool), String> {
-        let mut number = 1;
-        // Enough for any machine; every turn takes a name, finds it taken, or clears it.
-        for _ in 0..10_000 {
-            let path = match number {
-                1 if name != base::LEAF => [&ground.path, "/", name].concat(),
-                _ => format!("{}/{name}-{number}", ground.path),
-            };
-            let made = files::make(&path);
-            if let Err(errno) = made
-                && errno != Errno::EXISTS
-            {
-                return Err(reason(&path, errno, false));
-            }
-            let claimed = Directory::open(&path)
-                .and_then(|directory| Ok((directory.claim(made.is_ok())?, directory)));
-            let (kill, directory) = match claimed {
-                Ok(claimed) => claimed,
-                // Removed by its holder just now.
-                Err(Errno::NOT_FOUND) => continue,
-                // A file of the kernel's, another frigate's, or another user's.
-                Err(Errno::NOT_A_DIRECTORY | Errno::AGAIN | Errno::ACCESS) => {
-                    number += 1;
-                    continue;
-                }
-                Err(errno) => return Err(reason(&path, errno, false)),
-            };
-            if made.is_ok() {
-                return Ok((path, directory, kill, false));
-            }
-            // Whoever held it may have removed it before the lock came free.
-            match directory
-                .read("cgroup.events")
-                .map(|events| value_of(&events, "populated"))
-            {
-                Ok(Some(1)) => return Ok((path, directory, kill, true)),
-                Ok(_) => {
-                    directory.remove_subgroups();
-                    if files::remove(&path).is_err() {
-                        number += 1;
-                    }
-                }
-                Err(_) => {}
-            }
-        }
-        Err(reason(
-            &[&ground.path, "/", name].concat(),
-            Errno::EXISTS,
-            false,
-        ))
-    }
-
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Where a child is to be made; and where it has to be told apart from descriptors that are let
-    /// go.
-    pub(crate) fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
-        [
-            Some(self.directory.as_fd()),
-            self.kill.as_ref().map(AsFd::as_fd),
-            self.events(),
-        ]
-    }
-
-    /// For the start of a child in it.
-    pub(crate) fn entered(&self) -> Cgroup<'_> {
-        Cgroup {
-            directory: self.directory.as_fd(),
-            was_killed: self.was_killed,
+/// Writes the limits, then warns of those that a cgroup above makes ineffective.
+fn write_limits(
+    cgroup: &ChildCgroup,
+    limits: &[&Limit],
+    failures: &mut LimitFailures<'_>,
+) -> Result<(), Mistake> {
+    for limit in limits {
+        if let Err(reason) = cgroup.write_limit(limit) {
+            failures.add(limit, reason)?;
         }
     }
-
-    /// `cgroup.events`, which `poll(2)` reports when it has changed since `is_populated` was last
-    /// asked.
-    pub(crate) fn events(&self) -> Option<BorrowedFd<'_>> {
-        self.events.as_ref().map(AsFd::as_fd)
+    for limit in limits {
+        failures.warnings.extend(cgroup.exceeded_by(limit));
     }
-
-    /// Whether a process is alive in it or below it.
-    pub(crate) fn is_populated(&mut self) -> bool {
-        if self.events.is_none() {
-            self.events = self.directory.file("cgroup.events").ok();
-        }
-        let mut buffer = [0; 256];
-        let text = self
-            .events
-            .as_ref()
-            .and_then(|events| files::reread(events.as_fd(), &mut buffer));
-        text.and_then(|text| value_of(text, "populated")) == Some(1)
-    }
-
-    /// Sends signals to every process in it and below it.
-    pub(crate) fn signal(&self, list: &[Signal]) {
-        self.directory.signal_members(list);
-    }
-
-    /// `cgroup.kill` (Linux 5.14): the whole tree at once, whatever it forks meanwhile. Returns why
-    /// that is not to be had, if it is to be said: EOPNOTSUPP says that the child has made its
-    /// group a threaded one.
-    pub(crate) fn kill(&mut self) -> Option<Errno> {
-        self.was_killed = true;
-        let refused = self
-            .kill
-            .as_ref()
-            .map_or(Some(Errno::NOT_FOUND), |kill| kill.write("1").err());
-        if refused.is_some() {
-            self.signal(&[Signal::KILL]);
-        }
-        refused.filter(|errno| *errno == Errno::NOT_SUPPORTED)
-    }
-
-    /// Makes it fit for another child: a former one may have made groups of its own in it, which
-    /// hold nobody by now.
-    pub(crate) fn clear(&self) {
-        self.directory.remove_subgroups();
-        let enabled = self
-            .directory
-            .read("cgroup.subtree_control")
-            .unwrap_or_default();
-        if let Ok(enabled) = core::str::from_utf8(&enabled)
-            && !enabled.trim_ascii().is_empty()
-        {
-            let _ = self.directory.write(
-                "cgroup.subtree_control",
-                &base::each_with('-', enabled.split_ascii_whitespace()),
-            );
-        }
-    }
-
-    /// Without those of groups below (Linux 5.2), which are the affair of whoever made these.
-    fn events_of_memory(&self) -> Result<Vec<u8>, Errno> {
-        self.directory
-            .read("memory.events.local")
-            .or_else(|_| self.directory.read("memory.events"))
-    }
-
-    /// What the child used that has just ended; `fully`: not only whether it was killed for want of
-    /// memory.
-    pub(crate) fn count(&mut self, fully: bool) -> Usage {
-        let mut usage = Usage::NONE;
-        if self.has_memory
-            && let Ok(events) = self.events_of_memory()
-        {
-            // A limit above may be what was hit; what was killed in it, and a kill of the whole
-            // group, are counted here.
-            let counts =
-                ["oom_kill", "oom_group_kill"].map(|key| value_of(&events, key).unwrap_or(0));
-            let killed: u64 = counts.iter().sum();
-            usage.out_of_memory = killed > core::mem::replace(&mut self.killed, killed);
-        }
-        if !fully {
-            return usage;
-        }
-        if self.has_memory {
-            usage.peak = self
-                .directory
-                .read("memory.peak")
-                .ok()
-                .and_then(|peak| number(&peak));
-        }
-        let stat = self.directory.read("cpu.stat").unwrap_or_default();
-        let since = |key, before: &mut u64| {
-            let now = value_of(&stat, key)?;
-            Some(Duration::from_micros(
-                now.saturating_sub(core::mem::replace(before, now)),
-            ))
-        };
-        usage.cpu = since("usage_usec", &mut self.cpu);
-        usage.throttled = since("throttled_usec", &mut self.throttled);
-        usage
-    }
-
-    /// Ends what is in it and removes it, and then what was made for it. Answers with what is left,
-    /// and why.
-    pub(crate) fn remove(mut self) -> Option<(String, Errno)> {
-        self.directory.remove_subgroups();
-        let mut removed = files::remove(&self.path);
-        if removed == Err(Errno::BUSY) {
-            let _ = self.kill();
-            if self.is_populated()
-                && let Some(events) = self.events()
-            {
-                files::await_change(events, PATIENCE);
-            }
-            self.directory.remove_subgroups();
-            removed = files::remove(&self.path);
-        }
-        self.ground.restore();
-        removed.err().map(|errno| (self.path, errno))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_group_is_named_after_the_command() {
-        let table: [(&[u8], &str); 8] = [
-            (b"redis-server", "redis-server"),
-            (b"/usr/sbin/nginx", "nginx"),
-            (b"./a b\nc", "a_b_c"),
-            (b"..", "command"),
-            (b"", "command"),
-            (b"dir/", "command"),
-            (b"\xff", "_"),
-            (b".hidden", "hidden"),
-        ];
-        for (command, name) in table {
-            assert_eq!(group_name(command), name);
-        }
-        assert_eq!(group_name(&[b'x'; 300]).len(), 64);
-    }
-
-    #[test]
-    fn a_reason_names_the_file_and_the_remedy() {
-        assert_eq!(
-            reason("/sys/fs/cgroup/init", Errno::READ_ONLY, false),
-            "'/sys/fs/cgroup/init': read-only file system; have it mounted writable (docker run --security-opt \
-             writable-cgroups=true, podman run --security-opt unmask=/sys/fs/cgroup)"
-        );
-        assert_eq!(
-            reason("/a/io.max", Errno::INVALID, true),
-            "'/a/io.max': the kernel refuses the value"
-        );
-        assert_eq!(
-            reason("/a/io.max", Errno::NOT_FOUND, true),
-            "'/a/io.max': this kernel has no such file"
-        );
-        assert_eq!(
-            reason("/a/b", Errno::ACCESS, false),
-            "'/a/b': permission denied; have it delegated to this user (systemd: Delegate=yes)"
-        );
-    }
+    Ok(())
 }

@@ -1,4 +1,7 @@
-//! Options: the table of them, and the values that were given.
+//! Options: the table of them, their variables in the environment, and the values that were given.
 
+pub(crate) mod parse;
+pub(crate) mod reader;
 pub(crate) mod table;
 pub(crate) mod values;
+pub(crate) mod variables;

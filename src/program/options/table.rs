@@ -1,9 +1,8 @@
-//! The table of options: names, kinds and help, once. The parser, `--help` and the environment's
+//! The table of options: their names, kinds and help. The parser, `--help` and the environment's
 //! variables follow from it.
 //!
-//! `argh` makes the table. Its parser is not used: it knows neither `--name=value` nor words that
-//! are not UTF-8 nor the end of the options at the command, and would be more than a tenth of the
-//! binary.
+//! `argh` makes the table. Its parser is not used: it does not know `--name=value`, words that are
+//! not UTF-8, or that the options end at the command, and would be more than a tenth of the binary.
 
 use core::mem::ManuallyDrop;
 
@@ -12,7 +11,7 @@ use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
 /// frigate: starts one command, forwards signals to it, reaps orphans, restarts it, and exits as it
 /// did
 #[derive(ArgsInfo)]
-#[expect(dead_code, reason = "the table is made of it, and nothing else")]
+#[expect(dead_code, reason = "only the table is made of it")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of its own, as it is typed"
@@ -139,19 +138,25 @@ pub(crate) struct Options {
     quiet: bool,
 }
 
-/// Among argh's options by itself.
+/// argh adds this option by itself.
 pub(super) const HELP: &str = "--help";
 
 #[inline(never)]
-pub(super) fn flags() -> &'static [FlagInfo<'static>] {
+pub(crate) fn flags() -> &'static [FlagInfo<'static>] {
     ManuallyDrop::new(Options::get_args_info()).flags
 }
 
+/// Returns the option's name without the dashes.
 pub(super) fn name_of(flag: &FlagInfo<'static>) -> &'static str {
     flag.long.strip_prefix("--").unwrap_or_default()
 }
 
-/// The text of `--help`.
+/// Whether the option counts how often it was given: `-vv`.
+pub(super) fn is_counted(flag: &FlagInfo<'static>) -> bool {
+    flag.short == Some('v')
+}
+
+/// Returns the text of `--help`.
 #[inline(never)]
 pub(crate) fn help() -> String {
     let info = Options::get_args_info();

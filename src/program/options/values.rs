@@ -1,13 +1,16 @@
-//! Options as they were given: words typed and variables set, each with its text and its source.
-//! What the values mean is decided in `config`.
+//! The options that were given: typed as words, or set in the environment. `config` decides what
+//! their values mean.
+
+use core::slice::Iter;
 
 use argh::{FlagInfo, FlagInfoKind, Optionality};
 
-use crate::core::number::number;
+use crate::core::number::parse_number;
 use crate::core::signal::is_alike;
-use crate::core::text::text_of;
+use crate::core::text::lossy_text;
 use crate::messages::mistake::Mistake;
-use crate::program::options::table::{HELP, flags, name_of};
+use crate::program::options::table::{HELP, flags, is_counted, name_of};
+use crate::program::options::variables;
 
 /// What the words before the command ask for.
 pub(crate) enum Words {
@@ -17,7 +20,7 @@ pub(crate) enum Words {
     Version,
 }
 
-/// Where a value came from, for messages.
+/// Where a value comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Source {
     CommandLine,
@@ -29,29 +32,21 @@ pub(crate) enum Source {
 pub(crate) struct Value<'a> {
     /// Without the dashes.
     pub(crate) name: &'static str,
-    /// A switch has one of the words that turn it on or off.
+    /// For a switch, one of the words that turn it on or off.
     pub(crate) text: &'a str,
     pub(crate) source: Source,
 }
 
 impl Value<'_> {
-    /// The option as it is named where it came from: `--grace` or `FRIGATE_INIT_GRACE`.
+    /// Returns the option's name as its source has it: `--grace` or `FRIGATE_INIT_GRACE`.
     pub(crate) fn spelled_name(&self) -> String {
-        let mut name = String::from(if self.source == Source::CommandLine {
-            "--"
-        } else {
-            PREFIX
-        });
         match self.source {
-            Source::CommandLine => name.push_str(self.name),
-            Source::Environment => {
-                name.extend(self.name.bytes().map(|byte| char::from(in_variable(byte))));
-            }
+            Source::CommandLine => ["--", self.name].concat(),
+            Source::Environment => variables::name_of(self.name),
         }
-        name
     }
 
-    /// The same with its value, as a person would have typed it.
+    /// Returns the name and the value, as a user would have typed them.
     pub(crate) fn spelled(&self) -> String {
         [&self.spelled_name(), "=", self.text].concat()
     }
@@ -62,7 +57,7 @@ impl Value<'_> {
     }
 }
 
-/// All options that were given: those typed, and those set in the environment that were not typed.
+/// All options that were given. What was typed replaces what is set in the environment.
 #[derive(Default)]
 pub(crate) struct Values<'a>(Vec<Value<'a>>);
 
@@ -96,9 +91,11 @@ impl<'a> Values<'a> {
     /// The first word that is no option, is given twice, or lacks its value.
     pub(crate) fn read_words(&mut self, words: &[&'a [u8]]) -> Result<Words, Mistake> {
         let flags = flags();
-        let mut at = 0;
-        while let Some(word) = words.get(at).filter(|word| word.first() == Some(&b'-')) {
-            at += 1;
+        let mut rest = words.iter();
+        while let Some(word) = rest.as_slice().first()
+            && word.first() == Some(&b'-')
+        {
+            rest.next();
             let Ok(option) = core::str::from_utf8(word) else {
                 return Err(refused(word, NOT_UTF_8));
             };
@@ -121,40 +118,18 @@ impl<'a> Values<'a> {
                 .find(|flag| flag.long == name && name != HELP)
                 .ok_or(NO_SUCH_OPTION);
             let flag = flag
-                .and_then(|flag| self.see(flag))
+                .and_then(|flag| self.check_repetition(flag))
                 .map_err(|why| refused(word, why))?;
-            let text = match (&flag.kind, attached) {
-                (FlagInfoKind::Switch, None) => "1",
-                (FlagInfoKind::Switch, Some(_)) if flag.short == Some('v') => {
-                    return Err(refused(word, "it takes no value; it may be repeated"));
-                }
-                (FlagInfoKind::Switch, Some(value)) => {
-                    if switch(value).is_none() {
-                        return Err(refused(word, SWITCH));
-                    }
-                    value
-                }
-                (FlagInfoKind::Option { .. }, Some(value)) => value,
-                (FlagInfoKind::Option { .. }, None) => {
-                    let Some(value) = words.get(at) else {
-                        return Err(refused(word, "it needs a value"));
-                    };
-                    at += 1;
-                    let Ok(text) = core::str::from_utf8(value) else {
-                        return Err(refused(
-                            &[word, b"=".as_slice(), value].concat(),
-                            NO_UTF_8_VALUE,
-                        ));
-                    };
-                    text
-                }
+            let text = match &flag.kind {
+                FlagInfoKind::Switch => switch_text(flag, attached, word)?,
+                FlagInfoKind::Option { .. } => option_text(attached, word, &mut rest)?,
             };
             self.add(flag, text, Source::CommandLine);
         }
-        Ok(Words::Command(at))
+        Ok(Words::Command(words.len() - rest.len()))
     }
 
-    /// Takes `vvq` apart.
+    /// Reads short options behind one dash: `vvq`.
     fn read_cluster(
         &mut self,
         cluster: &str,
@@ -164,37 +139,41 @@ impl<'a> Values<'a> {
             return Err(NO_SUCH_OPTION);
         }
         for byte in cluster.bytes() {
-            // A piece of a longer character is no flag's either.
+            // No option is called by a byte of a longer character.
             let flag = flags
                 .iter()
                 .find(|flag| flag.short == Some(byte.into()))
                 .ok_or(NO_SUCH_OPTION)?;
-            self.see(flag)?;
+            self.check_repetition(flag)?;
             self.add(flag, "1", Source::CommandLine);
         }
         Ok(())
     }
 
-    /// The option, unless something is wrong with its being there.
-    fn see(
+    /// Returns the option, unless it was given before and may not be repeated.
+    fn check_repetition(
         &self,
         flag: &'static FlagInfo<'static>,
     ) -> Result<&'static FlagInfo<'static>, &'static str> {
-        let is_repeatable = flag.optionality == Optionality::Repeating || flag.short == Some('v');
+        let is_repeatable = flag.optionality == Optionality::Repeating || is_counted(flag);
         if !is_repeatable && self.get(name_of(flag)).is_some() {
             return Err("it was given before, and counts only once");
         }
         Ok(flag)
     }
 
-    /// Takes from the environment what was not typed. Of two variables of one name the first counts
-    /// that is not empty.
+    /// Adds the options of the environment that were not typed. Of two variables with one name, the
+    /// first that is not empty counts.
+    ///
+    /// # Errors
+    ///
+    /// The first value that is not UTF-8, or does not turn a switch on or off.
     pub(crate) fn read_variables(
         &mut self,
         entries: impl Iterator<Item = &'a [u8]>,
     ) -> Result<(), Mistake> {
         for entry in entries {
-            let Some((flag, text)) = option_of(entry) else {
+            let Some((flag, text)) = variables::option_of(entry) else {
                 continue;
             };
             let name = name_of(flag);
@@ -203,29 +182,14 @@ impl<'a> Values<'a> {
             }
             let source = Source::Environment;
             let Ok(text) = core::str::from_utf8(text) else {
-                let text = &text_of(text);
+                let text = &lossy_text(text);
                 return Err(Value { name, text, source }.refused(NOT_UTF_8));
             };
-            let wrong = match flag.kind {
-                _ if flag.short == Some('v') => number::<u8>(text)
-                    .is_none_or(|times| times > 9)
-                    .then_some("expected a number from 0 to 9"),
-                FlagInfoKind::Switch => switch(text).is_none().then_some(SWITCH),
-                FlagInfoKind::Option { .. } => None,
-            };
-            if let Some(why) = wrong {
+            if let Some(why) = what_is_wrong(flag, text) {
                 return Err(Value { name, text, source }.refused(why));
             }
             if flag.optionality == Optionality::Repeating {
-                // The values of cgroup files may have commas in them.
-                let separator = if name == "cgroup" { '\n' } else { ',' };
-                let mut text = text;
-                while separator == '\n'
-                    && let Some(rest) = text.strip_prefix('\n').or_else(|| text.strip_suffix('\n'))
-                {
-                    text = rest;
-                }
-                for part in text.split(separator) {
+                for part in parts(name, text) {
                     self.add(flag, part, source);
                 }
             } else {
@@ -236,6 +200,58 @@ impl<'a> Values<'a> {
     }
 }
 
+/// Returns the text that a typed switch stands for: its value, if it has one.
+fn switch_text<'a>(
+    flag: &FlagInfo<'static>,
+    attached: Option<&'a str>,
+    word: &[u8],
+) -> Result<&'a str, Mistake> {
+    match attached {
+        None => Ok("1"),
+        Some(_) if is_counted(flag) => Err(refused(word, "it takes no value; it may be repeated")),
+        Some(value) if switch(value).is_none() => Err(refused(word, SWITCH)),
+        Some(value) => Ok(value),
+    }
+}
+
+/// Returns the value of a typed option: what stands behind `=`, or the next word.
+fn option_text<'a>(
+    attached: Option<&'a str>,
+    word: &[u8],
+    rest: &mut Iter<'_, &'a [u8]>,
+) -> Result<&'a str, Mistake> {
+    if let Some(value) = attached {
+        return Ok(value);
+    }
+    let Some(value) = rest.next() else {
+        return Err(refused(word, "it needs a value"));
+    };
+    core::str::from_utf8(value)
+        .map_err(|_| refused(&[word, b"=".as_slice(), value].concat(), NO_UTF_8_VALUE))
+}
+
+/// Returns what a switch's variable may be, if it is something else.
+fn what_is_wrong(flag: &FlagInfo<'static>, text: &str) -> Option<&'static str> {
+    match flag.kind {
+        _ if is_counted(flag) => parse_number::<u8>(text)
+            .is_none_or(|times| times > 9)
+            .then_some("expected a number from 0 to 9"),
+        FlagInfoKind::Switch => switch(text).is_none().then_some(SWITCH),
+        FlagInfoKind::Option { .. } => None,
+    }
+}
+
+/// Returns the values in the variable of a repeatable option. They stand between commas, but those
+/// of `--cgroup`, which may have commas in them, on lines.
+fn parts<'a>(option: &str, text: &'a str) -> impl Iterator<Item = &'a str> {
+    let (text, separator) = if option == "cgroup" {
+        (text.trim_matches('\n'), '\n')
+    } else {
+        (text, ',')
+    };
+    text.split(separator)
+}
+
 const SWITCH: &str = "expected 1, true, yes, on, or 0, false, no, off";
 const NO_SUCH_OPTION: &str = "there is no such option; see frigate --help";
 const NOT_UTF_8: &str = "it is not valid UTF-8";
@@ -243,48 +259,10 @@ const NO_UTF_8_VALUE: &str = "its value is not valid UTF-8";
 
 #[inline(never)]
 fn refused(word: &[u8], why: &str) -> Mistake {
-    Mistake::new("use", &text_of(word)).because(why)
+    Mistake::new("use", &lossy_text(word)).because(why)
 }
 
-/// What the variables of options begin with; the option's name follows in upper case, with `_` for
-/// `-`. Not `FRIGATE_` alone: a video recorder of that name has a `FRIGATE_USER`, and an engine
-/// that makes frigate the init of every container starts that one too.
-const PREFIX: &str = "FRIGATE_INIT_";
-/// Its first letter.
-pub(crate) const INITIAL: u8 = match PREFIX.as_bytes() {
-    [first, ..] => *first,
-    [] => 0,
-};
-
-fn in_variable(byte: u8) -> u8 {
-    if byte == b'-' {
-        b'_'
-    } else {
-        byte.to_ascii_uppercase()
-    }
-}
-
-/// The option that an entry of the environment sets, and its value.
-pub(crate) fn option_of(entry: &[u8]) -> Option<(&'static FlagInfo<'static>, &[u8])> {
-    let entry = entry.strip_prefix(PREFIX.as_bytes())?;
-    let (name, value) = entry.split_at_checked(entry.iter().position(|byte| *byte == b'=')?)?;
-    let is_named = |flag: &&FlagInfo<'static>| {
-        let option = name_of(flag);
-        option.len() == name.len()
-            && option
-                .bytes()
-                .zip(name)
-                .all(|(byte, set)| in_variable(byte) == *set)
-    };
-    Some((
-        flags()
-            .iter()
-            .find(is_named)
-            .filter(|flag| flag.long != HELP)?,
-        value.get(1..)?,
-    ))
-}
-
+/// Returns whether the word turns a switch on or off; `None` if it does neither.
 fn switch(value: &str) -> Option<bool> {
     let is = |words: [&str; 4]| words.iter().any(|word| is_alike(word, value));
     if is(["1", "true", "yes", "on"]) {

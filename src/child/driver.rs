@@ -1,0 +1,246 @@
+//! Performs what the core decides for one protected child, for the binary and the library alike.
+//!
+//! What differs between the two is behind `Rim`. The binary signals its child by pid, looks after
+//! every process around it and writes messages. The library signals its child by pidfd, looks after
+//! the child's group and cgroup alone and sends events.
+
+use core::time::Duration;
+use std::os::fd::BorrowedFd;
+
+use crate::child::capture::Capture;
+use crate::child::cgroup::ChildCgroup;
+use crate::child::leftovers::Leftovers;
+use crate::child::namesakes::Namesakes;
+use crate::child::rim::Rim;
+use crate::core::action::{Action, Recipient};
+use crate::core::errno::Errno;
+use crate::core::fact::Fact;
+use crate::core::lifecycle;
+use crate::core::moment::Moment;
+use crate::core::pid::Pid;
+use crate::core::rules::Rules;
+use crate::core::signal::Signal;
+use crate::core::status::{ExitStatus, Outcome};
+use crate::core::supervisor::{Event, Scope, Supervisor};
+use crate::core::usage::Usage;
+use crate::sys::signals::Watch;
+use crate::sys::spawn::{SpawnPlan, Spawned};
+
+/// One protected child, with everything that belongs to it.
+pub(crate) struct Child {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) plan: SpawnPlan,
+    pub(crate) leftovers: Leftovers,
+    pub(crate) capture: Capture,
+    pub(crate) namesakes: Namesakes,
+    pub(crate) process: Option<Spawned>,
+    /// Count everything that the cgroup used, because it will be reported.
+    counts_full_usage: bool,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl Child {
+    pub(crate) fn new(
+        rules: Rules,
+        scope: Scope,
+        plan: SpawnPlan,
+        group: Option<ChildCgroup>,
+        capture: Capture,
+        counts_full_usage: bool,
+    ) -> Self {
+        let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
+        let rules = Rules {
+            is_adopted,
+            ..rules
+        };
+        Self {
+            supervisor: Supervisor::new(rules, scope),
+            plan,
+            leftovers: Leftovers::new(group),
+            capture,
+            namesakes: Namesakes::new(rules.grace_close.unwrap_or_default()),
+            process: None,
+            counts_full_usage,
+            outcome: None,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        self.process.as_ref().map(|process| process.pid)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        self.supervisor.deadline()
+    }
+
+    /// Performs one action. Returns its answer, if it has one.
+    pub(crate) fn perform(&mut self, action: Action, rim: &mut impl Rim) -> Option<Event> {
+        match action {
+            Action::Report(fact) => rim.report(&fact),
+            Action::ReportIfAnyLeft(fact) => {
+                if rim.is_any_left(&mut self.leftovers) {
+                    rim.report(&fact);
+                }
+            }
+            Action::CloseNamesakes => {
+                let is_none = !self.namesakes.terminate(rim);
+                return is_none.then_some(Event::Child(lifecycle::Event::NamesakesGone));
+            }
+            Action::KillNamesakes => self.namesakes.kill(rim),
+            Action::Spawn { restarts } => return Some(Event::Child(self.spawn(restarts, rim))),
+            Action::Send { signal, to } => return self.send(signal, to, rim),
+            Action::KillCgroup => report_fact(self.leftovers.kill_cgroup(), rim),
+            Action::EndGroup => return group_gone(self.leftovers.terminate()),
+            Action::ProbeGroup => return group_gone(self.leftovers.probe()),
+            Action::KillGroup => report_fact(self.leftovers.kill(), rim),
+            Action::EndRest => return rim.end_rest(&mut self.leftovers),
+            Action::ProbeRest => return rim.probe_rest(&mut self.leftovers),
+            Action::KillRest => {
+                report_fact(self.leftovers.kill_cgroup(), rim);
+                rim.kill_rest(&mut self.leftovers);
+            }
+            Action::Exit(outcome) => self.outcome = Some(outcome),
+        }
+        None
+    }
+
+    /// Sends KILL to the child, with its group and its cgroup.
+    pub(crate) fn kill(&mut self, rim: &mut impl Rim) {
+        report_fact(self.leftovers.kill_cgroup(), rim);
+        let _ = self.send(Signal::KILL, Recipient::Group, rim);
+    }
+
+    /// Sends CONT to the child and its group.
+    pub(crate) fn resume(&self, rim: &mut impl Rim) {
+        let _ = self.send(Signal::CONT, Recipient::Group, rim);
+    }
+
+    fn spawn(&mut self, restarts: u32, rim: &mut impl Rim) -> lifecycle::Event {
+        self.namesakes.forget();
+        let cgroup = self.leftovers.prepare_for_start(restarts);
+        match rim.spawn(
+            &mut self.plan,
+            restarts,
+            cgroup,
+            self.capture.child_streams(),
+        ) {
+            Ok(process) => {
+                let pid = process.pid;
+                self.process = Some(process);
+                lifecycle::Event::Spawned { pid }
+            }
+            Err(failure) => lifecycle::Event::SpawnFailed(failure),
+        }
+    }
+
+    fn send(&self, signal: Signal, to: Recipient, rim: &mut impl Rim) -> Option<Event> {
+        let process = self.process.as_ref()?;
+        let pid = process.pid;
+        let errno = rim.send(process, signal, to).err()?;
+        // CONT follows the stop signal, whose failure was reported.
+        if signal != Signal::CONT {
+            rim.report(&Fact::CannotSignal { signal, pid, errno });
+        }
+        let is_refused = errno == Errno::NOT_PERMITTED;
+        is_refused.then_some(Event::Child(lifecycle::Event::SignalRefused))
+    }
+
+    /// Returns the descriptor that becomes readable when the child executes its command or ends.
+    pub(crate) fn exec_pipe(&self) -> Option<BorrowedFd<'_>> {
+        self.process.as_ref().and_then(Spawned::until_exec)
+    }
+
+    /// Returns what else has to be watched: namesakes, and leftovers of the last child.
+    pub(crate) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
+        let is_ending_leftovers = self.process.is_none() && self.supervisor.is_ending_leftovers();
+        let leftovers = self.leftovers.events_file().filter(|_| is_ending_leftovers);
+        let namesakes = self.namesakes.pidfds().map(Watch::readable);
+        namesakes.chain(leftovers.map(Watch::changed))
+    }
+
+    /// Moves the bytes of the streams that are ready. `ready` has a bit for each, in the order of
+    /// `Capture::watches`.
+    pub(crate) fn move_streams(&mut self, ready: u32, rim: &mut impl Rim) {
+        self.capture.move_ready(ready, &mut |fact| rim.report(fact));
+    }
+
+    /// Returns an event if the child has executed its command since the last call.
+    pub(crate) fn poll_executed(&mut self) -> Option<Event> {
+        let has_left = self.process.as_mut().is_some_and(Spawned::has_left_frigate);
+        let is_executed = has_left && self.plan.failure().is_none();
+        is_executed.then_some(Event::Child(lifecycle::Event::Executed))
+    }
+
+    /// Returns an event if all namesakes, or all leftovers of the last child, have ended.
+    pub(crate) fn poll_others_ended(&mut self, rim: &mut impl Rim) -> Option<Event> {
+        if self.namesakes.poll_ended(rim) {
+            return Some(Event::Child(lifecycle::Event::NamesakesGone));
+        }
+        if self.process.is_some()
+            || !self.supervisor.is_ending_leftovers()
+            || !self.leftovers.found_any
+        {
+            return None;
+        }
+        if self.supervisor.is_serving() {
+            group_gone(self.leftovers.probe())
+        } else {
+            rim.probe_rest(&mut self.leftovers)
+        }
+    }
+
+    /// Handles the end of the child, after it was reaped. Returns the event for the core.
+    /// `held_terminal` says whether the child's group was the terminal's foreground group.
+    pub(crate) fn note_reaped(&mut self, status: ExitStatus, held_terminal: bool) -> Event {
+        let failure = self.plan.failure();
+        if let Some(process) = self.process.take() {
+            self.leftovers.set_former_child(process);
+        }
+        let cgroup = self.leftovers.cgroup.as_mut();
+        let usage = cgroup.map_or(Usage::NONE, |group| {
+            group.take_usage(self.counts_full_usage)
+        });
+        Event::Child(match failure {
+            Some(failure) => lifecycle::Event::SpawnFailed(failure),
+            None => lifecycle::Event::Ended {
+                status,
+                held_terminal,
+                usage,
+            },
+        })
+    }
+
+    /// Writes out what the streams still hold, within `timeout`, and removes the cgroup.
+    /// `Capture::drain` explains `wait`.
+    pub(crate) fn close(
+        &mut self,
+        timeout: Duration,
+        wait: &mut dyn FnMut(Duration, &[Watch<'_>]) -> bool,
+        rim: &mut impl Rim,
+    ) {
+        self.capture
+            .drain(timeout, wait, &mut |fact| rim.report(fact));
+        let cgroup = self.leftovers.cgroup.as_mut();
+        if self.supervisor.leaves_leftovers() && cgroup.is_some_and(ChildCgroup::is_populated) {
+            return;
+        }
+        if let Some((path, errno)) = self.leftovers.cgroup.take().and_then(ChildCgroup::remove) {
+            rim.report(&Fact::Cannot {
+                verb: "remove",
+                object: &path,
+                errno,
+                then: "leaving it behind",
+            });
+        }
+    }
+}
+
+fn group_gone(is_any: bool) -> Option<Event> {
+    (!is_any).then_some(Event::Child(lifecycle::Event::GroupGone))
+}
+
+fn report_fact(fact: Option<Fact<'static>>, rim: &mut impl Rim) {
+    if let Some(fact) = fact {
+        rim.report(&fact);
+    }
+}

@@ -1,0 +1,324 @@
+//! One protected child, from its first start to its last end.
+//!
+//! Architecture invariant: every state meets every event by name, in the functions that
+//! `Lifecycle::step` calls. A pair that cannot happen changes nothing and is reported. Nothing here
+//! panics, waits or asks the kernel.
+
+mod end;
+mod event;
+mod finish;
+mod start;
+mod state;
+mod stop;
+
+use core::time::Duration;
+
+use crate::core::action::{Action, Actions};
+use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
+use crate::core::fact::Fact;
+use crate::core::lifecycle::state::{State, Stopping};
+use crate::core::moment::Moment;
+use crate::core::pid::Pid;
+use crate::core::restart::{History, Restart};
+use crate::core::rules::Rules;
+use crate::core::status::ExitStatus;
+
+pub(crate) use crate::core::lifecycle::event::Event;
+pub(crate) use crate::core::lifecycle::finish::Finish;
+
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    rules: Rules,
+    state: State,
+    history: History,
+    pid: Option<Pid>,
+    last_status: Option<ExitStatus>,
+    restarts: u32,
+    /// A start was tried, so that the next one is a restart.
+    has_tried_start: bool,
+    /// The kernel killed a process of the last child's cgroup because memory was short.
+    out_of_memory: bool,
+}
+
+impl Lifecycle {
+    pub(crate) const fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            state: State::Ready,
+            history: History::NONE,
+            pid: None,
+            last_status: None,
+            restarts: 0,
+            has_tried_start: false,
+            out_of_memory: false,
+        }
+    }
+
+    /// Returns the child, if it is alive.
+    pub(crate) fn alive(&self) -> Option<Pid> {
+        match self.state {
+            State::Running { .. } | State::Stopping(_) => self.pid,
+            State::Ready
+            | State::Closing(_)
+            | State::Spawning
+            | State::Between { .. }
+            | State::Ended(_) => None,
+        }
+    }
+
+    pub(crate) const fn finish(&self) -> Option<Finish> {
+        match self.state {
+            State::Ended(finish) => Some(finish),
+            State::Ready
+            | State::Closing(_)
+            | State::Spawning
+            | State::Running { .. }
+            | State::Stopping(_)
+            | State::Between { .. } => None,
+        }
+    }
+
+    pub(crate) const fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    pub(crate) const fn out_of_memory(&self) -> bool {
+        self.out_of_memory
+    }
+
+    pub(crate) const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether no other start follows, whatever happens.
+    pub(crate) fn is_last_start(&self) -> bool {
+        match self.state {
+            State::Running { .. } => self.rules.restart_policy.restart == Restart::False,
+            State::Stopping(_) | State::Ended(_) => true,
+            State::Ready | State::Closing(_) | State::Spawning | State::Between { .. } => false,
+        }
+    }
+
+    /// Whether leftovers of a former child are being ended before the next start.
+    pub(crate) const fn is_ending_leftovers(&self) -> bool {
+        matches!(
+            self.state,
+            State::Between {
+                leftovers: Some(_),
+                ..
+            }
+        )
+    }
+
+    /// Sets the grace period of the next stop. Shortens a stop under way, and never extends it.
+    pub(crate) fn limit_grace(&mut self, grace: Duration, now: Moment) {
+        self.rules.grace = Some(grace);
+        if let State::Stopping(stopping) = &mut self.state {
+            stopping.escalation.shorten(now.after(grace));
+        }
+    }
+
+    /// Returns when `Event::Tick` is due; `None` means never.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        match self.state {
+            State::Ready | State::Spawning | State::Running { .. } | State::Ended(_) => None,
+            State::Closing(escalation) | State::Stopping(Stopping { escalation, .. }) => {
+                escalation.deadline()
+            }
+            State::Between {
+                start_at,
+                leftovers,
+            } => leftovers.map_or(Some(start_at), Escalation::deadline),
+        }
+    }
+
+    pub(crate) fn step(&mut self, event: Event, now: Moment, out: &mut Actions) {
+        match self.state {
+            State::Ready => self.when_ready(event, now, out),
+            State::Closing(escalation) => self.when_closing(escalation, event, now, out),
+            State::Spawning => self.when_spawning(event, now, out),
+            State::Running { since } => self.when_running(since, event, now, out),
+            State::Stopping(stopping) => self.when_stopping(stopping, event, now, out),
+            State::Between {
+                start_at,
+                leftovers,
+            } => {
+                self.when_between(start_at, leftovers, event, now, out);
+            }
+            State::Ended(_) => {}
+        }
+    }
+
+    fn when_ready(&mut self, event: Event, now: Moment, out: &mut Actions) {
+        match event {
+            Event::Begin if self.rules.is_adopted => self.end_leftovers(now, now, out),
+            Event::Begin => self.start(now, out),
+            Event::Stop { signal, .. } => self.cancel(signal, now),
+            Event::OthersReaped | Event::Tick => {}
+            Event::NamesakesGone
+            | Event::Spawned { .. }
+            | Event::SpawnFailed(_)
+            | Event::Executed
+            | Event::SignalRefused
+            | Event::Ended { .. }
+            | Event::GroupGone => self.report_impossible(event, out),
+        }
+    }
+
+    #[inline(never)]
+    fn when_closing(
+        &mut self,
+        mut escalation: Escalation,
+        event: Event,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        match event {
+            Event::NamesakesGone => self.spawn(out),
+            Event::Stop { signal, .. } => self.cancel(signal, now),
+            Event::Tick => match escalation.tick(now, KILL_TIMEOUT) {
+                Due::Nothing | Due::Probe => {}
+                Due::Kill => {
+                    self.state = State::Closing(escalation);
+                    out.push(Action::KillNamesakes);
+                }
+                Due::GiveUp => {
+                    out.report(Fact::OthersLeft);
+                    self.spawn(out);
+                }
+            },
+            Event::OthersReaped => {}
+            Event::Begin
+            | Event::Spawned { .. }
+            | Event::SpawnFailed(_)
+            | Event::Executed
+            | Event::SignalRefused
+            | Event::Ended { .. }
+            | Event::GroupGone => self.report_impossible(event, out),
+        }
+    }
+
+    fn when_spawning(&mut self, event: Event, now: Moment, out: &mut Actions) {
+        match event {
+            Event::Spawned { pid } => {
+                self.pid = Some(pid);
+                self.state = State::Running { since: now };
+            }
+            Event::SpawnFailed(failure) => self.after_failure(failure, now, out),
+            Event::OthersReaped | Event::Tick => {}
+            // No stop can come: the rim answers Spawn before it takes another signal.
+            Event::Begin
+            | Event::NamesakesGone
+            | Event::Executed
+            | Event::SignalRefused
+            | Event::Ended { .. }
+            | Event::GroupGone
+            | Event::Stop { .. } => self.report_impossible(event, out),
+        }
+    }
+
+    fn when_running(&mut self, since: Moment, event: Event, now: Moment, out: &mut Actions) {
+        match event {
+            Event::Ended {
+                status,
+                held_terminal,
+                usage,
+            } => {
+                self.note_end(status, usage);
+                if held_terminal && status.looks_interrupted() {
+                    self.report_ended(status, since, usage, now, out);
+                    self.cancel_by_user(status, now);
+                } else {
+                    self.after_end(status, since, usage, now, out);
+                }
+            }
+            // A failure between fork and exec is known only when the child has been reaped.
+            Event::SpawnFailed(failure) => self.after_failure(failure, now, out),
+            Event::Stop { signal, queued } => self.begin_stop(since, signal, queued, now, out),
+            Event::Executed => self.report_started(out),
+            // A forwarded signal did not reach the child. The rim has reported that.
+            Event::SignalRefused | Event::OthersReaped | Event::Tick => {}
+            Event::Begin | Event::NamesakesGone | Event::Spawned { .. } | Event::GroupGone => {
+                self.report_impossible(event, out);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn when_stopping(
+        &mut self,
+        mut stopping: Stopping,
+        event: Event,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        match event {
+            Event::Executed => self.report_started(out),
+            // The child may still end by itself, but frigate cannot make it end.
+            Event::SignalRefused => {
+                stopping.is_signal_refused = true;
+                stopping.escalation.shorten(now.after(KILL_TIMEOUT));
+                self.state = State::Stopping(stopping);
+            }
+            Event::Ended { status, usage, .. } => {
+                self.note_end(status, usage);
+                self.report_ended(status, stopping.since, usage, now, out);
+                self.end_stop(stopping, now);
+            }
+            Event::SpawnFailed(failure) if failure.is_for_now() => self.end_stop(stopping, now),
+            Event::SpawnFailed(failure) => {
+                let kill_at = self.kill_after_stop(stopping, now);
+                let is_killed = stopping.escalation.is_killed();
+                self.end_unstarted(failure, Some(kill_at), is_killed, out);
+            }
+            Event::Stop { signal, queued } if !stopping.escalation.is_killed() => {
+                self.send_stop(signal, queued, out);
+            }
+            Event::Tick => self.tick_stop(stopping, now, out),
+            Event::Stop { .. } | Event::OthersReaped => {}
+            Event::Begin | Event::NamesakesGone | Event::Spawned { .. } | Event::GroupGone => {
+                self.report_impossible(event, out);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn when_between(
+        &mut self,
+        start_at: Moment,
+        leftovers: Option<Escalation>,
+        event: Event,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        match event {
+            Event::GroupGone => self.wait_for_start(start_at, None, now, out),
+            Event::OthersReaped if leftovers.is_some() => out.push(Action::ProbeGroup),
+            Event::Tick => {
+                let leftovers =
+                    leftovers.and_then(|leftovers| self.tick_leftovers(leftovers, now, out));
+                self.wait_for_start(start_at, leftovers, now, out);
+            }
+            Event::Stop { signal, .. } => self.cancel_between(signal, leftovers, now),
+            Event::OthersReaped => {}
+            Event::Begin
+            | Event::NamesakesGone
+            | Event::Spawned { .. }
+            | Event::SpawnFailed(_)
+            | Event::Executed
+            | Event::SignalRefused
+            | Event::Ended { .. } => self.report_impossible(event, out),
+        }
+    }
+
+    fn report_impossible(&self, event: Event, out: &mut Actions) {
+        out.report(Fact::Impossible {
+            state: self.state.name(),
+            event: event.name(),
+        });
+    }
+}
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

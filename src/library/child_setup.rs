@@ -1,0 +1,120 @@
+//! All that frigate's thread needs to start a child, made by the thread that asks for the start.
+
+use std::sync::{Arc, Mutex};
+
+use crate::child::capture::Capture;
+use crate::child::cgroup::{self, PreparedCgroup};
+use crate::core::limit::Limit;
+use crate::core::rules::Rules;
+use crate::library::control_group::ControlGroup;
+use crate::library::error::Error;
+use crate::library::invocation::Invocation;
+use crate::library::logger::{self, Logger};
+use crate::library::program_setup::ProgramSetup;
+use crate::library::shared_state::{SharedState, lock};
+use crate::library::strategy::Strategy;
+use crate::library::task;
+use crate::sys::safe_open::ChildUser;
+use crate::sys::{host, startup};
+
+/// Ends the error about a limit that cannot be applied: how to start without it.
+const CGROUP_HINT: &str = "; or ask for best effort (ControlGroup::best_effort)";
+
+/// Held while a cgroup is made. Making one may move the host's processes to another cgroup, which
+/// two threads must not do at the same time.
+static CGROUP_LOCK: Mutex<()> = Mutex::new(());
+
+/// How a child is protected.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) strategy: Strategy,
+    pub(crate) control_group: ControlGroup,
+    pub(crate) logger: Option<Logger>,
+}
+
+/// The setup of a child as far as it can be made without any effect. The caller's values have all
+/// been checked.
+pub(crate) struct ChildPlan<'a> {
+    settings: &'a Settings,
+    limits: Vec<Limit>,
+    program: ProgramSetup,
+}
+
+pub(crate) struct ChildSetup {
+    pub(crate) shared: Arc<SharedState>,
+    pub(crate) rules: Rules,
+    pub(crate) program: ProgramSetup,
+    pub(crate) capture: Capture,
+    pub(crate) cgroup: PreparedCgroup,
+}
+
+impl<'a> ChildPlan<'a> {
+    pub(crate) fn new(
+        name: &str,
+        invocation: &Invocation,
+        settings: &'a Settings,
+    ) -> Result<Self, Error> {
+        if let Some(name) = task::current() {
+            return Err(Error::NotRegistered { name });
+        }
+        if host::discards_children() {
+            return Err(Error::ChildrenDiscarded);
+        }
+        if name.is_empty() {
+            return Err(Error::Word {
+                word: String::new(),
+                expected: "the name of a task or of a program",
+            });
+        }
+        Ok(Self {
+            settings,
+            limits: settings.control_group.limits()?,
+            program: ProgramSetup::new(name, invocation, &settings.strategy)?,
+        })
+    }
+
+    /// Opens the log files and makes the cgroup.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LogFile`] or, if its path has no meaning, [`Error::Word`]; [`Error::ControlGroup`].
+    pub(crate) fn prepare(self, shared: &Arc<SharedState>) -> Result<ChildSetup, Error> {
+        let Self {
+            settings,
+            limits,
+            mut program,
+        } = self;
+        let user = ChildUser::of(&program.confinement);
+        let capture = logger::open(settings.logger.as_ref(), user)?;
+        if let Some(uid) = program.confinement.user {
+            capture.set_pipe_owner(uid);
+        }
+        // The cgroup comes last, because making it may affect other processes, too.
+        let is_best_effort = settings.control_group.is_best_effort();
+        let cgroup = make_cgroup(&shared.name, &limits, is_best_effort)?;
+        if let Some(group) = &cgroup.cgroup {
+            group.path().clone_into(&mut program.names.group);
+        }
+        Ok(ChildSetup {
+            shared: Arc::clone(shared),
+            rules: settings.strategy.rules(),
+            program,
+            capture,
+            cgroup,
+        })
+    }
+}
+
+fn make_cgroup(
+    name: &str,
+    limits: &[Limit],
+    is_best_effort: bool,
+) -> Result<PreparedCgroup, Error> {
+    let own = startup::own_pid().ok_or(Error::Unsupported)?;
+    let _lock = lock(&CGROUP_LOCK);
+    cgroup::prepare(limits, is_best_effort, CGROUP_HINT, name.as_bytes(), own).map_err(|mistake| {
+        Error::ControlGroup {
+            reason: mistake.text,
+        }
+    })
+}

@@ -1,0 +1,256 @@
+//! One protected child of a host program, as frigate's thread drives it.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use crate::child::capture;
+use crate::child::cgroup::{LimitWarning, PreparedCgroup};
+use crate::child::driver::Child;
+use crate::child::rim::Rim;
+use crate::core::action::Actions;
+use crate::core::errno::Errno;
+use crate::core::fact::Fact;
+use crate::core::lifecycle;
+use crate::core::moment::Moment;
+use crate::core::pid::Pid;
+use crate::core::signal::Signal;
+use crate::core::status::ExitStatus;
+use crate::core::supervisor::{Event, Scope};
+use crate::library::child_setup::ChildSetup;
+use crate::library::event::{Event as PublicEvent, EventKind};
+use crate::library::host_rim::HostRim;
+use crate::library::outcome::Outcome as PublicOutcome;
+use crate::library::shared_state::SharedState;
+use crate::messages::context::MessageContext;
+use crate::messages::formatter::MessageFormatter;
+use crate::sys::clock;
+use crate::sys::host::HostSteps;
+use crate::sys::pidfd::{self, ReapResult};
+use crate::sys::signals::{self, Watch};
+use crate::sys::spawn::{Bond, Environment, Pidfd, SpawnPlan, Spawned};
+
+/// The status that is reported if another part of the host was told how the child ended. No status
+/// would be false, and 0 would be worse.
+const UNKNOWN_STATUS: ExitStatus = ExitStatus::Exited(255);
+
+/// The pause between two tries to reap a child whose tracer holds it. Its pidfd would wake the
+/// thread at once.
+const TRACED_PAUSE: Duration = Duration::from_millis(50);
+
+pub(crate) struct ProtectedChild {
+    child: Child,
+    rim: HostRim,
+    /// What was reported and not yet taken.
+    events: VecDeque<Event>,
+    /// When to try again to reap a child that has ended: a tracer has to detach from it first.
+    traced_until: Option<Moment>,
+}
+
+impl ProtectedChild {
+    /// Takes the setup apart, and starts the child.
+    pub(crate) fn new(setup: ChildSetup, host: Pid) -> Self {
+        let ChildSetup {
+            shared,
+            rules,
+            program,
+            capture,
+            cgroup: PreparedCgroup { cgroup, warnings },
+        } = setup;
+        let is_adopted = cgroup.as_ref().is_some_and(|cgroup| cgroup.is_adopted);
+        let name = shared.name.to_string();
+        let mut environment = Environment::owned(program.environment);
+        let user = program.confinement.user;
+        let plan = SpawnPlan {
+            confinement: program.confinement,
+            candidates: program.candidates,
+            argv: environment.keep(program.argv),
+            environment,
+            mask: program.mask,
+            ignores_sigchld: false,
+            pidfd: Pidfd::Always,
+            announces_exec: true,
+            entrance: None,
+            bond: Bond::default(),
+        };
+        let command = MessageContext {
+            command: name,
+            ..program.names.clone()
+        };
+        let death_signal = if rules.kill {
+            Signal::KILL
+        } else {
+            Signal::TERM
+        };
+        let rim = HostRim {
+            shared,
+            formatter: MessageFormatter::new(command),
+            program_formatter: MessageFormatter::new(program.names),
+            last_steps: HostSteps {
+                death_signal,
+                parent: host,
+            },
+            process_name: program.process_name,
+            task_variable: program.task_variable,
+            user,
+        };
+        let child = Child::new(rules, Scope::Group, plan, cgroup, capture, false);
+        let mut protected = Self {
+            child,
+            rim,
+            events: VecDeque::new(),
+            traced_until: None,
+        };
+        for LimitWarning {
+            verb,
+            object,
+            reason,
+            then,
+        } in &warnings
+        {
+            protected.rim.report(&Fact::Limit {
+                verb,
+                object,
+                reason,
+                then,
+            });
+        }
+        if is_adopted {
+            protected.rim.report(&Fact::GroupAdopted);
+        }
+        protected.step(Event::Child(lifecycle::Event::Begin));
+        protected
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<SharedState> {
+        &self.rim.shared
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        [self.child.deadline(), self.traced_until]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.child.outcome.is_some()
+    }
+
+    /// Returns what frigate's thread has to watch for this child. The streams come first.
+    pub(crate) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
+        let pidfd = self.pidfd().filter(|_| self.traced_until.is_none());
+        let own = [self.child.exec_pipe(), pidfd].into_iter().flatten();
+        let streams = self.child.capture.watches().into_iter();
+        streams
+            .chain(own.map(Watch::readable))
+            .chain(self.child.watches())
+    }
+
+    fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        let process = self.child.process.as_ref()?;
+        process.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Handles what was seen of the descriptors watched for this child: `seen` has one flag for each,
+    /// in the order of `watches`.
+    pub(crate) fn handle(&mut self, seen: &[bool]) {
+        let streams = seen.iter().zip(self.child.capture.watches()).enumerate();
+        let ready = streams
+            .map(|(bit, (is_seen, _))| u32::from(*is_seen) << bit)
+            .sum();
+        self.child.move_streams(ready, &mut self.rim);
+        self.events.extend(self.child.poll_executed());
+        if let Some(pidfd) = self.pidfd() {
+            match pidfd::reap(pidfd) {
+                ReapResult::Alive if pidfd::has_ended(pidfd) => {
+                    self.traced_until = Some(clock::now().after(TRACED_PAUSE));
+                }
+                ReapResult::Alive => {}
+                ReapResult::Ended(status) => self.note_end(status),
+                ReapResult::ReapedElsewhere => {
+                    let name = Arc::clone(&self.rim.shared.name);
+                    self.rim.report(&Fact::Cannot {
+                        verb: "learn the exit code of",
+                        object: &name,
+                        errno: Errno::NO_PROCESS,
+                        then: "somebody else in this program waits for any child; taking it for 255",
+                    });
+                    self.note_end(UNKNOWN_STATUS);
+                }
+            }
+        }
+        self.events
+            .extend(self.child.poll_others_ended(&mut self.rim));
+        self.settle();
+    }
+
+    pub(crate) fn tick(&mut self) {
+        if self.traced_until.is_some_and(|until| clock::now() >= until) {
+            self.traced_until = None;
+        }
+        self.step(Event::Tick);
+    }
+
+    pub(crate) fn stop(&mut self, timeout: Duration) {
+        let shared = &self.rim.shared;
+        let message = format!("the host asked '{}' to stop", shared.name.escape_debug());
+        shared.send(&PublicEvent::new(
+            &shared.name,
+            EventKind::Stopping { timeout },
+            message,
+        ));
+        self.child.supervisor.limit_grace(timeout, clock::now());
+        self.step(Event::Child(lifecycle::Event::Stop {
+            signal: Signal::TERM,
+            queued: false,
+        }));
+    }
+
+    /// Removes the cgroup and reports the end. Returns the process if KILL did not end it: it is
+    /// still to be reaped.
+    pub(crate) fn finish(mut self) -> Option<Spawned> {
+        let mut wait = |left, watched: &[Watch<'_>]| {
+            signals::poll_watches(watched, Some(left));
+            false
+        };
+        self.child
+            .close(capture::DRAIN_TIMEOUT, &mut wait, &mut self.rim);
+        let Self { child, rim, .. } = self;
+        let (process, outcome) = (child.process, child.outcome);
+        // Before the end is reported, so that a listener finds none of these descriptors open.
+        drop((child.plan, child.leftovers, child.namesakes, child.capture));
+        if let Some(outcome) = outcome {
+            let words = |failure| rim.program_formatter.failure_text(failure);
+            rim.shared.end(PublicOutcome::of(outcome, words));
+        }
+        process
+    }
+
+    fn note_end(&mut self, status: ExitStatus) {
+        // Its end closes the pipe that waits for the exec too, and may be seen first.
+        self.events.extend(self.child.poll_executed());
+        self.events.push_back(self.child.note_reaped(status, false));
+        self.rim.shared.set_process(None);
+    }
+
+    fn step(&mut self, event: Event) {
+        self.events.push_back(event);
+        self.settle();
+    }
+
+    /// Takes what was reported, and what the actions of each step answer, in order.
+    fn settle(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            let mut actions = Actions::new();
+            self.child
+                .supervisor
+                .step(event, clock::now(), &mut actions);
+            for action in actions.iter() {
+                self.events
+                    .extend(self.child.perform(action, &mut self.rim));
+            }
+        }
+    }
+}

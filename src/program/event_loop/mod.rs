@@ -1,0 +1,280 @@
+//! The loop of the binary. It sleeps until a signal or a deadline, asks the core, and performs what
+//! the core decides.
+//!
+//! Architecture invariant: one thread, no handler, no timer. With nothing to do, it sleeps in one
+//! call without a timeout: `rt_sigtimedwait(2)` or, if it watches descriptors, `poll(2)`.
+
+mod finish;
+mod reap;
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::child::driver::Child;
+use crate::core::action::Actions;
+use crate::core::dispatch::{Dispatcher, Event, ProgramAction};
+use crate::core::errno::Errno;
+use crate::core::lifecycle;
+use crate::core::status::Outcome;
+use crate::core::supervisor;
+use crate::messages::mistake::Mistake;
+use crate::messages::termination;
+use crate::program::process_tree::ProcessTree;
+use crate::sys::signals::{self, ReceivedSignal, SignalWaiter, WakeReason, Watch};
+use crate::sys::{clock, descriptors};
+
+/// The index of the main child, whose end is frigate's end.
+const MAIN: usize = 0;
+
+pub(crate) struct EventLoop {
+    children: Vec<Child>,
+    tree: ProcessTree,
+    dispatcher: Dispatcher,
+    termination_log: termination::Log,
+    waiter: SignalWaiter,
+    /// Events that the core has not taken yet, each with the index of its child.
+    events: VecDeque<(usize, Event)>,
+    /// A system call was refused that frigate cannot do without.
+    failure: Option<Mistake>,
+    /// How often frigate was asked to end.
+    stop_requests: u32,
+}
+
+impl EventLoop {
+    pub(crate) fn new(
+        child: Child,
+        tree: ProcessTree,
+        dispatcher: Dispatcher,
+        termination_log: termination::Log,
+    ) -> Self {
+        Self {
+            children: vec![child],
+            tree,
+            dispatcher,
+            termination_log,
+            waiter: SignalWaiter::default(),
+            events: VecDeque::new(),
+            failure: None,
+            stop_requests: 0,
+        }
+    }
+
+    pub(crate) const fn termination_log(&self) -> &termination::Log {
+        &self.termination_log
+    }
+
+    /// Runs until the main child and the rest have ended for good. Returns the exit code.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses to let frigate take signals, or reap.
+    pub(crate) fn run(&mut self) -> Result<u8, Mistake> {
+        self.begin();
+        self.process_events();
+        loop {
+            if let Some(mistake) = self.failure.take() {
+                self.kill_children();
+                return Err(mistake);
+            }
+            if let Some(outcome) = self.outcome() {
+                return Ok(self.finish(outcome));
+            }
+            let deadline = self.children.iter().filter_map(Child::deadline).min();
+            let left = deadline.map(|deadline| deadline.since(clock::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                self.tick();
+                // Signals are taken even if a deadline is always due, and deadlines even if signals
+                // never cease.
+                self.wait(Some(Duration::ZERO));
+            } else {
+                self.wait(left);
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        for child in 0..self.children.len() {
+            self.enqueue(child, supervisor::Event::Child(lifecycle::Event::Begin));
+        }
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        self.children.get(MAIN)?.outcome
+    }
+
+    /// Kills the children, since frigate can no longer look after them. If frigate is PID 1, the
+    /// kernel ends the rest.
+    #[inline(never)]
+    fn kill_children(&mut self) {
+        for child in &mut self.children {
+            child.kill(&mut self.tree);
+        }
+    }
+
+    #[inline(never)]
+    fn record_failure(&mut self, verb: &str, object: &str, errno: Errno) {
+        self.failure = Some(Mistake::refused_call(verb, object, errno));
+    }
+
+    fn enqueue(&mut self, child: usize, event: supervisor::Event) {
+        self.events.push_back((child, Event::Supervisor(event)));
+    }
+
+    fn tick(&mut self) {
+        let now = clock::now();
+        for child in 0..self.children.len() {
+            let deadline = self.children.get(child).and_then(Child::deadline);
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                self.enqueue(child, supervisor::Event::Tick);
+            }
+        }
+        self.process_events();
+    }
+
+    /// Lets the core take all events, and all answers to its actions, in order. Processes are
+    /// reaped between two steps, never inside one.
+    fn process_events(&mut self) {
+        loop {
+            while let Some((child, event)) = self.events.pop_front() {
+                self.step(child, event);
+            }
+            if !core::mem::take(&mut self.tree.is_reaping_due) {
+                break;
+            }
+            self.reap();
+        }
+    }
+
+    fn step(&mut self, index: usize, event: Event) {
+        let Some(child) = self.children.get_mut(index) else {
+            return;
+        };
+        let mut actions = Actions::new();
+        self.dispatcher
+            .step(&mut child.supervisor, event, clock::now(), &mut actions);
+        for action in actions.iter() {
+            self.perform(index, action);
+        }
+    }
+
+    fn perform(&mut self, index: usize, action: ProgramAction) {
+        let Some(child) = self.children.get_mut(index) else {
+            return;
+        };
+        match action {
+            ProgramAction::Child(action) => {
+                if let Some(answer) = child.perform(action, &mut self.tree) {
+                    self.enqueue(index, answer);
+                }
+            }
+            ProgramAction::Reap => self.tree.is_reaping_due = true,
+            ProgramAction::ReleaseDescriptors => self.release_descriptors(),
+            ProgramAction::GiveTerminal { and_continue } => {
+                // If the child did not get the terminal, CONT would only make it ask for the
+                // terminal and be suspended again, without end.
+                if let Some(pid) = child.pid()
+                    && self.tree.terminal.give_to(pid)
+                    && and_continue
+                {
+                    child.resume(&mut self.tree);
+                }
+            }
+            ProgramAction::TakeTerminal => self.tree.terminal.take_back(),
+            ProgramAction::Suspend => signals::suspend_own_job(),
+        }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) {
+        if self.outcome().is_some() || self.failure.is_some() {
+            return;
+        }
+        // Streams come first, child by child, because their number never changes. Then come the
+        // pipes that report an exec: they are polled after every wait, whatever ended it.
+        let mut watches = Vec::new();
+        for child in &self.children {
+            watches.extend(child.capture.watches());
+        }
+        for child in &self.children {
+            watches.extend(child.exec_pipe().map(Watch::readable));
+        }
+        let others_index = watches.len();
+        for child in &self.children {
+            watches.extend(child.watches());
+        }
+        let wake = self.waiter.wait(timeout, &watches);
+        let ready = self.waiter.ready;
+        self.poll_executions();
+        match wake {
+            WakeReason::Signal(received) => self.handle_signal(received),
+            WakeReason::Failed(errno) => self.record_failure("wait for", "signals", errno),
+            WakeReason::Ready if ready >> others_index > 0 => self.poll_other_ends(),
+            WakeReason::Ready | WakeReason::Timeout => {}
+        }
+        self.process_events();
+        self.tree.received = None;
+        // After the signal, and in every turn: neither delays the other by more than one turn.
+        self.move_streams(ready);
+    }
+
+    fn poll_executions(&mut self) {
+        for index in 0..self.children.len() {
+            if let Some(event) = self.children.get_mut(index).and_then(Child::poll_executed) {
+                self.enqueue(index, event);
+            }
+        }
+    }
+
+    fn poll_other_ends(&mut self) {
+        for index in 0..self.children.len() {
+            let tree = &mut self.tree;
+            let event = self
+                .children
+                .get_mut(index)
+                .and_then(|child| child.poll_others_ended(tree));
+            if let Some(event) = event {
+                self.enqueue(index, event);
+            }
+        }
+    }
+
+    fn move_streams(&mut self, mut ready: u32) {
+        for child in &mut self.children {
+            child.move_streams(ready, &mut self.tree);
+            ready >>= child.capture.watches().len();
+        }
+    }
+
+    fn handle_signal(&mut self, received: ReceivedSignal) {
+        let Some(signal) = received.signal() else {
+            return;
+        };
+        let is_stop = self.dispatcher.is_stop(signal);
+        self.stop_requests = self.stop_requests.saturating_add(is_stop.into());
+        let sender = received.sender(self.tree.frigate.pid);
+        self.tree.received = Some(received);
+        self.events
+            .push_back((MAIN, Event::Received { signal, sender }));
+    }
+
+    /// Closes the working directory and the descriptors that only a start needs.
+    #[inline(never)]
+    fn release_descriptors(&self) {
+        let mut keep: Vec<BorrowedFd<'_>> = Vec::new();
+        for child in &self.children {
+            keep.extend(child.capture.descriptors());
+            keep.extend(child.exec_pipe());
+            let pidfd = child
+                .process
+                .as_ref()
+                .and_then(|process| process.pidfd.as_ref());
+            keep.extend(pidfd.map(AsFd::as_fd));
+            keep.extend(child.leftovers.descriptors().into_iter().flatten());
+            keep.extend(child.plan.descriptor());
+            keep.extend(child.namesakes.pidfds());
+        }
+        keep.extend(self.waiter.descriptor());
+        keep.extend(self.termination_log.descriptor());
+        descriptors::let_go(&keep);
+    }
+}

@@ -1,8 +1,9 @@
 //! The claims: what frigate promises, checked on the real binary, as PID 1 of a fresh PID namespace
 //! and as a subreaper.
 //!
-//! This binary is its own helper programs as well; which one it is, its first argument tells. It
-//! has a C `main`, because the Rust runtime would ignore SIGPIPE before a puppet could look.
+//! This binary also contains its helper programs: the first argument selects one. It has a C
+//! `main`, because the Rust runtime would ignore SIGPIPE before the puppet could read its
+//! dispositions.
 #![no_main]
 #![allow(
     clippy::disallowed_methods,
@@ -17,7 +18,7 @@
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
     unreachable_pub,
-    reason = "a trial says that it failed by panicking, a list of scenarios is long, and nothing here is anybody's library"
+    reason = "a trial fails by panicking, a list of scenarios is long, and no other crate uses this code"
 )]
 
 mod claims;
@@ -52,8 +53,7 @@ pub extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
 
 fn run_trials(words: impl Iterator<Item = OsString>) -> c_int {
     let mut arguments = Arguments::from_iter(words);
-    // Trials spend their time waiting for processes, so more of them than there are processors run
-    // side by side.
+    // Trials mostly wait for processes, so more of them run at once than there are processors.
     arguments.test_threads.get_or_insert(8);
     guest::prepare(&arguments);
     let mut trials = Vec::new();

@@ -16,8 +16,9 @@ pub fn trials(out: &mut Vec<Trial>) {
     refusals::trials(out);
 }
 
-/// A frigate that is started where an earlier one has moved itself, since nobody can enter the
-/// group above any more. That is what `docker exec` does, or a shell that starts two.
+/// Returns a frigate that is started in the leaf to which an earlier one has moved itself, because
+/// no process can enter the group above any more. `docker exec` does that, or a shell that starts
+/// two.
 fn from_leaf(site: &Site, options: &str, script: &str) -> Frigate {
     let leaf = site.child("init");
     let line = format!(

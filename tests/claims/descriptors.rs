@@ -221,8 +221,8 @@ fn inherited(out: &mut Vec<Trial>) {
         |mode| {
             let frigate = Frigate::new(mode).options("--restart=unexpected");
             let file = frigate.file("inherited", "");
-            // The child is complete; what it left needs some time, and whoever wants the socket
-            // should not wait for that.
+            // The child has ended. What it left needs some time, and a process that wants the
+            // socket should not wait for that.
             let script = "fork {say left; wait TERM; wait USR1; exit 0}; nap 100; exit 0";
             let frigate = frigate.descriptor(5, &file).puppet(script).spawn();
             frigate.wait_line("got TERM");

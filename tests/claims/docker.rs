@@ -23,8 +23,8 @@ use libtest_mimic::Trial;
 use crate::support::capability::{self, Capability};
 use crate::support::scenario;
 
-/// An engine, and what it takes to make images for it without pulling any. It bears the engine's
-/// name, because whoever requires Docker requires these trials to run.
+/// An engine, and the tools that make images for it without pulling any. Has the engine's name:
+/// `FRIGATE_TEST_REQUIRE=docker` requires these trials to run.
 static CONTAINERS: Capability = Capability::new("docker", || {
     capability::DOCKER.check()?;
     let check = Command::new(container::script("base-image"))

@@ -73,8 +73,8 @@ fn not_started(out: &mut Vec<Trial>) {
             "/no/such/command",
             "./no-such-command",
         ] {
-            // A directory of PATH that may not be searched would make it "permission denied", as
-            // execvp(3) has it.
+            // With a directory in PATH that may not be searched, execvp(3) reports "permission
+            // denied".
             let frigate = Frigate::new(mode).env("PATH", "/usr/bin:/bin");
             expect_refusal(&frigate.command([command]).run(), 127, command);
         }

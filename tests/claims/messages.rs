@@ -389,8 +389,8 @@ fn never_stalls(out: &mut Vec<Trial>) {
         });
 
     scenario("messages::a_terminal_that_nobody_reads_stalls_nothing").run(out, |mode| {
-        // Far more lines than it takes; where there is room for a part of the next one, a write
-        // would wait for a reader.
+        // Far more lines than the terminal takes. If there is room for a part of the next line,
+        // a write would wait for a reader.
         let frigate = Frigate::new(mode).options("-vv").error(Output::Terminal);
         let script = "say ready; wait USR1; orphans 2000; say still here; report";
         let frigate = frigate.puppet(script).spawn();

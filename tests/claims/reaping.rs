@@ -60,7 +60,7 @@ fn orphans(out: &mut Vec<Trial>) {
             .puppet("orphan {session; wait TERM; exit 0}; orphans 50; exit 1")
             .spawn();
         frigate.wait_message("starting it again");
-        // The one that left the group lives; it is nobody's leftover before the end.
+        // The one that left the group lives: it is no leftover before the end.
         frigate.only_child();
         frigate.kill(libc::SIGTERM);
         frigate.wait().expect_code(1).expect_nothing_left();

@@ -515,7 +515,7 @@ fn not_for_now(out: &mut Vec<Trial>) {
             assert_eq!(ended.out, "started\n");
         });
 
-    // As QEMU's emulation of another processor has it: neither memory to share nor a pidfd.
+    // As in QEMU's emulation of another processor: neither shared memory nor a pidfd.
     scenario("restart::a_kernel_that_knows_no_pidfd_is_no_obstacle")
         .needs(&[&STRACE])
         .run(out, move |mode| {

@@ -352,7 +352,7 @@ fn job_control(out: &mut Vec<Trial>) {
         .run(out, |mode| {
             let mut shell = shell(mode, false);
             // It asks for input only once it is in the foreground: a shell that says `fg` to a job
-            // which stops that very moment takes the stop for an answer, whoever the job is.
+            // which stops that very moment takes the stop for an answer, whatever the job is.
             let go = shell.path("go");
             shell.type_in(&format!(
                 "\"$UNDER_TEST\" -- \"$SELF\" --puppet 'say running; await {}; plain; input; nap 60000' &\n",
@@ -376,7 +376,7 @@ fn job_control(out: &mut Vec<Trial>) {
             shell.type_in("\"$UNDER_TEST\" -- \"$SELF\" --puppet 'say running; wait CONT; exit 9' < /dev/null\n");
             wait_running(&shell);
             shell.type_in("\x03");
-            // The terminal knows only frigate's group there, so the child has it from frigate.
+            // The terminal knows only frigate's group there, so the child got it from frigate.
             assert!(shell.wait_line("got INT").contains("code 0 "), "{}", shell.out().text());
             shell.out().wait_text(PROMPT);
             shell.type_in("echo code-$?\n");

@@ -13,8 +13,8 @@ use libtest_mimic::Trial;
 
 use crate::support::{Ended, Frigate, Mode, own_program, procfs};
 
-/// The users that a root directory knows. No number of theirs is another's, so that what was taken
-/// for what can be told.
+/// The users that a root directory knows. No two of their numbers are equal, so that a mix-up
+/// shows.
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh
 app:x:1001:2001:An application:/home/app:/bin/sh
 0day:x:1002:2002::/home/0day:/bin/sh
@@ -107,7 +107,7 @@ fn inside(frigate: Frigate, script: &str) -> Frigate {
     frigate.command(["/puppet", "--puppet", script])
 }
 
-/// The deeds that tell what `identities` reads.
+/// The deeds that print what `identities` reads.
 const TELL: &str = "field Uid; field Gid; field Groups";
 
 /// A user, a group and the supplementary groups.
@@ -119,7 +119,7 @@ fn numbers(line: &str) -> Vec<u32> {
         .collect()
 }
 
-/// One of four equal numbers: the real, the effective, the saved and the file system's.
+/// Returns one of four equal numbers: the real, the effective, the saved and the file system's.
 #[track_caller]
 fn all_alike(line: &str) -> u32 {
     let all = numbers(line);
@@ -127,7 +127,7 @@ fn all_alike(line: &str) -> u32 {
     all[0]
 }
 
-/// Who the children said that they were, one after the other.
+/// Returns the identities that the children printed, in their order.
 #[track_caller]
 fn identities(ended: &Ended) -> Vec<Identity> {
     let lines = |name: &'static str| {
@@ -142,7 +142,7 @@ fn identities(ended: &Ended) -> Vec<Identity> {
         .collect()
 }
 
-/// The identity of a process from outside.
+/// Reads the identity of a process from outside.
 #[track_caller]
 fn identity_of(pid: i32) -> Identity {
     let field = |name| procfs::status_field(pid, name).expect("a live process");
@@ -153,12 +153,13 @@ fn identity_of(pid: i32) -> Identity {
     )
 }
 
-/// This process's own identity, which a frigate has as well unless it is started as somebody else.
+/// Returns this process's own identity. A frigate that is started as no other user has the same.
 fn own_identity() -> Identity {
     identity_of(nix::unistd::getpid().as_raw())
 }
 
-/// Exit code 125, one line that holds all of these, and no word from the child.
+/// Checks the refusal: exit code 125, one line that contains all these parts, and no output of the
+/// child.
 #[track_caller]
 fn expect_refusal(ended: &Ended, parts: &[&str]) {
     ended.expect_code(125);

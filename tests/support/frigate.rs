@@ -1,4 +1,4 @@
-//! A frigate under test: what it is started with, and what a trial can do with it while it runs.
+//! A frigate under test: how it is started, and what a trial can do with it while it runs.
 
 mod ended;
 mod launch;
@@ -35,19 +35,19 @@ pub enum Output {
     /// A pipe that the trial reads.
     Pipe,
     Closed,
-    /// A pipe that nobody reads until `Running::drain`.
+    /// A pipe that is not read until `Running::drain`.
     Unread,
     /// The same, full from the beginning.
     Full,
     /// A pipe whose reader is gone.
     Gone,
-    /// A terminal that nobody reads. It is not the controlling one.
+    /// A terminal that is never read. It is not the controlling terminal.
     Terminal,
     /// A stream socket, as systemd gives one, that the trial reads.
     Socket,
 }
 
-/// A command line and all that surrounds it.
+/// A command line and the conditions under which it runs.
 pub struct Frigate {
     mode: Mode,
     program: Vec<OsString>,
@@ -63,8 +63,8 @@ pub struct Frigate {
     directory: TempDir,
 }
 
-/// The binary under test. `FRIGATE_TEST_BINARY` may name another one, with arguments of its own:
-/// `tini -s -g`.
+/// Returns the binary under test. `FRIGATE_TEST_BINARY` may name another one, with arguments of its
+/// own: `tini -s -g`.
 pub fn binary() -> Vec<OsString> {
     match std::env::var("FRIGATE_TEST_BINARY") {
         Ok(words) => words.split_whitespace().map(OsString::from).collect(),
@@ -112,7 +112,7 @@ impl Frigate {
         Self::of_program(mode, program)
     }
 
-    /// A path in the trial's own directory, which is removed after it.
+    /// Returns a path in the trial's own directory, which is removed after the trial.
     pub fn path(&self, name: &str) -> String {
         self.directory
             .path()
@@ -128,14 +128,14 @@ impl Frigate {
         self
     }
 
-    /// Adds words before the command, cut at white space.
+    /// Adds words before the command. They are split at white space.
     pub fn options(mut self, words: &str) -> Self {
         self.options
             .extend(words.split_whitespace().map(OsString::from));
         self
     }
 
-    /// Sets the command; it stands behind `--`.
+    /// Sets the command, with `--` before it.
     pub fn command(self, words: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let mut this = self.bare_command(words);
         this.options.push("--".into());
@@ -196,7 +196,7 @@ impl Frigate {
         self.plan(format!("open={fd}:{path}"))
     }
 
-    /// Starts it as a user without privileges.
+    /// Starts it as this user, without privileges.
     pub fn uid(self, uid: u32) -> Self {
         self.plan(format!("uid={uid}"))
     }
@@ -238,7 +238,7 @@ impl Frigate {
         self.plan(format!("max-files={limit}"))
     }
 
-    /// Mounts one path over another, where only it and its descendants see it.
+    /// Mounts one path over another. Only frigate and its descendants see that mount.
     pub fn bind(self, from: &str, to: &str) -> Self {
         self.plan(format!("bind={from}:{to}"))
     }
@@ -256,7 +256,7 @@ impl Frigate {
         self.plan("read-only")
     }
 
-    /// Puts a parent above it that can be killed: `Running::middle`.
+    /// Starts it by a parent that can be killed: `Running::middle`.
     pub fn with_parent(self) -> Self {
         self.plan("middle")
     }

@@ -1,10 +1,10 @@
 //! The launcher: starts one program under exactly the conditions that a scenario asks for, and
-//! tells how it ended.
+//! reports how it ended.
 //!
 //! `--launch SOCKET MODE [WORD...] -- PROGRAM [ARG...]`. It runs between the harness and the
 //! program, because what it arranges (namespaces, signal mask and dispositions, closed descriptors,
 //! a controlling terminal) must not be done to the harness, which is one process with many threads.
-//! It talks to the harness over the socket, one fact a line:
+//! It reports to the harness over the socket, one fact a line:
 //!
 //! ```text
 //! pid 4711            the program's pid, as the harness sees it
@@ -15,8 +15,8 @@
 //! done                nothing of the program's is left
 //! ```
 //!
-//! When the harness closes the socket, all that was started is killed: a trial that fails leaves
-//! nothing behind.
+//! When the harness closes the socket, the launcher kills all that it started: a trial that fails
+//! leaves nothing behind.
 
 mod keeper;
 mod plan;
@@ -91,11 +91,11 @@ fn start(plan: &Plan, socket: &UnixStream) -> io::Result<()> {
     }
 }
 
-/// A PID namespace needs a capability; who lacks it gets it from a user namespace, as root of
-/// nothing but that.
+/// Enters a user namespace if the launcher lacks the capability that a PID namespace needs. As root
+/// of that namespace it has the capability.
 fn enter_user_namespace_if_needed() -> io::Result<()> {
-    // A namespace that is entered by a child that ends at once tells whether one may be had, and
-    // costs nothing.
+    // Tried by a child that ends at once: that shows whether a namespace can be made, and leaves
+    // none behind.
     let Some(probe) = sys::fork()? else {
         sys::exit_now(i32::from(
             unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS).is_err(),
@@ -120,8 +120,8 @@ fn mount_own_proc() -> io::Result<()> {
     Ok(())
 }
 
-/// The gate at which the program's process waits for a tracer: it tells that it is there, and goes
-/// on when it is opened.
+/// The gate at which the program's process waits for a tracer. The process reports that it is
+/// there, and goes on when the gate is opened.
 struct Gate {
     reached: io::PipeWriter,
     opened: io::PipeReader,

@@ -1,16 +1,16 @@
-//! What the claims are checked with.
+//! The tools of the claims.
 //!
-//! - `scenario("topic::claim")` registers one claim: in both modes, or `.only(mode)`, or `.once()`
-//!   where modes mean nothing; `.needs(&[capability::STRACE])` and `.alone()` say what it needs of
-//!   the machine.
-//! - `Frigate::new(mode)` builds a command line and the conditions it runs under; `.spawn()` gives
-//!   a `Running`, which waits for lines, sends signals, looks into `/proc`, and kills everything of
-//!   its own when it is dropped.
-//! - `.in_guest()` runs a scenario in a virtual machine with cgroups of version 2, where
+//! - `scenario("topic::claim")` registers one claim, which runs in both modes. `.only(mode)` runs
+//!   it in one mode; `.once()` is for a claim that has nothing to do with modes.
+//!   `.needs(&[capability::STRACE])` and `.alone()` say what it needs of the machine.
+//! - `Frigate::new(mode)` builds a command line and the conditions it runs under. `.spawn()`
+//!   returns a `Running`, which waits for lines, sends signals and reads `/proc`. When it is
+//!   dropped, it kills every process that it started.
+//! - `.in_guest()` runs a scenario in a virtual machine with cgroups of version 2. There
 //!   `Frigate::in_cgroup(Place::new()..)` puts frigate into a group of the trial's own, and
-//!   `bundle::Bundle` into a container; `vm::Boot` makes it PID 1 of a kernel.
-//! - `--launch`, `--puppet` and `--tether` are helper programs inside the test binary itself.
-//! - `note(...)` prints a measured figure after the run; figures are printed, not asserted.
+//!   `bundle::Bundle` puts it into a container. `vm::Boot` makes it PID 1 of a kernel.
+//! - `--launch`, `--puppet` and `--tether` are helper programs inside the test binary.
+//! - `note(...)` prints a measured figure after the run. Figures are printed, not asserted.
 
 pub mod bundle;
 pub mod capability;
@@ -32,19 +32,19 @@ pub use scenario::{Mode, note, scenario};
 
 use std::time::{Duration, Instant};
 
-/// How long anything that must happen may take; long, because a loaded machine is slow and a
-/// passing run never waits for it. The guest's processor is an emulated one.
+/// Returns how long to wait for anything that must happen. It is long, because a loaded machine is
+/// slow and a run that passes never waits for so long. The guest's processor is emulated.
 pub fn deadline() -> Duration {
     Duration::from_secs(if vm::guest::inside() { 60 } else { 20 })
 }
 
-/// Polls until the condition holds; panics with what was awaited when the deadline is over.
+/// Polls until the condition returns a value, and returns that. Panics with `what` at the deadline.
 #[track_caller]
 pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
     eventually_within(deadline(), Duration::from_millis(2), what, condition)
 }
 
-/// The same with a deadline and a pause between two looks of the caller's own.
+/// Does the same with the caller's own deadline and its own pause between two polls.
 #[track_caller]
 pub fn eventually_within<T>(
     deadline: Duration,
@@ -74,7 +74,7 @@ pub fn wait_state(pid: i32, state: char) {
     });
 }
 
-/// This test binary, which is also the launcher and the puppet.
+/// Returns the path of this test binary, which is also the launcher and the puppet.
 pub fn own_program() -> std::path::PathBuf {
     std::env::current_exe().expect("the test binary has a path")
 }

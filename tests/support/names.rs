@@ -44,7 +44,7 @@ pub fn number(word: &str) -> i32 {
         .unwrap_or_else(|| panic!("no such signal: {word}"))
 }
 
-/// The name of a signal, or its number where it has none here.
+/// Returns the name of a signal, or its number if it has no name here.
 pub fn name(signal: i32) -> String {
     let named = NAMED.iter().find(|&&(_, number)| number == signal);
     named.map_or_else(|| signal.to_string(), |(name, _)| (*name).to_owned())

@@ -49,10 +49,10 @@ pub fn scenario(name: &'static str) -> Scenario {
     }
 }
 
-/// Scenarios share this; one that must run alone holds it for itself.
+/// A scenario holds this shared while it runs, or exclusively if it must run alone.
 static TURN: RwLock<()> = RwLock::new(());
 
-/// Holds off whatever must run alone.
+/// Keeps scenarios that must run alone from running.
 pub fn shared_turn() -> RwLockReadGuard<'static, ()> {
     TURN.read().unwrap_or_else(PoisonError::into_inner)
 }
@@ -68,29 +68,29 @@ impl Scenario {
         self
     }
 
-    /// Runs once, because modes mean nothing to it; the mode that it is handed is to be ignored.
+    /// Runs once, because the claim has nothing to do with modes. It is given the subreaper mode.
     pub fn once(mut self) -> Self {
         self.modes = &[Mode::Subreaper];
         self.shows_mode = false;
         self
     }
 
-    /// Names what the machine must have; where something is missing the scenario is reported as
+    /// Names what the machine must have. If something is missing, the scenario is reported as
     /// ignored.
     pub fn needs(mut self, capabilities: &[&'static Capability]) -> Self {
         self.needs.extend_from_slice(capabilities);
         self
     }
 
-    /// Runs while no other scenario does, because it measures, or takes so much of the machine that
-    /// others would.
+    /// Runs while no other scenario does: because it measures, or because it takes so much of the
+    /// machine that others would fail.
     pub fn alone(mut self) -> Self {
         self.alone = true;
         self
     }
 
-    /// Runs in the guest, where all cgroups are of version 2 and root may do everything, and not on
-    /// this machine. What it needs, it needs there.
+    /// Runs in the guest instead of on this machine. There all cgroups are of version 2 and root
+    /// may do everything. What the scenario needs, it needs there.
     pub fn in_guest(mut self) -> Self {
         self.in_guest = true;
         self
@@ -160,7 +160,7 @@ fn ask_guest(name: &str) -> Performed {
     }
 }
 
-/// The guest's side: performs the scenario and tells what came of it.
+/// The guest's side: performs the scenario and sends its result to the host.
 fn tell_host(name: &str, perform: impl FnOnce() -> Performed) -> Performed {
     let performed = catch_unwind(AssertUnwindSafe(perform));
     match &performed {

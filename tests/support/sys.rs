@@ -67,7 +67,7 @@ fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
     }
 }
 
-/// Forks; the child gets `None`, the parent the child's pid.
+/// Forks. Returns `None` in the child, and the child's pid in the parent.
 pub fn fork() -> io::Result<Option<i32>> {
     // SAFETY: only the helper programs call this, and these never start a thread, so the child may
     // do whatever the parent might have done.
@@ -136,7 +136,7 @@ pub fn set_disposition(signal: i32, disposition: Disposition) -> io::Result<()> 
     checked(result).map(drop)
 }
 
-/// The signals that are ignored, as a mask.
+/// Returns the signals that are ignored, as a mask.
 pub fn ignored() -> u64 {
     (1..=64)
         .filter(|&signal| handler_of(signal) == libc::SIG_IGN)
@@ -169,7 +169,7 @@ fn handler_of(signal: i32) -> usize {
     action.handler
 }
 
-/// Takes one signal of the set, all of which must be blocked; `None` when the time is over.
+/// Takes one signal of the set, all of which must be blocked. `None` means that the time is over.
 pub fn take_signal(set: u64, limit: Option<Duration>) -> Option<Taken> {
     let limit = limit.map(|limit| libc::timespec {
         tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
@@ -228,7 +228,7 @@ pub fn queue(pid: i32, signal: i32, value: i32) -> io::Result<()> {
     let value = libc::sigval {
         sival_ptr: ptr::without_provenance_mut(value.cast_unsigned() as usize),
     };
-    // SAFETY: the value is an integer that nobody dereferences.
+    // SAFETY: the value is an integer, which is never dereferenced.
     let result = unsafe { libc::sigqueue(pid, signal, value) };
     checked(result.into()).map(drop)
 }
@@ -240,8 +240,8 @@ pub enum Wait {
     Polling,
 }
 
-/// Reaps one child (-1: any) and returns its pid and raw status; `None` if there is none, or none
-/// has ended yet.
+/// Reaps one child (-1: any) and returns its pid and raw status. `None` means that there is no
+/// child, or that none has ended yet.
 pub fn reap(pid: i32, wait: Wait) -> Option<(i32, i32)> {
     let mut status = 0;
     let flags = if wait == Wait::Polling {
@@ -261,13 +261,13 @@ pub fn reap(pid: i32, wait: Wait) -> Option<(i32, i32)> {
     }
 }
 
-/// Lets any process trace this one (`PR_SET_PTRACER`), where a security module would only let
-/// ancestors do so.
+/// Lets any process trace this one (`PR_SET_PTRACER`), even if a security module would allow that
+/// to ancestors only.
 pub fn allow_tracing() {
-    const ANYBODY: libc::c_ulong = libc::c_ulong::MAX;
-    // SAFETY: this option takes integers only. It fails where the module is absent, which is as
-    // good.
-    unsafe { libc::prctl(libc::PR_SET_PTRACER, ANYBODY, 0, 0, 0) };
+    const ANY_PROCESS: libc::c_ulong = libc::c_ulong::MAX;
+    // SAFETY: this option takes integers only. It fails if there is no such
+    // module, and then nothing restricts tracing.
+    unsafe { libc::prctl(libc::PR_SET_PTRACER, ANY_PROCESS, 0, 0, 0) };
 }
 
 /// Makes the terminal behind a descriptor the controlling one of this session leader.
@@ -350,7 +350,7 @@ pub fn make_key(name: &CStr) -> io::Result<()> {
     checked(result).map(drop)
 }
 
-/// Whether a key of this name is in the session keyring.
+/// Succeeds if a key of this name is in the session keyring.
 pub fn has_key(name: &CStr) -> io::Result<()> {
     const SEARCH: libc::c_int = 10;
     // SAFETY: two C strings; the last argument is the number of no keyring.

@@ -55,7 +55,7 @@ fn master() -> (OwnedFd, PathBuf) {
 }
 
 impl Terminal {
-    /// Both sides of one that nobody reads: the person's first.
+    /// Returns both sides of a terminal that is never read. The user's side comes first.
     pub fn unread() -> (OwnedFd, File) {
         let (master, path) = master();
         let other_side = OpenOptions::new()

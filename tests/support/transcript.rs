@@ -29,7 +29,7 @@ impl Transcript {
         let sink = Arc::clone(&shared);
         let reader = std::thread::spawn(move || {
             let mut buffer = vec![0; 65536];
-            // A pseudo-terminal ends by an error: EIO, when nobody holds its other side any more.
+            // A pseudo-terminal ends by an error: EIO, once no process holds its other side.
             while let Ok(count @ 1..) = stream.read(&mut buffer) {
                 lock(&sink.0).bytes.extend_from_slice(&buffer[..count]);
                 sink.1.notify_all();

@@ -60,7 +60,7 @@ fn rotation_by_others(out: &mut Vec<Trial>) {
     scenario("capture::hup_reaches_the_child_and_reopens_nothing").run(out, |mode| {
         let frigate = talking(mode);
         // The child can be ready before frigate has come to its loop, and opened what it waits
-        // with; whoever forwards a signal has.
+        // with. Once it has forwarded a signal, it has.
         talk(&frigate);
         let before: Vec<_> = procfs::descriptors(frigate.pid);
         frigate.kill(libc::SIGHUP);
@@ -108,7 +108,7 @@ impl Estate {
             .options("--user=4711:3333")
     }
 
-    /// Puts something in the place of the log that leads elsewhere, or belongs to somebody else.
+    /// Puts something in the place of the log that leads elsewhere, or belongs to another user.
     fn plant(&self, what: &str, name: &str) {
         let at = self.path(name);
         match what {

@@ -259,7 +259,7 @@ fn bytes(out: &mut Vec<Trial>) {
             .status()
             .expect("mkfifo");
         assert!(made.success());
-        // Read and written, so that opening it waits for nobody.
+        // Opened for both, so that opening it does not wait for a writer.
         let reader = OpenOptions::new()
             .read(true)
             .write(true)
@@ -318,7 +318,7 @@ fn writers(out: &mut Vec<Trial>) {
         );
     });
 
-    // `dd` sets the flag on the description that it shares with whoever has the same stream.
+    // `dd` sets the flag on the description that it shares with all that have the same stream.
     scenario("capture::a_stream_that_one_child_made_non_blocking_blocks_for_the_next").run(out, |mode| {
         let logs = Logs::new();
         let script = "test $FRIGATE_RESTARTS = 1 || dd if=/dev/null oflag=nonblock status=none; \

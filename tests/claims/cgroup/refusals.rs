@@ -1,5 +1,5 @@
-//! Limits that cannot be had: one line that names file, reason and remedy, nothing started, nothing
-//! left.
+//! Limits that cannot be applied: one line names the file, the reason and the fix; nothing is
+//! started, and nothing is left.
 
 use libtest_mimic::Trial;
 
@@ -251,7 +251,7 @@ fn controllers(out: &mut Vec<Trial>) {
         .in_guest()
         .only(Mode::Pid1)
         .run(out, |mode| {
-            // The neighbor is outside of frigate's PID namespace, where nothing names it.
+            // The neighbor is outside of frigate's PID namespace, so no pid inside names it.
             for (options, file) in [
                 ("--memory-max=64M", "cgroup.subtree_control"),
                 ("--pids-max=9", "cgroup.subtree_control"),

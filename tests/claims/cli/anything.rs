@@ -52,8 +52,7 @@ fn runner() -> TestRunner {
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
 
-/// Whatever was asked for, frigate ends as frigate does: a mistake in one line, or the command's
-/// end.
+/// Checks that frigate ended in one of its ways: by a mistake in one line, or as the command did.
 #[track_caller]
 fn expect_sense(ended: &Ended) {
     assert!(

@@ -79,8 +79,8 @@ fn privileges(out: &mut Vec<Trial>) {
             let ended = frigate.uid(4711).puppet(STARTED).run();
             ended.expect_code(0).expect_silence();
             assert_eq!(ended.out, "started\n");
-            // To root such a file gives nothing; and whoever has capabilities without any file has
-            // them still.
+            // Such a file gives root nothing. A process that has capabilities without a file keeps
+            // them.
             let (frigate, path) = Frigate::new(mode).copied();
             fs::set_permissions(&path, Permissions::from_mode(0o4755)).expect("it is ours");
             frigate

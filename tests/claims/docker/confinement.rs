@@ -1,5 +1,4 @@
-//! A read-only root, an arbitrary user, no capabilities, a process namespace that belongs to
-//! somebody else.
+//! A read-only root, an arbitrary user, no capabilities, another container's process namespace.
 
 use super::Claim;
 use super::container::{BARE, Container, eventually};
@@ -126,9 +125,9 @@ fn below_another_init() {
 }
 
 fn exec() {
-    // Such a program is nobody's descendant in the container, so frigate could neither reap it nor
-    // learn of its end. It is deaf to TERM, as an interactive shell is, or even belongs to a user
-    // whom frigate may not signal.
+    // Such a program has no ancestor in the container, so frigate could neither reap it nor learn
+    // of its end. It ignores TERM, as an interactive shell does, or even belongs to a user whose
+    // processes frigate may not signal.
     let deaf = [
         "sh",
         "-c",

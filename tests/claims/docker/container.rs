@@ -13,7 +13,7 @@ use crate::support::eventually_within;
 /// loaded machine is slow, and only what hangs is to fail.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// In place of the image's entrypoint, where a trial gives options of its own.
+/// Replaces the image's entrypoint in a trial that gives options of its own.
 pub const BARE: &str = "--entrypoint=frigate";
 
 /// A file of `tests/docker`.

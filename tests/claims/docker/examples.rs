@@ -192,8 +192,7 @@ impl Drop for Pod {
             .call(&["play", "kube", "--down", text(&self.manifest)]);
         self.podman.call(&["rm", "--all", "--force", "--time=0"]);
         self.podman.call(&["rmi", "--all", "--force"]);
-        // podman leaves its empty groups behind; one that holds anybody's processes cannot be
-        // removed.
+        // podman leaves its empty groups behind. A group with processes in it cannot be removed.
         for hierarchy in std::fs::read_dir("/sys/fs/cgroup")
             .into_iter()
             .flatten()

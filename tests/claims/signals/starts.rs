@@ -30,8 +30,8 @@ fn first_child(frigate: &Running) -> Option<i32> {
     frigate.children().first().map(|child| child.pid)
 }
 
-/// TERM came at a moment when the child may not have been able to report it, so it either died of
-/// it or said so.
+/// Checks an end by TERM that came when the child may not have been able to report it: it either
+/// died of TERM or reported it.
 fn expect_stopped(ended: &Ended) {
     assert!(matches!(ended.code(), Some(143 | 3)), "{ended:#?}");
     ended.expect_nothing_left();
@@ -243,8 +243,8 @@ fn windows(out: &mut Vec<Trial>) {
         });
 }
 
-/// Lets some time pass that is short and different in every round, so that all moments of a start
-/// have their turn.
+/// Lets a short time pass that differs in every round, so that the rounds cover all moments of a
+/// start.
 fn dawdle(round: u32) {
     let until =
         std::time::Instant::now() + std::time::Duration::from_micros(u64::from(round * 137 % 6000));
@@ -297,7 +297,7 @@ fn at_any_moment(out: &mut Vec<Trial>) {
             frigate.wait_line("start");
             dawdle(round);
             frigate.kill(libc::SIGTERM);
-            // 143 where it met a child that had not begun to block signals.
+            // 143 if the child had not begun to block signals.
             let ended = frigate.wait();
             assert!(matches!(ended.code(), Some(0 | 143)), "{ended:#?}");
             ended.expect_nothing_left();

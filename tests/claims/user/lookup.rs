@@ -364,7 +364,7 @@ fn variables(out: &mut Vec<Trial>) {
             ("1002:2100", "/home/0day", "0day"),
             // An entry may name no home.
             ("plain", "/", "plain"),
-            // frigate's own user's name and home would be somebody else's.
+            // The name and the home of frigate's own user would be wrong here.
             ("4711:3333", "/", "unset"),
             // The user stays, and so does what tells of it.
             (":alone", "/frigates", "frigate"),

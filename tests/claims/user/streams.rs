@@ -112,7 +112,7 @@ fn streams(out: &mut Vec<Trial>) {
                 nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR,
             )
             .expect("a FIFO");
-            // Both ends, so that nobody waits for the other side.
+            // Opened at both ends, so that no process waits for the other end.
             let _both = fs::OpenOptions::new()
                 .read(true)
                 .write(true)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::cgroup::Site;
 
-/// How it ended, and what it said.
+/// How frigate ended, and what it printed.
 #[derive(Debug)]
 pub struct Ended {
     /// The raw wait status.
@@ -28,14 +28,14 @@ impl Ended {
         Some(self.status & 0x7f).filter(|&signal| signal != 0)
     }
 
-    /// Checks the exit code, and shows everything if it is another one.
+    /// Checks the exit code. Shows everything if it is another one.
     #[track_caller]
     pub fn expect_code(&self, code: i32) -> &Self {
         assert_eq!(self.code(), Some(code), "{self:#?}");
         self
     }
 
-    /// Checks that nothing was said on standard error.
+    /// Checks that nothing was printed on standard error.
     #[track_caller]
     pub fn expect_silence(&self) -> &Self {
         assert_eq!(self.err, "", "{self:#?}");

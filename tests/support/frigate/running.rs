@@ -19,14 +19,14 @@ use crate::support::terminal::Terminal;
 use crate::support::transcript::Transcript;
 use crate::support::{deadline, eventually, sys};
 
-/// A frigate that was started. It and all that it started is killed and reaped when this is
-/// dropped.
+/// A frigate that was started. When this is dropped, frigate and all its descendants are killed and
+/// reaped.
 pub struct Running {
     /// Its pid, as the harness sees it.
     pub pid: i32,
     /// The pid of its parent, if there is one that may be killed.
     pub middle: Option<i32>,
-    /// The person's side of its terminal.
+    /// The user's side of its terminal.
     pub terminal: Option<Terminal>,
     pub(super) input: Option<ChildStdin>,
     pub(super) launcher: Child,
@@ -114,7 +114,7 @@ impl Running {
             .as_mut()
             .expect("standard input is a pipe")
             .write_all(text.as_bytes())
-            .expect("somebody reads it");
+            .expect("frigate or its child reads it");
     }
 
     /// Closes its standard input.
@@ -149,13 +149,13 @@ impl Running {
         })
     }
 
-    /// Fills a standard output that nobody reads.
+    /// Fills a standard output that is not read.
     pub fn fill_unread(&mut self) {
         let held = self.streams.held.get_mut().expect("no trial panics here");
         fill(held.last().expect("there is an unread pipe")).expect("it can be filled");
     }
 
-    /// Begins to read a standard output that nobody read.
+    /// Begins to read a standard output that was not read so far.
     pub fn drain(&mut self) -> Transcript {
         let reader = self
             .streams
@@ -220,7 +220,7 @@ impl Running {
         }
     }
 
-    /// Everything that helps to understand a failure.
+    /// Returns everything that helps to understand a failure.
     fn describe(&self) -> String {
         let mut text = String::from("command line:");
         for word in &self.command_line {

@@ -55,7 +55,7 @@ pub(super) fn keep(plan: &Plan, socket: &UnixStream, outside: &File) -> io::Resu
         },
         None => None,
     };
-    // Who waits at the gate reads its end.
+    // Opens the gate: the process there reads the end of the pipe.
     drop(open);
     let ended = child.wait(socket);
     if let Some(status) = ended {
@@ -80,8 +80,8 @@ struct Child {
 }
 
 impl Child {
-    /// Waits until the child has ended and returns its raw status; `None` if the harness went away
-    /// before.
+    /// Waits until the child has ended and returns its raw status. `None` means that the harness
+    /// has gone away before.
     fn wait(self, socket: &UnixStream) -> Option<i32> {
         let pid = Pid::from_raw(self.pid).expect("a child's pid is positive");
         let exit: OwnedFd =
@@ -157,7 +157,7 @@ fn attach(pid: i32, log: &Path, expressions: &[String], alone: bool) -> io::Resu
     for expression in expressions {
         command.arg("-e").arg(expression);
     }
-    // Apart from what frigate says: under load strace remarks on events that it sees in another
+    // Not on frigate's standard error: under load strace remarks on events that come in another
     // order than it expects.
     let remarks = fs::File::create(log.with_extension("remarks"))?;
     let mut tracer = command
@@ -198,8 +198,8 @@ fn children() -> Vec<(i32, String, String)> {
     described.collect()
 }
 
-/// Kills and reaps every descendant: the children of a killed one become the keeper's, who reaps
-/// all their orphans.
+/// Kills and reaps every descendant. The children of a killed process become the keeper's, which
+/// reaps all orphans.
 fn clear_up(tracer: Option<i32>) {
     let until = Instant::now() + Duration::from_secs(10);
     // The tracer ends by itself once nothing is left to trace; killed earlier, it would let its

@@ -52,7 +52,7 @@ pub(super) fn become_the_program(
     sys::exit_now(99);
 }
 
-/// Mounts what the program shall see of cgroups, in a mount namespace of its own.
+/// Mounts the view of cgroups that the program shall have, in a mount namespace of its own.
 fn show_cgroups(view: View) -> nix::Result<()> {
     let none = None::<&str>;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -106,7 +106,7 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
         |what: &'static str| move |error: nix::Error| io::Error::other(format!("{what}: {error}"));
     setsid().map_err(step("setsid"))?;
     if let Some(group) = &plan.cgroup {
-        // The one who writes; before any namespace hides the group.
+        // 0 stands for the process that writes. Before any namespace hides the group.
         fs::write(group.join("cgroup.procs"), "0")?;
     }
     if plan.place == Place::First {
@@ -188,7 +188,7 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
         .iter()
         .map(|word| c_string(word))
         .collect::<io::Result<Vec<_>>>()?;
-    // Here a tracer attaches, which so sees nothing but the program.
+    // Here a tracer attaches, so that it sees nothing but the program.
     gate.pass()?;
     // Last, since these numbers may be those of the launcher's own descriptors.
     for (fd, path) in &plan.open {

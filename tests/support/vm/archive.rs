@@ -48,8 +48,8 @@ impl Archive {
     }
 
     /// Adds a program under another path, with the libraries and the loader that it asks for under
-    /// their own. Its symbols stay behind, which are nine tenths of a debug build; where there is
-    /// no `strip` they come along.
+    /// their own. Leaves out its symbols, which are nine tenths of a debug build, unless there is
+    /// no `strip`.
     pub fn program(&mut self, from: &Path, path: &str) -> io::Result<()> {
         let copy = tempfile::NamedTempFile::new()?;
         let stripped = Command::new("strip")

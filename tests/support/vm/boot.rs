@@ -29,7 +29,7 @@ pub struct Booted {
     pub out: String,
 }
 
-/// Far more than any boot takes, and far less than anybody waits for.
+/// How long a boot may take. That is far more than any boot needs.
 const LIMIT: Duration = Duration::from_secs(90);
 
 impl Boot {

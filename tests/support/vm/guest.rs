@@ -115,7 +115,7 @@ pub fn finish() {
     }
 }
 
-/// Waits for the guest's verdict on a scenario; boots the guest if nobody has.
+/// Waits for the guest's verdict on a scenario. Boots the guest if it has not been booted.
 pub fn verdict(name: &str) -> Verdict {
     let shared = GUEST.get_or_init(|| {
         let shared = Shared::default();

@@ -86,7 +86,7 @@ fn kernel() -> Result<String, String> {
     KERNEL.get_or_init(fetch).clone()
 }
 
-/// The binary under test with its own arguments, as the guest has it.
+/// Returns the binary under test and its own arguments, with the path that it has in the guest.
 fn under_test() -> Vec<String> {
     let words = frigate::binary()
         .into_iter()

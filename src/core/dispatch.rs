@@ -184,6 +184,28 @@ impl Dispatcher {
             let by_rule = false;
             return report(Fact::Dropped { signal, by_rule }, out);
         };
+        self.note_forwarded(signal, sender, now, out);
+        let mut actions = Actions::new();
+        actions.report(Fact::Forwarded { signal, pid });
+        actions.send(signal, child.rules().recipient(queued));
+        append(&actions, out);
+        // Ctrl-Z has reached frigate because frigate's group has the terminal: the terminal is not
+        // its standard input, and so it never gave it to the child. The job is suspended all the
+        // same.
+        if signal == Signal::TSTP && sender == Sender::Kernel && self.surroundings.is_resumable {
+            out.push(ProgramAction::Suspend);
+        }
+    }
+
+    /// Keeps when a signal was forwarded that suspends the child. Before CONT, gives the child the
+    /// terminal.
+    fn note_forwarded(
+        &mut self,
+        signal: Signal,
+        sender: Sender,
+        now: Moment,
+        out: &mut Actions<ProgramAction>,
+    ) {
         if matches!(
             signal,
             Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU
@@ -196,16 +218,6 @@ impl Dispatcher {
                 let and_continue = false;
                 out.push(ProgramAction::GiveTerminal { and_continue });
             }
-        }
-        let mut actions = Actions::new();
-        actions.report(Fact::Forwarded { signal, pid });
-        actions.send(signal, child.rules().recipient(queued));
-        append(&actions, out);
-        // Ctrl-Z has reached frigate because frigate's group has the terminal: the terminal is not
-        // its standard input, and so it never gave it to the child. The job is suspended all the
-        // same.
-        if signal == Signal::TSTP && sender == Sender::Kernel && self.surroundings.is_resumable {
-            out.push(ProgramAction::Suspend);
         }
     }
 

@@ -92,14 +92,7 @@ impl SignalWaiter {
             interval
         };
         let is_reliable = polled.is_ok() && signals.is_some();
-        let mut bit = 1;
-        for fd in fds.iter().skip(usize::from(signals.is_some())) {
-            if !fd.revents().is_empty() {
-                self.ready |= bit;
-            }
-            // A descriptor beyond the last bit counts as the last.
-            bit = bit.checked_shl(1).filter(|bit| *bit > 0).unwrap_or(bit);
-        }
+        self.ready = ready_bits(fds.iter().skip(usize::from(signals.is_some())));
         let is_none_pending = is_reliable && fds.first().is_some_and(|fd| fd.revents().is_empty());
         match if is_none_pending {
             WakeReason::Timeout
@@ -113,6 +106,20 @@ impl SignalWaiter {
             | WakeReason::Failed(_)) => wake,
         }
     }
+}
+
+/// Returns one bit for each descriptor: whether it is ready. The first has the lowest bit, and one
+/// beyond the last bit counts as the last.
+fn ready_bits<'a>(fds: impl Iterator<Item = &'a PollFd<'a>>) -> u32 {
+    let mut ready = 0;
+    let mut bit = 1_u32;
+    for fd in fds {
+        if !fd.revents().is_empty() {
+            ready |= bit;
+        }
+        bit = bit.checked_shl(1).filter(|bit| *bit > 0).unwrap_or(bit);
+    }
+    ready
 }
 
 /// Takes one pending signal, or waits for one (`rt_sigtimedwait(2)`). All signals are blocked. So

@@ -19,7 +19,7 @@ use crate::core::errno::Errno;
 use crate::core::number::parse_number;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
-use crate::sys::descriptors::note_own;
+use crate::sys::own_descriptor::note_own;
 
 const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)

@@ -24,8 +24,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::descriptors::note_own;
 use super::last_errno;
+use super::own_descriptor::note_own;
 use crate::core::errno::Errno;
 use crate::core::pid::Pid;
 

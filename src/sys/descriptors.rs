@@ -9,14 +9,14 @@
     reason = "closes descriptors that were inherited, by number"
 )]
 
-use core::sync::atomic::{AtomicI32, Ordering};
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::IntoRawFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::stdio::{stderr, stdin, stdout};
 
 use super::clone;
+use super::own_descriptor::highest_own;
 
 /// Opens `/dev/null` for each standard descriptor that is closed, so that no descriptor of
 /// frigate's own lands there and is taken for a stream. Without a `/dev`, an unusable descriptor on
@@ -41,22 +41,13 @@ pub(crate) fn fill_standard() {
     }
 }
 
-/// The highest number of a descriptor that frigate has opened and keeps; 0 or more than 2.
-static HIGHEST_OWN: AtomicI32 = AtomicI32::new(0);
-
-/// Notes a descriptor of frigate's own, so that `release` spares it. Each is close-on-exec.
-pub(super) fn note_own(fd: OwnedFd) -> OwnedFd {
-    HIGHEST_OWN.fetch_max(fd.as_raw_fd(), Ordering::Relaxed);
-    fd
-}
-
 /// Closes every inherited descriptor above 2 and moves to `/`, so that frigate holds no socket, no
 /// file and no mount.
 ///
 /// No descriptor that survived the exec of this program is close-on-exec, and all of frigate's own
 /// are. Above the highest of these all are inherited, and one call closes them.
 pub(crate) fn release() {
-    let highest = HIGHEST_OWN.load(Ordering::Relaxed).max(2);
+    let highest = highest_own().max(2);
     for fd in 3..=highest {
         if is_inherited(fd) {
             close(fd);

@@ -23,6 +23,7 @@ pub(crate) mod inherited;
 pub(crate) mod kernel_file;
 pub(crate) mod open_file;
 pub(crate) mod output;
+mod own_descriptor;
 pub(crate) mod pidfd;
 pub(crate) mod process;
 pub(crate) mod reap;
@@ -71,7 +72,7 @@ fn open_at(
         flags | OFlags::CLOEXEC,
         mode,
     )
-    .map(descriptors::note_own)
+    .map(own_descriptor::note_own)
 }
 
 fn rustix_pid(pid: Pid) -> Option<rustix::process::Pid> {

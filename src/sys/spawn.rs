@@ -30,7 +30,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdout, stdin};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::clone::{self, Cloned, Stack, Word};
-use super::descriptors::note_own;
+use super::own_descriptor::note_own;
 use super::signals::{Mask, ignore_sigchld, is_readable, set_mask};
 use super::startup::CStrings;
 use super::{errno, last_errno};

@@ -7,8 +7,8 @@ use rustix::fs::{OFlags, Uid};
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 use rustix::{fs, io};
 
-use super::descriptors::note_own;
 use super::errno;
+use super::own_descriptor::note_own;
 use crate::core::errno::Errno;
 
 /// The capacity of a child's pipe: the most that needs no privilege by default

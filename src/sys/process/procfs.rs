@@ -12,8 +12,8 @@ use super::stat::{ProcessStat, parse_stat};
 use crate::core::errno::Errno;
 use crate::core::number::parse_number;
 use crate::core::pid::Pid;
-use crate::sys::descriptors::note_own;
 use crate::sys::kernel_file::read_from;
+use crate::sys::own_descriptor::note_own;
 use crate::sys::{c_path, errno, rustix_pid};
 
 /// `/proc` of frigate's own PID namespace, held open.

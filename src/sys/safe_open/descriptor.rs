@@ -6,7 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::{fs, io};
 
-use crate::sys::descriptors::note_own;
+use crate::sys::own_descriptor::note_own;
 
 pub(super) fn has_type(stat: &Stat, kind: FileType) -> bool {
     FileType::from_raw_mode(stat.st_mode) == kind

@@ -19,8 +19,8 @@ use super::received::ReceivedSignal;
 use super::watch::{Watch, timespec};
 use super::{ALL_SIGNALS, SIGSET_BYTES};
 use crate::core::errno::Errno;
-use crate::sys::descriptors::note_own;
 use crate::sys::last_errno;
+use crate::sys::own_descriptor::note_own;
 
 /// What ended a wait.
 pub(crate) enum WakeReason {

@@ -7,7 +7,7 @@ use crate::core::errno::Errno;
 use crate::sys::open_file::OpenFile;
 use crate::sys::safe_open::{self, ChildUser, DirectoryEntry, OpenError, Opened};
 
-/// The verb of what failed ("cannot <verb>"), and why.
+/// The verb of what failed ("cannot VERB"), and why.
 pub(super) type FileError = (&'static str, OpenError);
 
 /// A log file that is open, with its rotation.

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use crate::child::capture;
-use crate::child::cgroup::{LimitWarning, PreparedCgroup};
 use crate::child::driver::Child;
 use crate::child::rim::Rim;
 use crate::core::action::Actions;
@@ -56,9 +55,8 @@ impl ProtectedChild {
             rules,
             program,
             capture,
-            cgroup: PreparedCgroup { cgroup, warnings },
+            cgroup: prepared,
         } = setup;
-        let is_adopted = cgroup.as_ref().is_some_and(|cgroup| cgroup.is_adopted);
         let name = shared.name.to_string();
         let mut environment = Environment::owned(program.environment);
         let user = program.confinement.user;
@@ -83,7 +81,7 @@ impl ProtectedChild {
         } else {
             Signal::TERM
         };
-        let rim = HostRim {
+        let mut rim = HostRim {
             shared,
             formatter: MessageFormatter::new(command),
             program_formatter: MessageFormatter::new(program.names),
@@ -95,30 +93,14 @@ impl ProtectedChild {
             task_variable: program.task_variable,
             user,
         };
-        let child = Child::new(rules, Scope::Group, plan, cgroup, capture, false);
+        prepared.report(&mut |fact| rim.report(fact));
+        let child = Child::new(rules, Scope::Group, plan, prepared.cgroup, capture, false);
         let mut protected = Self {
             child,
             rim,
             events: VecDeque::new(),
             traced_until: None,
         };
-        for LimitWarning {
-            verb,
-            object,
-            reason,
-            then,
-        } in &warnings
-        {
-            protected.rim.report(&Fact::Limit {
-                verb,
-                object,
-                reason,
-                then,
-            });
-        }
-        if is_adopted {
-            protected.rim.report(&Fact::GroupAdopted);
-        }
         protected.step(Event::Child(lifecycle::Event::Begin));
         protected
     }
@@ -156,9 +138,10 @@ impl ProtectedChild {
     /// Handles what was seen of the descriptors watched for this child: `seen` has one flag for each,
     /// in the order of `watches`.
     pub(crate) fn handle(&mut self, seen: &[bool]) {
-        let streams = seen.iter().zip(self.child.capture.watches()).enumerate();
+        let streams = seen.iter().take(self.child.capture.stream_count());
         let ready = streams
-            .map(|(bit, (is_seen, _))| u32::from(*is_seen) << bit)
+            .enumerate()
+            .map(|(bit, is_seen)| u32::from(*is_seen) << bit)
             .sum();
         self.child.move_streams(ready, &mut self.rim);
         self.events.extend(self.child.poll_executed());

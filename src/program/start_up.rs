@@ -6,7 +6,7 @@ use core::mem::ManuallyDrop;
 use std::ffi::CString;
 
 use crate::child::capture::Capture;
-use crate::child::cgroup::{self, ChildCgroup, LimitWarning, PreparedCgroup};
+use crate::child::cgroup::{self, ChildCgroup, PreparedCgroup};
 use crate::child::command_path::candidate_paths;
 use crate::child::driver::Child;
 use crate::child::identity::resolve_identity;
@@ -155,16 +155,16 @@ fn run(
     let termination_log = termination::Log::open(&config.termination_log, user);
     let capture = open_capture(config, &confinement, user)?;
     // The last step that may fail: it changes more than frigate itself.
-    let PreparedCgroup { cgroup, warnings } = prepare_group(config, program, own_pid)?;
+    let prepared = prepare_group(config, program, own_pid)?;
 
-    let formatter = MessageFormatter::new(context(config, program, cgroup.as_ref()));
+    let formatter = MessageFormatter::new(context(config, program, prepared.cgroup.as_ref()));
     let mut reporter = Reporter::new(formatter, config.format, config.verbosity);
     let surroundings = surroundings(own_pid);
     let frigate = become_reaper(own_pid, &mut reporter);
     if config.chroot.is_some() {
         report_open_directory(&mut reporter);
     }
-    report_group(&warnings, cgroup.as_ref(), &mut reporter);
+    prepared.report(&mut |fact| reporter.report(fact));
 
     let uid = confinement.user;
     let plan = SpawnPlan {
@@ -190,7 +190,7 @@ fn run(
         config.rules,
         tree.scope(),
         plan,
-        cgroup,
+        prepared.cgroup,
         capture,
         is_counted,
     );
@@ -328,26 +328,5 @@ fn report_open_directory(reporter: &mut Reporter) {
             errno: Errno::IS_A_DIRECTORY,
             then: "it leads out of the root",
         });
-    }
-}
-
-/// Reports the limits that are not applied, and a group that an earlier run has left.
-fn report_group(warnings: &[LimitWarning], group: Option<&ChildCgroup>, reporter: &mut Reporter) {
-    for warning in warnings {
-        let LimitWarning {
-            verb,
-            object,
-            reason,
-            then,
-        } = warning;
-        reporter.report(&Fact::Limit {
-            verb,
-            object,
-            reason,
-            then,
-        });
-    }
-    if group.is_some_and(|group| group.is_adopted) {
-        reporter.report(&Fact::GroupAdopted);
     }
 }

@@ -113,6 +113,11 @@ impl Capture {
         all
     }
 
+    /// Returns the number of captured streams, and so of `watches`. It never changes.
+    pub(crate) const fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
     /// Moves a chunk of each stream that is ready. Bit 0 of `ready` stands for the first of
     /// `watches`.
     pub(crate) fn move_ready(&mut self, mut ready: u32, report: &mut dyn FnMut(&Fact<'_>)) {

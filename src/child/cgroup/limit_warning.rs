@@ -1,5 +1,7 @@
 //! A warning about a limit.
 
+use crate::core::fact::Fact;
+
 /// A problem with a limit that does not keep the child from starting. The message is `cannot <verb>
 /// '<object>': <reason>; <then>`.
 pub(crate) struct LimitWarning {
@@ -7,4 +9,15 @@ pub(crate) struct LimitWarning {
     pub(crate) object: String,
     pub(crate) reason: String,
     pub(crate) then: &'static str,
+}
+
+impl LimitWarning {
+    pub(super) fn fact(&self) -> Fact<'_> {
+        Fact::Limit {
+            verb: self.verb,
+            object: &self.object,
+            reason: &self.reason,
+            then: self.then,
+        }
+    }
 }

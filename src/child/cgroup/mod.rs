@@ -15,6 +15,7 @@ mod reason;
 mod usage_counters;
 
 use crate::child::cgroup::parent::ParentCgroup;
+use crate::core::fact::Fact;
 use crate::core::limit::Limit;
 use crate::core::pid::Pid;
 use crate::messages::mistake::Mistake;
@@ -27,6 +28,18 @@ pub(crate) use crate::child::cgroup::limit_warning::LimitWarning;
 pub(crate) struct PreparedCgroup {
     pub(crate) cgroup: Option<ChildCgroup>,
     pub(crate) warnings: Vec<LimitWarning>,
+}
+
+impl PreparedCgroup {
+    /// Reports the limits that are not applied, and a cgroup that an earlier run has left.
+    pub(crate) fn report(&self, report: &mut dyn FnMut(&Fact<'_>)) {
+        for warning in &self.warnings {
+            report(&warning.fact());
+        }
+        if self.cgroup.as_ref().is_some_and(|cgroup| cgroup.is_adopted) {
+            report(&Fact::GroupAdopted);
+        }
+    }
 }
 
 /// Creates the cgroup that the limits need, below frigate's own, and writes the limits.

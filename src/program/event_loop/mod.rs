@@ -242,7 +242,7 @@ impl EventLoop {
     fn move_streams(&mut self, mut ready: u32) {
         for child in &mut self.children {
             child.move_streams(ready, &mut self.tree);
-            ready >>= child.capture.watches().len();
+            ready >>= child.capture.stream_count();
         }
     }
 

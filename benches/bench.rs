@@ -60,9 +60,9 @@ impl Bench {
             .collect()
     }
 
-    /// Takes samples from all in turn, so that what else the machine does befalls all of them
-    /// alike. Each trial answers with one sample of every figure that it is good for; a trial that
-    /// fails ends that program's part.
+    /// Takes samples from all in turn, so that other work of the machine slows all of them alike.
+    /// Each trial returns one sample of every figure that it measures. A trial that fails ends that
+    /// program's part.
     pub fn interleave<Entry, const FIGURES: usize>(
         &self,
         rounds: usize,

@@ -13,9 +13,9 @@ struct Bound {
 /// Every bound there is. Lower one when the figure is lower; raise none without a reason in the
 /// commit.
 const BOUNDS: &[Bound] = &[
-    // 136 KiB. What was mended after an attack cost 11.7 kB: log files that nobody else chooses,
-    // leftovers and others of one name without hanging, starts and stops that a filter refuses.
-    // Clear code may cost 8 kB more.
+    // 136 KiB. The fixes after an attack cost 11.7 kB: log files that the child cannot redirect,
+    // leftovers and namesakes that cannot hang frigate, starts and stops under a filter of system
+    // calls. Clear code may cost 8 kB more.
     Bound {
         key: "size",
         most: 139_264.0,

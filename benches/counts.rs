@@ -126,7 +126,7 @@ pub fn growth(bench: &Bench, sheet: &mut Sheet) {
     sheet.add(figure("growth", title, "kB", Ratio::None), cells);
 }
 
-/// Makes orphans, waits until they are reaped, and answers with how many they were.
+/// Makes orphans and waits until they are reaped. Returns how many they were.
 fn breed(trial: &mut Trial, count: u64) -> Result<u64, String> {
     trial.order(count, true)?;
     let [_, _, _, made] = trial

@@ -219,7 +219,7 @@ impl Tracer {
         }
     }
 
-    /// Notes what a stop means, and answers with what comes next.
+    /// Notes what a stop means. Returns what comes next.
     fn take(&mut self, pid: Pid, status: WaitStatus) -> Next {
         let counting = self.counting(pid);
         match status {

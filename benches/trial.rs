@@ -177,7 +177,7 @@ impl Trial {
             .map_err(|error| format!("cannot signal the init: {error}"))
     }
 
-    /// Waits for the init's end and answers with its time and its raw wait status.
+    /// Waits for the init's end. Returns its time and its raw wait status.
     ///
     /// # Errors
     ///
@@ -198,8 +198,8 @@ impl Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        // The starter has not reaped the init before it told its end, so that the number is nobody
-        // else's; and the end of PID 1 is that of all its namespace. Where the pid was never told,
+        // The starter reports the init's end before it reaps the init, so that no other process has
+        // the number yet. The end of PID 1 ends all of its namespace. If the pid was never reported,
         // the starter's end kills the init.
         if self.init > 0 {
             let _gone = kill(Pid::from_raw(self.init), Signal::SIGKILL);

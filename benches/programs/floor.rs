@@ -83,7 +83,7 @@ fn start(program: *const *const u8, environment: *const *const u8) -> usize {
     child
 }
 
-/// Waits for a child, reaping whatever else ends; answers with its exit code once it has ended.
+/// Waits for a child, and reaps all that ends meanwhile. Returns the exit code of the child.
 #[cfg(not(forwards))]
 fn attend(child: usize) -> usize {
     loop {

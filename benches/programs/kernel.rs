@@ -85,8 +85,7 @@ pub fn call(number: usize, words: [usize; 5]) -> isize {
 #[repr(C, align(16))]
 pub struct Stack<const BYTES: usize>(pub [u8; BYTES]);
 
-/// Clones onto a stack of its own, where the new process runs `act` and never returns; answers with
-/// its id.
+/// Clones a process onto a stack of its own, where it runs `act` and never returns. Returns its id.
 pub fn start<T, const BYTES: usize>(
     flags: usize,
     stack: &mut Stack<BYTES>,

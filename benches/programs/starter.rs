@@ -5,7 +5,7 @@
 //! standard output. It is as small as it can be, because the kernel takes the caller's memory apart
 //! within the very `execve` that is measured.
 //!
-//! `now` reports both at the end, so that nobody is woken while the init starts. `tell` reports the
+//! `now` reports both at the end, so that no process wakes up while the init starts. `tell` reports the
 //! first at once. With `gate` the init waits for a byte before it is executed, which gives a tracer
 //! the time to attach.
 #![no_std]

@@ -1,5 +1,5 @@
-//! The writer: fills standard output with so many blocks of 64 KiB and ends, as fast as whoever
-//! reads it allows.
+//! The writer: writes a number of blocks of 64 KiB to standard output, as fast as the reader allows,
+//! and ends.
 //!
 //! `writer BLOCKS`. The blocks are lines of 1,024 bytes, since most loggers think in lines.
 #![no_std]

@@ -21,7 +21,7 @@ pub(crate) enum Recipient {
 
 /// What the binary and the library both do for one child.
 ///
-/// An action marked "answers" brings about an event, which the core takes after the whole step. So
+/// An action marked "answers" brings about an event, which the core takes right after the step. So
 /// such an action is the last of its step: any action behind it would be decided without the
 /// answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +34,7 @@ pub(crate) enum Action {
     CloseNamesakes,
     /// Send KILL to the namesakes that are left.
     KillNamesakes,
-    /// Start the child; answers with its pid or the failure.
+    /// Start the child; answers. The answer is its pid or the failure.
     Spawn {
         restarts: u32,
     },

@@ -52,8 +52,8 @@ pub(crate) enum Event {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ProgramAction {
     Child(Action),
-    /// Reap every process that has ended; answers with the end of the child, and then with whether
-    /// any process is left.
+    /// Reap every process that has ended. The end of the child is reported, and then whether any
+    /// process is left.
     Reap,
     /// Close the working directory and the descriptors that only a start needs: there will be none.
     ReleaseDescriptors,

@@ -174,8 +174,7 @@ impl Environment {
         environment
     }
 
-    /// Keeps other strings of the same plan, the words of a command, and answers with the array of
-    /// them.
+    /// Keeps other strings of the same plan, the words of a command. Returns the array of them.
     pub(crate) fn keep(&mut self, strings: Vec<CString>) -> Pointers {
         let mut pointers: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
         pointers.push(core::ptr::null());
@@ -507,7 +506,7 @@ extern "C" fn become_child<L: LastSteps>(order: &Order<'_, L>) -> ! {
     unsafe { libc::_exit(127) }
 }
 
-/// Takes the steps to the child's program, and answers with the first that failed.
+/// Takes the steps to the child's program. Returns the first that failed.
 fn attempt<L: LastSteps>(order: &Order<'_, L>) -> Result<Infallible, (Stage, Errno)> {
     let plan = order.plan;
     let _ = rustix::process::setpgid(None, None);

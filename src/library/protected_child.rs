@@ -25,10 +25,11 @@ use crate::library::shared_state::SharedState;
 use crate::messages::context::MessageContext;
 use crate::messages::formatter::MessageFormatter;
 use crate::sys::clock;
+use crate::sys::environment::Environment;
 use crate::sys::host::HostSteps;
 use crate::sys::pidfd::{self, ReapResult};
 use crate::sys::signals::{self, Watch};
-use crate::sys::spawn::{Bond, Environment, Pidfd, SpawnPlan, Spawned};
+use crate::sys::spawn::{Bond, Pidfd, SpawnPlan, Spawned};
 
 /// The status that is reported if another part of the host was told how the child ended. No status
 /// would be false, and 0 would be worse.

@@ -17,9 +17,10 @@ use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
 use crate::program::options::values::Values;
 use crate::program::process_tree::{FrigateProcess, ProcessTree};
+use crate::sys::environment::Environment;
 use crate::sys::process::last_component;
 use crate::sys::signals;
-use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, SpawnPlan};
+use crate::sys::spawn::{Bond, Confinement, Pidfd, SpawnPlan};
 use crate::sys::{descriptors, host, startup, terminal};
 
 /// Makes the process an init if it is PID 1. Call it first in `main`, before

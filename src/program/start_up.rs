@@ -29,9 +29,10 @@ use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
 use crate::program::options::{table, variables};
 use crate::program::process_tree::{FrigateProcess, ProcessTree};
+use crate::sys::environment::{Environment, Pointers};
 use crate::sys::safe_open::ChildUser;
 use crate::sys::signals::{self, Mask};
-use crate::sys::spawn::{Bond, Confinement, Environment, Pidfd, Pointers, SpawnPlan};
+use crate::sys::spawn::{Bond, Confinement, Pidfd, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};
 use crate::sys::{credentials, descriptors, inherited, output, process, terminal};
 

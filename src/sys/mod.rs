@@ -15,6 +15,7 @@ pub(crate) mod clock;
 pub(crate) mod clone;
 pub(crate) mod credentials;
 pub(crate) mod descriptors;
+pub(crate) mod environment;
 // The binary includes this file by its path; here it is tested.
 #[cfg(test)]
 mod heap;

@@ -1,4 +1,4 @@
-//! What every measurement has at hand, and how the programs take turns.
+//! What every measurement needs, and how the programs take turns.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,18 +7,18 @@ use crate::logger::Logger;
 use crate::peer::{Arrangement, Peer, Purpose};
 use crate::program::Programs;
 
-/// Of a slow program fewer samples are taken, but not fewer than these.
+/// The fewest samples that are taken, even of a slow program.
 const FEWEST_SAMPLES: usize = 5;
 
-/// How much is done.
+/// How many of each thing are measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
-    /// Lives of a child from start to end, and stops.
+    /// Starts of a child that is measured to its end, and stops.
     pub lives: usize,
     pub signals: usize,
     pub idle: Duration,
     pub orphans: u64,
-    /// The time after which a program is left out of further rounds.
+    /// The time after which a program takes part in no further rounds.
     pub patience: Duration,
 }
 
@@ -39,7 +39,7 @@ impl Extent {
     };
 }
 
-/// Who is measured, the programs for that, and the extent.
+/// The programs that are measured, the helper programs for that, and the extent.
 pub struct Bench {
     pub peers: Vec<Peer>,
     pub loggers: Vec<Logger>,
@@ -48,11 +48,11 @@ pub struct Bench {
     pub extent: Extent,
 }
 
-/// The samples of each program, or why it has none.
+/// The samples of each program, or the reason why it has none.
 pub type Samples = Vec<Result<Vec<f64>, String>>;
 
 impl Bench {
-    /// An arrangement for each init, or why it cannot have one.
+    /// Returns an arrangement for each init, or the reason why it cannot have one.
     pub fn arrange(&self, purpose: Purpose) -> Vec<Result<Arrangement, String>> {
         self.peers
             .iter()
@@ -61,8 +61,8 @@ impl Bench {
     }
 
     /// Takes samples from all in turn, so that other work of the machine slows all of them alike.
-    /// Each trial returns one sample of every figure that it measures. A trial that fails ends that
-    /// program's part.
+    /// Each trial returns one sample of every figure that it measures. If a trial fails, that
+    /// program takes part no longer.
     pub fn interleave<Entry, const FIGURES: usize>(
         &self,
         rounds: usize,
@@ -73,7 +73,7 @@ impl Bench {
         let mut spent = vec![Duration::ZERO; entries.len()];
         for round in 0..rounds {
             for turn in 0..entries.len() {
-                // Nobody always follows the same one.
+                // Rotate the order, so that no program always follows the same one.
                 let index = (turn + round) % entries.len();
                 let Ok(entry) = &entries[index] else { continue };
                 let enough = samples[index]
@@ -108,13 +108,13 @@ impl Bench {
 ///
 /// # Errors
 ///
-/// It cannot be made.
+/// The directory cannot be made.
 pub fn work_directory(below: &Path) -> Result<PathBuf, String> {
     let work = below.join("work");
     let _former = std::fs::remove_dir_all(&work);
     std::fs::create_dir_all(&work)
         .map_err(|error| format!("cannot make '{}': {error}", work.display()))?;
-    // The paths are told to inits that run elsewhere.
+    // Inits that run in another directory get these paths.
     std::fs::canonicalize(&work)
         .map_err(|error| format!("cannot find '{}': {error}", work.display()))
 }

@@ -1,27 +1,26 @@
-//! What frigate may not exceed. These are counts: they are the same on a busy machine, and a build
-//! may fail for them.
+//! What frigate may not exceed. These figures are counts. They are the same on a busy machine, so a
+//! build may fail for them.
 
 use crate::sheet::{Cell, Sheet};
 use crate::tool::Tool;
 
-/// A figure's largest value.
+/// The largest value of a figure.
 struct Bound {
     key: &'static str,
     most: f64,
 }
 
-/// Every bound there is. Lower one when the figure is lower; raise none without a reason in the
-/// commit.
+/// All bounds. Lower one if the figure is lower. Raise one only with a reason in the commit.
 const BOUNDS: &[Bound] = &[
-    // 136 KiB. The fixes after an attack cost 11.7 kB: log files that the child cannot redirect,
-    // leftovers and namesakes that cannot hang frigate, starts and stops under a filter of system
-    // calls. Clear code may cost 8 kB more.
+    // This is 136 KiB. The fixes after an attack cost 11.7 kB: log files that the child cannot
+    // redirect, leftovers and namesakes that cannot hang frigate, and starts and stops under a
+    // filter of system calls. Clear code may cost 8 kB more.
     Bound {
         key: "size",
         most: 139_264.0,
     },
-    // In kB, a page or two above what is mostly found: where the kernel puts the stack is left to
-    // chance.
+    // This is in kB, a page or two above what is usually measured. The kernel places the stack at
+    // random.
     Bound {
         key: "resident",
         most: 112.0,
@@ -38,8 +37,8 @@ const BOUNDS: &[Bound] = &[
         key: "growth",
         most: 0.0,
     },
-    // Both are what they are; the aims are 16 and 20. Where the kernel is older than Linux 6.3 the
-    // child is forked, in one more.
+    // Both are the present figures; the aims are 16 and 20. Before Linux 6.3 the child is forked,
+    // which takes one more call.
     Bound {
         key: "calls_to_exec",
         most: 12.0,
@@ -50,7 +49,7 @@ const BOUNDS: &[Bound] = &[
     },
 ];
 
-/// One line for each bound that is exceeded, or that nothing could be compared with.
+/// Returns one line for each bound that is exceeded, or that has no figure.
 pub fn exceeded(sheet: &Sheet) -> Vec<String> {
     let frigate = sheet
         .tools

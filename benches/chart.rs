@@ -1,5 +1,5 @@
-//! The chart: how many times the floor's cost each init has, and cat's each logger, figure by
-//! figure.
+//! The chart. It divides the cost of each init by that of the floor, and the cost of each logger by
+//! that of cat, figure by figure.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::sheet::{Row, Sheet};
 use crate::table::{decimals, number};
 use crate::tool::Tool;
 
-/// The figures that are drawn, with a title that fits, and where a bar ends that is longer; its
-/// number tells by how much.
+/// The figures in the chart, with a short title and the value at which a longer bar ends. The
+/// number beside a bar gives its true length.
 const PANELS: [(&str, &str, f64); 10] = [
     ("start", "start: exec to the child's first instruction", 4.0),
     ("whole", "whole run of a trivial child", 4.0),
@@ -26,7 +26,7 @@ const PANELS: [(&str, &str, f64); 10] = [
 ];
 
 const COLUMNS: usize = 2;
-/// Of a panel; and of each line of them, as many bars as there are.
+/// The width of a panel, and the sizes of the bars in it.
 const WIDTH: i32 = 480;
 const HEIGHTS: [i32; PANELS.len().div_ceil(COLUMNS)] = [238, 238, 238, 238, 128];
 const NAMES: i32 = 104;
@@ -38,7 +38,7 @@ const FAINT: RGBColor = RGBColor(110, 119, 129);
 const OURS: RGBColor = RGBColor(9, 105, 218);
 const OTHERS: RGBColor = RGBColor(175, 184, 193);
 
-/// Draws it into a file.
+/// Draws the chart into a file.
 ///
 /// # Errors
 ///

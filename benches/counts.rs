@@ -1,5 +1,5 @@
-//! What can be counted: bytes, pages, wake-ups, system calls, instructions. The same on every
-//! machine, and so bounded in CI.
+//! What can be counted: bytes, pages, wake-ups, system calls, instructions. The counts are the same
+//! on every machine, so CI checks them against bounds.
 
 use std::fs;
 use std::thread::sleep;
@@ -12,17 +12,17 @@ use crate::sheet::{Cell, Ratio, Sheet, figure};
 use crate::trace;
 use crate::trial::{DRAINED, PATIENCE, Reports, STARTED, Trial};
 
-/// Orphans that are made at once; one namespace can hold no more than 32,768 processes.
+/// How many orphans are made at once. One namespace can hold no more than 32,768 processes.
 pub const BATCH: u64 = 20_000;
 
-/// Between the child's start and the moment from which on the init counts as idle.
+/// The time from the child's start until the init counts as idle.
 const SETTLING: Duration = Duration::from_millis(500);
 
-/// Bytes of each binary.
+/// Counts the bytes of each binary.
 pub fn size(bench: &Bench, sheet: &mut Sheet) {
     let size = |peer: &Peer| {
         let binary = peer.tool.binary.clone()?;
-        peer.size_is_beside_the_point()
+        peer.meaningless_size()
             .map_or(Ok(()), |reason| Err(reason.to_owned()))?;
         let length = fs::metadata(&binary)
             .map_err(|error| error.to_string())?
@@ -36,8 +36,8 @@ pub fn size(bench: &Bench, sheet: &mut Sheet) {
     );
 }
 
-/// Memory and wake-ups of inits that have nothing to do. All wait side by side: they do not disturb
-/// each other.
+/// Measures memory and wake-ups of inits that have nothing to do. All wait at the same time,
+/// because they do not disturb each other.
 pub fn idle(bench: &Bench, sheet: &mut Sheet) {
     let start = |arrangement: Result<Arrangement, String>| {
         let mut trial = Trial::start(&arrangement?, &bench.programs, Reports::AtOnce)?;
@@ -99,22 +99,22 @@ fn difference(before: Result<f64, String>, after: Result<f64, String>) -> Result
     Ok(after? - before?)
 }
 
-/// How much more memory is resident after many orphans than after the first few, which bring in the
-/// code for them.
+/// Measures how much more memory is resident after many orphans than after the first few, which
+/// load the code for them.
 pub fn growth(bench: &Bench, sheet: &mut Sheet) {
     let grow = |arrangement: Result<Arrangement, String>| {
         let mut trial = Trial::start(&arrangement?, &bench.programs, Reports::AtOnce)?;
         trial.expect(STARTED, PATIENCE)?;
-        breed(&mut trial, 1000)?;
+        make_orphans(&mut trial, 1000)?;
         let before = procfs::memory(trial.init)?.resident;
         let mut left = bench.extent.orphans;
         while left > 0 {
-            left = left.saturating_sub(breed(&mut trial, left.min(BATCH))?);
+            left = left.saturating_sub(make_orphans(&mut trial, left.min(BATCH))?);
         }
         Ok(procfs::memory(trial.init)?.resident - before)
     };
     let cells = bench
-        .arrange(Purpose::Breed)
+        .arrange(Purpose::Orphans)
         .into_iter()
         .map(|arrangement| grow(arrangement).into())
         .collect();
@@ -126,8 +126,8 @@ pub fn growth(bench: &Bench, sheet: &mut Sheet) {
     sheet.add(figure("growth", title, "kB", Ratio::None), cells);
 }
 
-/// Makes orphans and waits until they are reaped. Returns how many they were.
-fn breed(trial: &mut Trial, count: u64) -> Result<u64, String> {
+/// Makes orphans and waits until they are reaped. Returns how many there were.
+fn make_orphans(trial: &mut Trial, count: u64) -> Result<u64, String> {
     trial.order(count, true)?;
     let [_, _, _, made] = trial
         .expect(DRAINED, PATIENCE)
@@ -139,7 +139,7 @@ fn breed(trial: &mut Trial, count: u64) -> Result<u64, String> {
     }
 }
 
-/// System calls.
+/// Counts system calls.
 pub fn calls(bench: &Bench, sheet: &mut Sheet) {
     let arrangements = bench.arrange(Purpose::Nothing);
     let counted: Vec<_> = bench
@@ -187,7 +187,7 @@ pub fn calls(bench: &Bench, sheet: &mut Sheet) {
     );
 }
 
-/// Instructions in user mode.
+/// Counts instructions in user mode.
 pub fn instructions(bench: &Bench, sheet: &mut Sheet) {
     let count = |arrangement: Result<Arrangement, String>| {
         trace::instructions(&arrangement?, &bench.programs).map(float)

@@ -1,4 +1,4 @@
-//! The loggers that are compared: each puts a stream into files, and frigate is one of them by
+//! The loggers that are compared. Each writes a stream to files. frigate is one of them, with
 //! `--stdout`.
 
 use std::fs::{self, File};
@@ -8,18 +8,18 @@ use std::process::Command;
 
 use crate::tool::Tool;
 
-/// The largest file of a log that is rotated: the largest that multilog knows.
+/// The size at which a log file is rotated: the largest that multilog accepts.
 pub const FILE_BYTES: u64 = 16_777_215;
 
-/// Former files that are kept of a log that is rotated.
+/// How many former files of a rotated log are kept.
 pub const BACKUPS: u64 = 3;
 
-/// What becomes of a file that has grown large.
+/// What happens to a file that has become large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rotation {
-    /// Nothing; or as little as the logger can be brought to, and all files are kept.
+    /// It grows. If a logger must rotate, it does so as rarely as it can, and keeps all files.
     Off,
-    /// `FILE_BYTES`, `BACKUPS`.
+    /// It is rotated at `FILE_BYTES`, and `BACKUPS` former files are kept.
     On,
 }
 
@@ -39,7 +39,7 @@ pub struct Logger {
     kind: Kind,
 }
 
-/// All of them, cat first: it moves the bytes and does nothing else.
+/// Returns all of them, cat first, which moves the bytes and does nothing else.
 pub fn all(frigate: &Path) -> Vec<Logger> {
     vec![
         Logger {
@@ -66,7 +66,8 @@ pub fn all(frigate: &Path) -> Vec<Logger> {
 }
 
 impl Logger {
-    /// The command that puts what it reads, or what its child writes, into files of this directory.
+    /// Returns the command that writes its input, or its child's output, to files in this
+    /// directory.
     pub fn command(&self, directory: &Path, rotation: Rotation) -> io::Result<Command> {
         let Ok(binary) = &self.tool.binary else {
             return Err(io::ErrorKind::NotFound.into());
@@ -81,7 +82,7 @@ impl Logger {
                 format!("--log-max-bytes={FILE_BYTES}"),
                 format!("--log-backups={BACKUPS}"),
             ]),
-            // The largest file that it knows.
+            // This is the largest file that it accepts.
             (Kind::S6, Rotation::Off) => command.args(["n100", "s268435455"]).arg(directory),
             (Kind::S6, Rotation::On) => command
                 .args([format!("n{BACKUPS}"), format!("s{FILE_BYTES}")])
@@ -95,7 +96,7 @@ impl Logger {
                 fs::write(directory.join("config"), format!("s{size}\nn{backups}\n"))?;
                 command.arg(directory)
             }
-            // As above; and it counts the current file among those that it keeps.
+            // The largest size is used here too. The number of files includes the current one.
             (Kind::Daemontools, Rotation::Off) => command
                 .args([format!("s{FILE_BYTES}"), "n100".into()])
                 .arg(directory),
@@ -106,12 +107,13 @@ impl Logger {
         Ok(command)
     }
 
-    /// Whether the writer is its child; all others have a pipe from it, by which they know its end.
+    /// Returns whether the writer is the logger's child. All others have a pipe from the writer,
+    /// which tells them when it ends.
     pub fn runs_the_writer(&self) -> bool {
         self.kind == Kind::Frigate
     }
 
-    /// Whether it has one file in any case.
+    /// Returns whether the logger always writes one file.
     pub fn only_moves_bytes(&self) -> bool {
         self.kind == Kind::Cat
     }

@@ -1,9 +1,10 @@
-//! The benchmark: frigate's shipped binary, its peers, and the floor, in one run and in turn.
+//! The benchmark. It measures frigate's shipped binary, its peers, and the floor, in one run and in
+//! turn.
 //!
-//! `cargo bench -- --help` tells how. The floor is a program without a C library that does only
-//! what is asked; what an init costs is its figure through the floor's. What captures a log is
-//! compared in a table of its own, with cat as the floor: the peers there are loggers, not inits.
-//! Absolute times are context: they differ from machine to machine.
+//! `cargo bench -- --help` lists the options. The floor is a program without a C library that does
+//! only what is asked. The cost of an init is its figure divided by the floor's. Loggers are compared
+//! in a table of their own, with cat as the floor. Absolute times are only context, because they
+//! differ from machine to machine.
 #![allow(
     clippy::disallowed_methods,
     clippy::indexing_slicing,
@@ -15,7 +16,7 @@
     clippy::wildcard_enum_match_arm,
     missing_docs,
     unreachable_pub,
-    reason = "a benchmark prints, its lists are long, and nothing here is anybody's library"
+    reason = "a benchmark prints, its lists are long, and no other code uses it as a library"
 )]
 
 mod bench;
@@ -50,10 +51,10 @@ use record::Machine;
 use sheet::Sheet;
 use tool::Tool;
 
-/// A group of figures, by the name that `--only` knows it by.
+/// The name of a group of figures for `--only`, and the function that measures it.
 type Group = (&'static str, fn(&Bench, &mut Sheet));
 
-/// What is to be known of the figures of inits.
+/// The note below the table of inits.
 const NOTE: &str =
     "medians, if nothing else is said; in parentheses the ratio of costs to the floor";
 

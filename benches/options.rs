@@ -20,30 +20,30 @@ It needs to make PID namespaces: as root, or where user namespaces are allowed.
 The peers: apt-get install --no-install-recommends tini dumb-init catatonit s6 runit daemontools busybox supervisor
 ";
 
-/// Where tools/dist leaves the program with its symbols, from the target directory on.
+/// The path, below the target directory, at which tools/dist leaves the program with its symbols.
 const SYMBOLS: &str = "dist/x86_64-unknown-linux-musl/release/frigate";
 
-/// What was asked for.
+/// What the command line asks for.
 #[derive(Debug)]
 pub struct Options {
     pub short: bool,
     pub only: Option<Vec<String>>,
     pub json: PathBuf,
     pub svg: Option<PathBuf>,
-    /// Where the list of functions goes, if that is all that is wanted.
+    /// The file for the list of functions. `None` means that the run measures instead.
     pub order: Option<PathBuf>,
     pub help: bool,
     pub binary: PathBuf,
-    /// What `make dist` shipped, with its symbols; `None` means that another binary is measured.
+    /// The file of `make dist` with its symbols. `None` means that another binary is measured.
     pub symbols: Option<PathBuf>,
 }
 
 impl Options {
-    /// Reads the words.
+    /// Parses the words.
     ///
     /// # Errors
     ///
-    /// What is not understood.
+    /// A word has no meaning here.
     pub fn parse(
         words: impl IntoIterator<Item = OsString>,
         root: &Path,
@@ -71,7 +71,7 @@ impl Options {
                     .ok_or_else(|| format!("'{}' needs a value", word.display()))
             };
             match word.to_str() {
-                // cargo says so of itself.
+                // cargo adds this word itself.
                 Some("--bench") => {}
                 Some("--short") => options.short = true,
                 Some("--help" | "-h") => options.help = true,
@@ -102,7 +102,7 @@ impl Options {
         Ok(options)
     }
 
-    /// Whether a group of figures is wanted.
+    /// Returns whether the run measures a group of figures.
     pub fn wants(&self, group: &str) -> bool {
         self.only
             .as_ref()

@@ -1,5 +1,5 @@
-//! Which functions every run executes. The linker puts these into the first 64 KiB of the file, by
-//! the list that is made here; `doc/design.md` tells what that is worth.
+//! Finds the functions that every run executes. The linker puts these into the first 64 KiB of the
+//! file, in the order of the list that is made here. `doc/design.md` says what that is worth.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -16,11 +16,11 @@ use crate::program::Programs;
 use crate::trace;
 use crate::trial::{DRAINED, PATIENCE, STARTED, Trial};
 
-/// The kernel maps this much of a file at a touch, from a multiple of it on.
+/// How much of a file the kernel maps at one page fault, from a multiple of this size on.
 const WINDOW: u64 = 64 * 1024;
 
-/// Options that are common, and set nothing up that has code of its own. The child counts as
-/// started after `START_WINDOW`.
+/// Common options that need no set-up code of their own. The child counts as started after
+/// `START_WINDOW`.
 const OPTIONS: [&str; 4] = [
     "--restart=unexpected",
     "--start-secs=100ms",
@@ -34,7 +34,7 @@ const HEAD: &str = "\
    A star stands for what differs from build to build. */
 ";
 
-/// A function of the file.
+/// A function in the file.
 struct Function {
     start: u64,
     end: u64,
@@ -45,7 +45,7 @@ struct Function {
 ///
 /// # Errors
 ///
-/// No tracing here, or the program has no symbols.
+/// This machine does not allow tracing, or the program has no symbols.
 pub fn write(list: &Path, symbols: &Path, programs: &Programs, work: &Path) -> Result<(), String> {
     let functions = read_functions(symbols)?;
     let addresses = executed(symbols, programs, work)?;
@@ -63,16 +63,18 @@ pub fn write(list: &Path, symbols: &Path, programs: &Programs, work: &Path) -> R
     Ok(())
 }
 
-/// Returns one line if a function that every run executes lies beyond the first 64 KiB, which is
-/// then mapped too. A function that is not in the list, but lies there all the same, costs nothing.
+/// Returns one line if a function that every run executes lies beyond the first 64 KiB, so that
+/// more of the file is mapped. A function that is not in the list, but is in these 64 KiB, costs
+/// nothing.
 ///
 /// # Errors
 ///
-/// As above.
+/// This machine does not allow tracing, or the program has no symbols.
 pub fn stale(symbols: &Path, programs: &Programs, work: &Path) -> Result<Option<String>, String> {
     let functions = read_functions(symbols)?;
     let window = functions.first().map_or(0, |first| first.start / WINDOW);
-    // Beyond is only what the kernel maps into every process, to tell the time.
+    // Addresses beyond the program belong to code that the kernel maps into every process, to read
+    // the time.
     let end = functions.last().map_or(0, |last| last.end);
     let far: BTreeSet<String> = executed(symbols, programs, work)?
         .into_iter()
@@ -92,9 +94,9 @@ pub fn stale(symbols: &Path, programs: &Programs, work: &Path) -> Result<Option<
     }))
 }
 
-/// Returns the addresses of what these execute: PID 1 whose child ends by itself, another frigate
-/// as that child, with a child by name, and one with options, orphans and a signal to forward. None
-/// of them writes a message.
+/// Returns the addresses that these runs execute: PID 1 whose child ends by itself; another frigate
+/// as that child, whose own child is given by name; and one with options, orphans and a signal to
+/// forward. None of them writes a message.
 fn executed(symbols: &Path, programs: &Programs, work: &Path) -> Result<BTreeSet<u64>, String> {
     let frigate = peer::all(programs, symbols)
         .into_iter()
@@ -106,7 +108,7 @@ fn executed(symbols: &Path, programs: &Programs, work: &Path) -> Result<BTreeSet
         .words
         .splice(2.., [nested, "--".into(), "true".into()]);
     let mut addresses = trace::addresses(&short, programs, 1, |_| Ok(()))?;
-    let mut long = frigate.arrange(Purpose::Breed, programs, work)?;
+    let mut long = frigate.arrange(Purpose::Orphans, programs, work)?;
     long.words.splice(1..1, OPTIONS.map(Into::into));
     addresses.extend(trace::addresses(&long, programs, 0, live)?);
     Ok(addresses)
@@ -121,11 +123,13 @@ fn live(trial: &mut Trial) -> Result<(), String> {
         trial.order(3, true)?;
         trial.expect(DRAINED, PATIENCE)?;
     }
-    // Not TERM: what a stop executes has no room in the first 64 KiB, and no idle frigate needs it.
+    // Do not use TERM: the code of a stop does not fit into the first 64 KiB, and an idle frigate
+    // does not need it.
     trial.signal(Signal::SIGKILL)
 }
 
-/// The functions that have a size, by address; a few of the C library, in assembly, have none.
+/// Returns the functions that have a size, by address. Some functions of the C library, in
+/// assembly, have none.
 fn read_functions(symbols: &Path) -> Result<Vec<Function>, String> {
     let output = Command::new("nm")
         .args(["-n", "-S", "--defined-only"])
@@ -145,7 +149,7 @@ fn read_functions(symbols: &Path) -> Result<Vec<Function>, String> {
     Ok(functions)
 }
 
-/// One line of nm: address, size, kind, name.
+/// Parses one line of nm: address, size, kind, name.
 fn read_function(line: &str) -> Option<Function> {
     let mut words = line.split_whitespace();
     let start = u64::from_str_radix(words.next()?, 16).ok()?;
@@ -159,8 +163,8 @@ fn read_function(line: &str) -> Option<Function> {
     })
 }
 
-/// The functions that an address lies in: one, or an alias of it too. The section has the name of
-/// only one of these.
+/// Returns the functions that contain an address: one, or also its aliases. The section has the
+/// name of only one of these.
 fn functions_at(functions: &[Function], address: u64) -> impl Iterator<Item = &Function> {
     let next = functions.partition_point(|function| function.start <= address);
     let start = next.checked_sub(1).map(|last| functions[last].start);
@@ -170,10 +174,10 @@ fn functions_at(functions: &[Function], address: u64) -> impl Iterator<Item = &F
         .filter(move |function| address < function.end)
 }
 
-/// Returns a pattern for the function's name in any build. In a mangled name (v0) the crate's hash,
-/// `Cs…_`, is the build's, and back references, `B…_`, count letters of the hash; what follows a dot
-/// is a number that the optimizer gave. An identifier that looks like one of these gets a star too,
-/// which does no harm.
+/// Returns a pattern for the function's name in any build. A mangled name (v0) contains the crate's
+/// hash, `Cs…_`, which differs from build to build, and back references, `B…_`, which count letters
+/// of the hash. A dot is followed by a number from the optimizer. An identifier that looks like one
+/// of these gets a star too, which does no harm.
 fn pattern(name: &str) -> String {
     let Some(mangled) = name.strip_prefix("_R") else {
         return name.to_owned();

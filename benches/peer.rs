@@ -1,5 +1,5 @@
-//! The inits that are compared: how each is found, what it offers, and how it is told to look after
-//! the child.
+//! The inits that are compared: how each is found, what it offers, and how it is word to start the
+//! child.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -10,31 +10,31 @@ use std::process::{Command, Stdio};
 use crate::program::Programs;
 use crate::tool::{Tool, find};
 
-/// The pause between two starts that frigate is asked for, in milliseconds: the shortest that it
-/// takes.
+/// The pause between two starts that frigate is given, in milliseconds. It is the shortest that
+/// frigate accepts.
 pub const BACKOFF_MS: u32 = 10;
 
-/// The grace period that is asked for, in milliseconds.
+/// The grace period that each init is given, in milliseconds.
 pub const GRACE_MS: u32 = 1000;
 
-/// What the init is to do, which is what the child does.
+/// What the init has to do, and so what the child does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The child tells its first and its last moment.
+    /// The child reports its first and its last moment.
     Once,
-    /// It does nothing, for what is counted and not timed.
+    /// It does nothing, because its run is counted and not timed.
     Nothing,
-    /// It sleeps, and ends by TERM.
+    /// It sleeps, and TERM ends it.
     Sleep,
-    /// It takes no notice of TERM.
-    Deaf,
-    /// It tells every USR1 that it gets.
+    /// It ignores TERM.
+    IgnoreTerm,
+    /// It reports every USR1 that it gets.
     Echo,
     /// It makes orphans.
-    Breed,
-    /// It ends at once, and is to be started again.
+    Orphans,
+    /// It ends at once, and the init starts it again.
     Quick,
-    /// It ends after a healthy life, and is to be started again.
+    /// It lives long enough to count as healthy, and the init starts it again.
     Healthy,
 }
 
@@ -44,9 +44,9 @@ impl Purpose {
             Self::Once | Self::Quick => "once",
             Self::Nothing => "nothing",
             Self::Sleep => "sleep",
-            Self::Deaf => "deaf",
+            Self::IgnoreTerm => "ignore",
             Self::Echo => "echo",
-            Self::Breed => "breed",
+            Self::Orphans => "batches",
             Self::Healthy => "live",
         }
     }
@@ -77,7 +77,7 @@ pub struct Peer {
 #[derive(Debug, Clone)]
 pub struct Arrangement {
     pub words: Vec<OsString>,
-    /// Holds the FIFOs, and what the init needs.
+    /// The directory for the FIFOs and the init's own files.
     pub directory: PathBuf,
 }
 
@@ -95,7 +95,7 @@ impl Arrangement {
     }
 }
 
-/// All of them, the floor and frigate first.
+/// Returns all of them, the floor and frigate first.
 pub fn all(programs: &Programs, frigate: &Path) -> Vec<Peer> {
     let floor = Tool {
         name: "floor",
@@ -168,8 +168,8 @@ impl Peer {
         self.kind == Kind::Floor
     }
 
-    /// Why the size of the file says nothing, if so.
-    pub fn size_is_beside_the_point(&self) -> Option<&'static str> {
+    /// Returns the reason if the size of the file means nothing.
+    pub fn meaningless_size(&self) -> Option<&'static str> {
         match self.kind {
             Kind::Supervisord => Some("a script; its interpreter and libraries are not one file"),
             Kind::Busybox => Some("a part of a file with many programs"),
@@ -177,34 +177,34 @@ impl Peer {
         }
     }
 
-    /// Whether the init ends when its child has.
+    /// Returns whether the init ends when its child has ended.
     fn ends_with_child(&self) -> bool {
         matches!(self.kind, Kind::Floor | Kind::Frigate | Kind::Command)
     }
 
-    /// Why the end of the child says nothing about this one.
+    /// Checks that the init ends when its child has ended.
     ///
     /// # Errors
     ///
-    /// The reason.
+    /// The init does not, for this reason.
     pub fn must_end_with_child(&self) -> Result<(), String> {
         if self.ends_with_child() {
             Ok(())
         } else {
-            Err("starts its child again for ever".into())
+            Err("starts its child again forever".into())
         }
     }
 
     fn offers(&self, purpose: Purpose) -> Result<(), &'static str> {
         let (offered, reason) = match purpose {
-            Purpose::Once | Purpose::Nothing | Purpose::Sleep | Purpose::Breed => (true, ""),
+            Purpose::Once | Purpose::Nothing | Purpose::Sleep | Purpose::Orphans => (true, ""),
             Purpose::Echo => (self.ends_with_child(), "forwards no signal"),
             Purpose::Quick | Purpose::Healthy => {
                 (self.kind != Kind::Command, "starts nothing again")
             }
-            Purpose::Deaf => (
+            Purpose::IgnoreTerm => (
                 matches!(self.kind, Kind::Frigate | Kind::S6 | Kind::Supervisord),
-                "has no grace period: waits for the child for ever",
+                "has no grace period: waits for the child forever",
             ),
         };
         if offered { Ok(()) } else { Err(reason) }
@@ -214,7 +214,7 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// Why it cannot be had: not installed, not offered.
+    /// The init is not installed, or does not offer this.
     pub fn arrange(
         &self,
         purpose: Purpose,
@@ -227,20 +227,20 @@ impl Peer {
         let _former = fs::remove_dir_all(&directory);
         let prepare = || -> std::io::Result<Vec<OsString>> {
             fs::create_dir_all(&directory)?;
-            let everybody = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
+            let owner = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
             for name in ["r", "o"] {
-                nix::unistd::mkfifo(&directory.join(name), everybody)?;
+                nix::unistd::mkfifo(&directory.join(name), owner)?;
             }
-            let told = format!("{}={}", purpose.mode(), directory.join("r").display());
+            let argument = format!("{}={}", purpose.mode(), directory.join("r").display());
             let mut words = self.words(purpose, binary, &directory, programs);
             match self.kind {
                 Kind::Floor | Kind::Frigate | Kind::Command => {
-                    words.extend([programs.child.clone().into(), told.into()]);
+                    words.extend([programs.child.clone().into(), argument.into()]);
                 }
                 Kind::S6 | Kind::Runit | Kind::Busybox => {
-                    write_service(&directory, &programs.child, &told)?;
+                    write_service(&directory, &programs.child, &argument)?;
                 }
-                Kind::Supervisord => write_configuration(&directory, &programs.child, &told)?,
+                Kind::Supervisord => write_configuration(&directory, &programs.child, &argument)?,
             }
             Ok(words)
         };
@@ -249,7 +249,7 @@ impl Peer {
         Ok(Arrangement { words, directory })
     }
 
-    /// The init and its own words, up to the command.
+    /// Returns the init and its own words, up to the command.
     fn words(
         &self,
         purpose: Purpose,
@@ -266,7 +266,7 @@ impl Peer {
                 Purpose::Quick | Purpose::Healthy => {
                     words = vec![programs.floor_that_restarts.clone().into()];
                 }
-                Purpose::Once | Purpose::Nothing | Purpose::Deaf | Purpose::Breed => {}
+                Purpose::Once | Purpose::Nothing | Purpose::IgnoreTerm | Purpose::Orphans => {}
             },
             Kind::Frigate => {
                 match purpose {
@@ -282,12 +282,12 @@ impl Peer {
                     Purpose::Healthy => {
                         words.extend(["--restart=true", "--start-secs=1s"].map(OsString::from));
                     }
-                    Purpose::Deaf => words.push(format!("--grace={GRACE_MS}ms").into()),
+                    Purpose::IgnoreTerm => words.push(format!("--grace={GRACE_MS}ms").into()),
                     Purpose::Once
                     | Purpose::Nothing
                     | Purpose::Sleep
                     | Purpose::Echo
-                    | Purpose::Breed => {}
+                    | Purpose::Orphans => {}
                 }
                 words.push("--".into());
             }
@@ -304,7 +304,8 @@ impl Peer {
     }
 }
 
-/// The child is the interpreter of the file, so that no shell comes in between.
+/// Writes the file `run`. The child is the interpreter of the file, so that no shell comes in
+/// between.
 fn write_service(directory: &Path, child: &Path, word: &str) -> std::io::Result<()> {
     let run = directory.join("run");
     fs::write(&run, format!("#!{} {word}\n", child.display()))?;

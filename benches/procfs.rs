@@ -1,14 +1,14 @@
-//! What the kernel tells about a process.
+//! What the kernel reports about a process.
 
 use std::fs;
 
-/// Memory in kB, as `smaps_rollup` has it.
+/// Memory in kB, from `smaps_rollup`.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
     pub resident: f64,
-    /// Shared with nobody.
+    /// Memory that no other process shares.
     pub private: f64,
-    /// Behind no file.
+    /// Memory that belongs to no file.
     pub anonymous: f64,
 }
 
@@ -25,11 +25,11 @@ fn field(text: &str, name: &str) -> Result<f64, String> {
     number.ok_or_else(|| format!("the kernel tells no {name}"))
 }
 
-/// A process's memory.
+/// Reads how much memory a process has.
 ///
 /// # Errors
 ///
-/// The kernel does not tell.
+/// The kernel does not report it.
 pub fn memory(pid: i32) -> Result<Memory, String> {
     let text = read(pid, "smaps_rollup")?;
     Ok(Memory {
@@ -39,22 +39,22 @@ pub fn memory(pid: i32) -> Result<Memory, String> {
     })
 }
 
-/// How often it was put on a processor.
+/// Reads how often the process was put on a processor.
 ///
 /// # Errors
 ///
-/// As above.
+/// The kernel does not report it.
 pub fn switches(pid: i32) -> Result<f64, String> {
     let text = read(pid, "status")?;
     Ok(field(&text, "voluntary_ctxt_switches:")? + field(&text, "nonvoluntary_ctxt_switches:")?)
 }
 
-/// The time that it has had a processor, in nanoseconds: `stat` would count in hundredths of a
+/// Reads the processor time of the process, in nanoseconds. `stat` would count in hundredths of a
 /// second.
 ///
 /// # Errors
 ///
-/// As above.
+/// The kernel does not report it.
 pub fn processor_time(pid: i32) -> Result<f64, String> {
     let text = read(pid, "schedstat")?;
     let first = text
@@ -64,11 +64,11 @@ pub fn processor_time(pid: i32) -> Result<f64, String> {
     first.ok_or_else(|| "the kernel keeps no schedstat".into())
 }
 
-/// How many children it has, living or not.
+/// Counts the children of the process, including zombies.
 ///
 /// # Errors
 ///
-/// As above.
+/// The kernel does not report it.
 pub fn children(pid: i32) -> Result<usize, String> {
     Ok(read(pid, &format!("task/{pid}/children"))?
         .split_whitespace()

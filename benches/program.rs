@@ -5,20 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where they are.
+/// The paths of these programs.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    /// Starts an init, and tells when.
+    /// Starts an init, and reports when.
     pub starter: PathBuf,
-    /// What the init looks after.
+    /// The program that the init starts.
     pub child: PathBuf,
-    /// The least that an init can do.
+    /// Does the least that an init can do.
     pub floor: PathBuf,
-    /// The same with signals passed on.
+    /// Does the same, and passes signals on.
     pub floor_that_forwards: PathBuf,
-    /// The same with its child started again for ever.
+    /// Does the same, and starts its child again forever.
     pub floor_that_restarts: PathBuf,
-    /// What a logger listens to.
+    /// Writes the stream for a logger.
     pub writer: PathBuf,
 }
 
@@ -27,7 +27,7 @@ impl Programs {
     ///
     /// # Errors
     ///
-    /// What the compiler says.
+    /// The compiler's message.
     pub fn build(into: &Path) -> Result<Self, String> {
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             return Err("the floor and its helpers are written for x86_64 Linux".into());
@@ -64,7 +64,7 @@ fn compile(to: &Path, source: &str, condition: Option<&str>) -> Result<PathBuf, 
         "link-arg=-nostartfiles",
         "link-arg=-nostdlib",
         "link-arg=-static",
-        // No padding to whole pages in the file, and nothing in it that is not needed to run.
+        // Do not pad the file to whole pages, and leave out what is not needed to run.
         "link-arg=-Wl,--build-id=none,-z,noseparate-code,-z,max-page-size=4096,-z,norelro,--no-eh-frame-hdr",
     ] {
         command.args(["-C", option]);

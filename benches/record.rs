@@ -1,4 +1,4 @@
-//! The figures for programs to read, and the machine they were taken on.
+//! The figures as JSON, and the machine that they were measured on.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::sheet::{Cell, Sheet};
 
-/// The kernel, the processor, and how busy it was.
+/// The kernel, the processor, and the load.
 #[derive(Debug)]
 pub struct Machine {
     pub kernel: String,
@@ -47,7 +47,7 @@ impl Machine {
     }
 }
 
-/// A table as one object.
+/// Returns a table as one object.
 fn table(sheet: &Sheet) -> Value {
     let tools: Vec<_> = sheet
         .tools
@@ -74,7 +74,7 @@ fn table(sheet: &Sheet) -> Value {
     json!({ "of": sheet.of, "note": sheet.note, "programs": tools, "figures": rows })
 }
 
-/// Everything as one object.
+/// Returns everything as one object.
 pub fn render(sheets: &[Sheet], machine: &Machine) -> Value {
     json!({
         "machine": {

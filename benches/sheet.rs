@@ -6,7 +6,7 @@ use crate::tool::Tool;
 #[derive(Debug, Clone)]
 pub enum Cell {
     Value(f64),
-    /// Not measured, and why.
+    /// Not measured, for this reason.
     Missing(String),
 }
 
@@ -25,14 +25,15 @@ impl Cell {
     }
 }
 
-/// How a figure stands to that of the first, which is the measure of all others.
+/// How a figure is compared with that of the first program, which is the measure of all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ratio {
-    /// The figure through that of the first.
+    /// The figure is divided by that of the first.
     Plain,
-    /// The other way round: of this more is better, and 2 is to mean twice the cost all the same.
+    /// That of the first is divided by the figure. Here more is better, and 2 means twice the cost
+    /// as well.
     Inverse,
-    /// It says nothing: the figure is a count that is best at zero, or set by an option.
+    /// There is no ratio: the figure is a count that is best at zero, or an option sets it.
     None,
 }
 
@@ -46,7 +47,7 @@ pub struct Figure {
     pub ratio: Ratio,
 }
 
-/// A figure that is a whole number.
+/// Returns a figure that is a whole number.
 pub const fn figure(
     key: &'static str,
     title: &'static str,
@@ -62,7 +63,7 @@ pub const fn figure(
     }
 }
 
-/// A figure with the cells of all.
+/// A figure with the cells of all programs.
 #[derive(Debug, Clone)]
 pub struct Row {
     pub figure: Figure,
@@ -81,14 +82,14 @@ impl Row {
     }
 }
 
-/// What was measured of programs that do the same work.
+/// The figures of programs that do the same work.
 #[derive(Debug)]
 pub struct Sheet {
     /// What these programs are.
     pub of: &'static str,
-    /// What is to be known of all figures.
+    /// What a reader needs to know about all figures.
     pub note: &'static str,
-    /// The first is the measure of all others.
+    /// The programs. The first is the measure of all others.
     pub tools: Vec<Tool>,
     pub rows: Vec<Row>,
 }
@@ -112,7 +113,8 @@ impl Sheet {
     }
 }
 
-/// The value below which a part of the samples lies; half of them: the median. None of no samples.
+/// Returns the value below which this part of the samples lies. With 0.5, it is the median. `None`
+/// means that there are no samples.
 pub fn quantile(samples: &[f64], part: f64) -> Option<f64> {
     let mut sorted = samples.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -126,7 +128,7 @@ pub fn quantile(samples: &[f64], part: f64) -> Option<f64> {
     sorted.get(index).copied()
 }
 
-/// The quantile of each program's samples, or why there are none.
+/// Returns the quantile of each program's samples, or the reason why there are none.
 pub fn quantiles(samples: &[Result<Vec<f64>, String>], part: f64) -> Vec<Cell> {
     let one = |samples: &Result<Vec<f64>, String>| match samples {
         Ok(samples) => quantile(samples, part).ok_or_else(|| "no sample".to_owned()),

@@ -1,5 +1,5 @@
-//! A log stream: what a child writes into a pipe, and a logger from there into files, which are
-//! kept in memory so that no disk is measured.
+//! A log stream: a child writes it into a pipe, and a logger from there to files. These are kept in
+//! memory, so that no disk is measured.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,18 +18,18 @@ use crate::logger::{BACKUPS, FILE_BYTES, Logger, Rotation};
 use crate::sheet::{Ratio, Sheet, figure, quantiles};
 use crate::trial::{PATIENCE, await_readable};
 
-/// The files' place; Linux keeps a tmpfs there.
+/// The directory for the files. Linux keeps a tmpfs there.
 const MEMORY: &str = "/dev/shm";
 
 const BLOCK_BYTES: u64 = 65_536;
 const BLOCKS: u64 = 8192;
 const MIB: f64 = 1_048_576.0;
 
-/// What is to be known of these figures.
+/// The note below the table of loggers.
 pub const NOTE: &str = "medians, lines of 1,024 bytes, files in /dev/shm; in parentheses the ratio of costs to cat, which \
                         rotates nothing\nby itself s6-log begins a new file after 256 MiB at the latest, and multilog after 16";
 
-/// How fast a log is taken in, and what that costs.
+/// Measures how fast a log is written, and what that costs.
 pub fn stream(bench: &Bench, sheet: &mut Sheet) {
     for (rotation, rate_figure, cost_figure) in [
         (
@@ -70,7 +70,7 @@ pub fn stream(bench: &Bench, sheet: &mut Sheet) {
     }
 }
 
-/// One log: MiB a second, and milliseconds of processor time for a GiB.
+/// Measures one log: MiB per second, and milliseconds of processor time per GiB.
 fn log(logger: &Logger, bench: &Bench, rotation: Rotation) -> Result<[f64; 2], String> {
     let bytes = BLOCKS * BLOCK_BYTES;
     let directory = tempfile::Builder::new()
@@ -90,8 +90,8 @@ fn log(logger: &Logger, bench: &Bench, rotation: Rotation) -> Result<[f64; 2], S
     let seconds = began.elapsed().as_secs_f64();
     let spent = processor_time()? - before;
     let arrived = logged(directory.path()).map_err(|error| error.to_string())?;
-    // Rotation drops the oldest files; some loggers end a file with a line, and it is shorter by a
-    // part of one.
+    // Rotation drops the oldest files. Some loggers end a file with a line, so that it is shorter
+    // by a part of one.
     let expected = match rotation {
         Rotation::On if !logger.only_moves_bytes() => {
             FILE_BYTES * BACKUPS - 65_536..=FILE_BYTES * (BACKUPS + 1) + 65_536
@@ -109,7 +109,7 @@ fn log(logger: &Logger, bench: &Bench, rotation: Rotation) -> Result<[f64; 2], S
     ])
 }
 
-/// Runs writer and logger to their ends.
+/// Runs the writer and the logger to their ends.
 fn run(logger: &Logger, writer: &Path, directory: &Path, rotation: Rotation) -> Result<(), String> {
     let say = |error: io::Error| format!("cannot start: {error}");
     let complaints = directory.join("complaints");
@@ -140,7 +140,7 @@ fn run(logger: &Logger, writer: &Path, directory: &Path, rotation: Rotation) -> 
             return Err(say(error));
         }
     }
-    // It holds the pipe, whose end a writer without a logger is to meet.
+    // The command holds the pipe. If the logger is gone, the writer must see the end of the pipe.
     drop(command);
     let result = children.iter_mut().try_for_each(await_success);
     children.iter_mut().for_each(end);
@@ -164,13 +164,13 @@ fn await_success(child: &mut Child) -> Result<(), String> {
     }
 }
 
-/// Of a child that has been waited for, this asks nothing.
+/// Kills a child and waits for it. Does nothing to a child that has been waited for.
 fn end(child: &mut Child) {
     let _ended = child.kill();
     let _status = child.wait();
 }
 
-/// Milliseconds that all children so far, and theirs, have had a processor.
+/// Returns the processor time of all children so far, and of theirs, in milliseconds.
 fn processor_time() -> Result<f64, String> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|error| error.to_string())?;
     let spent = usage.user_time() + usage.system_time();
@@ -181,7 +181,7 @@ fn processor_time() -> Result<f64, String> {
     Ok(spent.num_microseconds() as f64 / 1000.0)
 }
 
-/// The bytes of a log's files, whoever made them: `log`, `log.1`; `current`, `@4000….s`.
+/// Returns the bytes of a log's files of any logger: `log`, `log.1`; `current`, `@4000….s`.
 fn logged(directory: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(directory)? {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::sheet::{Cell, Figure, Row, Sheet};
 
-/// A number with its thousands apart.
+/// Formats a number with groups of thousands.
 pub fn number(value: f64, decimals: usize) -> String {
     let plain = format!("{value:.decimals$}");
     let (sign, digits) = plain
@@ -26,7 +26,7 @@ pub fn number(value: f64, decimals: usize) -> String {
     )
 }
 
-/// Large numbers need no decimals.
+/// Returns how many decimals to show. Large numbers need none.
 pub fn decimals(figure: &Figure, value: f64) -> usize {
     if value.abs() >= 1000.0 {
         0
@@ -56,7 +56,7 @@ fn cell(row: &Row, index: usize, reasons: &mut Vec<String>) -> String {
     }
 }
 
-/// A whole table: figures down, programs across, why one is missing below.
+/// Formats a whole table: figures down, programs across, and below it why a figure is missing.
 pub fn render(sheet: &Sheet) -> String {
     let tools = &sheet.tools;
     let mut reasons = Vec::new();

@@ -1,5 +1,5 @@
-//! What is timed. Absolute times are of one machine and one moment; the ratio to the floor,
-//! measured in turn with it, is the result.
+//! What is timed. Absolute times depend on the machine and the moment. The result is the ratio to
+//! the floor, which is measured in turn with the others.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::procfs;
 use crate::sheet::{Cell, Figure, Ratio, Sheet, quantile, quantiles};
 use crate::trial::{DRAINED, ENDING, PATIENCE, Reports, SIGNALED, STARTED, Trial, now};
 
-/// Signals in one turn.
+/// How many signals are sent in one turn.
 const BLOCK: usize = 500;
 
-/// Between a start and what is then asked of the init, so that the start is over.
+/// The time between a start and the next request to the init, so that the start is over.
 const SETTLING: Duration = Duration::from_millis(20);
 
 const fn figure(key: &'static str, title: &'static str, unit: &'static str) -> Figure {
@@ -35,7 +35,7 @@ fn microseconds(from: u64, to: u64) -> f64 {
     float(to.saturating_sub(from)) / 1000.0
 }
 
-/// Start, whole run and exit, all of the same lives.
+/// Measures start, whole run and exit in the same runs.
 pub fn lives(bench: &Bench, sheet: &mut Sheet) {
     let trial = |index: usize, arrangement: &Arrangement| {
         let when = if bench.peers[index].must_end_with_child().is_ok() {
@@ -91,8 +91,8 @@ pub fn lives(bench: &Bench, sheet: &mut Sheet) {
     );
 }
 
-/// `kill(init, USR1)` to its receipt in the child. On one processor, where nothing but work counts:
-/// how long another one takes to wake up is the machine's affair.
+/// Measures from `kill(init, USR1)` to its receipt in the child. Uses one processor, so that only
+/// work counts: the time that another processor takes to wake up depends on the machine.
 pub fn forwarding(bench: &Bench, sheet: &mut Sheet) {
     let all = sched_getaffinity(Pid::from_raw(0));
     let pinned = pin_to_last();
@@ -159,7 +159,7 @@ fn pin_to_last() -> Result<(), String> {
     sched_setaffinity(Pid::from_raw(0), &one).map_err(say)
 }
 
-/// Orphans that all wait at once, and orphans that come one by one.
+/// Measures orphans that all wait at once, and orphans that come one by one.
 pub fn reaping(bench: &Bench, sheet: &mut Sheet) {
     let trial = |_, arrangement: &Arrangement| {
         let mut trial = Trial::start(arrangement, &bench.programs, Reports::AtOnce)?;
@@ -172,8 +172,8 @@ pub fn reaping(bench: &Bench, sheet: &mut Sheet) {
         let [_, released, gone, made] = drained;
         let spent = procfs::processor_time(trial.init)? - before;
         trial.order(BATCH / 10, false)?;
-        // The child itself is one of the init's children, and for a moment the mother of an orphan
-        // is not.
+        // The child itself is one of the init's children. For a moment, so is the parent of an
+        // orphan.
         let mut worst = 0;
         let until = Instant::now() + PATIENCE;
         while !trial.has_record(Duration::from_micros(500)) && Instant::now() < until {
@@ -186,7 +186,7 @@ pub fn reaping(bench: &Bench, sheet: &mut Sheet) {
         let seconds = float(gone.saturating_sub(released)) / 1e9;
         Ok([made / seconds, spent / made, float(worst as u64)])
     };
-    let [rate, cost, worst] = bench.interleave(9, bench.arrange(Purpose::Breed), trial);
+    let [rate, cost, worst] = bench.interleave(9, bench.arrange(Purpose::Orphans), trial);
     let rate_figure = Figure {
         ratio: Ratio::Inverse,
         decimals: 0,
@@ -209,7 +209,7 @@ pub fn reaping(bench: &Bench, sheet: &mut Sheet) {
     sheet.add(worst_figure, quantiles(&worst, 1.0));
 }
 
-/// The pause after a child that ended at once, and after one that had lived.
+/// Measures the pause after a child that ended at once, and after one that was healthy.
 pub fn restart(bench: &Bench, sheet: &mut Sheet) {
     let mut quick: Samples = Vec::new();
     for arrangement in bench.arrange(Purpose::Quick) {
@@ -218,8 +218,8 @@ pub fn restart(bench: &Bench, sheet: &mut Sheet) {
             collect(&mut trial, 200, Duration::from_secs(6))
         }));
     }
-    // These sleep most of the time, and so all wait side by side; they begin one after the other in
-    // order not to end together.
+    // These sleep most of the time, so all wait at the same time. They begin one after the other,
+    // so that they do not end together.
     let mut healthy = Vec::new();
     for arrangement in bench.arrange(Purpose::Healthy) {
         healthy.push(arrangement.and_then(|arrangement| {
@@ -270,7 +270,7 @@ pub fn restart(bench: &Bench, sheet: &mut Sheet) {
     );
 }
 
-/// The times from each end to the next start, until there are enough or the time is over.
+/// Returns the times from each end to the next start, until there are enough or the time is over.
 fn collect(trial: &mut Trial, enough: usize, limit: Duration) -> Result<Vec<f64>, String> {
     let mut samples = Vec::new();
     let until = Instant::now() + limit;
@@ -292,7 +292,7 @@ fn collect(trial: &mut Trial, enough: usize, limit: Duration) -> Result<Vec<f64>
     }
 }
 
-/// TERM to the init's end.
+/// Measures from TERM to the init's end.
 pub fn stop(bench: &Bench, sheet: &mut Sheet) {
     let trial = |_, arrangement: &Arrangement| {
         let mut trial = Trial::start(arrangement, &bench.programs, Reports::AtOnce)?;
@@ -304,14 +304,17 @@ pub fn stop(bench: &Bench, sheet: &mut Sheet) {
         Ok([microseconds(sent, ended)])
     };
     let [obedient] = bench.interleave(bench.extent.lives / 3, bench.arrange(Purpose::Sleep), trial);
-    let [deaf] = bench.interleave(5, bench.arrange(Purpose::Deaf), trial);
+    let [killed] = bench.interleave(5, bench.arrange(Purpose::IgnoreTerm), trial);
     let late = |samples: Vec<f64>| -> Vec<f64> {
         samples
             .into_iter()
             .map(|time| time / 1000.0 - f64::from(GRACE_MS))
             .collect()
     };
-    let deaf: Samples = deaf.into_iter().map(|samples| samples.map(late)).collect();
+    let killed: Samples = killed
+        .into_iter()
+        .map(|samples| samples.map(late))
+        .collect();
     sheet.add(
         figure("stop", "TERM to the end, the child obeys", "us"),
         quantiles(&obedient, 0.5),
@@ -322,5 +325,5 @@ pub fn stop(bench: &Bench, sheet: &mut Sheet) {
         decimals: 2,
         ..figure("grace", title, "ms")
     };
-    sheet.add(late_figure, quantiles(&deaf, 0.5));
+    sheet.add(late_figure, quantiles(&killed, 0.5));
 }

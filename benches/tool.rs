@@ -1,4 +1,4 @@
-//! A program that is compared with others: what it is called, where it is, and where it comes from.
+//! A program that is compared with others: its name, its path, and its package.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,14 +9,14 @@ const FRIGATE: &str = "frigate";
 #[derive(Debug, Clone)]
 pub struct Tool {
     pub name: &'static str,
-    /// The Debian package it comes in.
+    /// The Debian package that contains it.
     pub package: Option<&'static str>,
-    /// Where it is, or why it is not there.
+    /// Its path, or the reason why it is not there.
     pub binary: Result<PathBuf, String>,
 }
 
 impl Tool {
-    /// The shipped binary.
+    /// Returns the shipped binary.
     pub fn frigate(binary: &Path) -> Self {
         let found = std::fs::canonicalize(binary);
         let found = found.map_err(|error| format!("cannot find '{}': {error}", binary.display()));
@@ -27,7 +27,7 @@ impl Tool {
         }
     }
 
-    /// A program of `PATH`.
+    /// Returns a program of `PATH`.
     pub fn installed(name: &'static str, package: &'static str, program: &str) -> Self {
         let binary = find(program).ok_or_else(|| format!("not installed (package {package})"));
         Self {
@@ -41,7 +41,8 @@ impl Tool {
         self.name == FRIGATE
     }
 
-    /// The package that would bring it. One that is installed and yet of no use is not missing.
+    /// Returns the package that contains it, if it is not installed. A program that is installed
+    /// but cannot be used is not missing.
     pub fn missing_package(&self) -> Option<&'static str> {
         self.package.filter(|_| {
             self.binary
@@ -66,7 +67,7 @@ impl Tool {
     }
 }
 
-/// Where a program of `PATH` is.
+/// Returns the path of a program of `PATH`.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)

@@ -1,8 +1,8 @@
-//! Counting what an init does up to its child's exec, and for a whole run: system calls, and
+//! Counts what an init does up to its child's exec, and in a whole run: system calls, and
 //! instructions in user mode.
 //!
-//! By ptrace and one step at a time. The processor's own counters would be faster, but a virtual
-//! machine mostly has none, and these counts are exact: the same on every machine and in every run.
+//! It uses ptrace, one step at a time. The processor's own counters would be faster, but most virtual
+//! machines have none. These counts are exact: the same on every machine and in every run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,19 +16,19 @@ use crate::peer::Arrangement;
 use crate::program::Programs;
 use crate::trial::{Reports, Trial};
 
-/// Steps after which one gives up; an interpreter needs hundreds of millions to get as far as its
-/// own code.
+/// The number of instructions after which the count gives up. An interpreter needs hundreds of
+/// millions before its own code runs.
 const MOST_INSTRUCTIONS: u64 = 1_000_000;
 const TOO_MANY: &str = "more than 1,000,000, where counting ends";
 
-/// System calls of one run. Those of the child's side are among them.
+/// System calls of one run, including those of the child's side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Calls {
-    /// The init's up to its fork, its own `execve` included, and those of the child's side to the
-    /// first that the child itself makes. What the init does beside the child after the fork delays
-    /// nothing and comes in no fixed order.
+    /// The init's calls up to its fork, including its own `execve`, and those of the child's side
+    /// up to the child's own first call. What the init does beside the child after the fork delays
+    /// nothing, and comes in no fixed order.
     pub to_exec: u64,
-    /// All, until everybody has ended; none where the init does not end.
+    /// All calls, until all processes have ended. `None` means that the init does not end.
     pub whole: Option<u64>,
 }
 
@@ -38,7 +38,7 @@ enum Counted {
     Instructions,
 }
 
-/// What becomes of a task after a stop.
+/// What happens to a task after a stop.
 enum Next {
     /// It goes on, and gets the signal.
     GoOn(Option<Signal>),
@@ -48,13 +48,13 @@ enum Next {
 #[derive(Debug, Default, Clone, Copy)]
 struct Task {
     count: u64,
-    /// Where the last step ended.
+    /// The address at which the last step ended.
     at: u64,
-    /// Between the entry of a call and its return.
+    /// Whether the task is between the entry of a call and its return.
     inside: bool,
     forked: bool,
-    /// Execs so far; the init's first is the init itself. A task that the init forked begins with
-    /// none, every other with as many as its parent.
+    /// How many execs the task has seen. The init's first is that of the init itself. A task that
+    /// the init forked begins with none, every other one with as many as its parent.
     executed: u32,
 }
 
@@ -64,20 +64,20 @@ struct Tracer {
     tasks: BTreeMap<Pid, Task>,
     /// The init's count at the fork of the child.
     before_fork: u64,
-    /// The whole count when the child was reached.
+    /// The whole count when the child made its first call.
     reached: Option<u64>,
     total: u64,
-    /// Execs below the init after which instructions still count.
+    /// How many execs below the init instructions still count.
     nested: u32,
-    /// Where the instructions were that were counted.
+    /// The addresses of the instructions that were counted.
     addresses: BTreeSet<u64>,
 }
 
-/// Counts system calls; `ends` tells whether the init ends with its child.
+/// Counts system calls. `ends` says whether the init ends with its child.
 ///
 /// # Errors
 ///
-/// No tracing here, or the init does not behave.
+/// This machine does not allow tracing, or the init does not do what it should.
 pub fn calls(arrangement: &Arrangement, programs: &Programs, ends: bool) -> Result<Calls, String> {
     let tracer = run(arrangement, programs, Counted::Calls, ends, 0, |_| Ok(()))?;
     let to_exec = tracer.reached.ok_or("its child was not reached")?;
@@ -92,7 +92,8 @@ pub fn calls(arrangement: &Arrangement, programs: &Programs, ends: bool) -> Resu
 ///
 /// # Errors
 ///
-/// As above, or there are too many.
+/// This machine does not allow tracing, the init does not do what it should, or it executes too
+/// many instructions.
 pub fn instructions(arrangement: &Arrangement, programs: &Programs) -> Result<u64, String> {
     let counted = Counted::Instructions;
     let tracer = run(arrangement, programs, counted, false, 0, |_| Ok(()))?;
@@ -100,12 +101,13 @@ pub fn instructions(arrangement: &Arrangement, programs: &Programs) -> Result<u6
 }
 
 /// Returns the addresses of the instructions that the init executes in user mode from its exec to
-/// its end, and those of the child's side up to the child's exec; with `nested`, the same of as many
-/// inits that run below. `meanwhile` runs beside them, and may make them end.
+/// its end, and of those of the child's side up to the child's exec. With `nested`, also returns
+/// those of this many inits that run below. Calls `meanwhile` beside the tracing, which may make
+/// the inits end.
 ///
 /// # Errors
 ///
-/// As above.
+/// This machine does not allow tracing, or the init does not do what it should.
 pub fn addresses(
     arrangement: &Arrangement,
     programs: &Programs,
@@ -149,7 +151,7 @@ fn run(
     };
     tracer.tasks.insert(init, Task::default());
     trial.open_gate();
-    // Beside the tracing, which only the thread that attached can do.
+    // Run it beside the tracing, because only the thread that attached can trace.
     let result = std::thread::scope(|scope| {
         let beside = scope.spawn(|| meanwhile(&mut trial));
         let followed = tracer.follow(to_end);
@@ -179,7 +181,7 @@ impl Tracer {
         Ok(())
     }
 
-    /// The starter learns of the init's end only after the tracer has.
+    /// Kills all tasks. The starter learns of the init's end only after the tracer has.
     fn kill_all(&mut self, trial: &Trial) {
         if !self.tasks.is_empty() {
             let _gone = trial.signal(Signal::SIGKILL);
@@ -196,8 +198,8 @@ impl Tracer {
         }
     }
 
-    /// The next stop of one of the traced. They are asked one by one: a wait for any child would
-    /// take the starter's end too.
+    /// Returns the next stop of one of the traced tasks. Asks them one by one, because a wait for
+    /// any child would also take the starter's end.
     fn next(&mut self) -> Result<Option<(Pid, WaitStatus)>, String> {
         let until = crate::trial::now() + 20_000_000_000;
         loop {
@@ -219,7 +221,7 @@ impl Tracer {
         }
     }
 
-    /// Notes what a stop means. Returns what comes next.
+    /// Records what a stop means. Returns what happens next.
     fn take(&mut self, pid: Pid, status: WaitStatus) -> Next {
         let counting = self.counting(pid);
         match status {
@@ -232,7 +234,8 @@ impl Tracer {
                 task.inside = !task.inside;
                 if task.inside && counting && self.counted == Counted::Calls {
                     self.count(pid);
-                    // The first call that the child itself makes: it has been executed, and runs.
+                    // This is the first call that the child itself makes: it has been executed, and
+                    // is running.
                     if pid != self.init
                         && self.tasks.get(&pid).is_some_and(|task| task.executed > 0)
                     {
@@ -263,8 +266,8 @@ impl Tracer {
                 let task = self.tasks.entry(pid).or_default();
                 task.executed += 1;
                 if pid == self.init {
-                    // The `execve` that made it is its first call, entered before it was traced by
-                    // calls.
+                    // The child's `execve` is its first call. The child entered it before its calls
+                    // were traced.
                     if task.executed == 1 && self.counted == Counted::Calls {
                         task.inside = true;
                         self.count(pid);
@@ -292,8 +295,8 @@ impl Tracer {
         }
     }
 
-    /// Before the init's exec nothing counts; it is the starter's. Calls of all others do; of their
-    /// instructions only those of an init's own code.
+    /// Returns whether a task counts. Before the init's exec nothing counts, because it is the
+    /// starter's. After it, all calls count, but only instructions of an init's own code.
     fn counting(&self, pid: Pid) -> bool {
         let executed = self.tasks.get(&pid).map_or(0, |task| task.executed);
         match self.counted {
@@ -303,8 +306,8 @@ impl Tracer {
         }
     }
 
-    /// A string instruction stops after each of its turns, and is one instruction all the same, as
-    /// for the processor's own counters.
+    /// Returns the address that the task has moved to. A string instruction stops after each
+    /// repetition, but counts as one instruction, as it does for the processor's own counters.
     fn moved_to(&mut self, pid: Pid) -> Option<u64> {
         let at = ptrace::getregs(pid).map_or(0, |registers| registers.rip);
         let task = self.tasks.entry(pid).or_default();

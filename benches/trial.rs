@@ -13,10 +13,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::peer::Arrangement;
 use crate::program::Programs;
 
-/// How long anything may take that is not itself a matter of seconds.
+/// How long an event may take that should come at once.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the child and the starter tell: kinds of records.
+/// The kinds of records that the child and the starter write.
 pub const STARTED: u64 = 1;
 pub const ENDING: u64 = 2;
 pub const SIGNALED: u64 = 3;
@@ -24,22 +24,22 @@ pub const DRAINED: u64 = 4;
 const INIT_STARTED: u64 = 1;
 const INIT_ENDED: u64 = 2;
 
-/// Four words, as the programs write them: the kind, and what it says; times are nanoseconds of the
+/// Four words, as the programs write them: the kind, and three values. Times are nanoseconds of the
 /// monotonic clock.
 pub type Record = [u64; 4];
 
 /// When the starter reports the init's process id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reports {
-    /// With the init's end, so that nobody is woken while it starts.
+    /// With the init's end, so that no process wakes up while the init starts.
     AtTheEnd,
     /// At once.
     AtOnce,
-    /// At once; and the init is not executed before the gate is opened.
+    /// At once. The init is not executed before the gate is opened.
     Gated,
 }
 
-/// An init that was started. When it goes out of scope all of it is killed.
+/// An init that was started. When this is dropped, the init and its processes are killed.
 pub struct Trial {
     starter: Child,
     gate: Option<ChildStdin>,
@@ -52,7 +52,7 @@ pub struct Trial {
     pub executed: u64,
 }
 
-/// The monotonic clock, in nanoseconds.
+/// Reads the monotonic clock, in nanoseconds.
 pub fn now() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
@@ -63,7 +63,7 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// Why it cannot be started.
+    /// It cannot be started.
     pub fn start(
         arrangement: &Arrangement,
         programs: &Programs,
@@ -79,7 +79,7 @@ impl Trial {
         };
         let mut reports = open(arrangement.reports())?;
         let orders = open(arrangement.orders())?;
-        // A former trial may have been killed in the middle of a report.
+        // A former trial may have been killed while it wrote a report.
         while await_readable(&reports, Duration::ZERO) {
             let _old = reports.read(&mut [0; 4096]).map_err(say)?;
         }
@@ -127,28 +127,31 @@ impl Trial {
         Ok(())
     }
 
-    /// Lets the init be executed.
+    /// Opens the gate, so that the init is executed.
     pub fn open_gate(&mut self) {
         if let Some(mut gate) = self.gate.take() {
             let _gone = gate.write_all(b"\n");
         }
     }
 
-    /// The child's next record, which must be of the given kind.
+    /// Returns the child's next record, which must be of the given kind.
     ///
     /// # Errors
     ///
-    /// It did not come in time, or another one came.
+    /// No record came in time, or one of another kind came.
     pub fn expect(&mut self, kind: u64, patience: Duration) -> Result<Record, String> {
         let record = read_record(&mut self.reports, patience)?;
         if record[0] == kind {
             Ok(record)
         } else {
-            Err(format!("the child told {} instead of {kind}", record[0]))
+            Err(format!(
+                "the child reported {} instead of {kind}",
+                record[0]
+            ))
         }
     }
 
-    /// Whether the child has something to tell within this time.
+    /// Returns whether a record of the child comes within this time.
     pub fn has_record(&self, within: Duration) -> bool {
         await_readable(&self.reports, within)
     }
@@ -157,7 +160,7 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// It is gone.
+    /// The child has ended.
     pub fn order(&mut self, count: u64, at_once: bool) -> Result<(), String> {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&count.to_ne_bytes());
@@ -171,7 +174,7 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// It is gone.
+    /// The init has ended.
     pub fn signal(&self, signal: Signal) -> Result<(), String> {
         kill(Pid::from_raw(self.init), signal)
             .map_err(|error| format!("cannot signal the init: {error}"))
@@ -181,7 +184,7 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// It does not end.
+    /// The init does not end in time.
     pub fn end(&mut self, patience: Duration) -> Result<(u64, u64), String> {
         if self.init == 0 {
             self.take_start()?;
@@ -199,7 +202,7 @@ impl Trial {
 impl Drop for Trial {
     fn drop(&mut self) {
         // The starter reports the init's end before it reaps the init, so that no other process has
-        // the number yet. The end of PID 1 ends all of its namespace. If the pid was never reported,
+        // the pid yet. The end of PID 1 ends its whole namespace. If the pid was never reported,
         // the starter's end kills the init.
         if self.init > 0 {
             let _gone = kill(Pid::from_raw(self.init), Signal::SIGKILL);
@@ -210,7 +213,8 @@ impl Drop for Trial {
     }
 }
 
-/// Whether there is something to read within this time; of a pidfd: whether the process ends.
+/// Returns whether the file becomes readable within this time. A pidfd becomes readable when the
+/// process ends.
 pub fn await_readable(file: &impl AsFd, within: Duration) -> bool {
     let within = Timespec {
         tv_sec: within.as_secs().cast_signed(),
@@ -219,7 +223,7 @@ pub fn await_readable(file: &impl AsFd, within: Duration) -> bool {
     poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&within)).is_ok_and(|ready| ready > 0)
 }
 
-/// One record: a pipe hands over whole what was written at once.
+/// Reads one record. A pipe returns whole what was written at once.
 fn read_record(from: &mut (impl Read + AsFd), patience: Duration) -> Result<Record, String> {
     if !await_readable(from, patience) {
         return Err(format!("nothing happened within {} s", patience.as_secs()));

@@ -1,10 +1,10 @@
-//! The child: a program without a C library that an init is given to look after. It reads the clock
-//! in its first moment.
+//! The child: a program without a C library that an init starts. It reads the clock in its first
+//! moment.
 //!
-//! `child MODE=FIFO [WORD...]`: one word, since a service directory's `run` file, whose first line
-//! names this program as its interpreter, has room for one. What comes behind is ignored: it is
-//! that file's name. Each record is four 64-bit words: its kind, and three values, the first of
-//! them a time of the monotonic clock.
+//! `child MODE=FIFO [WORD...]`. Mode and FIFO are one word, because the `run` file of a service
+//! directory names this program as its interpreter, and has room for one word. The next word is that
+//! file's name, and is ignored. Each record is four 64-bit words: its kind and three values, of which
+//! the first is a time of the monotonic clock.
 #![no_std]
 #![no_main]
 
@@ -24,7 +24,7 @@ const ENDING: u64 = 2;
 const SIGNALED: u64 = 3;
 const DRAINED: u64 = 4;
 
-/// Longer than the second from which on every peer takes a child for healthy.
+/// Longer than a second, after which every peer takes a child for healthy.
 const HEALTHY: [u64; 2] = [1, 200_000_000];
 
 /// The most orphans that are made at once.
@@ -45,27 +45,27 @@ pub fn run(words: *const *const u8, _environment: *const *const u8) -> usize {
     path = unsafe { path.add(1) };
     // SAFETY: a mode has a first letter.
     let mode = unsafe { *word };
-    // `nothing`: for what is counted, not timed.
+    // `nothing` is counted, not timed.
     if mode == b'n' {
         return 0;
     }
     let fifo = call(OPEN, [path.addr(), 2, 0, 0, 0]).unsigned_abs();
-    if mode == b'd' || mode == b'e' {
-        // `deaf` and `echo` take no signal by surprise; TERM must end an echo.
-        let blocked = if mode == b'd' { u64::MAX } else { 1 << (SIGUSR1 - 1) };
+    if mode == b'i' || mode == b'e' {
+        // `ignore` and `echo` block the signals; TERM must end an echo.
+        let blocked = if mode == b'i' { u64::MAX } else { 1 << (SIGUSR1 - 1) };
         call(RT_SIGPROCMASK, [0, (&raw const blocked).addr(), 0, 8, 0]);
     }
-    tell(fifo, STARTED, [started, 0, 0]);
+    report(fifo, STARTED, [started, 0, 0]);
     match mode {
-        b'o' => tell(fifo, ENDING, [now(), 0, 0]),
+        b'o' => report(fifo, ENDING, [now(), 0, 0]),
         b'l' => {
             let healthy = HEALTHY;
             call(NANOSLEEP, [(&raw const healthy).addr(), 0, 0, 0, 0]);
-            tell(fifo, ENDING, [now(), 0, 0]);
+            report(fifo, ENDING, [now(), 0, 0]);
         }
         b'e' => echo(fifo),
-        b'b' => breed(path, fifo),
-        // `sleep`, `deaf`
+        b'b' => make_orphans(path, fifo),
+        // `sleep`, `ignore`
         _ => loop {
             call(PAUSE, [0; 5]);
         },
@@ -78,13 +78,13 @@ fn echo(fifo: usize) -> ! {
     loop {
         let signal = call(RT_SIGTIMEDWAIT, [(&raw const set).addr(), 0, 0, 8, 0]);
         let received = now();
-        tell(fifo, SIGNALED, [received, signal.unsigned_abs() as u64, 0]);
+        report(fifo, SIGNALED, [received, signal.unsigned_abs() as u64, 0]);
     }
 }
 
-/// Makes orphans as it is told: how many, and whether they all wait to be reaped at once or come
-/// one by one.
-fn breed(path: *const u8, fifo: usize) -> ! {
+/// Makes orphans in batches. Each order gives their number, and whether they all wait to be reaped
+/// at once or come one by one.
+fn make_orphans(path: *const u8, fifo: usize) -> ! {
     let orders = open_orders(path);
     loop {
         let mut order = [0_u64; 2];
@@ -92,24 +92,24 @@ fn breed(path: *const u8, fifo: usize) -> ! {
             exit(1);
         }
         let wanted = (order[0] as usize).min(MOST);
-        let mut brood = Brood { first: 0, wanted, made: 0, released: 0 };
+        let mut batch = Batch { first: 0, wanted, made: 0, released: 0 };
         if order[1] == 0 {
             let began = now();
             for first in 0..wanted {
-                let mut one = Brood { first, wanted: 1, made: 0, released: 0 };
-                one.bear();
-                brood.made += one.made;
+                let mut one = Batch { first, wanted: 1, made: 0, released: 0 };
+                one.make();
+                batch.made += one.made;
             }
-            brood.released = began;
+            batch.released = began;
         } else {
-            brood.bear();
+            batch.make();
         }
-        await_reaped(brood.made);
-        tell(fifo, DRAINED, [brood.released, now(), brood.made as u64]);
+        await_reaped(batch.made);
+        report(fifo, DRAINED, [batch.released, now(), batch.made as u64]);
     }
 }
 
-/// Orders come over a FIFO beside that of the reports, which has the same name but for the last
+/// Opens the FIFO for orders. It is beside that for reports, and its name differs only in the last
 /// letter.
 fn open_orders(path: *const u8) -> usize {
     let mut name = [0_u8; 256];
@@ -124,46 +124,46 @@ fn open_orders(path: *const u8) -> usize {
     call(OPEN, [name.as_ptr().addr(), 2, 0, 0, 0]).unsigned_abs()
 }
 
-/// Some zombies and their mother, whose end hands them to the init.
+/// Some zombies and their parent. When the parent ends, they become the init's children.
 #[derive(Clone, Copy)]
-struct Brood {
+struct Batch {
     first: usize,
     wanted: usize,
     made: usize,
-    /// When the mother ended.
+    /// When the parent ended.
     released: u64,
 }
 
-impl Brood {
-    /// Runs the mother, who shares this memory, to her end.
-    fn bear(&mut self) {
+impl Batch {
+    /// Runs the parent, which shares this memory, to its end.
+    fn make(&mut self) {
         let mut stack = Stack([0; 8192]);
-        let mother = start(CLONE_VM | CLONE_VFORK | SIGCHLD, &mut stack, be_mother, self);
-        if mother > 0 {
-            call(WAIT4, [mother.unsigned_abs(), 0, 0, 0, 0]);
+        let parent = start(CLONE_VM | CLONE_VFORK | SIGCHLD, &mut stack, run_parent, self);
+        if parent > 0 {
+            call(WAIT4, [parent.unsigned_abs(), 0, 0, 0, 0]);
         }
     }
 }
 
-extern "C" fn be_mother(brood: *mut Brood) -> ! {
+extern "C" fn run_parent(batch: *mut Batch) -> ! {
     // SAFETY: the other process waits for this one to end, and touches nothing meanwhile.
-    let brood = unsafe { &mut *brood };
-    while brood.made < brood.wanted {
-        let pid = bear_zombie();
+    let batch = unsafe { &mut *batch };
+    while batch.made < batch.wanted {
+        let pid = start_zombie();
         if pid <= 0 {
             break;
         }
-        let slot = (&raw mut PIDS).cast::<i32>().wrapping_add(brood.first + brood.made);
+        let slot = (&raw mut PIDS).cast::<i32>().wrapping_add(batch.first + batch.made);
         // SAFETY: there are never more than the array holds.
         unsafe { *slot = pid as i32 };
-        brood.made += 1;
+        batch.made += 1;
     }
-    brood.released = now();
+    batch.released = now();
     exit(0)
 }
 
-/// A child that ends in its first instruction.
-fn bear_zombie() -> isize {
+/// Starts a child that ends in its first instruction.
+fn start_zombie() -> isize {
     let pid: isize;
     // SAFETY: the new process shares the stack and uses nothing but registers.
     unsafe {
@@ -188,8 +188,8 @@ fn bear_zombie() -> isize {
     pid
 }
 
-/// Waits until the last of them has been reaped. An init takes them mostly in the order in which it
-/// got them, so that this keeps pace with it; a shorter sleep would compete with the init for the
+/// Waits until the last of them has been reaped. An init mostly reaps them in the order in which it
+/// got them, so this keeps pace with it. A shorter sleep would compete with the init for the
 /// processor.
 fn await_reaped(count: usize) {
     let between_looks: [u64; 2] = [0, 50_000];
@@ -203,7 +203,7 @@ fn await_reaped(count: usize) {
     }
 }
 
-fn tell(fifo: usize, kind: u64, [a, b, c]: [u64; 3]) {
+fn report(fifo: usize, kind: u64, [a, b, c]: [u64; 3]) {
     let record = [kind, a, b, c];
     call(WRITE, [fifo, (&raw const record).addr(), size_of_val(&record), 0, 0]);
 }

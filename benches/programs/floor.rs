@@ -2,7 +2,7 @@
 //! exits with its code.
 //!
 //! `floor PROGRAM [ARG...]`. Built with `--cfg forwards` it also passes signals on, and with `--cfg
-//! restarts` it starts the child again for ever: a floor for what the plain one does not do.
+//! restarts` it starts the child again forever. These are floors for what the plain one does not do.
 #![no_std]
 #![no_main]
 
@@ -24,15 +24,15 @@ pub fn run(words: *const *const u8, environment: *const *const u8) -> usize {
     call(kernel::RT_SIGPROCMASK, [0, (&raw const ALL).addr(), 0, 8, 0]);
     loop {
         let child = start(program, environment);
-        let code = attend(child);
+        let code = wait_for(child);
         if !cfg!(restarts) {
             return code;
         }
     }
 }
 
-/// A floor that takes signals blocks them before there is a child, as any init must; the child's
-/// side gives the mask back.
+/// Expands to code that restores the mask, for the child's side. A floor that takes signals blocks
+/// them before it starts the child, as any init must.
 #[cfg(forwards)]
 macro_rules! give_mask_back {
     () => {
@@ -46,8 +46,8 @@ macro_rules! give_mask_back {
     };
 }
 
-/// Starts the child as `vfork` does. The stack is shared until the exec, and nothing in use on
-/// it is written.
+/// Starts the child as `vfork` does. Both sides share the stack until the exec, and the child's
+/// side writes nothing that is in use on it.
 fn start(program: *const *const u8, environment: *const *const u8) -> usize {
     let child: usize;
     // SAFETY: the first word of a program that was told what to run is a C string, and both arrays
@@ -83,9 +83,10 @@ fn start(program: *const *const u8, environment: *const *const u8) -> usize {
     child
 }
 
-/// Waits for a child, and reaps all that ends meanwhile. Returns the exit code of the child.
+/// Waits for a child, and reaps all processes that end meanwhile. Returns the exit code of the
+/// child.
 #[cfg(not(forwards))]
-fn attend(child: usize) -> usize {
+fn wait_for(child: usize) -> usize {
     loop {
         if let Some(code) = reap(child, 0) {
             return code;
@@ -93,9 +94,9 @@ fn attend(child: usize) -> usize {
     }
 }
 
-/// The same, passing signals on.
+/// Does the same, and passes signals on.
 #[cfg(forwards)]
-fn attend(child: usize) -> usize {
+fn wait_for(child: usize) -> usize {
     const WNOHANG: usize = 1;
     loop {
         let signal = call(kernel::RT_SIGTIMEDWAIT, [(&raw const ALL).addr(), 0, 0, 8, 0]).unsigned_abs();

@@ -1,7 +1,7 @@
 // The kernel's calls, and a program's first instruction, for programs that have no C library.
 //
-// It is included by each of them (`#[path]`). A C library would execute thousands of instructions
-// before `main`, and what is to be measured is the init, not its child.
+// Each of them includes this file (`#[path]`). A C library would execute thousands of instructions
+// before `main`, but the benchmark measures the init, not its child.
 
 use core::arch::{asm, global_asm};
 
@@ -31,8 +31,8 @@ pub const CLOCK_GETTIME: usize = 228;
 pub const DUP3: usize = 292;
 pub const CLOSE_RANGE: usize = 436;
 
-// At the entry the stack holds the count of the words, the words, a null pointer, the environment,
-// a null pointer.
+// At the entry, the stack holds the number of words, the words, a null pointer, the environment,
+// and a null pointer.
 global_asm!(
     ".globl _start",
     "_start:",
@@ -59,7 +59,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     exit(255)
 }
 
-/// Calls the kernel; the meaning of the words is the caller's business.
+/// Calls the kernel. The caller decides what the words mean.
 #[inline(always)]
 pub fn call(number: usize, words: [usize; 5]) -> isize {
     let result: isize;
@@ -81,7 +81,7 @@ pub fn call(number: usize, words: [usize; 5]) -> isize {
     result
 }
 
-/// The stack of a new process: so many bytes.
+/// The stack of a new process, with this many bytes.
 #[repr(C, align(16))]
 pub struct Stack<const BYTES: usize>(pub [u8; BYTES]);
 
@@ -126,8 +126,8 @@ pub fn exit(code: usize) -> ! {
     }
 }
 
-/// The monotonic clock in nanoseconds. By the call, since the kernel's own page for it is found
-/// through the auxiliary vector, which costs more than it saves here.
+/// Reads the monotonic clock, in nanoseconds. Makes the system call, because the kernel's page for
+/// it is found through the auxiliary vector, which costs more than it saves here.
 pub fn now() -> u64 {
     const CLOCK_MONOTONIC: usize = 1;
     let mut time = [0_u64; 2];

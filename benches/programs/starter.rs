@@ -1,13 +1,13 @@
-//! The starter: runs one init as PID 1 of a fresh PID namespace, and tells when it was executed and
-//! when it ended.
+//! The starter: runs one init as PID 1 of a fresh PID namespace, and reports when it was executed
+//! and when it ended.
 //!
 //! `starter now|tell|gate PROGRAM [ARG...]`, with a gate at standard input and the reports at
-//! standard output. It is as small as it can be, because the kernel takes the caller's memory apart
-//! within the very `execve` that is measured.
+//! standard output. It is as small as it can be, because the kernel unmaps the caller's memory within
+//! the `execve` that is measured.
 //!
 //! `now` reports both at the end, so that no process wakes up while the init starts. `tell` reports the
-//! first at once. With `gate` the init waits for a byte before it is executed, which gives a tracer
-//! the time to attach.
+//! first at once. With `gate` the init waits for a byte before it is executed, so that a tracer has
+//! time to attach.
 #![no_std]
 #![no_main]
 
@@ -23,8 +23,8 @@ use kernel::{
 const GATE: usize = 10;
 const REPORT: usize = 11;
 
-/// What the init's side needs, and the time of its exec, which it leaves here: until then it shares
-/// this memory.
+/// What the init's side needs, and where it writes the time of its exec. Until then it shares this
+/// memory.
 #[repr(C)]
 struct Plan {
     program: *const *const u8,
@@ -48,14 +48,14 @@ pub fn run(words: *const *const u8, environment: *const *const u8) -> usize {
     }
     let mut pid = start(flags, &mut stack, become_init, &mut plan);
     if pid < 0 {
-        // Who may not make a PID namespace may in a user namespace of his own.
+        // A user without the right to make a PID namespace has it in a user namespace of their own.
         pid = start(flags | CLONE_NEWUSER, &mut stack, become_init, &mut plan);
     }
     if pid < 0 {
         report(3, pid.unsigned_abs(), 0);
         return 1;
     }
-    // The init's side may still be at the gate, and has left no time.
+    // The init's side may still be at the gate, and has then written no time.
     // SAFETY: a live value, written by the other process before its exec.
     let executed = |plan: &Plan| unsafe { (&raw const plan.executed).read_volatile() };
     if mode != b'n' {
@@ -71,8 +71,8 @@ pub fn run(words: *const *const u8, environment: *const *const u8) -> usize {
     0
 }
 
-/// The init gets the standard descriptors alone: gate and reports are closed by its exec, and what
-/// the harness was started with is none of its business.
+/// Leaves the init the standard descriptors alone. Its exec closes the gate and the reports, and
+/// the harness's own descriptors are closed here.
 fn arrange_descriptors() {
     const O_RDWR: usize = 2;
     const O_CLOEXEC: usize = 0o2_000_000;

@@ -1,7 +1,7 @@
 //! The writer: writes a number of blocks of 64 KiB to standard output, as fast as the reader allows,
 //! and ends.
 //!
-//! `writer BLOCKS`. The blocks are lines of 1,024 bytes, since most loggers think in lines.
+//! `writer BLOCKS`. The blocks are lines of 1,024 bytes, because most loggers work in lines.
 #![no_std]
 #![no_main]
 
@@ -36,7 +36,8 @@ pub fn run(words: *const *const u8, _environment: *const *const u8) -> usize {
     }
     left *= BLOCK;
     while left > 0 {
-        // A pipe may take a part, and the next block begins where that ended: the lines stay whole.
+        // If the pipe accepts only a part, the next block begins where that part ended, so that the
+        // lines stay whole.
         let at = left.wrapping_neg() % BLOCK;
         let written = call(WRITE, [1, BYTES.as_ptr().addr() + at, BLOCK - at, 0, 0]);
         if written <= 0 {

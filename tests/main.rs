@@ -30,7 +30,7 @@ use std::os::unix::ffi::OsStringExt;
 use libtest_mimic::Arguments;
 use support::vm::guest;
 
-/// The entry point of the C library.
+/// Runs the claims, or the helper program that the first argument selects. The C library calls it.
 #[expect(unsafe_code, reason = "the name `main` must be exported as it is")]
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
@@ -65,7 +65,7 @@ fn run_trials(words: impl Iterator<Item = OsString>) -> c_int {
         .chain(support::capability::summary())
     {
         if guest::inside() {
-            guest::tell(&["note", &format!("in the guest: {line}")]);
+            guest::send(&["note", &format!("in the guest: {line}")]);
         } else {
             eprintln!("{line}");
         }

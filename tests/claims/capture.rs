@@ -20,7 +20,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     waiting::trials(out);
 }
 
-/// A frigate whose standard output goes to the file `log`.
+/// Returns a frigate whose standard output goes to the file `log`.
 fn logging(mode: Mode) -> Frigate {
     let frigate = Frigate::new(mode);
     let option = format!("--stdout={}", frigate.path("log"));
@@ -60,7 +60,7 @@ impl Logs {
         String::from_utf8_lossy(&self.bytes(name)).into_owned()
     }
 
-    /// All that was ever written, the oldest file first.
+    /// Returns everything that was ever written, the oldest file first.
     fn all(&self, backups: u32) -> Vec<u8> {
         let mut all = Vec::new();
         for number in (1..=backups).rev() {
@@ -71,7 +71,7 @@ impl Logs {
     }
 }
 
-/// The text of a file as soon as it contains this.
+/// Waits until a file contains this text. Returns the file's content.
 #[track_caller]
 fn wait_text(path: impl AsRef<std::path::Path>, text: &str) -> String {
     let path = path.as_ref();
@@ -96,7 +96,7 @@ fn expect_noise(got: &[u8], to: u64) {
     );
 }
 
-/// A child that says a line for each USR1.
+/// Starts a child that prints a line for each USR1.
 fn talking(mode: Mode) -> Running {
     let frigate = logging(mode).puppet("error ready; report").spawn();
     frigate.wait_message("ready");
@@ -109,7 +109,7 @@ fn talk(frigate: &Running) {
     wait_text(frigate.path("log"), "got USR1");
 }
 
-/// How many bytes were said to be dropped, in the only message there is.
+/// Returns how many bytes the only message reports as dropped.
 #[track_caller]
 fn dropped(ended: &Ended, reason: &str) -> u64 {
     let messages: Vec<_> = ended

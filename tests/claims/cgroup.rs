@@ -1,4 +1,5 @@
-//! Limits (`doc/specification.md#limits`), in the guest: by what they do, not by what files say.
+//! Limits (`doc/specification.md#limits`), in the guest. The claims check their effects, not the
+//! content of files.
 
 mod effects;
 mod life;
@@ -16,9 +17,9 @@ pub fn trials(out: &mut Vec<Trial>) {
     refusals::trials(out);
 }
 
-/// Returns a frigate that is started in the leaf to which an earlier one has moved itself, because
-/// no process can enter the group above any more. `docker exec` does that, or a shell that starts
-/// two.
+/// Returns a frigate that starts in the leaf to which an earlier one has moved itself, because the
+/// group above can no longer hold processes. `docker exec` starts one there, and so does a shell
+/// that starts two.
 fn from_leaf(site: &Site, options: &str, script: &str) -> Frigate {
     let leaf = site.child("init");
     let line = format!(

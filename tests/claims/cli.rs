@@ -255,7 +255,7 @@ pub const OPTIONS: [Taker; 16] = [
 /// Every option that takes none, with the same exceptions, and except `--verbose`.
 pub const FLAGS: [&str; 4] = ["kill", "single-child", "grace-close", "quiet"];
 
-/// The environment variable of an option.
+/// Returns the environment variable of an option.
 fn variable(name: &str) -> String {
     format!("FRIGATE_INIT_{}", name.to_uppercase().replace('-', "_"))
 }
@@ -269,7 +269,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     anything::trials(out);
 }
 
-/// Checks that a mistake was refused: one clear line, exit 125, nothing started.
+/// Checks that frigate refused a mistake: one clear line, exit code 125, and no child.
 #[track_caller]
 fn expect_mistake(ended: &Ended, what: &str) {
     assert_eq!(ended.code(), Some(125), "{what}: {ended:#?}");
@@ -290,11 +290,11 @@ fn expect_mistake(ended: &Ended, what: &str) {
     );
 }
 
-/// What would say that something was started.
+/// The script of a child that prints a line if it is started.
 const STARTED: &str = "say started; exit 0";
 
-/// A script that ends of itself whatever the option says: a stop puts an end to those that would
-/// restart.
+/// Returns a script that ends with every option. If the option makes frigate restart it, the script
+/// asks frigate to stop.
 fn once(option: &str) -> &'static str {
     if option == "restart" {
         "say started; send parent TERM; wait TERM; exit 0"

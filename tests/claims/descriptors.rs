@@ -19,7 +19,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     confined(out);
 }
 
-/// Waits for the list of descriptors that the puppet writes into a file.
+/// Waits for the list of descriptors that the puppet writes to a file.
 fn listed(frigate: &Running, name: &str) -> Vec<(i32, String)> {
     let path = frigate.path(name);
     let text = eventually("the list of descriptors", || {
@@ -59,7 +59,7 @@ fn standard(out: &mut Vec<Trial>) {
             });
             let list = frigate.path("list");
             let done = frigate.path("done");
-            // The list is taken before the puppet opens any file of its own.
+            // The puppet takes the list before it opens any file of its own.
             let frigate = frigate
                 .puppet(format!("listed {list}; await {done}; exit 4"))
                 .spawn();
@@ -167,7 +167,7 @@ fn inherited(out: &mut Vec<Trial>) {
             let (file, log) = (frigate.file("inherited", ""), frigate.path("log"));
             let message = frigate.path("message");
             let options = format!("-v --stdout={log} --termination-log={message}");
-            // Its own ones are 3 and 5, and from 7 on.
+            // frigate's own descriptors are 3 and 5, and from 7 on.
             let frigate = frigate
                 .options(&options)
                 .descriptor(4, &file)
@@ -221,8 +221,8 @@ fn inherited(out: &mut Vec<Trial>) {
         |mode| {
             let frigate = Frigate::new(mode).options("--restart=unexpected");
             let file = frigate.file("inherited", "");
-            // The child has ended. What it left needs some time, and a process that wants the
-            // socket should not wait for that.
+            // The child has ended. Its leftovers need some time, and a process that waits for the
+            // end of the socket should not wait for them.
             let script = "fork {say left; wait TERM; wait USR1; exit 0}; nap 100; exit 0";
             let frigate = frigate.descriptor(5, &file).puppet(script).spawn();
             frigate.wait_line("got TERM");
@@ -280,10 +280,10 @@ fn directory(out: &mut Vec<Trial>) {
                 frigate.path("starts")
             );
             let ended = frigate.current_directory(&directory).puppet(script).run();
-            let told: Vec<_> = ended.out.lines().collect();
+            let lines: Vec<_> = ended.out.lines().collect();
             let expected = format!("directory {directory}");
             assert_eq!(
-                told,
+                lines,
                 vec![expected.as_str(); if options.is_empty() { 1 } else { 2 }],
                 "{ended:#?}"
             );

@@ -23,7 +23,7 @@ use libtest_mimic::Trial;
 use crate::support::capability::{self, Capability};
 use crate::support::scenario;
 
-/// An engine, and the tools that make images for it without pulling any. Has the engine's name:
+/// An engine, and the tools that make images for it without pulling any. It has the engine's name:
 /// `FRIGATE_TEST_REQUIRE=docker` requires these trials to run.
 static CONTAINERS: Capability = Capability::new("docker", || {
     capability::DOCKER.check()?;
@@ -39,7 +39,7 @@ static CONTAINERS: Capability = Capability::new("docker", || {
     }
 });
 
-/// A second engine of the test's own.
+/// A second engine, which belongs to the test.
 static SECOND_ENGINE: Capability = Capability::new("dockerd", || {
     capability::ROOT.check()?;
     answers("dockerd", "--version")
@@ -50,7 +50,7 @@ static COMPOSE: Capability =
 
 static PODMAN: Capability = Capability::new("podman", || {
     capability::ROOT.check()?;
-    // podman finds out that it lacks one of the others only when the pod is to start.
+    // podman notices that it lacks one of the others only when the pod is to start.
     ["podman", "runc", "conmon", "catatonit"]
         .iter()
         .try_for_each(|program| answers(program, "--version"))
@@ -64,7 +64,7 @@ fn answers(program: &str, question: &str) -> Result<(), String> {
     }
 }
 
-/// A name and what checks it.
+/// A name and the function that checks it.
 type Claim = (&'static str, fn());
 
 /// Lists the scenarios.

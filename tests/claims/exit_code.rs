@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{Ended, Frigate, Mode, Output, Running, scenario};
 
-/// Signals whose default is not to end a process.
+/// Signals whose default action is not to end a process.
 const HARMLESS: [i32; 8] = [
     libc::SIGCHLD,
     libc::SIGCONT,
@@ -56,7 +56,7 @@ fn complete(out: &mut Vec<Trial>) {
     });
 }
 
-/// One line that says what could not be executed, and nothing else.
+/// Checks that frigate printed one line that names what could not be executed, and nothing else.
 #[track_caller]
 fn expect_refusal(ended: &Ended, code: i32, object: &str) {
     ended.expect_code(code);
@@ -73,7 +73,7 @@ fn not_started(out: &mut Vec<Trial>) {
             "/no/such/command",
             "./no-such-command",
         ] {
-            // With a directory in PATH that may not be searched, execvp(3) reports "permission
+            // If PATH holds a directory that may not be searched, execvp(3) reports "permission
             // denied".
             let frigate = Frigate::new(mode).env("PATH", "/usr/bin:/bin");
             expect_refusal(&frigate.command([command]).run(), 127, command);
@@ -111,7 +111,7 @@ fn not_started(out: &mut Vec<Trial>) {
     scenario("exit_code::the_command_is_looked_up_in_path").run(out, |mode| {
         let frigate = Frigate::new(mode);
         fs::create_dir(frigate.path("bin")).expect("the directory is ours");
-        // The first is not executable, so the search goes on.
+        // The first file is not executable, so the search goes on.
         frigate.file("tool", "#!/bin/sh\nexit 8\n");
         frigate.executable("bin/tool", "#!/bin/sh\nexit 9\n");
         let path = format!(
@@ -141,7 +141,7 @@ fn not_started(out: &mut Vec<Trial>) {
     );
 
     scenario("exit_code::a_name_that_no_file_can_have_is_126").run(out, |mode| {
-        // Where it was put behind each of these directories it took 6 GB.
+        // If the name were appended to each of these directories, the paths would take 6 GB.
         let path = ":".repeat(100_000);
         for (length, code, reason) in [
             (255, 127, "not found"),
@@ -157,7 +157,7 @@ fn not_started(out: &mut Vec<Trial>) {
     });
 
     scenario("exit_code::without_memory_one_line_says_so_and_the_code_is_125").run(out, |mode| {
-        // 25 MB of places to look at.
+        // The paths to be tried are 25 MB.
         let without = || {
             let frigate = Frigate::new(mode)
                 .env("PATH", ":".repeat(100_000))
@@ -168,7 +168,7 @@ fn not_started(out: &mut Vec<Trial>) {
         ended.expect_code(125);
         let line = "frigate: cannot go on: out of memory; ending with 125";
         assert_eq!(ended.messages(), [line], "{ended:#?}");
-        // Nobody reads, and it ends all the same.
+        // frigate ends even if its messages have no reader.
         without().error(Output::Full).run().expect_code(125);
     });
 
@@ -176,12 +176,12 @@ fn not_started(out: &mut Vec<Trial>) {
         out,
         |mode| {
             for code in [126, 127] {
-                let (ended, told) = told(
+                let (ended, record) = run_with_log(
                     with_log(Frigate::new(mode)).puppet(format!("exit {code}")),
                     |_| (),
                 );
                 ended.expect_code(code).expect_silence();
-                assert_eq!(told["outcome"], "complete");
+                assert_eq!(record["outcome"], "complete");
             }
         },
     );
@@ -244,8 +244,8 @@ fn cancel(out: &mut Vec<Trial>) {
     );
 }
 
-/// A frigate whose command cannot be started for now: its file is open for writing (ETXTBSY) as
-/// long as the second value lives.
+/// Returns a frigate whose command cannot be started for now: its file is open for writing
+/// (ETXTBSY) as long as the second value lives.
 pub fn unable_to_start(mode: Mode, options: &str) -> (Frigate, fs::File) {
     let frigate = Frigate::new(mode).options(options);
     let busy = frigate.copy_of_own_program("busy");
@@ -361,9 +361,9 @@ fn remap(out: &mut Vec<Trial>) {
     );
 }
 
-/// Runs to the end and reads the termination log.
-pub fn told(frigate: Frigate, during: impl FnOnce(&mut Running)) -> (Ended, Value) {
-    // Opened before, because the trial's directory goes when frigate has ended.
+/// Runs frigate to its end and reads the termination log.
+pub fn run_with_log(frigate: Frigate, during: impl FnOnce(&mut Running)) -> (Ended, Value) {
+    // Open it before the end, because the trial's directory goes when frigate has ended.
     let path = frigate.path("log");
     fs::File::create(&path).expect("the directory is ours");
     let mut log = fs::File::open(&path).expect("it was just made");
@@ -377,7 +377,7 @@ pub fn told(frigate: Frigate, during: impl FnOnce(&mut Running)) -> (Ended, Valu
     (ended, value)
 }
 
-/// Has the termination log written into the trial's own directory.
+/// Makes frigate write the termination log into the trial's own directory.
 pub fn with_log(frigate: Frigate) -> Frigate {
     let log = format!("--termination-log={}", frigate.path("log"));
     frigate.option(log)
@@ -387,46 +387,47 @@ fn words(out: &mut Vec<Trial>) {
     scenario("exit_code::the_outcome_of_a_child_that_ended_by_itself_is_complete").run(
         out,
         |mode| {
-            let (ended, told) = told(with_log(Frigate::new(mode)).puppet("exit 3"), |_| ());
+            let (ended, record) =
+                run_with_log(with_log(Frigate::new(mode)).puppet("exit 3"), |_| ());
             ended.expect_code(3);
-            assert_eq!(told["outcome"], "complete");
-            assert_eq!(told["exit_code"], 3);
+            assert_eq!(record["outcome"], "complete");
+            assert_eq!(record["exit_code"], 3);
         },
     );
 
     scenario("exit_code::the_outcome_of_a_stop_is_cancel").run(out, |mode| {
         let frigate = with_log(Frigate::new(mode)).puppet("say ready; wait TERM; exit 3");
-        let (ended, told) = told(frigate, |frigate| {
+        let (ended, record) = run_with_log(frigate, |frigate| {
             frigate.wait_line("ready");
             frigate.kill(libc::SIGTERM);
         });
         ended.expect_code(3);
-        assert_eq!(told["outcome"], "cancel");
+        assert_eq!(record["outcome"], "cancel");
     });
 
     scenario("exit_code::the_outcome_of_too_many_failed_starts_is_gave_up").run(out, |mode| {
         let options = "--restart=unexpected --start-retries=2 --backoff=5ms";
-        let (ended, told) = told(
+        let (ended, record) = run_with_log(
             with_log(Frigate::new(mode))
                 .options(options)
                 .puppet("exit 9"),
             |_| (),
         );
         ended.expect_code(9);
-        assert_eq!(told["outcome"], "gave-up");
-        assert_eq!(told["restarts"], 2);
+        assert_eq!(record["outcome"], "gave-up");
+        assert_eq!(record["restarts"], 2);
     });
 
     scenario("exit_code::the_outcome_of_a_command_that_is_not_found_is_not_started").run(
         out,
         |mode| {
-            let (ended, told) = told(
+            let (ended, record) = run_with_log(
                 with_log(Frigate::new(mode)).command(["/no/such/command"]),
                 |_| (),
             );
             ended.expect_code(127);
-            assert_eq!(told["outcome"], "not-started");
-            assert_eq!(told["exit_code"], 127);
+            assert_eq!(record["outcome"], "not-started");
+            assert_eq!(record["exit_code"], 127);
         },
     );
 }

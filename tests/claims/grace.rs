@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use crate::support::capability::{Capability, ROOT};
 use crate::support::{Frigate, Mode, eventually, note, procfs, scenario, wait_state};
 
-/// The old freezer, which holds a process so fast that not even KILL reaches it, as a dead disk
+/// The freezer of version 1. It freezes a process so that not even KILL reaches it, as a dead disk
 /// would.
 static FREEZER: Capability = Capability::new("freezer", || {
     let root = Path::new(FREEZERS);
@@ -22,7 +22,7 @@ static FREEZER: Capability = Capability::new("freezer", || {
 
 const FREEZERS: &str = "/sys/fs/cgroup/freezer";
 
-/// A process in ice; it thaws when this is dropped.
+/// A frozen process. It is thawed when this is dropped.
 struct Frozen(PathBuf);
 
 impl Frozen {
@@ -109,7 +109,8 @@ pub fn trials(out: &mut Vec<Trial>) {
     });
 
     scenario("grace::without_restarts_no_kill_follows_unless_it_was_asked_for").run(out, |mode| {
-        // A sleep without an end, in the kernel's own terms.
+        // Look at the arguments of frigate's system call: with a null timeout it sleeps without a
+        // deadline.
         let deadline = |options: &str| {
             let frigate = Frigate::new(mode)
                 .options(options)
@@ -126,7 +127,7 @@ pub fn trials(out: &mut Vec<Trial>) {
             });
             call[3] != "0x0"
         };
-        assert!(!deadline(""), "a deadline that nobody asked for");
+        assert!(!deadline(""), "a deadline that no option asks for");
         assert!(!deadline("--restart=true --grace=none"));
         assert!(deadline("--grace=1h") && deadline("--restart=true"));
     });
@@ -221,7 +222,7 @@ pub fn trials(out: &mut Vec<Trial>) {
             .spawn();
         frigate.wait_line("ready");
         let asked = Instant::now();
-        // Were each to begin another period, none would end before these do.
+        // If each began another period, none would end before this time.
         while asked.elapsed() < Duration::from_secs(6)
             && procfs::process(frigate.pid).is_some_and(|it| it.state != 'Z')
         {
@@ -253,7 +254,7 @@ pub fn trials(out: &mut Vec<Trial>) {
                 "given up after {:?}",
                 asked.elapsed()
             );
-            // The kernel lets no PID 1 end before its whole namespace has.
+            // The kernel lets PID 1 end only after its whole namespace has ended.
             if mode == Mode::Subreaper {
                 eventually("frigate's end", || {
                     procfs::process(frigate.pid).is_none().then_some(())
@@ -266,7 +267,7 @@ pub fn trials(out: &mut Vec<Trial>) {
             drop(frozen);
             let ended = frigate.wait();
             ended.expect_code(137);
-            // Said twice it would have been waited for twice.
+            // If frigate had reported it twice, it would have waited for it twice.
             assert_eq!(
                 ended.err.matches("leaving it behind").count(),
                 1,

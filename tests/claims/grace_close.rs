@@ -19,9 +19,9 @@ static UNSHARE: Capability = Capability::new("unshare", || {
     }
 });
 
-/// A frigate that is started by a script which starts other processes before, so that these are of
-/// the same namespace in both modes. `before` runs first; the command is the program `victim`, a
-/// copy of this one.
+/// Returns a frigate that a script starts after other processes, so that these are in the same
+/// namespace in both modes. `before` runs first. The command is the program `victim`, a copy of
+/// this one.
 fn after(mode: Mode, before: &str, options: &str, child: &str) -> Frigate {
     let frigate = Frigate::of_program(mode, [own_program()]).named_programs();
     frigate.copy_of_own_program("victim");
@@ -34,13 +34,14 @@ fn after(mode: Mode, before: &str, options: &str, child: &str) -> Frigate {
     frigate.option("--puppet").option(script)
 }
 
-/// Starts a process from the copy, which plays this script once it runs, and waits until it does.
+/// Returns shell text that starts a process from the copy, which runs this script, and waits until
+/// it does.
 fn other(frigate: &mut Vec<(String, String)>, name: &str, script: &str) -> String {
     frigate.push((name.into(), script.into()));
     format!("fork {{session; exec DIR/victim --puppet @DIR/{name}}}; await DIR/{name}-is-there; ")
 }
 
-/// The scripts of the other processes.
+/// Gives frigate the scripts of the other processes.
 fn with_scripts(frigate: Frigate, scripts: Vec<(String, String)>) -> Frigate {
     for (name, script) in scripts {
         let there = frigate.path(&format!("{name}-is-there"));
@@ -52,7 +53,7 @@ fn with_scripts(frigate: Frigate, scripts: Vec<(String, String)>) -> Frigate {
 const POLITE: &str = "wait TERM; say it was asked; exit 0";
 const CHILD: &str = "say child; exit 3";
 
-/// One other process of the name, and a frigate that closes it.
+/// Runs one other process of the name, and a frigate that closes it.
 fn one(mode: Mode, script: &str, options: &str) -> Ended {
     let mut scripts = Vec::new();
     let before = other(&mut scripts, "other", script);
@@ -62,8 +63,8 @@ fn one(mode: Mode, script: &str, options: &str) -> Ended {
 /// Lists the scenarios.
 pub fn trials(out: &mut Vec<Trial>) {
     closed(out);
-    careful(out);
-    spared(out);
+    others_and_users(out);
+    untouched(out);
 }
 
 fn closed(out: &mut Vec<Trial>) {
@@ -75,7 +76,7 @@ fn closed(out: &mut Vec<Trial>) {
             let asked = ended.out.find("it was asked").expect("it was asked");
             let child = ended.out.find("child").expect("the child ran");
             assert!(asked < child, "{ended:#?}");
-            // Only TERM, and one line for it.
+            // There is only TERM, and one line for it.
             assert_eq!(ended.messages().len(), 1, "{ended:#?}");
             assert!(ended.err.contains("TERM"), "{ended:#?}");
         },
@@ -145,7 +146,7 @@ fn closed(out: &mut Vec<Trial>) {
     });
 
     scenario("grace_close::a_process_of_the_same_argument_0_gets_term").run(out, |mode| {
-        // Its executable has another name: that of the file behind the link.
+        // Its executable has another name: that of the file that the link names.
         let mut scripts = Vec::new();
         let before =
             other(&mut scripts, "other", POLITE).replace("DIR/victim", "DIR/elsewhere/victim");
@@ -183,8 +184,8 @@ fn closed(out: &mut Vec<Trial>) {
         frigate.copy_of_own_program("victim");
         let (victim, starts, there) = (frigate.path("victim"), frigate.path("starts"), frigate.path("there"));
         let stray = frigate.file("stray", &format!("touch {there}; wait TERM; say it was asked; exit 0"));
-        // What the first child leaves in a session of its own is no leftover of its group, but has
-        // its name.
+        // If the first child leaves a process in a session of its own, that is no leftover of its
+        // group, but has its name.
         let script = format!(
             "attempt {starts}; say start $attempt; \
              on 1 {{orphan {{session; exec {victim} --puppet @{stray}}}; await {there}; exit 1}}; exit 0"
@@ -211,10 +212,10 @@ fn closed(out: &mut Vec<Trial>) {
     });
 }
 
-/// Others, and users, that frigate has to be careful with.
-fn careful(out: &mut Vec<Trial>) {
-    // To read it takes the lock of that process's memory, which a process that means harm does not
-    // give back.
+/// Lists the scenarios with other processes, and users, that frigate must treat with care.
+fn others_and_users(out: &mut Vec<Trial>) {
+    // A read of it takes the lock of that process's memory, and a hostile process need not release
+    // it.
     scenario("grace_close::the_command_line_of_another_users_process_is_never_read").needs(&[&ROOT, &STRACE]).run(
         out,
         |mode| {
@@ -277,14 +278,14 @@ fn careful(out: &mut Vec<Trial>) {
                 .replace("exec DIR", "exec $UNSHARE --pid --fork DIR");
             let frigate =
                 after(mode, &before, "--grace-close", CHILD).env("UNSHARE", "/usr/bin/unshare");
-            // In `status` their line, more than 4,096 bytes, stands before that of the ids.
+            // In `status`, their line has more than 4,096 bytes and stands before that of the ids.
             let groups: Vec<u32> = (1_000_000..1_000_600).collect();
             let ended = with_scripts(frigate.groups(&groups), scripts).run();
             ended.expect_code(3).expect_silence();
             let asked = ended
                 .out
                 .find("it was asked")
-                .expect("at the end it is asked");
+                .expect("it gets TERM at the end");
             assert!(
                 ended.out.find("child").expect("the child ran") < asked,
                 "{ended:#?}"
@@ -329,7 +330,7 @@ fn careful(out: &mut Vec<Trial>) {
     });
 }
 
-fn spared(out: &mut Vec<Trial>) {
+fn untouched(out: &mut Vec<Trial>) {
     scenario("grace_close::a_process_of_another_name_is_not_touched").run(out, |mode| {
         let mut scripts = Vec::new();
         // Its name begins like the command's.
@@ -338,7 +339,7 @@ fn spared(out: &mut Vec<Trial>) {
         frigate.copy_of_own_program("victims");
         let ended = with_scripts(frigate, scripts).run();
         ended.expect_code(3);
-        // As a leftover, after the child.
+        // It gets TERM only as a leftover, after the child has ended.
         assert!(
             ended.out.find("child") < ended.out.find("got TERM"),
             "{ended:#?}"
@@ -364,7 +365,7 @@ fn spared(out: &mut Vec<Trial>) {
     scenario("grace_close::pid_1_of_the_same_name_is_not_touched")
         .only(Mode::Subreaper)
         .run(out, |mode| {
-            // What holds the namespace is this very program.
+            // This very program holds the namespace.
             let ended = Frigate::new(mode)
                 .options("--grace-close")
                 .puppet("say child; exit 3")
@@ -396,11 +397,11 @@ fn spared(out: &mut Vec<Trial>) {
                 after(mode, &before, "--grace-close", CHILD).env("UNSHARE", "/usr/bin/unshare");
             let ended = with_scripts(frigate, scripts).run();
             ended.expect_code(3).expect_silence();
-            // As a leftover, after the child.
+            // It gets TERM only as a leftover, after the child has ended.
             let asked = ended
                 .out
                 .find("it was asked")
-                .expect("at the end it is asked");
+                .expect("it gets TERM at the end");
             assert!(
                 ended.out.find("child").expect("the child ran") < asked,
                 "{ended:#?}"
@@ -421,8 +422,8 @@ fn spared(out: &mut Vec<Trial>) {
             let mut outside = outside.spawn().expect("the copy runs");
             let ended = frigate.command([victim.as_str(), "--puppet", CHILD]).run();
             let pid = outside.id().cast_signed();
-            // It blocks every signal from its first moment on, so this one cannot come too early
-            // once it has begun.
+            // It blocks every signal from its first moment on. So once it has begun, this signal
+            // cannot come too early.
             eventually("it has begun", || {
                 let blocked = crate::support::procfs::status_field(pid, "SigCgt")?;
                 let called = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;

@@ -7,17 +7,17 @@ use libtest_mimic::Trial;
 
 use crate::support::{Frigate, Mode, Running, eventually, procfs, scenario};
 
-/// Starts a child that has one more process in its group, and one that has left the group.
-fn with_member_and_loner(mode: Mode, options: &str) -> (Running, PathBuf, PathBuf) {
+/// Starts a child that has another process in its group, and one that has left the group.
+fn with_member_and_outsider(mode: Mode, options: &str) -> (Running, PathBuf, PathBuf) {
     let frigate = Frigate::new(mode).options(options);
-    let (member, loner) = (frigate.path("member"), frigate.path("loner"));
+    let (member, outsider) = (frigate.path("member"), frigate.path("outsider"));
     let script = format!(
-        "fork {{to {member}; say here; report}}; fork {{session; to {loner}; say here; report}}; \
-         await {member}; await {loner}; say ready; report"
+        "fork {{to {member}; say here; report}}; fork {{session; to {outsider}; say here; report}}; \
+         await {member}; await {outsider}; say ready; report"
     );
     let frigate = frigate.puppet(script).spawn();
     frigate.wait_line("ready");
-    (frigate, member.into(), loner.into())
+    (frigate, member.into(), outsider.into())
 }
 
 fn wait_file(path: &PathBuf, text: &str) -> String {
@@ -40,7 +40,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     });
 
     scenario("group::a_signal_reaches_the_whole_group_and_nobody_else").run(out, |mode| {
-        let (frigate, member, loner) = with_member_and_loner(mode, "");
+        let (frigate, member, outsider) = with_member_and_outsider(mode, "");
         for name in ["HUP", "USR1"] {
             frigate.kill(if name == "HUP" {
                 libc::SIGHUP
@@ -50,11 +50,14 @@ pub fn trials(out: &mut Vec<Trial>) {
             frigate.wait_line(&format!("got {name}"));
             wait_file(&member, &format!("got {name}"));
         }
-        assert_eq!(fs::read_to_string(&loner).expect("it was there"), "here\n");
+        assert_eq!(
+            fs::read_to_string(&outsider).expect("it was there"),
+            "here\n"
+        );
     });
 
     scenario("group::a_stop_signal_and_cont_reach_the_whole_group").run(out, |mode| {
-        let (frigate, member, _) = with_member_and_loner(mode, "");
+        let (frigate, member, _) = with_member_and_outsider(mode, "");
         frigate.kill(libc::SIGTERM);
         frigate.wait_line("got CONT");
         wait_file(&member, "got TERM");
@@ -62,7 +65,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     });
 
     scenario("group::single_child_sends_signals_to_the_child_alone").run(out, |mode| {
-        let (frigate, member, _) = with_member_and_loner(mode, "--single-child");
+        let (frigate, member, _) = with_member_and_outsider(mode, "--single-child");
         for (signal, name) in [
             (libc::SIGUSR1, "USR1"),
             (libc::SIGTERM, "TERM"),

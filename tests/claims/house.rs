@@ -1,4 +1,4 @@
-//! Rules of the house, read from the sources, and what is promised of the build.
+//! Rules of the house, read from the sources, and promises about the build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
 }
 
-/// Every source file below a directory, with its path from the project's root and its text.
+/// Returns every source file below a directory, with its path from the project's root and its text.
 fn sources(directory: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut waiting = vec![root().join(directory)];
@@ -40,7 +40,7 @@ fn sources(directory: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The source without its comments, so that prose may name what code may not.
+/// Returns the source without its comments, so that prose may name what code may not.
 fn code(text: &str) -> String {
     text.lines()
         .map(|line| line.split("//").next().unwrap_or_default())
@@ -48,20 +48,20 @@ fn code(text: &str) -> String {
         .join("\n")
 }
 
-/// Whether a word stands by itself in the code.
+/// Returns whether a word stands by itself in the code.
 fn names(code: &str, word: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(word)
         .any(|(at, _)| !code[..at].ends_with(part) && !code[at + word.len()..].starts_with(part))
 }
 
-/// Text files of the project that a person reads.
+/// Reads a text file of the project.
 fn document(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The anchors of a document's headings, by GitHub's rule: in lower case, with a hyphen for each
-/// blank, and without punctuation other than hyphens and underscores.
+/// Returns the anchors of a document's headings, by GitHub's rule: in lower case, with a hyphen for
+/// each blank, and without punctuation other than hyphens and underscores.
 fn anchors(document: &str) -> BTreeSet<String> {
     let mut anchors = BTreeSet::new();
     let mut is_code = false;
@@ -84,7 +84,7 @@ fn anchors(document: &str) -> BTreeSet<String> {
     anchors
 }
 
-/// The anchors that stand in a text behind that beginning of a link.
+/// Returns the anchors in a text that follow this beginning of a link.
 fn links_after<'a>(text: &'a str, beginning: &str) -> Vec<&'a str> {
     text.split(beginning)
         .skip(1)
@@ -95,7 +95,7 @@ fn links_after<'a>(text: &'a str, beginning: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The long options that the binary itself tells of.
+/// Returns the long options that the binary itself lists.
 fn options() -> Vec<String> {
     let binary = crate::support::frigate::binary();
     let help = Command::new(&binary[0])
@@ -114,7 +114,7 @@ fn options() -> Vec<String> {
     options
 }
 
-/// The shipped binary, once it has been built.
+/// The shipped binary, which may not have been built.
 static DIST: Capability = Capability::new("dist", || {
     if shipped().exists() {
         Ok(())
@@ -136,8 +136,8 @@ pub fn trials(out: &mut Vec<Trial>) {
     shipped_binary(out);
 }
 
-/// The folders of `src`, and how far from the kernel each stands: a file uses its own folder and
-/// those of a lower floor. `program` and `library` share a floor and do not know each other.
+/// The folders of `src`, with their distance from the kernel. A file uses its own folder and those
+/// of a lower floor. `program` and `library` are on the same floor and do not know each other.
 const FLOORS: [(&str, usize); 8] = [
     ("core", 0),
     ("sys", 1),
@@ -149,7 +149,7 @@ const FLOORS: [(&str, usize); 8] = [
     ("lib", 5),
 ];
 
-/// Each file of `src` that is no test, by its path below it without `.rs` or `/mod.rs`, with its
+/// Returns each file of `src` that is no test, by its path without `.rs` or `/mod.rs`, with its
 /// code without inline tests.
 fn modules() -> BTreeMap<String, String> {
     let mut modules = BTreeMap::new();
@@ -168,8 +168,8 @@ fn modules() -> BTreeMap<String, String> {
     modules
 }
 
-/// The paths that a piece of code names below `root`: `a::b::C` for `crate::a::b::C`, and one path
-/// for each name in braces.
+/// Returns the paths below `root` that a piece of code names: `a::b::C` for `crate::a::b::C`, and
+/// one path for each name in braces.
 fn paths_below(code: &str, root: &str) -> Vec<String> {
     let flat: String = code.split_whitespace().collect::<Vec<_>>().join(" ");
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
@@ -202,7 +202,8 @@ fn paths_below(code: &str, root: &str) -> Vec<String> {
     paths
 }
 
-/// The files that each file of `src` uses, read off its paths that begin with `crate` or `super`.
+/// Returns the files that each file of `src` uses. They follow from its paths that begin with
+/// `crate` or `super`.
 fn uses() -> BTreeMap<String, BTreeSet<String>> {
     let modules = modules();
     let file_of = |path: &str| {
@@ -220,7 +221,8 @@ fn uses() -> BTreeMap<String, BTreeSet<String>> {
         }
         let parent = file.rsplit_once('/').map_or("", |(parent, _)| parent);
         for path in paths_below(code, "super::") {
-            // In a module inside the file, `super` is the file itself, which has that name then.
+            // In a module inside the file, `super` is the file itself. Then the file defines the
+            // name that follows.
             let name = path.split("::").next().unwrap_or_default();
             let is_own = ["fn ", "struct ", "enum ", "type ", "const ", "trait "]
                 .iter()
@@ -302,8 +304,8 @@ fn fences(out: &mut Vec<Trial>) {
     scenario("house::files_make_no_circle")
         .once()
         .run(out, |_| {
-            // Takes away, again and again, each file that uses none of the others left, and each
-            // that none of them uses.
+            // Remove, again and again, each file that uses none of the files left, and each that
+            // none of them uses.
             let mut left = uses();
             loop {
                 let before = left.len();
@@ -350,7 +352,7 @@ fn fences(out: &mut Vec<Trial>) {
                     fenced.push(name);
                 }
             }
-            // Elsewhere only what the C library hands to `main` is unsafe.
+            // Elsewhere, only the arguments that the C library passes to `main` are unsafe.
             fenced.retain(|name| name.starts_with("src/") && !name.starts_with("src/sys/"));
             assert_eq!(fenced, ["src/main.rs", "src/program/start_up.rs"]);
         });
@@ -368,8 +370,8 @@ fn fences(out: &mut Vec<Trial>) {
         });
 }
 
-/// The public items of the library: those that `src/lib.rs` lets out, and the functions of their
-/// types, each with its doc comment.
+/// Returns the public items of the library: those that `src/lib.rs` exports, and the functions of
+/// their types, each with its doc comment.
 fn public_items() -> Vec<(String, String)> {
     let library = document("src/lib.rs");
     let mut words = Vec::new();
@@ -450,7 +452,7 @@ fn public_items() -> Vec<(String, String)> {
     items
 }
 
-/// Every name that a host program can come to depend on. A change here is one of the library's
+/// Every name that a host program can depend on. A change here is a change of the library's
 /// version.
 const PUBLIC: &str = "
     AutoRestart
@@ -502,7 +504,7 @@ fn absences(out: &mut Vec<Trial>) {
         .once()
         .run(out, |_| {
             for (name, text) in sources("src") {
-                // The library may watch from a thread of its own; the binary's files may not.
+                // The library's thread may watch files. The binary's files may not.
                 if name == "src/library/thread.rs" || name.ends_with("_tests.rs") {
                     continue;
                 }
@@ -571,7 +573,7 @@ fn documents(out: &mut Vec<Trial>) {
         ("house::the_man_page_tells_of_every_option", "doc/frigate.1"),
     ] {
         scenario(name).once().run(out, move |_| {
-            // mdoc writes an option as `Fl -name`, and two of them as `Fl n , -name`.
+            // mdoc writes an option as `Fl -name`, and two options as `Fl n , -name`.
             let text = document(file)
                 .replace("\\-", "-")
                 .replace("Fl -", "--")
@@ -647,7 +649,7 @@ fn documents(out: &mut Vec<Trial>) {
                 assert!(
                     options
                         .iter()
-                        .any(|told| told.strip_prefix("--") == Some(option)),
+                        .any(|shown| shown.strip_prefix("--") == Some(option)),
                     "--help says nothing of --{option}"
                 );
             }
@@ -705,7 +707,7 @@ fn documents(out: &mut Vec<Trial>) {
             let specification = anchors(&document("doc/specification.md"));
             let mut links = 0;
             for (name, text) in texts {
-                // Put together here, since this file is searched as well.
+                // Put the pattern together here, because this file is searched as well.
                 for link in links_after(&text, &["specification", ".md#"].concat()) {
                     links += 1;
                     assert!(
@@ -741,7 +743,7 @@ fn documents(out: &mut Vec<Trial>) {
                 ("doc/architecture.md", 10),
             ] {
                 let text = document(file);
-                // What stands between two backquotes: each second piece.
+                // Take what stands between two backquotes: every second piece.
                 let quoted = text.split('`').skip(1).step_by(2);
                 let claims: Vec<_> = quoted
                     .filter(|word| {
@@ -784,7 +786,7 @@ fn shipped_binary(out: &mut Vec<Trial>) {
             };
             assert_eq!(&image[..4], b"\x7fELF");
             let (table, size, count) = (number(32, 8), number(54, 2), number(56, 2));
-            // PT_INTERP asks for a dynamic loader.
+            // PT_INTERP requests a dynamic loader.
             let kinds: Vec<_> = (0..count)
                 .map(|index| number(table + index * size, 4))
                 .collect();

@@ -6,12 +6,12 @@ use std::io::Read;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use super::exit_code::{told, with_log};
+use super::exit_code::{run_with_log, with_log};
 use super::signals::wait_held;
 use crate::support::capability::{Capability, ROOT, STRACE};
 use crate::support::{Ended, Frigate, Mode, Output, eventually, scenario};
 
-/// A kernel that can write to a pipe without waiting (`RWF_NOWAIT`, Linux 6.4).
+/// Writes to a pipe that do not wait (`RWF_NOWAIT`, Linux 6.4).
 static NOWAIT_PIPES: Capability = Capability::new("nowait-pipes", || {
     let release =
         fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|error| error.to_string())?;
@@ -40,10 +40,10 @@ pub fn trials(out: &mut Vec<Trial>) {
     never_stalls(out);
     termination(out);
     automatic_termination_log(out);
-    planted_termination_log(out);
+    replaced_termination_log(out);
 }
 
-/// A run with restarts, a leftover that has to be killed, and a giving up.
+/// Runs a child with restarts, a leftover that must be killed, and a last failed start.
 fn eventful(mode: Mode, options: &str) -> Ended {
     let frigate = Frigate::new(mode)
         .options("--restart=unexpected --start-retries=2 --backoff=5ms --leftovers=200ms");
@@ -154,7 +154,7 @@ fn one_line_each(out: &mut Vec<Trial>) {
                 ended.code()
             );
             assert_eq!(ended.err.matches('\n').count(), 1);
-            // A line up to this length is written to a pipe as one piece.
+            // A line up to this length is written to a pipe in one piece.
             assert!(ended.err.len() <= 4096, "{} bytes", ended.err.len());
         }
     });
@@ -238,7 +238,7 @@ fn verbosity(out: &mut Vec<Trial>) {
     });
 }
 
-/// Every line of standard error as an object.
+/// Returns every line of standard error as an object.
 #[track_caller]
 fn objects(ended: &Ended) -> Vec<Value> {
     let parse = |line: &str| {
@@ -267,7 +267,7 @@ fn expect_time(time: &str) {
         .output()
         .expect("date");
     let today = String::from_utf8(now.stdout).expect("text");
-    // The day may have changed in between, the month hardly.
+    // The day may have changed meanwhile, but hardly the month.
     assert_eq!(time[..7], today[..7], "another month");
 }
 
@@ -366,9 +366,9 @@ fn never_stalls(out: &mut Vec<Trial>) {
     scenario("messages::a_pipe_that_fills_up_right_after_the_look_stalls_nothing")
         .needs(&[&STRACE, &NOWAIT_PIPES])
         .run(out, |mode| {
-            // The first three are the wait for the exec, the look whether it came, and the look
-            // before the line that says so. The fourth is for the message of the first signal; the
-            // pipe is filled before it can write.
+            // The first three are the wait for the exec, the check whether it happened, and the
+            // check before the line that reports it. The fourth is for the message of the first
+            // signal. The pipe is filled before frigate can write it.
             let delay = "inject=poll,ppoll:delay_exit=1500000:when=4";
             let frigate = Frigate::new(mode)
                 .strace(["trace=poll,ppoll", delay])
@@ -389,15 +389,15 @@ fn never_stalls(out: &mut Vec<Trial>) {
         });
 
     scenario("messages::a_terminal_that_nobody_reads_stalls_nothing").run(out, |mode| {
-        // Far more lines than the terminal takes. If there is room for a part of the next line,
-        // a write would wait for a reader.
+        // These are far more lines than the terminal takes. If there is room for a part of the next
+        // line, a write would wait for a reader.
         let frigate = Frigate::new(mode).options("-vv").error(Output::Terminal);
         let script = "say ready; wait USR1; orphans 2000; say still here; report";
         let frigate = frigate.puppet(script).spawn();
         frigate.wait_line("ready");
         frigate.kill(libc::SIGUSR1);
         frigate.wait_line("still here");
-        // All are reaped, signals are forwarded, and a stop stops.
+        // frigate still reaps, forwards signals and stops.
         frigate.only_child();
         frigate.kill(libc::SIGUSR2);
         frigate.wait_line("got USR2");
@@ -447,7 +447,7 @@ fn never_stalls(out: &mut Vec<Trial>) {
                     "{ended:#?}"
                 );
             }
-            // Nor is one that has to be tried again.
+            // Do the same with a write that must be tried again.
             let frigate = Frigate::new(mode);
             let busy = frigate.copy_of_own_program("busy");
             let _writer = fs::OpenOptions::new()
@@ -490,7 +490,7 @@ fn never_stalls(out: &mut Vec<Trial>) {
             frigate.wait_line("got USR1");
         }
         let said = frigate.drain();
-        // It is empty when all that filled it has been read.
+        // The pipe is empty when everything that filled it has been read.
         eventually("an empty pipe", || {
             (said.text().len() >= 65536).then_some(())
         });
@@ -501,7 +501,7 @@ fn never_stalls(out: &mut Vec<Trial>) {
             .split_whitespace()
             .find_map(|word| word.parse::<u32>().ok())
             .expect("a count");
-        // Ten forwarded signals and the start.
+        // There are ten forwarded signals and the start.
         assert_eq!(count, 11, "{counted}");
         said.wait_line("USR2");
     });
@@ -537,13 +537,13 @@ fn termination(out: &mut Vec<Trial>) {
         out,
         |mode| {
             let options = "--restart=unexpected --start-retries=1 --backoff=5ms";
-            let (_, told) = told(
+            let (_, record) = run_with_log(
                 with_log(Frigate::new(mode))
                     .options(options)
                     .puppet("die SEGV"),
                 |_| (),
             );
-            let object = told.as_object().expect("an object");
+            let object = record.as_object().expect("an object");
             let mut keys: Vec<_> = object.keys().map(String::as_str).collect();
             keys.sort_unstable();
             assert_eq!(
@@ -557,19 +557,19 @@ fn termination(out: &mut Vec<Trial>) {
                     "signal"
                 ]
             );
-            assert_eq!(told["outcome"], "gave-up");
-            assert_eq!(told["exit_code"], 139);
-            assert_eq!(told["oom_killed"], false);
-            assert_eq!(told["restarts"], 1);
+            assert_eq!(record["outcome"], "gave-up");
+            assert_eq!(record["exit_code"], 139);
+            assert_eq!(record["oom_killed"], false);
+            assert_eq!(record["restarts"], 1);
             assert!(
-                told["signal"].to_string().contains("SEGV") || told["signal"] == 11,
-                "{told}"
+                record["signal"].to_string().contains("SEGV") || record["signal"] == 11,
+                "{record}"
             );
             assert!(
-                told["message"]
+                record["message"]
                     .as_str()
                     .is_some_and(|text| !text.is_empty()),
-                "{told}"
+                "{record}"
             );
         },
     );
@@ -579,9 +579,9 @@ fn termination(out: &mut Vec<Trial>) {
             format!("/{}", "x".repeat(120_000)),
             format!("/{}", "\"\\\n".repeat(40_000)),
         ] {
-            let (_, told) = told(with_log(Frigate::new(mode)).command([name]), |_| ());
-            assert!(told.to_string().len() <= 4096);
-            assert_eq!(told["outcome"], "not-started");
+            let (_, record) = run_with_log(with_log(Frigate::new(mode)).command([name]), |_| ());
+            assert!(record.to_string().len() <= 4096);
+            assert_eq!(record["outcome"], "not-started");
         }
     });
 
@@ -635,14 +635,14 @@ fn termination(out: &mut Vec<Trial>) {
     });
 
     scenario("messages::the_exit_code_after_remapping_decides_and_is_told").run(out, |mode| {
-        let (ended, told) = told(
+        let (ended, record) = run_with_log(
             with_log(Frigate::new(mode))
                 .options("--remap-exit=0:6")
                 .puppet("exit 0"),
             |_| (),
         );
         ended.expect_code(6);
-        assert_eq!(told["exit_code"], 6);
+        assert_eq!(record["exit_code"], 6);
         let frigate = Frigate::new(mode);
         let mut kept = fs::File::open(frigate.file("log", "")).expect("it is there");
         with_log(frigate)
@@ -687,9 +687,9 @@ fn termination(out: &mut Vec<Trial>) {
     });
 }
 
-/// A termination log of the child's user, in a directory of this user, with a file of root's beside
-/// it.
-fn planted_termination_log(out: &mut Vec<Trial>) {
+/// Lists the scenarios with a termination log of the child's user, in a directory of this user,
+/// beside a file of root's.
+fn replaced_termination_log(out: &mut Vec<Trial>) {
     scenario("messages::what_is_put_in_the_place_of_the_termination_log_is_not_written_to")
         .needs(&[&ROOT])
         .run(out, |mode| {
@@ -701,7 +701,7 @@ fn planted_termination_log(out: &mut Vec<Trial>) {
                 std::os::unix::fs::chown(&own, Some(4711), Some(3333))
                     .expect("root may give it away");
                 let log = format!("{own}/log");
-                let plant = format!("rm -f {log}; ln -s {victim} {log}");
+                let replace = format!("rm -f {log}; ln -s {victim} {log}");
                 if is_planted_before {
                     std::os::unix::fs::symlink(&victim, &log).expect("the directory is ours");
                     std::os::unix::fs::lchown(&log, Some(4711), Some(3333))
@@ -711,7 +711,7 @@ fn planted_termination_log(out: &mut Vec<Trial>) {
                     .option(format!("--termination-log={log}"))
                     .options("--user=4711:3333");
                 let ended = frigate
-                    .command(["sh", "-c", &format!("{plant}; exit 3")])
+                    .command(["sh", "-c", &format!("{replace}; exit 3")])
                     .run();
                 ended.expect_code(3);
                 let mut text = String::new();
@@ -745,7 +745,7 @@ fn planted_termination_log(out: &mut Vec<Trial>) {
         });
 }
 
-/// Gives frigate a /dev of its own, with a termination log that holds this text.
+/// Gives frigate its own /dev, with a termination log that holds this text.
 fn with_device(frigate: Frigate, text: Option<&str>) -> (Frigate, fs::File) {
     let device = frigate.path("dev");
     fs::create_dir(&device).expect("the directory is ours");
@@ -807,14 +807,14 @@ fn automatic_termination_log(out: &mut Vec<Trial>) {
                 .expect_code(125);
             let mut text = String::new();
             kept.read_to_string(&mut text).expect("text");
-            let told: Value =
+            let record: Value =
                 serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text:?}"));
-            assert_eq!(told["exit_code"], 125);
+            assert_eq!(record["exit_code"], 125);
             assert!(
-                told["message"]
+                record["message"]
                     .as_str()
                     .is_some_and(|message| message.contains("grace")),
-                "{told}"
+                "{record}"
             );
         });
 

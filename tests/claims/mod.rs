@@ -1,4 +1,4 @@
-//! The claims by topic, each scenario named after the sentence that it checks.
+//! The claims by topic. Each scenario is named after the sentence that it checks.
 
 mod capture;
 mod cgroup;
@@ -37,7 +37,7 @@ pub fn register(out: &mut Vec<Trial>) {
     signals::trials(out);
     terminal::trials(out);
     user::trials(out);
-    // Those that run in the guest come last, so that no other waits for it.
+    // Scenarios in the guest come last, so that no others wait for them.
     cgroup::trials(out);
     vm::trials(out);
 }

@@ -1,4 +1,4 @@
-//! Reaping, sleeping, and what the child leaves behind: `doc/specification.md#reaping`.
+//! Reaping, sleeping, and the child's leftovers: `doc/specification.md#reaping`.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -16,7 +16,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     orphans(out);
     idle(out);
     leftovers(out);
-    hard_ends(out);
+    unreapable_leftovers(out);
     strangers(out);
     between_starts(out);
 }
@@ -60,7 +60,7 @@ fn orphans(out: &mut Vec<Trial>) {
             .puppet("orphan {session; wait TERM; exit 0}; orphans 50; exit 1")
             .spawn();
         frigate.wait_message("starting it again");
-        // The one that left the group lives: it is no leftover before the end.
+        // The process that left the group lives: it is no leftover before the end.
         frigate.only_child();
         frigate.kill(libc::SIGTERM);
         frigate.wait().expect_code(1).expect_nothing_left();
@@ -121,7 +121,7 @@ fn idle(out: &mut Vec<Trial>) {
             frigate.wait_line("got USR1");
             wait_state(frigate.pid, 'S');
             let before = procfs::context_switches(frigate.pid);
-            // Nothing tells that nothing happens but time.
+            // Only time can show that nothing happens.
             std::thread::sleep(Duration::from_millis(2500));
             let after = procfs::context_switches(frigate.pid);
             assert_eq!(after - before, 0, "woken while idle");
@@ -129,7 +129,7 @@ fn idle(out: &mut Vec<Trial>) {
     }
 }
 
-/// What a child leaves behind that needs half a second to end when it is asked to.
+/// The script of a leftover that needs half a second to end after TERM.
 const SLOW: &str = "say left; wait TERM; nap 500; say clean; exit 0";
 
 #[track_caller]
@@ -261,7 +261,7 @@ fn leftovers(out: &mut Vec<Trial>) {
         let ended = frigate.puppet(script).run();
         ended.expect_code(3).expect_silence();
         assert_eq!(ended.out, "");
-        // As PID 1 the kernel ends it.
+        // If frigate is PID 1, the kernel ends it.
         assert_eq!(
             ended.left.len(),
             usize::from(mode == Mode::Subreaper),
@@ -315,7 +315,7 @@ fn leftovers(out: &mut Vec<Trial>) {
                 .filter(|line| line.contains("kill(-1, SIGKILL"))
                 .collect();
             assert!(!killers.is_empty(), "{log}");
-            // Where one process sleeps so deeply that the kernel waits for it, this call would too.
+            // If a process sleeps so deeply that the kernel waits for it, this call would wait too.
             assert!(killers.iter().all(|line| !line.starts_with(&own)), "{log}");
         });
 
@@ -342,8 +342,9 @@ fn leftovers(out: &mut Vec<Trial>) {
     });
 }
 
-/// What is left when descriptors are short, or when it cannot be reaped.
-fn hard_ends(out: &mut Vec<Trial>) {
+/// Lists the scenarios with leftovers when descriptors run out, or with leftovers that cannot be
+/// reaped.
+fn unreapable_leftovers(out: &mut Vec<Trial>) {
     scenario("reaping::with_two_descriptors_free_every_leftover_is_ended").only(Mode::Subreaper).run(out, |mode| {
         let frigate = Frigate::new(mode).max_files(5);
         let (one, two) = (frigate.path("one"), frigate.path("two"));
@@ -442,8 +443,8 @@ fn hard_ends(out: &mut Vec<Trial>) {
                 Some(frigate.children()).filter(|children| children.len() == 2)
             });
             let left = pids.iter().map(|process| process.pid).max().expect("two");
-            // A tracer is told of the end first, and until it has collected that, frigate cannot
-            // reap.
+            // The kernel reports the end to a tracer first. frigate cannot reap until the tracer
+            // has collected it.
             let left = nix::unistd::Pid::from_raw(left);
             nix::sys::ptrace::seize(left, nix::sys::ptrace::Options::empty())
                 .expect("it may be traced");
@@ -473,14 +474,14 @@ fn hard_ends(out: &mut Vec<Trial>) {
             frigate.wait().expect_code(5).expect_nothing_left();
             let log = std::io::read_to_string(&mut log).expect("text");
             let looks = log.matches("/stat\"").count();
-            // What else is in the namespace is looked at, too.
+            // frigate looks at the other processes in the namespace, too.
             assert!((COUNT..COUNT + 20).contains(&looks), "{looks}: {log}");
             assert!(!log.contains("pidfd_open"), "{log}");
         },
     );
 }
 
-/// A program that runs another one inside a process's PID namespace, as `docker exec` does.
+/// A program that runs another one in the PID namespace of a process, as `docker exec` does.
 static NSENTER: Capability = Capability::new("nsenter", || {
     let known = Command::new("nsenter")
         .arg("--version")
@@ -491,7 +492,8 @@ static NSENTER: Capability = Capability::new("nsenter", || {
         .map_err(|error| format!("cannot run nsenter: {error}"))
 });
 
-/// A puppet in frigate's namespace that is not its descendant; it says what comes in this file.
+/// Starts a puppet in frigate's namespace that is not frigate's descendant. It prints its signals
+/// to this file.
 fn enter(frigate: &Running, file: &str) -> Child {
     let path = frigate.path(file);
     let script = format!(
@@ -508,11 +510,11 @@ fn enter(frigate: &Running, file: &str) -> Child {
     child
 }
 
-/// What it said by the end of a frigate that had a leftover to end.
-fn what_a_stranger_says(mode: Mode) -> String {
+/// Returns what it printed by the end of a frigate that had a leftover to end.
+fn output_of_stranger(mode: Mode) -> String {
     let frigate = Frigate::new(mode);
     let file = frigate.path("left");
-    // Something has to be left of the child itself: strangers alone are not waited for.
+    // The child must leave a process too: frigate does not wait for strangers alone.
     let script = format!(
         "orphan {{session; touch {file}; {SLOW}}}; await {file}; say ready; wait USR1; exit 0"
     );
@@ -533,7 +535,7 @@ fn strangers(out: &mut Vec<Trial>) {
         .only(Mode::Pid1)
         .needs(&[&ROOT, &NSENTER])
         .run(out, |mode| {
-            let said = what_a_stranger_says(mode);
+            let said = output_of_stranger(mode);
             assert!(
                 said.contains("got TERM") && said.contains("asked"),
                 "{said}"
@@ -561,7 +563,7 @@ fn strangers(out: &mut Vec<Trial>) {
         .only(Mode::Subreaper)
         .needs(&[&crate::support::capability::PID_NAMESPACE, &ROOT, &NSENTER])
         .run(out, |mode| {
-            assert_eq!(what_a_stranger_says(mode), "here\n");
+            assert_eq!(output_of_stranger(mode), "here\n");
         });
 }
 
@@ -592,7 +594,7 @@ fn between_starts(out: &mut Vec<Trial>) {
         assert!(ended.err.contains("KILL"), "{ended:#?}");
     });
 
-    // The zombie is of the former group, its parent is not.
+    // The zombie is in the former group, but its parent is not.
     scenario("reaping::a_zombie_that_its_parent_does_not_reap_delays_no_restart").run(out, |mode| {
         let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=1ms --leftovers=20s");
         let (starts, held) = (frigate.path("starts"), frigate.path("held"));

@@ -20,7 +20,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     after_a_stop(out);
 }
 
-/// How many times the child said that it started.
+/// Returns how many times the child printed that it started.
 fn starts(ended: &Ended) -> usize {
     ended
         .out
@@ -29,7 +29,7 @@ fn starts(ended: &Ended) -> usize {
         .count()
 }
 
-/// Runs a child that counts its starts in front of this script.
+/// Runs a child that counts its starts before it runs this script.
 fn counted(mode: Mode, options: &str, script: &str) -> Ended {
     let frigate = Frigate::new(mode).options(options);
     let file = frigate.path("starts");
@@ -38,7 +38,7 @@ fn counted(mode: Mode, options: &str, script: &str) -> Ended {
         .run()
 }
 
-/// Retries come quickly, and a child that lives half a second has started.
+/// Options for short pauses, with which a child that lives half a second has started.
 const QUICKLY: &str = "--backoff=5ms --start-secs=500ms";
 
 fn table(out: &mut Vec<Trial>) {
@@ -51,7 +51,7 @@ fn table(out: &mut Vec<Trial>) {
         assert_eq!(starts(ended.expect_code(0)), 1);
     });
     scenario("restart::as_expected_true_restarts").run(out, |mode| {
-        // The third one asks frigate to stop, or it would go on for ever.
+        // The third child asks frigate to stop. Otherwise the restarts would never end.
         let script = "after 2 {send parent TERM; wait TERM; exit 0}; exit 0";
         let ended = counted(
             mode,
@@ -141,7 +141,7 @@ fn table(out: &mut Vec<Trial>) {
             let (frigate, _busy) = unable_to_start(mode, &format!("{options} --backoff=5ms"));
             let ended = frigate.run();
             ended.expect_code(126);
-            // Three tries more, and the line that says that there will be no other.
+            // There are three more tries, and the line that reports that there will be no other.
             assert_eq!(ended.messages().len(), 4, "{ended:#?}");
         });
     }
@@ -174,7 +174,7 @@ fn table(out: &mut Vec<Trial>) {
             let ended = counted(mode, &format!("--backoff=5ms --restart {word}"), script);
             assert_eq!(starts(&ended), expected, "{word}: {ended:#?}");
         }
-        // It tells on-failure from always.
+        // An end with code 0 distinguishes on-failure from always.
         assert_eq!(starts(&counted(mode, "--restart on-failure", "exit 0")), 1);
     });
 
@@ -242,10 +242,10 @@ fn counting(out: &mut Vec<Trial>) {
             ))
             .run();
         ended.expect_code(0);
-        let told: Vec<_> = ended.out.lines().collect();
+        let lines: Vec<_> = ended.out.lines().collect();
         let expected =
             ["0", "1", "2", "3"].map(|count| format!("environment FRIGATE_RESTARTS {count}"));
-        assert_eq!(told, expected);
+        assert_eq!(lines, expected);
     });
 
     scenario("restart::every_start_has_a_process_of_its_own").run(out, |mode| {
@@ -265,7 +265,7 @@ fn counting(out: &mut Vec<Trial>) {
     });
 }
 
-/// The pauses that were announced, in milliseconds.
+/// Returns the pauses that frigate announced, in milliseconds.
 fn delays(ended: &Ended) -> Vec<u64> {
     let objects = ended
         .err
@@ -280,7 +280,7 @@ fn delays(ended: &Ended) -> Vec<u64> {
         .collect()
 }
 
-/// The moments at which the child said `clock`, in milliseconds.
+/// Returns the times at which the child printed `clock`, in milliseconds.
 fn clocks(ended: &Ended) -> Vec<u64> {
     let lines = ended
         .out
@@ -402,7 +402,7 @@ fn pauses(out: &mut Vec<Trial>) {
                     .command(["sh", "-c", "echo start $FRIGATE_RESTARTS."])
                     .spawn()
             };
-            // Usually the child begins in frigate's memory; with this option it does not. Both run
+            // Usually the child starts in frigate's memory. With this option it does not. Both run
             // at once, because the shortest pause is 10 ms.
             let both = [start(""), start("--no-new-privs")];
             let both = both.map(|frigate| {
@@ -420,7 +420,8 @@ fn pauses(out: &mut Vec<Trial>) {
                 note(format!(
                     "800 more starts: {before} KiB of its own before, {after} KiB after"
                 ));
-                // If each start lost 16 bytes, the smallest block of its heap, this would be 12.
+                // If each start lost 16 bytes, the smallest block of its heap, the growth would be
+                // 12.
                 assert!(after <= before + 8, "grew from {before} to {after} KiB");
             }
         });
@@ -461,8 +462,8 @@ fn not_for_now(out: &mut Vec<Trial>) {
     scenario("restart::a_user_who_may_start_no_more_processes_is_waited_for")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            // Six at most: frigate, its child, and four that outlive the child; one of these makes
-            // another in the pause.
+            // There are at most six: frigate, its child, and four that outlive the child. One of
+            // these makes another in the pause.
             let uid = if mode == Mode::Pid1 { 30_001 } else { 30_002 };
             let frigate = Frigate::new(mode)
                 .uid(uid)
@@ -515,7 +516,7 @@ fn not_for_now(out: &mut Vec<Trial>) {
             assert_eq!(ended.out, "started\n");
         });
 
-    // As in QEMU's emulation of another processor: neither shared memory nor a pidfd.
+    // QEMU's emulation of another processor has neither shared memory nor pidfds.
     scenario("restart::a_kernel_that_knows_no_pidfd_is_no_obstacle")
         .needs(&[&STRACE])
         .run(out, move |mode| {

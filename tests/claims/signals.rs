@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 
 use crate::support::{Running, eventually, procfs};
 
-/// The first real-time signal as kill(1) and Docker count: the C library keeps 32 and 33 for
+/// The first real-time signal, as kill(1) and Docker count. The C library keeps 32 and 33 for
 /// itself.
 const RTMIN: i32 = 34;
 
@@ -36,7 +36,7 @@ fn signal_name(signal: i32) -> String {
     crate::support::names::name(signal)
 }
 
-/// The system call that a process is in, if it is in one.
+/// Returns the system call that a process is in, if it is in one.
 fn call_of(pid: i32) -> Option<i64> {
     fs::read_to_string(format!("/proc/{pid}/syscall"))
         .ok()?
@@ -46,7 +46,7 @@ fn call_of(pid: i32) -> Option<i64> {
         .ok()
 }
 
-/// Waits until a process is held up by strace at the door of a system call.
+/// Waits until strace holds a process at the entry of a system call.
 pub fn wait_held(what: &str, find: impl Fn() -> Option<i32>, wanted: impl Fn(i64) -> bool) {
     eventually(what, || {
         let pid = find()?;

@@ -53,8 +53,8 @@ fn foreground(out: &mut Vec<Trial>) {
     });
 
     scenario("terminal::the_foreground_is_given_back_at_the_end").run(out, |mode| {
-        // The session's leader waits for frigate, which shares its group, and looks who has the
-        // foreground then.
+        // The session's leader waits for frigate, which shares its group, and then prints who has
+        // the foreground.
         let frigate = Frigate::of_program(mode, [own_program()]).named_programs().terminal();
         let child = frigate.file("child", "foreground; exit 3");
         let script = format!(
@@ -69,7 +69,7 @@ fn foreground(out: &mut Vec<Trial>) {
     scenario("terminal::the_foreground_is_taken_only_where_frigate_holds_it").run(out, |mode| {
         let frigate = Frigate::of_program(mode, [own_program()]).named_programs().terminal();
         let child = frigate.file("child", "foreground; exit 3");
-        // It leaves the foreground group before it becomes frigate.
+        // The process leaves the foreground group before it becomes frigate.
         let script =
             format!("fork {{group; exec $UNDER_TEST -- $self --puppet @{child}}}; reap; say after; foreground; exit 0");
         let ended = frigate.option("--puppet").option(script).run();
@@ -79,7 +79,7 @@ fn foreground(out: &mut Vec<Trial>) {
     });
 }
 
-/// The lines that tell of signals.
+/// Returns the lines that report signals.
 fn signals(frigate: &Running) -> Vec<String> {
     let text = frigate.out().text();
     // The terminal echoes the key in front of the first.
@@ -107,7 +107,7 @@ fn keys(out: &mut Vec<Trial>) {
             frigate.wait_line("ready");
             frigate.type_in(key);
             frigate.wait_line(&format!("got {signal} "));
-            // Whatever frigate made of the key comes before this one.
+            // The effects of the key come before this signal.
             frigate.kill(libc::SIGUSR1);
             frigate.wait_line("got USR1");
             let got = signals(&frigate);
@@ -180,13 +180,13 @@ fn cancel(out: &mut Vec<Trial>) {
                 .options(options)
                 .terminal()
                 .puppet(script);
-            let (ended, told) = super::exit_code::told(frigate, |frigate| {
+            let (ended, record) = super::exit_code::run_with_log(frigate, |frigate| {
                 frigate.wait_line("ready");
                 frigate.type_in(key);
             });
             ended.expect_code(code).expect_nothing_left();
             assert_eq!(ended.out.matches("ready").count(), 1, "{ended:#?}");
-            assert_eq!(told["outcome"], "cancel");
+            assert_eq!(record["outcome"], "cancel");
         });
     }
 
@@ -244,7 +244,7 @@ const PROMPT: &str = "=prompt=>";
 
 /// Starts an interactive shell, by itself or as frigate's child, and waits for its prompt.
 fn shell(mode: Mode, under_frigate: bool) -> Running {
-    // Without readline, whose escape sequences would only be in the way.
+    // Do without readline, whose escape sequences would only be in the way.
     let bash = ["bash", "--norc", "--noprofile", "--noediting", "-i"];
     let frigate = if under_frigate {
         Frigate::new(mode).command(bash)
@@ -265,7 +265,7 @@ fn shell(mode: Mode, under_frigate: bool) -> Running {
     frigate
 }
 
-/// Waits for the puppet's own line: the terminal echoes the word as part of the command as well.
+/// Waits for the puppet's own line. The terminal also echoes the word as part of the command.
 #[track_caller]
 fn wait_running(shell: &Running) {
     shell.out().wait_text("running\r");
@@ -295,7 +295,7 @@ fn job_control(out: &mut Vec<Trial>) {
                 shell.type_in("fg\n");
                 shell.wait_line("got CONT");
             }
-            // Ctrl-C reaches the job and not the shell, which lives on.
+            // Ctrl-C reaches the job and not the shell, which goes on.
             shell.type_in("\x03");
             shell.wait_line("got INT");
             shell.out().wait_text(PROMPT);
@@ -319,7 +319,7 @@ fn job_control(out: &mut Vec<Trial>) {
                 shell.out().wait_text(PROMPT);
                 shell.type_in("fg\n");
                 shell.wait_line("got CONT");
-                // It has the terminal again: a key reaches it.
+                // The shell has the terminal again: a key reaches it.
                 shell.type_in("\x03");
                 shell.wait_line("got INT");
             }
@@ -351,8 +351,9 @@ fn job_control(out: &mut Vec<Trial>) {
         .needs(&[&BASH])
         .run(out, |mode| {
             let mut shell = shell(mode, false);
-            // It asks for input only once it is in the foreground: a shell that says `fg` to a job
-            // which stops that very moment takes the stop for an answer, whatever the job is.
+            // The job asks for input only once it is in the foreground. If a job stops at the very
+            // moment when the shell resumes it with `fg`, the shell takes that stop for the answer,
+            // whatever the job is.
             let go = shell.path("go");
             shell.type_in(&format!(
                 "\"$UNDER_TEST\" -- \"$SELF\" --puppet 'say running; await {}; plain; input; nap 60000' &\n",
@@ -376,7 +377,8 @@ fn job_control(out: &mut Vec<Trial>) {
             shell.type_in("\"$UNDER_TEST\" -- \"$SELF\" --puppet 'say running; wait CONT; exit 9' < /dev/null\n");
             wait_running(&shell);
             shell.type_in("\x03");
-            // The terminal knows only frigate's group there, so the child got it from frigate.
+            // The terminal knows only frigate's group there, so the child got the signal from
+            // frigate.
             assert!(shell.wait_line("got INT").contains("code 0 "), "{}", shell.out().text());
             shell.out().wait_text(PROMPT);
             shell.type_in("echo code-$?\n");
@@ -423,8 +425,8 @@ fn job_control(out: &mut Vec<Trial>) {
         .only(Mode::Pid1)
         .needs(&[&STRACE])
         .run(out, |mode| {
-            // Frigate is held up after it has sent TSTP, so that it finds USR1 before the news that
-            // the child has stopped.
+            // strace holds frigate after it has sent TSTP, so that frigate finds USR1 before the
+            // report that the child has stopped.
             let calls = "kill,pidfd_send_signal";
             let expressions = [
                 format!("trace={calls}"),
@@ -440,7 +442,7 @@ fn job_control(out: &mut Vec<Trial>) {
             let child = frigate.only_child();
             frigate.kill(libc::SIGTSTP);
             wait_state(child, 'T');
-            // The kernel gives WINCH after the news, as its number is the higher one.
+            // The kernel delivers WINCH after that report, because its number is higher.
             for (signal, name) in [
                 (libc::SIGUSR1, "forwarded USR1"),
                 (libc::SIGWINCH, "forwarded WINCH"),

@@ -1,4 +1,4 @@
-//! User, root, directory: `doc/specification.md#user-root-and-directory`.
+//! User, root and directory: `doc/specification.md#user-root-and-directory`.
 
 mod lookup;
 mod privilege;
@@ -13,16 +13,15 @@ use libtest_mimic::Trial;
 
 use crate::support::{Ended, Frigate, Mode, own_program, procfs};
 
-/// The users that a root directory knows. No two of their numbers are equal, so that a mix-up
-/// shows.
+/// The users in a root directory. No two of their numbers are equal, so that a mix-up is visible.
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh
 app:x:1001:2001:An application:/home/app:/bin/sh
 0day:x:1002:2002::/home/0day:/bin/sh
 plain:x:1003:2003:::
 ";
 
-/// Its groups. `app` is a part of other names, and is itself the name of a group with another
-/// number than the user's.
+/// The groups in a root directory. `app` is a part of other names. It is also the name of a group,
+/// whose number differs from the user's.
 const GROUP: &str = "root:x:0:
 app:x:2001:
 staff:x:2100:0day,app
@@ -40,9 +39,9 @@ pub fn trials(out: &mut Vec<Trial>) {
     privilege::trials(out);
 }
 
-/// A frigate with a directory `root` that can be a child's root: it has a user database, `/proc`,
-/// this program as `/puppet`, and what that needs to run. The mounts are frigate's and its
-/// descendants' alone.
+/// Returns a frigate with a directory `root` that can be a child's root. It has a user database,
+/// `/proc`, this program as `/puppet`, and the files that the program needs. Only frigate and its
+/// descendants see the mounts.
 fn with_root(mode: Mode) -> Frigate {
     let mut frigate = Frigate::new(mode);
     let inside = |name: &str| format!("{}/{name}", frigate.path("root"));
@@ -58,7 +57,7 @@ fn with_root(mode: Mode) -> Frigate {
         own_program().to_str().expect("a plain path").to_owned(),
         inside("puppet"),
     ));
-    // The loader and the libraries stand at the paths that the program names, which may be links.
+    // The loader and the libraries are at the paths that the program names, which may be links.
     for name in ["bin", "lib", "lib64", "usr"] {
         let from = format!("/{name}");
         if let Ok(target) = fs::read_link(&from) {
@@ -74,14 +73,14 @@ fn with_root(mode: Mode) -> Frigate {
     frigate
 }
 
-/// The same with that directory as the child's root.
+/// Returns the same frigate with that directory as the child's root.
 fn rooted(mode: Mode) -> Frigate {
     let frigate = with_root(mode);
     let root = frigate.path("root");
     frigate.options("--chroot").option(root)
 }
 
-/// A frigate that sees the user database above as its own, and has no other root for the child.
+/// Returns a frigate that sees the user database above as its own. The child has no other root.
 fn with_database(mode: Mode) -> Frigate {
     let frigate = Frigate::new(mode);
     let (passwd, group) = (frigate.file("passwd", PASSWD), frigate.file("group", GROUP));
@@ -110,7 +109,7 @@ fn inside(frigate: Frigate, script: &str) -> Frigate {
 /// The deeds that print what `identities` reads.
 const TELL: &str = "field Uid; field Gid; field Groups";
 
-/// A user, a group and the supplementary groups.
+/// The ids of a user and a group, and the supplementary groups.
 type Identity = (u32, u32, Vec<u32>);
 
 fn numbers(line: &str) -> Vec<u32> {
@@ -153,7 +152,7 @@ fn identity_of(pid: i32) -> Identity {
     )
 }
 
-/// Returns this process's own identity. A frigate that is started as no other user has the same.
+/// Returns this process's own identity. A frigate that does not start as another user has the same.
 fn own_identity() -> Identity {
     identity_of(nix::unistd::getpid().as_raw())
 }

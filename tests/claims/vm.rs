@@ -111,8 +111,8 @@ fn boots(out: &mut Vec<Trial>) {
         });
 
     scenario("vm::pid_1_of_a_kernel_reaps_orphans_and_restarts").once().needs(&[&VM]).run(out, |_| {
-        // The second life looks for what the first has left, which only frigate can have taken
-        // away.
+        // The second start looks for the leftovers of the first, which only frigate can have
+        // removed.
         let count =
             "for dir in /proc/[0-9]*; do case $(cat $dir/stat) in *' Z '*) echo zombie;; esac; done; echo counted";
         let script = "attempt /tmp/lives; on 1 {orphans 50; exit 1}; exec /bin/sh /tmp/count";
@@ -212,7 +212,8 @@ fn places(out: &mut Vec<Trial>) {
                 .run();
             ended.expect_code(0);
             assert!(ended.out.starts_with("cgroup /\n"), "{ended:#?}");
-            // A group that is not the root has these, and no group of another trial is in sight.
+            // A group that is not the root has these files, and no group of another trial is
+            // visible.
             assert!(
                 ended.out.contains("memory.max\n") && !ended.out.contains("trial-"),
                 "{ended:#?}"
@@ -315,8 +316,8 @@ fn puppets(out: &mut Vec<Trial>) {
         .alone()
         .run(out, |mode| {
             let place = Place::new().set("cpu.max", "20000 100000");
-            // Alone, because a busy guest gives it less than its quota, and then nothing holds it
-            // back.
+            // Run alone, because on a busy guest the child gets less than its quota, and is then
+            // never throttled.
             let ended = Frigate::new(mode)
                 .in_cgroup(place)
                 .puppet("spin 1000")
@@ -366,9 +367,7 @@ fn puppets(out: &mut Vec<Trial>) {
                 (others >= 3).then_some(())
             });
             group.write("cgroup.kill", "1").expect("the group is ours");
-            eventually("nobody in the group", || {
-                (!group.is_populated()).then_some(())
-            });
+            eventually("an empty group", || (!group.is_populated()).then_some(()));
         });
 }
 

@@ -50,7 +50,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-/// Other children of the host end with known exit codes while frigate starts and reaps its own.
+/// Runs other children of the host to known exit codes, while frigate starts and reaps its own.
 fn command() {
     let frigate = shell("busy", "exit 1").strategy(Strategy::new().start_retries(u32::MAX));
     frigate.protect().unwrap();
@@ -162,8 +162,8 @@ fn mask() {
     let mut set = SigSet::empty();
     set.add(Signal::SIGUSR1);
     set.add(Signal::SIGWINCH);
-    // In another thread, so that the mask differs from that of frigate's thread and of the main
-    // one.
+    // Set the mask in another thread, so that it differs from that of frigate's thread and of the
+    // main thread.
     std::thread::spawn(move || {
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&set), None).unwrap();
         let frigate = Frigate::from(
@@ -200,8 +200,8 @@ fn mask() {
     );
 }
 
-/// The window between the child's mask and its exec is short. A stop right after each start is
-/// likely to hit it.
+/// Stops each child right after its start. The time between the child's mask and its exec is short,
+/// and such a stop is likely to hit it.
 fn handlers() {
     let runtime = ::tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -244,7 +244,8 @@ fn own_thread() -> std::path::PathBuf {
     })
 }
 
-/// Meanwhile other children of the host end, whose SIGCHLD must not wake the thread.
+/// Checks that frigate's thread sleeps while other children of the host end. Their SIGCHLD must not
+/// wake it.
 fn asleep() {
     let frigate = sleeper("sleeper");
     let events = frigate.events();
@@ -338,8 +339,8 @@ fn many_threads() {
     assert_eq!(crate::support::children(), []);
 }
 
-/// The C library sends every thread a signal to change its user, and waits for each. A thread that
-/// blocked it would hang the host for ever.
+/// Changes the user and the group. To do so, the C library sends every thread a signal, and waits
+/// for each. If a thread blocked it, the host would hang forever.
 fn change_of_user() {
     let frigate = sleeper("sleeper");
     frigate.protect().unwrap();
@@ -350,7 +351,7 @@ fn change_of_user() {
     frigate.stop(GRACE).unwrap();
 }
 
-/// frigate reaps a child when it ends, and not only when the host asks for the outcome.
+/// Checks that frigate reaps a child when it ends, and not only when the host asks for the outcome.
 fn no_zombies() {
     let frigate = sleeper("lonely").strategy(once());
     let events = frigate.events();

@@ -15,7 +15,7 @@ fn program(name: &str) -> PathBuf {
     target.join("examples").join(name)
 }
 
-/// Each example, with pieces of what it must print.
+/// Each example, with parts of what it must print.
 const ALL: [(&str, &[&str]); 4] = [
     (
         "protect_function",

@@ -1,5 +1,5 @@
-//! A process that the host forked without an exec has the host's memory, but not frigate's thread
-//! and not the host's children.
+//! A process that the host forked without an exec has the host's memory, but neither frigate's
+//! thread nor the host's children.
 #![expect(unsafe_code, reason = "fork is what these claims are about")]
 
 use std::sync::Arc;
@@ -32,8 +32,8 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-/// Runs the function in a forked process, which exits without any clean-up: with 1 if the function
-/// panics, or else with 0.
+/// Runs the function in a forked process. The process exits without any clean-up: with 1 if the
+/// function panics, otherwise with 0.
 fn forked(act: impl FnOnce()) -> Pid {
     // SAFETY: POSIX allows few functions in a process forked from one with threads. The C library
     // keeps its allocator usable there. The other calls are what these claims test.
@@ -100,8 +100,8 @@ fn refused() {
     assert!(matches!(ended.wait(), Ok(Outcome::Complete(_))));
 }
 
-/// Other threads take all of frigate's locks again and again, so that each lock is held at some of
-/// the forks.
+/// Forks while other threads take all of frigate's locks again and again, so that each lock is held
+/// at some of the forks.
 fn locks() {
     let stop = AtomicBool::new(false);
     let shared = Arc::new(sleeper("shared"));
@@ -137,7 +137,8 @@ fn locks() {
     shared.stop(GRACE).unwrap();
 }
 
-/// In a new PID namespace, numbers start at 1 again, so that a forked process gets the host's.
+/// Forks in a new PID namespace until a process has the host's pid. The numbers start at 1 again
+/// there.
 fn same_number() {
     let frigate = sleeper("sleeper");
     let events = frigate.events();
@@ -166,7 +167,7 @@ fn same_number() {
     frigate.stop(GRACE).unwrap();
 }
 
-/// As daemons do, and servers with worker processes.
+/// Forks before the host protects anything, as daemons do, and servers with worker processes.
 fn before() {
     let later = sleeper("later");
     let worker = || {

@@ -87,7 +87,8 @@ fn killed_kill() {
     assert!(!directory().join("term").exists(), "KILL runs no trap");
 }
 
-/// A change of user clears the parent-death signal that was set before it.
+/// Kills a host whose child has become another user. A change of user clears the parent-death
+/// signal that was set before it.
 fn killed_user() {
     if !has_other_users() {
         return;
@@ -117,8 +118,8 @@ fn returned() {
     assert_eq!(text_of(&directory().join("term")), "term\n");
 }
 
-/// Returns the command for a host in a new PID namespace. `None` means that this machine allows
-/// none.
+/// Returns the command for a host in a new PID namespace. `None` means that this machine does not
+/// allow one.
 fn as_first(scenario: &str) -> Option<Command> {
     let (program, rest) = contained().split_first()?;
     let mut command = Command::new(program);

@@ -120,7 +120,7 @@ fn rotated() {
 fn held() {
     let directory = directory();
     let log = directory.join("log");
-    // The grandchild leaves the group, and so outlives the child and keeps the pipe open.
+    // The grandchild leaves the group. So it outlives the child and keeps the pipe open.
     let script = "setsid sh -c 'sleep 1000 & echo $! > pid; wait' & \
                   while [ ! -s pid ]; do sleep 0.01; done; echo done";
     let task = ProtectTask::new("held")
@@ -243,7 +243,7 @@ fn leaks() {
     }
 }
 
-/// The function is registered by `main`.
+/// Protects a function that `main` has registered.
 fn task() {
     let log = directory().join("log");
     let frigate = Frigate::create("talker")

@@ -1,9 +1,9 @@
 //! The claims of the library, each checked in a host program of its own.
 //!
 //! This binary is the harness, every host, and every task. A trial runs it again as `--host
-//! SCENARIO`, so that each scenario has a process of its own, with its own thread, children,
-//! descriptors and signals, and `frigate::done` reports only its children. If the machine allows
-//! it, the host is in a PID namespace of its own, so that all it leaves is killed after the trial.
+//! SCENARIO`. So each scenario has a process of its own, with its own thread, children, descriptors
+//! and signals, and `frigate::done` reports only its children. If the machine allows it, the host is
+//! in a PID namespace of its own, so that all its leftovers are killed after the trial.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -55,7 +55,7 @@ fn scenarios() -> Vec<Scenario> {
 }
 
 fn main() -> ExitCode {
-    // If this is PID 1, it stays behind as the init, and the host is a new process that runs `main`
+    // If this is PID 1, it remains as the init, and the host is a new process that runs `main`
     // again.
     frigate::init();
     tasks::register();

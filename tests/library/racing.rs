@@ -19,10 +19,10 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
     Scenario::new(
         "racing::one_whose_end_was_told_can_be_started_anew_at_once",
-        told,
+        reported_end,
     ),
     Scenario::new(
-        "racing::a_channel_asked_for_while_the_child_ends_is_told_of_an_end",
+        "racing::a_channel_asked_for_while_the_child_ends_is_reported_of_an_end",
         channels,
     ),
 ];
@@ -37,7 +37,8 @@ fn in_time<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'stat
         .unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
-/// With many channels it takes long to report an end, so that a start is likely to come in between.
+/// Stops and starts a child at the same moment. With many channels it takes long to report an end,
+/// so that the start is likely to come in between.
 fn stop_and_start() {
     let mut cancelled = 0;
     for turn in 0..2_000 {
@@ -69,19 +70,20 @@ fn stop_and_start() {
             matches!(outcome, Outcome::Cancel { .. }),
             "turn {turn}: {outcome:?}"
         );
-        assert_eq!(children(), [], "turn {turn}: it was cancelled, and lives");
+        assert_eq!(children(), [], "turn {turn}: a child lives after its stop");
     }
     eprintln!("{cancelled} of 2000 stops came first");
 }
 
-/// Another thread starts the child anew whenever it has ended. Each stop returns nevertheless.
+/// Stops the child again and again, while another thread starts it whenever it has ended. Each stop
+/// must return nevertheless.
 fn stop_and_start_anew() {
     let frigate = Arc::new(sleeper("restless").strategy(once()));
     frigate.protect().unwrap();
-    let (done, told) = channel::<()>();
+    let (done, stop) = channel::<()>();
     let again = Arc::clone(&frigate);
     let starter = std::thread::spawn(move || {
-        while told.try_recv().is_err() {
+        while stop.try_recv().is_err() {
             let _ = again.wait();
             again.start().unwrap();
         }
@@ -100,7 +102,7 @@ fn stop_and_start_anew() {
     assert_eq!(children(), []);
 }
 
-fn told() {
+fn reported_end() {
     let frigate = shell("brief", "exit 0").strategy(once());
     let mut events = frigate.events();
     frigate.protect().unwrap();
@@ -136,12 +138,12 @@ fn channels() {
         frigate.start().unwrap();
         frigate.wait().unwrap();
         for (number, events) in channels.iter().enumerate() {
-            let is_told = events
+            let is_reported = events
                 .iter()
                 .any(|event| matches!(event.kind, EventKind::Finished(_)));
             assert!(
-                is_told,
-                "turn {turn}: channel {number} of {} was told of no end",
+                is_reported,
+                "turn {turn}: channel {number} of {} got no end",
                 channels.len()
             );
         }

@@ -96,8 +96,8 @@ fn gives_up() {
     assert_eq!(children(), []);
 }
 
-/// Three failed starts, a good one, and three more failed ones. If the good one did not reset the
-/// count, frigate would give up at the last one.
+/// Makes three failed starts, a good one, and three more failed ones. If the good one did not reset
+/// the count, frigate would give up at the last one.
 fn reset() {
     let script = "echo x >> starts; case $FRIGATE_RESTARTS in \
                   3) sleep 1; exit 1;; 7) exec sleep 1000;; *) exit 1;; esac";
@@ -173,7 +173,7 @@ fn several() {
     assert!(frigate::done().is_empty());
 }
 
-/// Fifty children at a time. Each sleeps just longer than a good start takes, so that the next
+/// Runs fifty children at a time. Each sleeps just longer than the start window, so that the next
 /// start follows at once.
 fn thousand() {
     let (sender, events) = std::sync::mpsc::channel();
@@ -202,8 +202,8 @@ fn thousand() {
     let before = crate::support::descriptors();
     count(1000);
     let after = crate::support::descriptors();
-    // Each child that runs has two: its pidfd and the pipe of its exec. How many run at this moment
-    // is chance.
+    // Each child that runs has two: its pidfd and the pipe of its exec. It is a matter of chance
+    // how many run at this moment.
     assert!(
         after <= before.max(3 + 2 * all.len() + 10),
         "{before} descriptors before, {after} after"

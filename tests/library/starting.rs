@@ -158,7 +158,7 @@ fn again() {
     }
 }
 
-/// The child has ended, and its log file can no longer be opened.
+/// Starts a child again that has ended and whose log file can no longer be opened.
 fn refused_start() {
     let logs = directory().join("logs");
     std::fs::create_dir(&logs).unwrap();
@@ -278,7 +278,7 @@ fn names() {
     second.stop(Duration::ZERO).unwrap();
 }
 
-/// Whether `pids.max` can be applied depends on the machine. A file that no kernel has cannot.
+/// Sets one limit that no kernel has, and one, `pids.max`, that only some machines can apply.
 fn limits() {
     let limits = ControlGroup::new().file("pids.no_such_file", "1");
     let error = shell("limited", "exit 0")
@@ -316,7 +316,7 @@ fn limits() {
     );
 }
 
-/// The limit needs no controller, so that any writable cgroup v2 will do.
+/// Sets a limit that needs no controller, so that any writable cgroup of version 2 is enough.
 fn group() {
     let limits = ControlGroup::new().file("cgroup.max.descendants", "7");
     let script =
@@ -351,7 +351,7 @@ fn group() {
     }
 }
 
-/// Skipped if this machine gives the host no memory controller.
+/// Checks the memory limit. Skipped if this machine gives the host no memory controller.
 fn memory() {
     let limits = ControlGroup::new()
         .memory_max(ByteSize::mib(16))

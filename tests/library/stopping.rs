@@ -123,7 +123,7 @@ fn group() {
     assert!(!is_alive(left));
 }
 
-/// The 5 s apply twice: between the two starts, and at the end.
+/// Checks that KILL follows after 5 s both times: between the two starts, and at the end.
 fn stubborn_leftovers() {
     let script = "sh -c \"trap '' TERM; echo > ready; exec sleep 1000\" & \
                   while [ ! -e ready ]; do sleep 0.01; done; rm ready; exit 1";
@@ -159,7 +159,7 @@ fn dropped() {
     frigate.protect().unwrap();
     let pid = next_start(&events);
     drop(frigate);
-    // Another child, which frigate's thread starts after the drop.
+    // frigate's thread starts this other child after the drop.
     let other = shell("other", "exit 0").strategy(once());
     other.protect().unwrap();
     other.wait().unwrap();

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use frigate::{AutoRestart, Event, EventKind, Frigate, ProtectTask, Strategy};
 use libtest_mimic::{Failed, Trial};
 
-/// How long anything that must happen may take. It is long, because a busy machine is slow and a
-/// run that passes never waits for it.
+/// How long an expected event may take. It is long, because a busy machine is slow, and a run that
+/// passes never waits that long.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A grace period that no child here uses up.
@@ -68,8 +68,8 @@ impl Scenario {
 }
 
 /// Returns the command that puts the host into a PID namespace of its own, which ends every process
-/// with it, or nothing if this machine allows none. PID 1 is the host, until `frigate::init` makes
-/// that process the init.
+/// with it. Returns no words if this machine does not allow that. PID 1 is the host, until
+/// `frigate::init` makes that process the init.
 pub fn contained() -> &'static [&'static str] {
     static WORDS: OnceLock<&[&str]> = OnceLock::new();
     WORDS.get_or_init(|| {
@@ -96,7 +96,8 @@ pub fn contained() -> &'static [&'static str] {
     })
 }
 
-/// Whether a child can become another user here. In a user namespace with a single id it cannot.
+/// Returns whether a child can become another user here. In a user namespace with a single id it
+/// cannot.
 pub fn has_other_users() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     nix::unistd::geteuid().is_root() && map.split_whitespace().last() != Some("1")
@@ -113,7 +114,8 @@ pub fn own_program() -> PathBuf {
     std::env::current_exe().expect("the test binary has a path")
 }
 
-/// Polls until the condition returns a value. Panics at the deadline, naming `what` it waited for.
+/// Polls until the condition returns a value. If the deadline passes, panics and names `what` it
+/// waited for.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + DEADLINE;
@@ -139,7 +141,7 @@ pub fn text_of(file: &Path) -> String {
     })
 }
 
-/// Whether the process exists and has not ended.
+/// Returns whether the process exists and has not ended.
 pub fn is_alive(pid: u32) -> bool {
     crate::procfs::process(pid.cast_signed()).is_some_and(|process| process.state != 'Z')
 }
@@ -176,7 +178,7 @@ pub fn once() -> Strategy {
     Strategy::new().auto_restart(AutoRestart::False)
 }
 
-/// Waits for the first event that `pick` accepts, and returns what that makes of it.
+/// Waits for the first event that `pick` accepts, and returns the value that `pick` makes of it.
 #[track_caller]
 pub fn next<T>(
     events: &Receiver<Event>,

@@ -47,7 +47,7 @@ pub fn register() {
     frigate::register_task("forty-two", || ExitCode::from(42));
     frigate::register_task("panicking", panicking);
     frigate::register_task("failing", || Err::<(), _>("no luck today"));
-    frigate::register_task("telling", telling);
+    frigate::register_task("recording", recording);
     frigate::register_task("talker", || println!("a function's own words"));
     frigate::register_task("waiting", || {
         loop {
@@ -60,8 +60,9 @@ fn panicking() {
     panic!("this task panics");
 }
 
-/// Writes to a file how it was started.
-fn telling() {
+/// Writes to a file what this task was started with: arguments, variables, and the number of
+/// threads.
+fn recording() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let variable = std::env::var("FRIGATE_TASK").unwrap_or_else(|_| "none".into());
     let color = std::env::var("COLOR").unwrap_or_else(|_| "none".into());
@@ -76,7 +77,7 @@ fn telling() {
         "{}|{color}|{variable}|{child}|{threads}\n",
         arguments.join(" ")
     );
-    fs::write(directory().join("told"), text).unwrap();
+    fs::write(directory().join("start"), text).unwrap();
 }
 
 fn code() {
@@ -156,24 +157,26 @@ fn error() {
 }
 
 fn intact() {
-    let frigate = Frigate::from(ProtectTask::new("telling").env("COLOR", "blue")).strategy(once());
+    let frigate =
+        Frigate::from(ProtectTask::new("recording").env("COLOR", "blue")).strategy(once());
     frigate.protect().unwrap();
     frigate.wait().unwrap();
-    let told = text_of(&directory().join("told"));
+    let start = text_of(&directory().join("start"));
     assert_eq!(
-        told,
+        start,
         "--host tasks::arguments_and_environment_are_intact|blue|none|none|1\n"
     );
 }
 
 fn given() {
-    let frigate = Frigate::from(ProtectTask::new("telling").args(["one", "two"])).strategy(once());
+    let frigate =
+        Frigate::from(ProtectTask::new("recording").args(["one", "two"])).strategy(once());
     frigate.protect().unwrap();
     frigate.wait().unwrap();
-    assert!(text_of(&directory().join("told")).starts_with("one two|"));
+    assert!(text_of(&directory().join("start")).starts_with("one two|"));
 }
 
-/// Executes a copy of this program, which has another path.
+/// Executes a copy of this program, so that its executable has another path.
 fn as_copy(scenario: &str) {
     let copy = directory().join("copy");
     fs::copy(own_program(), &copy).unwrap();
@@ -221,8 +224,8 @@ fn unregistered() {
     );
 }
 
-/// Another user starts a set-user-ID copy of this program, which must ignore the variable that this
-/// user has set.
+/// Starts, as another user, a set-user-ID copy of this program. It must ignore the variable that
+/// this user has set.
 fn privileged() {
     const SELF: &str = "tasks::a_host_with_privileges_of_its_file_does_not_believe_the_variable";
     const OWNER: u32 = 65533;

@@ -1,5 +1,5 @@
-//! Containers by crun in the guest: an OCI bundle with frigate as the first process, in a private
-//! cgroup namespace.
+//! Runs containers by crun in the guest. Each is an OCI bundle with frigate as the first process,
+//! in a private cgroup namespace.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::cgroup::{Group, ROOT};
 use super::{frigate, own_program};
 
-/// A container that shall run. Only in the guest, and it needs `capability::CRUN`.
+/// A container to be run. It runs only in the guest, and needs `capability::CRUN`.
 ///
 /// ```ignore
 /// let ended = Bundle::new().option("--restart=unexpected").puppet("exit 7").run();
@@ -28,7 +28,7 @@ pub struct Bundle {
     directory: TempDir,
 }
 
-/// How a container ended, and what it said.
+/// How a container ended, and what it printed.
 #[derive(Debug)]
 pub struct Contained {
     pub code: Option<i32>,
@@ -37,7 +37,7 @@ pub struct Contained {
 }
 
 impl Bundle {
-    /// frigate without options and without a command.
+    /// Returns a container that runs frigate without options and without a command.
     pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -71,13 +71,13 @@ impl Bundle {
         self
     }
 
-    /// Mounts `/sys/fs/cgroup` so that it can be written to; engines mount it read-only.
+    /// Mounts `/sys/fs/cgroup` so that it can be written to. Engines mount it read-only.
     pub fn writable_cgroup(mut self) -> Self {
         self.writable = true;
         self
     }
 
-    /// Lets `clone3` fail with ENOSYS, as the filters of engines do so that C libraries fall back
+    /// Makes `clone3` fail with ENOSYS. The filters of engines do so, to make C libraries fall back
     /// to `clone`.
     pub fn without_clone3(mut self) -> Self {
         self.clone3 = false;
@@ -90,12 +90,12 @@ impl Bundle {
         self
     }
 
-    /// The container's cgroup, as the guest sees it. crun removes it at the end.
+    /// Returns the container's cgroup, as the guest sees it. crun removes it at the end.
     pub fn cgroup(&self) -> Group {
         Group::at(Path::new(ROOT).join(&self.name))
     }
 
-    /// Runs it to its end.
+    /// Runs the container to its end.
     #[track_caller]
     pub fn run(self) -> Contained {
         let rootfs = self.directory.path().join("rootfs");
@@ -128,7 +128,7 @@ impl Bundle {
             .chain(self.options.clone())
             .chain(self.command.clone())
             .collect();
-        // Everything that the programs need lies in these directories of the guest.
+        // These directories of the guest hold everything that the programs need.
         let shared = ["/bin", "/lib", "/lib64", "/usr"]
             .into_iter()
             .filter(|path| Path::new(path).is_dir());

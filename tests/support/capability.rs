@@ -1,4 +1,4 @@
-//! What a machine may lack. Each is probed once, when the first scenario asks for it.
+//! What a machine may lack. Each capability is probed once, when the first scenario asks for it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,8 @@ pub struct Capability {
 }
 
 impl Capability {
-    /// A capability with its probe; `Err` says why it is missing.
+    /// Returns a capability with its probe. If the probe fails, its error says why the capability
+    /// is missing.
     pub const fn new(name: &'static str, probe: fn() -> Result<(), String>) -> Self {
         Self {
             name,
@@ -24,24 +25,25 @@ impl Capability {
         }
     }
 
-    /// Whether it is there, or why not.
+    /// Probes the capability once, and returns the reason if it is missing.
     pub fn check(&self) -> Result<(), String> {
         self.found.get_or_init(self.probe).clone()
     }
 }
 
-/// Names, reasons and numbers of scenarios of what was missing in this run.
+/// The name of each capability that was missing in this run, the reason, and how many scenarios
+/// needed it.
 static MISSING: Mutex<BTreeMap<&'static str, (String, usize)>> = Mutex::new(BTreeMap::new());
 
-/// What a scenario shall do about what it needs.
+/// What a scenario does about the capabilities that it needs.
 pub enum Verdict {
     Run,
     Skip(String),
     Fail(String),
 }
 
-/// Checks all that a scenario needs. `FRIGATE_TEST_REQUIRE=docker,strace` turns a missing one into
-/// a failure, and `all` any.
+/// Checks all capabilities that a scenario needs. `FRIGATE_TEST_REQUIRE=docker,strace` makes a
+/// missing one of these a failure, and `all` any missing one.
 pub fn judge(needs: &[&'static Capability]) -> Verdict {
     for capability in needs {
         let Err(reason) = capability.check() else {
@@ -67,7 +69,7 @@ pub fn judge(needs: &[&'static Capability]) -> Verdict {
     Verdict::Run
 }
 
-/// One line for each capability that was missing.
+/// Returns one line for each capability that was missing.
 pub fn summary() -> Vec<String> {
     let missing = MISSING.lock().unwrap_or_else(PoisonError::into_inner);
     missing
@@ -76,7 +78,7 @@ pub fn summary() -> Vec<String> {
         .collect()
 }
 
-/// A fresh PID namespace, by root's right or by a user namespace.
+/// A fresh PID namespace, made by root or in a user namespace.
 pub static PID_NAMESPACE: Capability = Capability::new("pid-namespace", || {
     let ended = Frigate::launching(Mode::Pid1, ["--puppet", "exit 7"]).try_wait()?;
     if ended == 7 << 8 {
@@ -86,7 +88,7 @@ pub static PID_NAMESPACE: Capability = Capability::new("pid-namespace", || {
     }
 });
 
-/// Root, for changes of identity and limits of mounts.
+/// Root, to change users and limit mounts.
 pub static ROOT: Capability = Capability::new("root", || {
     if nix::unistd::geteuid().is_root() {
         Ok(())
@@ -127,18 +129,18 @@ pub static BASH: Capability = Capability::new("bash", || {
     succeeds(Command::new("bash").args(["-c", "exit 0"]))
 });
 
-/// A Docker engine that answers.
+/// A Docker engine that replies.
 pub static DOCKER: Capability =
     Capability::new("docker", || succeeds(Command::new("docker").arg("version")));
 
 /// A virtual machine with a kernel of its own.
 pub static VM: Capability = Capability::new("vm", vm::probe);
 
-/// crun, which the guest has if the machine that boots it has it.
+/// crun. The guest has it if the machine that boots the guest has it.
 pub static CRUN: Capability =
     Capability::new("crun", || succeeds(Command::new("crun").arg("--version")));
 
-/// Room for 20,000 processes more.
+/// Room for 20,000 more processes.
 pub static MANY_PROCESSES: Capability = Capability::new("many-processes", || {
     const WANTED: u64 = 24_000;
     let most = |path: &str| -> u64 {

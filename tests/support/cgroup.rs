@@ -1,5 +1,5 @@
-//! Cgroups of version 2 for scenarios in the guest: where frigate is put, and what a trial reads
-//! there.
+//! Cgroups of version 2 for scenarios in the guest: which one frigate starts in, and what a trial
+//! reads there.
 
 use std::fmt;
 use std::fs;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{eventually, own_program};
 
-/// Where the guest has its cgroups.
+/// The mount point of cgroups in the guest.
 pub const ROOT: &str = "/sys/fs/cgroup";
 
 /// What frigate sees at `/sys/fs/cgroup`.
@@ -22,7 +22,7 @@ pub enum View {
     Host,
     /// The same, read-only.
     HostReadOnly,
-    /// Its own group as the root of a cgroup namespace, to be written to.
+    /// Its own group as the root of a cgroup namespace, writable.
     Private,
     /// The same, read-only, as engines do by default.
     PrivateReadOnly,
@@ -42,7 +42,7 @@ impl View {
         (Self::VersionOne, "v1"),
     ];
 
-    /// The word for it in the launcher's plan.
+    /// Returns the word for the view in the launcher's plan.
     pub fn word(self) -> &'static str {
         Self::ALL
             .iter()
@@ -51,7 +51,7 @@ impl View {
             .1
     }
 
-    /// The view that a word of the launcher's plan stands for.
+    /// Returns the view that a word of the launcher's plan stands for.
     pub fn named(word: &str) -> Self {
         Self::ALL
             .iter()
@@ -61,7 +61,7 @@ impl View {
     }
 }
 
-/// A wish for a cgroup of a trial's own.
+/// A cgroup to be made for one trial.
 #[derive(Debug, Clone)]
 pub struct Place {
     files: Vec<(String, String)>,
@@ -82,38 +82,39 @@ impl Default for Place {
 }
 
 impl Place {
-    /// A group below the root with every controller, owned by root, in the machine's own view.
+    /// Returns a group below the root with every controller, owned by root, in the machine's own
+    /// view.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Writes a file of the group beforehand: `.set("memory.max", "64M")`.
+    /// Writes a file of the group before frigate starts: `.set("memory.max", "64M")`.
     pub fn set(mut self, file: &str, value: &str) -> Self {
         self.files.push((file.to_owned(), value.to_owned()));
         self
     }
 
-    /// Sets what frigate sees of it.
+    /// Sets what frigate sees of the group.
     pub fn view(mut self, view: View) -> Self {
         self.view = view;
         self
     }
 
-    /// Delegates it to a user, as `cgroups(7)` describes: the directory and the files that move and
-    /// enable, but no limit.
+    /// Delegates the group to a user, as `cgroups(7)` describes: the directory and the files that
+    /// move processes and enable controllers, but no limit.
     pub fn delegated_to(mut self, uid: u32) -> Self {
         self.owner = Some(uid);
         self
     }
 
-    /// Puts so many other processes into the group, which know nothing of frigate: as `docker exec`
+    /// Puts other processes into the group, which have nothing to do with frigate, as `docker exec`
     /// does.
     pub fn neighbors(mut self, count: usize) -> Self {
         self.neighbors = count;
         self
     }
 
-    /// Makes it, for more than one frigate one after the other.
+    /// Makes the group, so that several frigates can run in it, one after the other.
     #[track_caller]
     pub fn make(self) -> Site {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -166,14 +167,14 @@ impl Place {
     }
 }
 
-/// One group, as the guest sees it from outside of any namespace.
+/// One group, as the guest sees it from outside any namespace.
 #[derive(Debug, Clone)]
 pub struct Group {
     path: PathBuf,
 }
 
 impl Group {
-    /// The group with this directory.
+    /// Returns the group with this directory.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -182,7 +183,7 @@ impl Group {
         &self.path
     }
 
-    /// Its last name.
+    /// Returns the last component of its path.
     pub fn name(&self) -> String {
         self.path
             .file_name()
@@ -194,12 +195,12 @@ impl Group {
         self.path.is_dir()
     }
 
-    /// A group below this one, be it there or not.
+    /// Returns the group of this name below this one, whether it exists or not.
     pub fn child(&self, name: &str) -> Self {
         Self::at(self.path.join(name))
     }
 
-    /// The groups directly below this one, by name.
+    /// Returns the groups directly below this one, by name.
     pub fn children(&self) -> Vec<Self> {
         let Ok(entries) = fs::read_dir(&self.path) else {
             return Vec::new();
@@ -212,7 +213,7 @@ impl Group {
         children
     }
 
-    /// A file of it, without the line's end.
+    /// Returns the content of a file of the group, without the line feed at the end.
     #[track_caller]
     pub fn read(&self, file: &str) -> String {
         let path = self.path.join(file);
@@ -221,7 +222,7 @@ impl Group {
         text.trim_end().to_owned()
     }
 
-    /// The number behind a key of a file such as `memory.events`.
+    /// Returns the number after a key in a file such as `memory.events`.
     #[track_caller]
     pub fn number(&self, file: &str, key: &str) -> u64 {
         let text = self.read(file);
@@ -231,24 +232,24 @@ impl Group {
         value.unwrap_or_else(|| panic!("no {key} in {file}: {text}"))
     }
 
-    /// Writes a file of it.
+    /// Writes to a file of the group.
     pub fn write(&self, file: &str, value: &str) -> io::Result<()> {
         fs::write(self.path.join(file), value)
     }
 
-    /// The processes in it, and not those in groups below.
+    /// Returns the processes in the group, without those in groups below it.
     pub fn processes(&self) -> Vec<i32> {
-        // Gone, it has none; and a threaded group refuses to list them.
+        // A group that was removed has no processes, and a threaded group refuses to list them.
         let list = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
         list.lines().filter_map(|pid| pid.parse().ok()).collect()
     }
 
-    /// Whether any process lives in it or below.
+    /// Returns whether the group, or a group below it, holds a process.
     pub fn is_populated(&self) -> bool {
         self.exists() && self.number("cgroup.events", "populated") == 1
     }
 
-    /// The tree from here on with its processes, for messages.
+    /// Writes the tree below this group with its processes, for messages.
     fn describe(&self, out: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         writeln!(
             out,
@@ -258,7 +259,7 @@ impl Group {
             self.name(),
             self.processes()
         )?;
-        // A trial may nest thousands.
+        // A trial may nest thousands of groups.
         if depth > 8 {
             return Ok(());
         }
@@ -286,13 +287,13 @@ struct Held {
     neighbors: Mutex<Vec<Child>>,
 }
 
-/// A group that was made for a trial. When the last holder of it is dropped, all in it are killed
-/// and it is removed with everything below.
+/// A group that was made for a trial. When its last holder is dropped, all its processes are
+/// killed, and it is removed with all groups below it.
 #[derive(Debug, Clone)]
 pub struct Site(Arc<Held>);
 
 impl Site {
-    /// What a frigate that starts here sees.
+    /// Returns what a frigate that starts here sees.
     pub fn view(&self) -> View {
         self.0.view
     }
@@ -323,8 +324,8 @@ impl Drop for Held {
         if std::thread::panicking() {
             eprintln!("--- cgroups:\n{}", self.group);
         }
-        // One write kills the whole tree, those that fork right now included. A frozen one dies as
-        // well.
+        // One write kills the whole tree, including processes that are just forking, and frozen
+        // ones.
         let _gone = self.group.write("cgroup.kill", "1");
         for neighbor in self
             .neighbors
@@ -337,7 +338,7 @@ impl Drop for Held {
             let _left = self.group.remove();
             return;
         }
-        // The killed ones count until they are reaped, by whomever.
+        // Killed processes count until their parents have reaped them.
         eventually("the trial's cgroups can be removed", || {
             self.group.remove().ok()
         });

@@ -29,21 +29,21 @@ pub enum Input {
     Pipe,
 }
 
-/// Where a standard output goes.
+/// The destination of a standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// A pipe that the trial reads.
     Pipe,
     Closed,
-    /// A pipe that is not read until `Running::drain`.
+    /// A pipe that is read only after `Running::drain`.
     Unread,
-    /// The same, full from the beginning.
+    /// A pipe that is read only after `Running::drain`, and is full from the beginning.
     Full,
-    /// A pipe whose reader is gone.
+    /// A pipe that has no reader any more.
     Gone,
     /// A terminal that is never read. It is not the controlling terminal.
     Terminal,
-    /// A stream socket, as systemd gives one, that the trial reads.
+    /// A stream socket that the trial reads, such as systemd provides.
     Socket,
 }
 
@@ -63,8 +63,8 @@ pub struct Frigate {
     directory: TempDir,
 }
 
-/// Returns the binary under test. `FRIGATE_TEST_BINARY` may name another one, with arguments of its
-/// own: `tini -s -g`.
+/// Returns the binary under test. `FRIGATE_TEST_BINARY` may name another one, with its own
+/// arguments: `tini -s -g`.
 pub fn binary() -> Vec<OsString> {
     match std::env::var("FRIGATE_TEST_BINARY") {
         Ok(words) => words.split_whitespace().map(OsString::from).collect(),
@@ -73,12 +73,12 @@ pub fn binary() -> Vec<OsString> {
 }
 
 impl Frigate {
-    /// A frigate without options and without a command.
+    /// Returns a frigate without options and without a command.
     pub fn new(mode: Mode) -> Self {
         Self::of_program(mode, binary())
     }
 
-    /// Another program in frigate's place.
+    /// Returns another program to be run in frigate's place.
     pub fn of_program(mode: Mode, program: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("frigate-")
@@ -105,7 +105,7 @@ impl Frigate {
         }
     }
 
-    /// The test binary itself in frigate's place.
+    /// Returns the test binary itself, to be run in frigate's place.
     pub fn launching(mode: Mode, words: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let mut program = vec![own_program().into_os_string()];
         program.extend(words.into_iter().map(Into::into));
@@ -157,7 +157,7 @@ impl Frigate {
         ])
     }
 
-    /// Sets an environment variable; there are none but these and PATH.
+    /// Sets an environment variable. There are no others but PATH.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
@@ -201,14 +201,14 @@ impl Frigate {
         self.plan(format!("uid={uid}"))
     }
 
-    /// Starts it as a member of these supplementary groups and no others.
+    /// Starts it as a member of exactly these supplementary groups.
     pub fn groups(self, groups: &[u32]) -> Self {
         let words: Vec<_> = groups.iter().map(u32::to_string).collect();
         self.plan(format!("groups={}", words.join(",")))
     }
 
-    /// Starts it with these capabilities inheritable and ambient; as another user than root it has
-    /// no others.
+    /// Starts it with these capabilities inheritable and ambient. A user other than root has no
+    /// others.
     pub fn capabilities(self, set: CapabilitySet) -> Self {
         self.plan(format!("capabilities={}", set.bits()))
     }
@@ -243,8 +243,8 @@ impl Frigate {
         self.plan(format!("bind={from}:{to}"))
     }
 
-    /// Makes the directory `disk` in the trial's own directory a file system of this size, which
-    /// only frigate and its descendants see.
+    /// Makes the directory `disk` in the trial's own directory a file system of this size. Only
+    /// frigate and its descendants see it.
     pub fn disk(self, size: u64) -> Self {
         let at = self.path("disk");
         fs::create_dir(&at).expect("the directory is ours");
@@ -256,18 +256,18 @@ impl Frigate {
         self.plan("read-only")
     }
 
-    /// Starts it by a parent that can be killed: `Running::middle`.
+    /// Starts it with a parent that can be killed: `Running::middle`.
     pub fn with_parent(self) -> Self {
         self.plan("middle")
     }
 
-    /// Sets this environment variable to the pid that it has.
+    /// Sets this environment variable to frigate's own pid.
     pub fn own_pid_in(self, name: &str) -> Self {
         self.env(name, "0").plan(format!("own-pid-in={name}"))
     }
 
-    /// Starts it in a cgroup: a `Place`, which is made now, or a `&Site`, which has been made. Only
-    /// in the guest.
+    /// Starts it in a cgroup: a `Place`, which is made now, or a `&Site`, which has been made
+    /// before. Works only in the guest.
     #[track_caller]
     pub fn in_cgroup(mut self, place: impl Into<Site>) -> Self {
         let site: Site = place.into();
@@ -278,7 +278,7 @@ impl Frigate {
         self.plan(group).plan(view)
     }
 
-    /// Runs it under strace with these `-e` expressions; the log is the file `strace` in the
+    /// Runs it under strace with these `-e` expressions. The log is the file `strace` in the
     /// trial's directory.
     pub fn strace(self, expressions: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let log = format!("strace-log={}", self.path("strace"));
@@ -302,7 +302,7 @@ impl Frigate {
         path
     }
 
-    /// Lets strace see frigate only, and so change nothing about the states of its child.
+    /// Makes strace trace frigate only, so that it does not change the states of its child.
     pub fn tracing_frigate_alone(self) -> Self {
         self.plan("strace-alone")
     }
@@ -318,16 +318,16 @@ impl Frigate {
         self.copy(&own_program(), name)
     }
 
-    /// Starts a copy of the binary under test, whose path is returned as well.
+    /// Starts a copy of the binary under test. Returns its path as well.
     pub fn copied(mut self) -> (Self, String) {
         let path = self.copy(Path::new(&self.program[0]), "frigate");
         self.program[0] = path.clone().into();
         (self, path)
     }
 
-    /// Copies by a program of its own. A file that this process had open for writing would be open
-    /// for a moment in every process that another thread forks just then, and could not be executed
-    /// as long (ETXTBSY).
+    /// Copies a file with `cp`. If this process wrote the copy, the file would be open for writing,
+    /// for a moment, in every process that another thread forks meanwhile, and could not be
+    /// executed during that time (ETXTBSY).
     fn copy(&self, from: &Path, name: &str) -> String {
         let path = self.path(name);
         let copied = Command::new("cp")

@@ -4,19 +4,19 @@
 //! `--launch SOCKET MODE [WORD...] -- PROGRAM [ARG...]`. It runs between the harness and the
 //! program, because what it arranges (namespaces, signal mask and dispositions, closed descriptors,
 //! a controlling terminal) must not be done to the harness, which is one process with many threads.
-//! It reports to the harness over the socket, one fact a line:
+//! It reports to the harness over the socket, in lines of one fact:
 //!
 //! ```text
 //! pid 4711            the program's pid, as the harness sees it
 //! middle 4710         the pid of the parent that `middle` puts above the program
-//! failed WHY          the launcher could not do what it was told
+//! failed WHY          the launcher could not make these conditions
 //! end 256             the program's raw wait status
 //! left S puppet       a process that the program left behind: its state and its name
-//! done                nothing of the program's is left
+//! done                none of the program's processes is left
 //! ```
 //!
-//! When the harness closes the socket, the launcher kills all that it started: a trial that fails
-//! leaves nothing behind.
+//! When the harness closes the socket, the launcher kills all processes that it started. So a trial
+//! that fails leaves nothing behind.
 
 mod keeper;
 mod plan;
@@ -37,11 +37,11 @@ use super::sys::{self, Disposition, Wait};
 use keeper::keep;
 use plan::{Place, Plan};
 
-/// Runs the launcher; the words are those after `--launch`.
+/// Runs the launcher. The words are those after `--launch`.
 pub fn run(mut words: impl Iterator<Item = OsString>) -> i32 {
     sys::close_from(3);
-    // The launcher outlives whatever the program, or the terminal, sends around: it ends by the
-    // socket alone.
+    // The launcher must survive every signal that the program or the terminal sends: it ends only
+    // with the socket.
     sys::replace_mask(sys::ALL);
     sys::set_disposition(libc::SIGCHLD, Disposition::Default).expect("SIGCHLD can be reset");
     sys::set_disposition(libc::SIGPIPE, Disposition::Ignore).expect("SIGPIPE can be ignored");
@@ -57,13 +57,13 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> i32 {
 }
 
 fn say(mut socket: &UnixStream, line: &str) {
-    // A harness that has gone away is noticed by poll, not here.
+    // If the harness is gone, poll reports it; an error here does not matter.
     let _gone = socket.write_all(format!("{line}\n").as_bytes());
 }
 
 fn start(plan: &Plan, socket: &UnixStream) -> io::Result<()> {
-    // The harness's own view of processes: a link `self` that is read through it names pids as the
-    // harness sees them, whatever namespace the reader is in.
+    // This is the harness's own view of processes: a link `self` that is read through it names pids
+    // as the harness sees them, whatever namespace the reader is in.
     let outside = File::open("/proc")?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     match plan.place {
@@ -92,9 +92,9 @@ fn start(plan: &Plan, socket: &UnixStream) -> io::Result<()> {
 }
 
 /// Enters a user namespace if the launcher lacks the capability that a PID namespace needs. As root
-/// of that namespace it has the capability.
+/// of the user namespace it has the capability.
 fn enter_user_namespace_if_needed() -> io::Result<()> {
-    // Tried by a child that ends at once: that shows whether a namespace can be made, and leaves
+    // Let a child try this that ends at once: it shows whether a namespace can be made, and leaves
     // none behind.
     let Some(probe) = sys::fork()? else {
         sys::exit_now(i32::from(
@@ -121,7 +121,7 @@ fn mount_own_proc() -> io::Result<()> {
 }
 
 /// The gate at which the program's process waits for a tracer. The process reports that it is
-/// there, and goes on when the gate is opened.
+/// waiting, and goes on when the gate is opened.
 struct Gate {
     reached: io::PipeWriter,
     opened: io::PipeReader,

@@ -32,8 +32,8 @@ pub use scenario::{Mode, note, scenario};
 
 use std::time::{Duration, Instant};
 
-/// Returns how long to wait for anything that must happen. It is long, because a loaded machine is
-/// slow and a run that passes never waits for so long. The guest's processor is emulated.
+/// Returns how long to wait for an expected event. It is long, because a loaded machine is slow and
+/// a run that passes never waits that long. The guest's processor is emulated.
 pub fn deadline() -> Duration {
     Duration::from_secs(if vm::guest::inside() { 60 } else { 20 })
 }
@@ -44,7 +44,7 @@ pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
     eventually_within(deadline(), Duration::from_millis(2), what, condition)
 }
 
-/// Does the same with the caller's own deadline and its own pause between two polls.
+/// Polls in the same way, with the caller's own deadline and its own pause between two polls.
 #[track_caller]
 pub fn eventually_within<T>(
     deadline: Duration,

@@ -1,5 +1,5 @@
-//! Names of signals for the scripts and the output of the puppet: what a reader knows by name is
-//! written by name.
+//! Names of signals for the scripts and the output of the puppet, so that a reader finds names, not
+//! numbers.
 
 const NAMED: [(&str, i32); 29] = [
     ("HUP", libc::SIGHUP),
@@ -33,7 +33,7 @@ const NAMED: [(&str, i32); 29] = [
     ("SYS", libc::SIGSYS),
 ];
 
-/// The number of a signal that is given by name or number.
+/// Returns the number of a signal that is given by name or number.
 pub fn number(word: &str) -> i32 {
     let named = NAMED
         .iter()

@@ -1,5 +1,4 @@
-//! What `/proc` tells about processes, as the harness sees them from outside of any namespace of
-//! theirs.
+//! What `/proc` says about processes, as the harness sees them from outside their namespaces.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,10 +13,10 @@ pub struct Process {
     pub name: String,
 }
 
-/// Reads `/proc/PID/stat`; `None` once the process is gone.
+/// Reads `/proc/PID/stat`. `None` means that the process is gone.
 pub fn process(pid: i32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses and may hold any character, so the last parenthesis counts.
+    // The name is in parentheses and may hold any character, so the last parenthesis ends it.
     let (head, tail) = stat.rsplit_once(')')?;
     let name = head.split_once('(')?.1.to_owned();
     let mut fields = tail.split_whitespace();
@@ -33,7 +32,7 @@ pub fn process(pid: i32) -> Option<Process> {
     })
 }
 
-/// The children of a process, ended ones included.
+/// Returns the children of a process, including those that have ended.
 pub fn children(pid: i32) -> Vec<Process> {
     let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     list.split_whitespace()
@@ -41,7 +40,7 @@ pub fn children(pid: i32) -> Vec<Process> {
         .collect()
 }
 
-/// Every descendant of a process.
+/// Returns every descendant of a process.
 pub fn descendants(pid: i32) -> Vec<Process> {
     let mut found = Vec::new();
     let mut parents = vec![pid];
@@ -54,7 +53,7 @@ pub fn descendants(pid: i32) -> Vec<Process> {
     found
 }
 
-/// A field of `/proc/PID/status`, without its name.
+/// Returns a field of `/proc/PID/status`, without its name.
 pub fn status_field(pid: i32, field: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status
@@ -63,7 +62,7 @@ pub fn status_field(pid: i32, field: &str) -> Option<String> {
     Some(line[field.len() + 1..].trim().to_owned())
 }
 
-/// How often a process was switched away from, of its own will or not.
+/// Returns how often a process was switched away from, voluntarily or not.
 pub fn context_switches(pid: i32) -> u64 {
     ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"]
         .iter()
@@ -89,7 +88,7 @@ pub fn anonymous_kib(pid: i32) -> u64 {
     field("Anonymous:") + field("Swap:")
 }
 
-/// The open descriptors of a process with what they lead to.
+/// Returns the open descriptors of a process with the files that they lead to.
 pub fn descriptors(pid: i32) -> Vec<(i32, PathBuf)> {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Registration: one claim, run in each mode, as trials of the test runner.
+//! Registration: turns one claim into trials of the test runner, one for each mode.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -8,7 +8,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 use super::capability::{self, Capability, PID_NAMESPACE, VM, Verdict};
 use super::vm::guest;
 
-/// How frigate stands to the process tree.
+/// The place of frigate in the process tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// It is PID 1 of a fresh PID namespace, which has its own `/proc`.
@@ -26,7 +26,7 @@ impl Mode {
     }
 }
 
-/// One claim on its way into the list of trials.
+/// One claim that is being registered.
 pub struct Scenario {
     name: &'static str,
     modes: &'static [Mode],
@@ -36,7 +36,7 @@ pub struct Scenario {
     in_guest: bool,
 }
 
-/// Begins a scenario, which runs in both modes unless it says otherwise.
+/// Begins a scenario. It runs in both modes unless a method below says otherwise.
 pub fn scenario(name: &'static str) -> Scenario {
     let modes = &[Mode::Pid1, Mode::Subreaper];
     Scenario {
@@ -49,7 +49,7 @@ pub fn scenario(name: &'static str) -> Scenario {
     }
 }
 
-/// A scenario holds this shared while it runs, or exclusively if it must run alone.
+/// A scenario holds this lock shared while it runs, or exclusively if it must run alone.
 static TURN: RwLock<()> = RwLock::new(());
 
 /// Keeps scenarios that must run alone from running.
@@ -68,7 +68,7 @@ impl Scenario {
         self
     }
 
-    /// Runs once, because the claim has nothing to do with modes. It is given the subreaper mode.
+    /// Runs once, in the subreaper mode, because the claim has nothing to do with modes.
     pub fn once(mut self) -> Self {
         self.modes = &[Mode::Subreaper];
         self.shows_mode = false;
@@ -82,7 +82,7 @@ impl Scenario {
         self
     }
 
-    /// Runs while no other scenario does: because it measures, or because it takes so much of the
+    /// Runs while no other scenario does, because it measures, or because it takes so much of the
     /// machine that others would fail.
     pub fn alone(mut self) -> Self {
         self.alone = true;
@@ -90,13 +90,13 @@ impl Scenario {
     }
 
     /// Runs in the guest instead of on this machine. There all cgroups are of version 2 and root
-    /// may do everything. What the scenario needs, it needs there.
+    /// may do everything. The guest must have what the scenario needs.
     pub fn in_guest(mut self) -> Self {
         self.in_guest = true;
         self
     }
 
-    /// Registers it.
+    /// Registers the scenario.
     pub fn run(self, out: &mut Vec<Trial>, claim: impl Fn(Mode) + Send + Clone + 'static) {
         if guest::inside() && !self.in_guest {
             return;
@@ -121,7 +121,7 @@ impl Scenario {
                 Verdict::Skip(reason) => Ok(Completion::ignored_with(reason)),
                 Verdict::Fail(reason) => Err(reason.into()),
                 Verdict::Run => {
-                    // A trial that panicked has failed; the others still take their turns.
+                    // A trial that panicked has failed. The others still run.
                     if alone {
                         let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
                         claim(mode);
@@ -133,9 +133,9 @@ impl Scenario {
                 }
             };
             if guest::inside() {
-                let told = name.clone();
+                let sent_name = name.clone();
                 out.push(Trial::ignorable_test(name, move || {
-                    tell_host(&told, perform)
+                    report_to_host(&sent_name, perform)
                 }));
             } else {
                 out.push(Trial::ignorable_test(name, perform));
@@ -146,7 +146,7 @@ impl Scenario {
 
 type Performed = Result<Completion, Failed>;
 
-/// The host's side of a scenario in the guest.
+/// Takes the host's side of a scenario in the guest: waits for its verdict.
 fn ask_guest(name: &str) -> Performed {
     match capability::judge(&[&VM]) {
         Verdict::Skip(reason) => return Ok(Completion::ignored_with(reason)),
@@ -160,23 +160,23 @@ fn ask_guest(name: &str) -> Performed {
     }
 }
 
-/// The guest's side: performs the scenario and sends its result to the host.
-fn tell_host(name: &str, perform: impl FnOnce() -> Performed) -> Performed {
+/// Takes the guest's side: performs the scenario and sends its result to the host.
+fn report_to_host(name: &str, perform: impl FnOnce() -> Performed) -> Performed {
     let performed = catch_unwind(AssertUnwindSafe(perform));
     match &performed {
-        Ok(Ok(Completion::Completed)) => guest::tell(&["passed", name]),
+        Ok(Ok(Completion::Completed)) => guest::send(&["passed", name]),
         Ok(Ok(Completion::Ignored { reason })) => {
-            guest::tell(&["ignored", name, reason.as_deref().unwrap_or_default()]);
+            guest::send(&["ignored", name, reason.as_deref().unwrap_or_default()]);
         }
-        Ok(Err(failed)) => guest::tell(&["failed", name, failed.message().unwrap_or_default()]),
-        Err(panic) => guest::tell(&["failed", name, &guest::message(&**panic)]),
+        Ok(Err(failed)) => guest::send(&["failed", name, failed.message().unwrap_or_default()]),
+        Err(panic) => guest::send(&["failed", name, &guest::message(&**panic)]),
     }
     performed.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Keeps a measured figure, to be printed after the run.
+/// Keeps a measured figure, which is printed after the run.
 pub fn note(figure: impl Into<String>) {
     NOTES
         .lock()

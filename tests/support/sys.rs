@@ -1,5 +1,5 @@
-//! The kernel calls that the helper programs need and that no safe crate offers: fork, and signals
-//! with all 64 numbers.
+//! The kernel calls that the helper programs need and no safe crate offers: fork, and signals with
+//! all 64 numbers.
 //!
 //! A C library hides signals 32 to 34 from `sigprocmask` and `sigaction`, and nix knows no
 //! real-time ones, so these go to the kernel directly. This is the only file of the tests that may
@@ -18,12 +18,12 @@ use std::time::Duration;
 /// Every signal as a kernel mask: signal N is bit N - 1.
 pub const ALL: u64 = u64::MAX;
 
-/// The mask bit of a signal.
+/// Returns the mask bit of a signal.
 pub const fn bit(signal: i32) -> u64 {
     1 << (signal - 1)
 }
 
-/// What the kernel tells about one signal that was taken.
+/// What the kernel reports about one signal that was taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Taken {
     pub signal: i32,
@@ -87,7 +87,7 @@ pub fn fork_into_pid_namespace() -> io::Result<Option<i32>> {
     Ok((pid != 0).then_some(pid))
 }
 
-/// Ends at once, without flushing or running anything.
+/// Exits at once, without flushing or running anything.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` has no precondition.
     unsafe { libc::_exit(code) }
@@ -110,7 +110,7 @@ pub fn replace_mask(mask: u64) -> u64 {
     old
 }
 
-/// Sets a disposition; KILL and STOP are refused by the kernel.
+/// Sets a disposition. The kernel refuses KILL and STOP.
 pub fn set_disposition(signal: i32, disposition: Disposition) -> io::Result<()> {
     let handler = match disposition {
         Disposition::Default => libc::SIG_DFL,
@@ -198,8 +198,8 @@ pub fn take_signal(set: u64, limit: Option<Duration>) -> Option<Taken> {
             // SAFETY: the same.
             let value = unsafe { info.si_value() };
             let signal = i32::try_from(signal).expect("a signal number is small");
-            // An integer shares the union with the pointer; it is the low half on every machine
-            // that this runs on.
+            // An integer shares the union with the pointer. It is the low half on every machine
+            // that the tests run on.
             let value = u32::try_from(value.sival_ptr.addr() & 0xffff_ffff).expect("it is masked");
             return Some(Taken {
                 signal,
@@ -216,14 +216,14 @@ pub fn take_signal(set: u64, limit: Option<Duration>) -> Option<Taken> {
     }
 }
 
-/// `kill(pid, signal)`, with the kernel's meaning of zero and negative pids.
+/// Calls `kill(pid, signal)`, with the kernel's meaning of zero and negative pids.
 pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: sending a signal touches no memory of this process.
     let result = unsafe { libc::kill(pid, signal) };
     checked(result.into()).map(drop)
 }
 
-/// `sigqueue(pid, signal, value)`.
+/// Calls `sigqueue(pid, signal, value)`.
 pub fn queue(pid: i32, signal: i32, value: i32) -> io::Result<()> {
     let value = libc::sigval {
         sival_ptr: ptr::without_provenance_mut(value.cast_unsigned() as usize),
@@ -284,21 +284,20 @@ pub fn close(fd: i32) {
     unsafe { libc::close(fd) };
 }
 
-/// Closes every descriptor from this one on: what the harness was itself started with is not a
-/// scenario's.
+/// Closes every descriptor from this one on. A scenario must not inherit the harness's own.
 pub fn close_from(first: u32) {
     // SAFETY: the launcher does so before it has opened anything.
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
 }
 
-/// `dup2(from, to)`, which leaves `to` open across an exec.
+/// Calls `dup2(from, to)`, which leaves `to` open across an exec.
 pub fn duplicate(from: i32, to: i32) -> io::Result<()> {
     // SAFETY: as above: what was behind `to` is given up on purpose.
     let result = unsafe { libc::dup2(from, to) };
     checked(result.into()).map(drop)
 }
 
-/// Makes every mount of this mount namespace read-only, all the way down.
+/// Makes every mount of this mount namespace read-only, with all mounts below it.
 pub fn make_mounts_read_only() -> io::Result<()> {
     let attributes = MountAttributes {
         set: libc::MOUNT_ATTR_RDONLY,

@@ -1,4 +1,4 @@
-//! A pseudo-terminal, at whose other side a trial sits as the person who types.
+//! A pseudo-terminal. The trial has its other side, and acts as the user who types.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::transcript::Transcript;
 
-/// The person's side.
+/// The user's side.
 pub struct Terminal {
     master: File,
     path: PathBuf,
@@ -22,7 +22,8 @@ pub struct Terminal {
     _reading: PipeWriter,
 }
 
-/// Reads the person's side until the other is closed everywhere, or this one shall be.
+/// Reads the user's side until every descriptor of the other side is closed, or until it is told to
+/// end.
 struct Reader {
     master: File,
     stop: PipeReader,
@@ -44,7 +45,7 @@ impl Read for Reader {
     }
 }
 
-/// A fresh pseudo-terminal: the person's side and its path.
+/// Returns a fresh pseudo-terminal: the user's side and its path.
 fn master() -> (OwnedFd, PathBuf) {
     let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
         .expect("a pseudo-terminal");
@@ -66,8 +67,8 @@ impl Terminal {
         (master, other_side.expect("its other side"))
     }
 
-    /// Opens a fresh one; all its descriptors are close-on-exec, or other trials' programs would
-    /// keep it from hanging up.
+    /// Opens a fresh terminal. All its descriptors are close-on-exec. Otherwise the programs of
+    /// other trials would keep it from hanging up.
     pub fn open() -> (Self, Transcript) {
         let (master, path) = master();
         let other_side = OpenOptions::new()
@@ -93,17 +94,17 @@ impl Terminal {
         )
     }
 
-    /// Lets its output end when the last program has closed it.
+    /// Makes its output end when the last program has closed it.
     pub fn let_end(&mut self) {
         self.other_side = None;
     }
 
-    /// The path of the program's side.
+    /// Returns the path of the program's side.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Types; `\x03` is Ctrl-C, `\x1a` is Ctrl-Z, `\x1c` is Ctrl-\.
+    /// Types keys: `\x03` is Ctrl-C, `\x1a` is Ctrl-Z, `\x1c` is Ctrl-\.
     pub fn type_in(&mut self, keys: &str) {
         self.master
             .write_all(keys.as_bytes())
@@ -121,7 +122,7 @@ impl Terminal {
         rustix::termios::tcsetwinsize(&self.master, size).expect("it has a size");
     }
 
-    /// The foreground group, as the harness sees it.
+    /// Returns the foreground group, as the harness sees it.
     pub fn foreground(&self) -> Option<i32> {
         nix::unistd::tcgetpgrp(&self.master)
             .ok()

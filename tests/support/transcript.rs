@@ -1,4 +1,4 @@
-//! What a program printed, gathered by a thread as it comes, and a way to wait for a line of it.
+//! What a program printed. A thread gathers it, and a trial can wait for a line of it.
 
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use super::deadline;
 #[derive(Default)]
 struct State {
     bytes: Vec<u8>,
-    /// Where the next wait begins to look: a line is waited for once.
+    /// The position at which the next wait begins to look. So each line is waited for once.
     seen: usize,
     ended: bool,
 }
@@ -29,7 +29,7 @@ impl Transcript {
         let sink = Arc::clone(&shared);
         let reader = std::thread::spawn(move || {
             let mut buffer = vec![0; 65536];
-            // A pseudo-terminal ends by an error: EIO, once no process holds its other side.
+            // A pseudo-terminal ends with the error EIO, once no process holds its other side.
             while let Ok(count @ 1..) = stream.read(&mut buffer) {
                 lock(&sink.0).bytes.extend_from_slice(&buffer[..count]);
                 sink.1.notify_all();
@@ -43,12 +43,12 @@ impl Transcript {
         }
     }
 
-    /// Everything so far, with what is not UTF-8 replaced.
+    /// Returns everything so far, with replacements for what is not UTF-8.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&lock(&self.shared.0).bytes).into_owned()
     }
 
-    /// Waits for a whole line that contains this text, and returns it. The next wait looks behind
+    /// Waits for a whole line that contains this text, and returns it. The next wait begins after
     /// it.
     #[track_caller]
     pub fn wait_line(&self, text: &str) -> String {
@@ -65,7 +65,7 @@ impl Transcript {
         })
     }
 
-    /// Waits for this text, be its line complete or not: a prompt, for instance.
+    /// Waits for this text, even in a line that is not complete, such as a prompt.
     #[track_caller]
     pub fn wait_text(&self, text: &str) -> String {
         self.wait(text, |bytes| {
@@ -113,8 +113,8 @@ impl Transcript {
     }
 }
 
-/// A trial that panics while it holds the lock fails anyway; its transcript is still wanted for the
-/// report.
+/// Takes the lock even if a thread panicked while it held it. That trial fails anyway, and its
+/// report needs the transcript.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! A full disk, and calls and options that are refused.
+//! A full disk, system calls that fail, and options that are refused.
 
 use std::fs;
 
@@ -45,7 +45,7 @@ fn full_disk(out: &mut Vec<Trial>) {
         let log = frigate.path("disk/log");
         let ballast = frigate.path("disk/ballast");
         let frigate = frigate.option("--stdout").option(&log);
-        // It makes more room than what is still in the pipe can fill.
+        // This frees more room than the rest of the pipe can fill.
         let script = format!(
             "head -c 3000000 /dev/zero >{ballast}; head -c 6000000 /dev/zero; rm {ballast}; echo after; \
              until grep -q after {log}; do sleep 0.01; done; stat -c 'size %s' {log} >&2"

@@ -1,4 +1,4 @@
-//! Which files are written, and which of others are not touched.
+//! Which files frigate writes, and which files of others it does not touch.
 
 use std::fs::{self, OpenOptions};
 
@@ -10,7 +10,7 @@ use crate::support::{Frigate, Mode, eventually, procfs, scenario};
 
 /// Lists the scenarios.
 pub fn trials(out: &mut Vec<Trial>) {
-    planted(out);
+    replaced_logs(out);
     places(out);
     rotation_by_others(out);
 }
@@ -59,8 +59,8 @@ fn rotation_by_others(out: &mut Vec<Trial>) {
 
     scenario("capture::hup_reaches_the_child_and_reopens_nothing").run(out, |mode| {
         let frigate = talking(mode);
-        // The child can be ready before frigate has come to its loop, and opened what it waits
-        // with. Once it has forwarded a signal, it has.
+        // The child can be ready before frigate has opened what its loop waits with. Once frigate
+        // has forwarded a signal, it has.
         talk(&frigate);
         let before: Vec<_> = procfs::descriptors(frigate.pid);
         frigate.kill(libc::SIGHUP);
@@ -69,7 +69,7 @@ fn rotation_by_others(out: &mut Vec<Trial>) {
     });
 }
 
-/// The user that the child becomes, and one that it has nothing to do with.
+/// The user that the child becomes, and a user that it has nothing to do with.
 const USER: u32 = 4711;
 
 const ANOTHER: u32 = 4712;
@@ -78,11 +78,11 @@ fn give(path: &str, uid: u32) {
     std::os::unix::fs::lchown(path, Some(uid), Some(uid)).expect("root may give it away");
 }
 
-/// A directory of root's with a file that is none of the child's business, and in it a directory of
-/// the child's user.
-struct Estate(Logs);
+/// A directory of root's with a file that the child must not reach. In it is a directory of the
+/// child's user.
+struct RootDirectory(Logs);
 
-impl Estate {
+impl RootDirectory {
     fn new() -> Self {
         use std::os::unix::fs::PermissionsExt;
         let logs = Logs::new();
@@ -101,15 +101,15 @@ impl Estate {
         self.0.text(name)
     }
 
-    /// A frigate whose child is the user, and whose log is that file.
+    /// Returns a frigate whose child becomes the user, and whose log is that file.
     fn frigate(&self, mode: Mode, name: &str) -> Frigate {
         Frigate::new(mode)
             .option(format!("--stdout={}", self.path(name)))
             .options("--user=4711:3333")
     }
 
-    /// Puts something in the place of the log that leads elsewhere, or belongs to another user.
-    fn plant(&self, what: &str, name: &str) {
+    /// Replaces the log by something that leads elsewhere, or belongs to another user.
+    fn replace_log(&self, what: &str, name: &str) {
         let at = self.path(name);
         match what {
             "a link" => {
@@ -138,32 +138,31 @@ impl Estate {
     }
 }
 
-fn planted(out: &mut Vec<Trial>) {
+fn replaced_logs(out: &mut Vec<Trial>) {
     scenario("capture::what_is_put_in_the_place_of_a_log_later_is_not_written_to")
         .needs(&[&ROOT])
         .run(out, |mode| {
             for what in ["a link", "a hard link", "another's file"] {
                 for options in ["", "--log-max-bytes=4", "--log-max-bytes=4 --log-backups=2"] {
-                    let estate = Estate::new();
+                    let outer = RootDirectory::new();
                     let script = format!(
                         "say one; await {}; say two; say three; exit 0",
-                        estate.path("go")
+                        outer.path("go")
                     );
-                    let frigate = estate
+                    let frigate = outer
                         .frigate(mode, "own/log")
                         .options(options)
                         .puppet(script)
                         .spawn();
-                    wait_text(estate.path("own/log"), "one\n");
-                    fs::rename(estate.path("own/log"), estate.path("own/old"))
-                        .expect("it is there");
-                    estate.plant(what, "own/log");
-                    fs::write(estate.path("go"), "").expect("the directory is ours");
+                    wait_text(outer.path("own/log"), "one\n");
+                    fs::rename(outer.path("own/log"), outer.path("own/old")).expect("it is there");
+                    outer.replace_log(what, "own/log");
+                    fs::write(outer.path("go"), "").expect("the directory is ours");
                     let ended = frigate.wait();
                     ended.expect_code(0);
-                    estate.expect_untouched(what, "own/log");
+                    outer.expect_untouched(what, "own/log");
                     assert_eq!(
-                        estate.text("own/old"),
+                        outer.text("own/old"),
                         "one\ntwo\nthree\n",
                         "{what}, {options}"
                     );
@@ -190,19 +189,19 @@ fn planted(out: &mut Vec<Trial>) {
                 ("another's fifo", "' belongs to another user; "),
             ];
             for (what, words) in words {
-                let estate = Estate::new();
-                estate.plant(what, "own/log");
-                // So that a FIFO can be opened at all.
+                let outer = RootDirectory::new();
+                outer.replace_log(what, "own/log");
+                // Without a reader, the FIFO could not be opened.
                 let _reader = OpenOptions::new()
                     .read(true)
                     .write(true)
-                    .open(estate.path("own/log"));
-                let ended = estate
+                    .open(outer.path("own/log"));
+                let ended = outer
                     .frigate(mode, "own/log")
                     .puppet("say started; error started")
                     .run();
                 ended.expect_code(125);
-                estate.expect_untouched(what, "own/log");
+                outer.expect_untouched(what, "own/log");
                 assert!(
                     ended.messages().len() == 1 && ended.err.contains(words),
                     "{what}: {ended:#?}"
@@ -215,18 +214,18 @@ fn planted(out: &mut Vec<Trial>) {
         .needs(&[&ROOT])
         .run(out, |mode| {
             for what in ["a directory of root's", "a link", "a link of root's"] {
-                let estate = Estate::new();
-                fs::create_dir(estate.path("secret")).expect("it is ours");
-                let on_the_way = estate.path("own/logs");
+                let outer = RootDirectory::new();
+                fs::create_dir(outer.path("secret")).expect("it is ours");
+                let on_the_way = outer.path("own/logs");
                 match what {
                     "a directory of root's" => fs::create_dir(&on_the_way).expect("it is ours"),
-                    _ => std::os::unix::fs::symlink(estate.path("secret"), &on_the_way)
+                    _ => std::os::unix::fs::symlink(outer.path("secret"), &on_the_way)
                         .expect("it is ours"),
                 }
                 if what == "a link" {
                     give(&on_the_way, USER);
                 }
-                let ended = estate
+                let ended = outer
                     .frigate(mode, "own/logs/log")
                     .puppet("error started")
                     .run();
@@ -236,7 +235,7 @@ fn planted(out: &mut Vec<Trial>) {
                     "{ended:#?}"
                 );
                 assert!(!ended.err.contains("started"), "{ended:#?}");
-                assert!(fs::metadata(estate.path("secret/log")).is_err(), "{what}");
+                assert!(fs::metadata(outer.path("secret/log")).is_err(), "{what}");
             }
         });
 
@@ -244,38 +243,38 @@ fn planted(out: &mut Vec<Trial>) {
         .needs(&[&ROOT])
         .run(out, |mode| {
             for options in ["", "--log-max-bytes=4", "--log-max-bytes=4 --log-backups=2"] {
-                let estate = Estate::new();
-                fs::create_dir(estate.path("secret")).expect("it is ours");
-                fs::write(estate.path("secret/log"), "root's").expect("it is ours");
-                let script = format!("say one; await {}; say two; exit 0", estate.path("go"));
-                let frigate = estate
+                let outer = RootDirectory::new();
+                fs::create_dir(outer.path("secret")).expect("it is ours");
+                fs::write(outer.path("secret/log"), "root's").expect("it is ours");
+                let script = format!("say one; await {}; say two; exit 0", outer.path("go"));
+                let frigate = outer
                     .frigate(mode, "own/log")
                     .options(options)
                     .puppet(script)
                     .spawn();
-                wait_text(estate.path("own/log"), "one\n");
-                fs::rename(estate.path("own"), estate.path("moved")).expect("it is there");
-                std::os::unix::fs::symlink(estate.path("secret"), estate.path("own"))
+                wait_text(outer.path("own/log"), "one\n");
+                fs::rename(outer.path("own"), outer.path("moved")).expect("it is there");
+                std::os::unix::fs::symlink(outer.path("secret"), outer.path("own"))
                     .expect("nothing is there");
-                fs::write(estate.path("go"), "").expect("the directory is ours");
+                fs::write(outer.path("go"), "").expect("the directory is ours");
                 frigate.wait().expect_code(0).expect_silence();
-                assert_eq!(estate.text("secret/log"), "root's");
+                assert_eq!(outer.text("secret/log"), "root's");
                 assert_eq!(
-                    fs::read_dir(estate.path("secret"))
+                    fs::read_dir(outer.path("secret"))
                         .expect("it is there")
                         .count(),
                     1
                 );
-                assert!(estate.text("moved/log").ends_with("two\n"), "{options}");
+                assert!(outer.text("moved/log").ends_with("two\n"), "{options}");
             }
         });
 
     scenario("capture::a_link_of_a_strangers_is_not_followed_at_the_start")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            let estate = Estate::new();
-            let link = estate.path("log");
-            std::os::unix::fs::symlink(estate.path("victim"), &link).expect("nothing is there");
+            let outer = RootDirectory::new();
+            let link = outer.path("log");
+            std::os::unix::fs::symlink(outer.path("victim"), &link).expect("nothing is there");
             give(&link, ANOTHER);
             let ended = Frigate::new(mode)
                 .option(format!("--stdout={link}"))
@@ -283,7 +282,7 @@ fn planted(out: &mut Vec<Trial>) {
                 .run();
             ended.expect_code(125);
             assert_eq!(
-                (estate.text("victim").as_str(), ended.messages().len()),
+                (outer.text("victim").as_str(), ended.messages().len()),
                 ("root's", 1),
                 "{ended:#?}"
             );
@@ -299,11 +298,11 @@ fn places(out: &mut Vec<Trial>) {
         .needs(&[&ROOT])
         .run(out, |mode| {
             use std::os::unix::fs::MetadataExt;
-            let estate = Estate::new();
-            fs::create_dir(estate.path("own/logs")).expect("it is ours");
-            give(&estate.path("own/logs"), USER);
-            let log = estate.path("own/logs/log");
-            let frigate = estate
+            let outer = RootDirectory::new();
+            fs::create_dir(outer.path("own/logs")).expect("it is ours");
+            give(&outer.path("own/logs"), USER);
+            let log = outer.path("own/logs/log");
+            let frigate = outer
                 .frigate(mode, "own/logs/log")
                 .puppet("error ready; report")
                 .spawn();
@@ -316,13 +315,13 @@ fn places(out: &mut Vec<Trial>) {
             frigate.kill(libc::SIGUSR1);
             wait_text(&log, "USR1");
             assert_eq!(look(), (0, 0o640));
-            // As logrotate does it: `create` with the user as its owner, and without `create`.
-            fs::rename(&log, estate.path("own/logs/log.a")).expect("it is there");
+            // Do as logrotate does: with `create` and the user as the owner, and without `create`.
+            fs::rename(&log, outer.path("own/logs/log.a")).expect("it is there");
             fs::write(&log, "").expect("nothing is there");
             give(&log, USER);
             frigate.kill(libc::SIGUSR2);
             wait_text(&log, "USR2");
-            fs::rename(&log, estate.path("own/logs/log.b")).expect("it is there");
+            fs::rename(&log, outer.path("own/logs/log.b")).expect("it is there");
             frigate.kill(libc::SIGHUP);
             wait_text(&log, "HUP");
             assert_eq!(look(), (0, 0o640));
@@ -340,10 +339,10 @@ fn places(out: &mut Vec<Trial>) {
     scenario("capture::a_link_of_roots_is_followed_and_its_file_rotated_where_it_is")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            let estate = Estate::new();
-            fs::create_dir(estate.path("data")).expect("it is ours");
-            std::os::unix::fs::symlink("data/file", estate.path("log")).expect("nothing is there");
-            let frigate = estate
+            let outer = RootDirectory::new();
+            fs::create_dir(outer.path("data")).expect("it is ours");
+            std::os::unix::fs::symlink("data/file", outer.path("log")).expect("nothing is there");
+            let frigate = outer
                 .frigate(mode, "log")
                 .options("--log-max-bytes=4 --log-backups=1");
             frigate
@@ -353,13 +352,13 @@ fn places(out: &mut Vec<Trial>) {
                 .expect_silence();
             assert_eq!(
                 (
-                    estate.text("data/file.1").as_str(),
-                    estate.text("data/file").as_str()
+                    outer.text("data/file.1").as_str(),
+                    outer.text("data/file").as_str()
                 ),
                 ("one\n", "two\n")
             );
             assert!(
-                fs::symlink_metadata(estate.path("log"))
+                fs::symlink_metadata(outer.path("log"))
                     .expect("it is there")
                     .is_symlink()
             );

@@ -1,4 +1,4 @@
-//! What gets into the files: every byte of the streams that are captured.
+//! What gets into the files: every byte of the captured streams.
 
 use std::fs::{self, OpenOptions};
 use std::time::Duration;
@@ -259,7 +259,7 @@ fn bytes(out: &mut Vec<Trial>) {
             .status()
             .expect("mkfifo");
         assert!(made.success());
-        // Opened for both, so that opening it does not wait for a writer.
+        // Open it for both, so that the open does not wait for a writer.
         let reader = OpenOptions::new()
             .read(true)
             .write(true)
@@ -318,7 +318,7 @@ fn writers(out: &mut Vec<Trial>) {
         );
     });
 
-    // `dd` sets the flag on the description that it shares with all that have the same stream.
+    // `dd` sets the flag on the open file description, which all holders of the stream share.
     scenario("capture::a_stream_that_one_child_made_non_blocking_blocks_for_the_next").run(out, |mode| {
         let logs = Logs::new();
         let script = "test $FRIGATE_RESTARTS = 1 || dd if=/dev/null oflag=nonblock status=none; \
@@ -335,14 +335,14 @@ fn writers(out: &mut Vec<Trial>) {
     });
 }
 
-/// The calls of frigate alone that strace saw, by name.
+/// Returns the names of frigate's own calls, as strace saw them.
 fn calls(frigate: Frigate) -> Vec<String> {
     let frigate = frigate
         .strace(["trace=all"])
         .tracing_frigate_alone()
         .puppet("say one; error two; exit 0")
         .spawn();
-    // Its directory goes with it; the log is a file that stays open.
+    // The directory goes when frigate has ended, but the open log stays.
     let mut log = eventually("a log", || fs::File::open(frigate.path("strace")).ok());
     frigate.wait().expect_code(0);
     let mut text = String::new();
@@ -363,7 +363,7 @@ fn costs(out: &mut Vec<Trial>) {
             talk(&frigate);
             wait_state(frigate.pid, 'S');
             let before = procfs::context_switches(frigate.pid);
-            // Nothing tells that nothing happens but time.
+            // Only time can show that nothing happens.
             std::thread::sleep(Duration::from_millis(2500));
             assert_eq!(
                 procfs::context_switches(frigate.pid) - before,
@@ -401,8 +401,7 @@ fn costs(out: &mut Vec<Trial>) {
             let memory = fs::read_to_string("/proc/meminfo").expect("/proc");
             let free = memory.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
             let free: u64 = free.and_then(|line| line.split_whitespace().next()?.parse().ok()).expect("a number of kB");
-            // Where there is not enough memory for a disk of 2 GiB beside everything else, a
-            // smaller one has to do.
+            // If there is not enough memory for a disk of 2 GiB, use a smaller one.
             let blocks: u64 = if free > 5 << 20 { 32768 } else { 2048 };
             let size = blocks * 65536;
             let limit = Duration::from_secs(180);

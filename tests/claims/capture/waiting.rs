@@ -1,4 +1,4 @@
-//! frigate waits for no reader of what it captures, and for no writer after the end.
+//! frigate does not wait for a reader of its log files, nor for a writer after the child's end.
 
 use std::fs::{self, OpenOptions};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     signals(out);
 }
 
-/// A FIFO that is read, but slowly: it would take half a minute and more to read everything.
+/// A FIFO with a slow reader: to read everything would take more than half a minute.
 struct SlowReader {
     is_over: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
@@ -32,12 +32,12 @@ impl SlowReader {
             .expect("it is ours");
         let is_over = std::sync::Arc::new(AtomicBool::new(false));
         let seen = std::sync::Arc::clone(&is_over);
-        // Ends with the first bytes after that, or with the whole program.
+        // The thread ends with the first bytes after the stop, or with the whole program.
         std::thread::spawn(move || {
             let mut buffer = vec![0; 4096];
             while !seen.load(Ordering::Relaxed) {
                 std::io::Read::read(&mut fifo, &mut buffer).expect("it is read");
-                // What makes it slow.
+                // This makes the reader slow.
                 std::thread::sleep(Duration::from_millis(300));
             }
         });
@@ -55,7 +55,7 @@ impl Drop for SlowReader {
 fn slow_readers(out: &mut Vec<Trial>) {
     scenario("capture::a_slow_reader_delays_the_end_by_five_seconds_at_most").run(out, |mode| {
         let logs = Logs::new();
-        // Two of them share that time.
+        // Two slow readers share the time.
         let (_out, _err) = (SlowReader::of(&logs, "log"), SlowReader::of(&logs, "err"));
         let frigate = logs
             .frigate(mode)
@@ -116,8 +116,8 @@ fn the_end(out: &mut Vec<Trial>) {
             .spawn();
         frigate.wait_message("poured");
         let child = frigate.only_child();
-        // Somebody of no concern to frigate, as a process that entered the container from outside
-        // would be.
+        // This process is no descendant of frigate, like one that has entered the container from
+        // outside.
         let held = OpenOptions::new()
             .write(true)
             .open(format!("/proc/{child}/fd/1"));

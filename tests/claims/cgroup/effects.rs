@@ -1,4 +1,4 @@
-//! What the limits do to a command that runs into them.
+//! The effects of limits on a command that reaches them.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use super::from_leaf;
-use crate::claims::exit_code::{told, with_log};
+use crate::claims::exit_code::{run_with_log, with_log};
 use crate::support::bundle::Bundle;
 use crate::support::capability::{CRUN, STRACE, VM};
 use crate::support::cgroup::{Group, Place, View};
@@ -24,7 +24,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     costs(out);
 }
 
-/// The group that frigate makes for this program.
+/// Returns the group that frigate makes for this program.
 fn group_of(site: &Group) -> Group {
     site.child("claims")
 }
@@ -57,7 +57,8 @@ fn memory(out: &mut Vec<Trial>) {
     scenario("cgroup::an_out_of_memory_kill_takes_the_whole_group")
         .in_guest()
         .run(out, |mode| {
-            // The hog is not the command itself, which would live on without it.
+            // The hog is not the command itself. Without memory.oom.group, the command would
+            // survive the hog's end.
             let ended = Frigate::new(mode)
                 .in_cgroup(Place::new())
                 .options("--memory-max=16M --memory-swap-max=0")
@@ -120,8 +121,8 @@ fn memory(out: &mut Vec<Trial>) {
         .in_guest()
         .only(Mode::Pid1)
         .run(out, |mode| {
-            // Another file than those with options of their own, by its effect: no group may be
-            // made in the group.
+            // Write another file than those with options of their own, and check its effect: no
+            // group can be made in the group.
             let ended = Frigate::new(mode)
                 .in_cgroup(Place::new().view(View::Private))
                 .option("--cgroup=cgroup.max.descendants=0")
@@ -144,14 +145,14 @@ fn out_of_memory_reports(out: &mut Vec<Trial>) {
             let frigate = frigate
                 .options("--memory-max=16M --memory-swap-max=0")
                 .puppet("hog 48M");
-            let (ended, told) = told(frigate, |_| {});
+            let (ended, record) = run_with_log(frigate, |_| {});
             ended.expect_code(137);
-            assert_eq!(told["oom_killed"], json!(true), "{told}");
-            assert_eq!(told["signal"], json!("KILL"), "{told}");
+            assert_eq!(record["oom_killed"], json!(true), "{record}");
+            assert_eq!(record["signal"], json!("KILL"), "{record}");
             assert_eq!(
-                told["message"],
+                record["message"],
                 json!("'/usr/local/bin/claims' was ended by KILL, out of memory"),
-                "{told}"
+                "{record}"
             );
         });
 
@@ -160,17 +161,17 @@ fn out_of_memory_reports(out: &mut Vec<Trial>) {
         .only(Mode::Pid1)
         .run(out, |mode| {
             let frigate = with_log(Frigate::new(mode).in_cgroup(Place::new()));
-            let (ended, told) = told(
+            let (ended, record) = run_with_log(
                 frigate.options("-v --memory-max=64M").puppet("die KILL"),
                 |_| {},
             );
             ended.expect_code(137);
             assert!(!ended.err.contains("out of memory"), "{ended:#?}");
-            assert_eq!(told["oom_killed"], json!(false), "{told}");
+            assert_eq!(record["oom_killed"], json!(false), "{record}");
         });
 
     scenario("cgroup::what_leftovers_use_is_not_told_of_the_next_start").in_guest().run(out, |mode| {
-        // TERM comes only after the first child has been reaped and its use been counted.
+        // TERM comes only after the first child has been reaped and its usage has been added.
         let frigate = Frigate::new(mode).in_cgroup(Place::new());
         let lives = frigate.path("lives");
         let script = format!(
@@ -187,8 +188,8 @@ fn out_of_memory_reports(out: &mut Vec<Trial>) {
         assert!(ended.out.contains("spun "), "{ended:#?}");
         assert!(!ended.out.contains("hogged"), "{ended:#?}");
         assert!(!ended.err.contains("out of memory") && !ended.err.contains("oom"), "{ended:#?}");
-        let told = ended.messages().into_iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let used: Vec<u64> = told.filter_map(|line| line["cpu_ms"].as_u64()).collect();
+        let record = ended.messages().into_iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let used: Vec<u64> = record.filter_map(|line| line["cpu_ms"].as_u64()).collect();
         assert!(used.len() == 2 && used[1] < 1000, "{used:?}: {ended:#?}");
     });
 
@@ -221,7 +222,7 @@ fn out_of_memory_reports(out: &mut Vec<Trial>) {
             assert!(oom.contains(", out of memory"), "{oom}");
         });
 
-    // Alone, since a command that gets less than its quota is never throttled.
+    // Run alone, because a command that gets less than its quota is never throttled.
     scenario("cgroup::the_end_tells_memory_and_processor_time").in_guest().only(Mode::Pid1).alone().run(out, |mode| {
         let frigate = Frigate::new(mode).in_cgroup(Place::new());
         let lives = frigate.path("lives");
@@ -271,11 +272,11 @@ fn processors(out: &mut Vec<Trial>) {
                     note(format!(
                         "--cpu-max='{limit}': {processor} ms of processor time in {wall} ms"
                     ));
-                    // The command may use one quota at once at the beginning, wherever in the
-                    // period that is.
+                    // At the beginning, the command may use one whole quota at once, wherever in
+                    // the period that is.
                     (processor * 100).abs_diff(wall * share) <= wall * share / 10
                 };
-                // A processor that the host takes away for a while is no fault of the limit.
+                // If the host takes a processor away for a while, the limit is not at fault.
                 assert!(
                     (0..3).any(|_| measure()),
                     "--cpu-max={limit} gives more or less than 10 % off"
@@ -304,8 +305,8 @@ fn processors(out: &mut Vec<Trial>) {
                     .and_then(|word| word.parse().ok())
                     .unwrap_or_else(|| panic!("{ended:#?}"))
             };
-            // All of the light one's time is the heavy one's too; on more processors than one both
-            // could have all they want.
+            // All of the light one's time is also the heavy one's. With more than one processor,
+            // both could get all that they want.
             let light = time(light.wait());
             heavy.wait().expect_code(0);
             note(format!("--cpu-weight=50 beside 450: {light} of 3000 ms"));
@@ -324,11 +325,11 @@ fn processes(out: &mut Vec<Trial>) {
         let group = group_of(running.cgroup());
         eventually("the limit is met", || (group.exists() && group.number("pids.events", "max") > 10).then_some(()));
         assert!(group.number("pids.events", "max") > 0 && group.processes().len() <= 40, "{group}");
-        // The rest of the system goes on.
+        // The rest of the system must go on.
         let status = std::process::Command::new("/bin/true").status().expect("a process can be had");
         assert!(status.success());
         let first = group.processes();
-        // The oldest is frigate's own child.
+        // frigate's own child is the oldest.
         let child = first.iter().copied().min().expect("some");
         crate::support::sys::kill(child, libc::SIGKILL).expect("it is there");
         running.wait_line("second");
@@ -435,7 +436,7 @@ fn containers(out: &mut Vec<Trial>) {
                     .option("--pids-max=20")
                     .puppet("attempt /tmp/lives; cgroup; on 1 {hog 48M}; say alive; exit 4")
                     .run();
-                // The second end is a failed start like the first, and so are two more.
+                // The second end is a failed start like the first. Two more follow.
                 assert_eq!(ended.code, Some(4), "{name}: {ended:#?}");
                 assert!(
                     ended
@@ -516,16 +517,17 @@ fn costs(out: &mut Vec<Trial>) {
         |_| {
             let trace = |options: &str| {
                 let frigate = Frigate::new(Mode::Pid1).in_cgroup(Place::new().view(View::Private));
-                // Opened before, because the trial's directory goes when frigate has ended.
+                // Open it before the end, because the trial's directory goes when frigate has
+                // ended.
                 let path = frigate.path("strace");
                 std::fs::File::create(&path).expect("the directory is ours");
                 let log = std::fs::File::open(&path).expect("it was just made");
                 let ended = frigate.strace(["trace=all"]).options(options).command(["/bin/true"]).run();
                 ended.expect_code(0);
                 let log = std::io::read_to_string(log).expect("the log is text");
-                // The child's calls, which begin after the clone, and the parent's before it. A
-                // debug build asks whether a descriptor is open before it closes it; and what
-                // strace cuts in two it writes twice.
+                // Look at the child's calls, which begin after the clone, and at the parent's
+                // before it. A debug build asks whether a descriptor is open before it closes it,
+                // and strace writes a call twice if another one interrupts it.
                 let lines = || log.lines().filter(|line| !line.contains("F_GETFD") && !line.contains(" resumed>"));
                 let caller = |line: &str| line.split_whitespace().next().map(str::to_owned);
                 let begin = lines().position(|line| line.contains("execve(")).expect("its own exec");

@@ -1,4 +1,4 @@
-//! The group's life: made, emptied between two starts, adopted, shared out, removed.
+//! The group's life: created, emptied between two starts, adopted, shared out, removed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,8 +18,8 @@ pub fn trials(out: &mut Vec<Trial>) {
     users(out);
 }
 
-/// What a frigate that was killed leaves: the leaf that it moved to, and its group, which is
-/// returned, with a process in it.
+/// Makes what a killed frigate leaves: the leaf that it moved to, and its group with a process in
+/// it. Returns the group.
 fn earlier_run(site: &Site, process: i32) -> Group {
     let (leaf, group) = (site.child("init"), site.child("claims"));
     for group in [&leaf, &group] {
@@ -79,7 +79,7 @@ fn starts(out: &mut Vec<Trial>) {
         });
 
     scenario("cgroup::a_new_child_never_meets_a_process_of_the_old_one").in_guest().run(out, |mode| {
-        // The first leaves a process that has left its process group and ignores TERM.
+        // The first child leaves a process that has left its process group and ignores TERM.
         let frigate = Frigate::new(mode).in_cgroup(Place::new().view(View::Private));
         let lives = frigate.path("lives");
         let script = format!(
@@ -110,8 +110,8 @@ fn starts(out: &mut Vec<Trial>) {
     });
 
     scenario("cgroup::a_threaded_group_is_said_and_its_command_killed_all_the_same").in_guest().run(out, |mode| {
-        // Only an empty group below the root of the hierarchy, where this frigate is, can become a
-        // threaded one. So the child leaves its group for a moment.
+        // Only an empty group below the root of the hierarchy can become threaded, and frigate is
+        // in the root. So the child leaves its group for a moment.
         let script = "own=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); echo $$ >/sys/fs/cgroup/cgroup.procs; \
                       echo threaded >$own/cgroup.type && echo $$ >$own/cgroup.threads && trap '' TERM && echo ready; \
                       while :; do sleep 1; done";
@@ -151,8 +151,8 @@ fn starts(out: &mut Vec<Trial>) {
 
             assert!(site.children().is_empty(), "{}", *site);
             assert_eq!(site.number("cgroup.stat", "nr_descendants"), 0);
-            // Groups that are removed live on until their last page is gone; there was one for the
-            // child, and the leaf.
+            // A removed group lives on until its last page is gone. There was one for the child,
+            // and the leaf.
             assert!(
                 site.number("cgroup.stat", "nr_dying_descendants") <= 2,
                 "{}",
@@ -188,13 +188,13 @@ fn earlier_runs(out: &mut Vec<Trial>) {
         .in_guest()
         .once()
         .run(out, |_| {
-            // A frigate that was killed leaves its controllers as well; what is in its group
+            // A killed frigate leaves its controllers enabled as well. The process in its group
             // ignores TERM.
             let site = Place::new().neighbors(1).make();
             let old = site.processes();
             let group = earlier_run(&site, old[0]);
             site.write("cgroup.subtree_control", "+pids +cpu")
-                .expect("nobody is in it");
+                .expect("it holds no process");
             group.write("cpu.weight", "7").expect("it is enabled");
             let running = from_leaf(
                 &site,
@@ -234,8 +234,7 @@ fn earlier_runs(out: &mut Vec<Trial>) {
         .in_guest()
         .once()
         .run(out, |_| {
-            // What a child did under --user: it opened the directory of its group, and kept it
-            // locked.
+            // A child under --user has opened the directory of its group, and keeps it locked.
             let site = Place::new().neighbors(1).make();
             let old = site.processes();
             let group = earlier_run(&site, old[0]);
@@ -256,7 +255,7 @@ fn earlier_runs(out: &mut Vec<Trial>) {
                 "{}",
                 *site
             );
-            // What holds the lock, the user cannot open.
+            // The user cannot open the file that holds the lock.
             let mode = fs::metadata(group.path().join("cgroup.kill"))
                 .expect("it is there")
                 .permissions()
@@ -309,7 +308,7 @@ fn earlier_runs(out: &mut Vec<Trial>) {
         .in_guest()
         .only(Mode::Pid1)
         .run(out, |mode| {
-            // As `docker exec` does it, which puts the program where PID 1 is.
+            // `docker exec` puts the program into the cgroup of PID 1.
             let site = Place::new().make();
             let outer = Frigate::new(mode)
                 .in_cgroup(&site)
@@ -344,7 +343,7 @@ fn neighbors(out: &mut Vec<Trial>) {
             let leaf = site.child("init");
             fs::create_dir(leaf.path()).expect("root may");
             site.write("cgroup.subtree_control", "+cpuset +pids")
-                .expect("nobody is in it");
+                .expect("it holds no process");
             leaf.write("cpuset.cpus", "0").expect("it is enabled");
             let ended = from_leaf(&site, "--pids-max=8", "cgroup").run();
             ended.expect_code(0);
@@ -355,7 +354,7 @@ fn neighbors(out: &mut Vec<Trial>) {
             );
         });
 
-    // They are of frigate's own PID namespace, as those of `docker exec` are.
+    // The neighbors are in frigate's own PID namespace, as processes of `docker exec` are.
     let with_neighbors = |mode, neighbors: &str, options: &str| {
         let line = format!(
             "sleep 1000 & {neighbors} \"$UNDER_TEST\" {options} -- \"$SELF\" --puppet 'cgroup; say ready; wait TERM; exit 0'; \
@@ -379,7 +378,7 @@ fn neighbors(out: &mut Vec<Trial>) {
             let running = with_neighbors(mode, "sleep 1000 &", "--memory-max=64M").spawn();
             running.wait_line("ready");
             let site = running.cgroup().clone();
-            // The shell, the two that it started, and frigate.
+            // These are the shell, the two that it started, and frigate.
             assert!(
                 site.processes().is_empty() && site.child("init").processes().len() == 4,
                 "{}",
@@ -395,11 +394,11 @@ fn neighbors(out: &mut Vec<Trial>) {
     scenario("cgroup::processes_that_enter_while_frigate_moves_are_moved_too").in_guest().only(Mode::Subreaper).run(
         out,
         move |mode| {
-            // With pids alone, the kernel would let the controller be enabled beside them, and make
-            // the group threaded.
+            // With pids alone, the kernel would let the controller be enabled although the group
+            // holds processes, and make the group threaded.
             for options in ["--pids-max=50", "--memory-max=64M"] {
-                // As if one `docker exec` came after the other. Once controllers are on, the kernel
-                // refuses.
+                // One `docker exec` comes after the other here. Once controllers are on, the kernel
+                // refuses processes.
                 let entering = "s=$!; g=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); while :; do echo $s; usleep 2000; \
                                 done 2>/dev/null >>$g/cgroup.procs & usleep 50000;";
                 let running = with_neighbors(mode, entering, options).spawn();
@@ -432,7 +431,7 @@ fn nesting(out: &mut Vec<Trial>) {
     });
 
     scenario("cgroup::a_nested_frigate_can_be_restarted").in_guest().only(Mode::Pid1).run(out, |mode| {
-        // The inner one is killed, and leaves a group with controllers and groups in it.
+        // The inner one is killed. It leaves a group with controllers and with groups in it.
         let frigate = Frigate::new(mode).in_cgroup(Place::new().view(View::Private)).named_programs();
         let lives = frigate.path("lives");
         let script = format!(
@@ -489,8 +488,8 @@ fn deep_nesting(out: &mut Vec<Trial>) {
 
     scenario("cgroup::a_child_that_nests_hundreds_of_groups_is_ended_and_restarted").in_guest().run(out, |mode| {
         // A recursion into them takes more stack than there is, their path is longer than the
-        // kernel takes, and a descriptor for each would be too many. As root the child can lift the
-        // limit that frigate has set.
+        // kernel accepts, and a descriptor for each would be too many. As root, the child can raise
+        // the limit that frigate has set.
         let frigate = Frigate::of_program(mode, ["/bin/sh"]).named_programs().max_files(20);
         let lives = frigate.path("lives");
         let script = frigate.executable(

@@ -1,5 +1,5 @@
-//! Limits that cannot be applied: one line names the file, the reason and the fix; nothing is
-//! started, and nothing is left.
+//! Limits that cannot be applied. One line names the file, the reason and the fix. frigate starts
+//! nothing and leaves nothing.
 
 use libtest_mimic::Trial;
 
@@ -12,7 +12,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     controllers(out);
 }
 
-/// Nothing ran, one line was said, and the cgroup is as it was.
+/// Checks that nothing ran, that one line was printed, and that the cgroup is unchanged.
 #[track_caller]
 fn refused(ended: &Ended, parts: &[&str]) {
     ended.expect_code(125).expect_nothing_left();
@@ -32,7 +32,7 @@ fn refused(ended: &Ended, parts: &[&str]) {
     assert_eq!(ended.cgroup().read("cgroup.type"), "domain");
 }
 
-/// The command ran, and this was warned of.
+/// Checks that the command ran, and that frigate warned with these parts.
 #[track_caller]
 fn warned(ended: &Ended, count: usize, parts: &[&str]) {
     ended.expect_code(0);
@@ -106,7 +106,8 @@ fn places(out: &mut Vec<Trial>) {
         });
 
     scenario("cgroup::another_mount_of_cgroup_v2_does_as_well").in_guest().only(Mode::Pid1).run(out, |mode| {
-        // Nothing at the usual place, as on hosts that have version 1 there.
+        // The usual mount point holds no cgroup of version 2, as on hosts that have version 1
+        // there.
         let mount = "mount -t tmpfs none /sys/fs/cgroup && mkdir /sys/fs/cgroup/unified && mount -t cgroup2 none \
                      /sys/fs/cgroup/unified && exec \"$UNDER_TEST\" --pids-max=9 -- /bin/cat /proc/self/cgroup";
         let site = Place::new().make();
@@ -160,7 +161,7 @@ fn values(out: &mut Vec<Trial>) {
                         .run()
                 };
                 refused(&start(&[]), parts);
-                // The other limit is there all the same.
+                // The other limit is applied nevertheless.
                 let ended = start(&["--cgroup-best-effort"]);
                 warned(&ended, 1, &["starting without it"]);
                 assert!(ended.out.starts_with("cgroup /claims\n"), "{ended:#?}");
@@ -224,7 +225,7 @@ fn values(out: &mut Vec<Trial>) {
 
 fn controllers(out: &mut Vec<Trial>) {
     scenario("cgroup::a_controller_that_is_not_there_is_refused_with_the_remedy").in_guest().run(out, |mode| {
-        // The outer one enables pids alone; so the inner one cannot have memory.
+        // The outer frigate enables pids alone, so the inner one cannot use memory.
         let start = |options: &str| {
             let script = format!("exec \"$UNDER_TEST\" {options} -- \"$SELF\" --puppet 'cgroup; say ran'");
             Frigate::new(mode)
@@ -251,7 +252,7 @@ fn controllers(out: &mut Vec<Trial>) {
         .in_guest()
         .only(Mode::Pid1)
         .run(out, |mode| {
-            // The neighbor is outside of frigate's PID namespace, so no pid inside names it.
+            // The neighbor is outside frigate's PID namespace, so no pid inside stands for it.
             for (options, file) in [
                 ("--memory-max=64M", "cgroup.subtree_control"),
                 ("--pids-max=9", "cgroup.subtree_control"),

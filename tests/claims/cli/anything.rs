@@ -15,7 +15,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     anything(out);
 }
 
-/// Words that look like options, or nearly, or not at all.
+/// Returns a strategy for words that look like options, nearly like options, or not at all.
 fn word() -> impl Strategy<Value = Vec<u8>> {
     let names: Vec<&str> = OPTIONS
         .iter()
@@ -25,7 +25,7 @@ fn word() -> impl Strategy<Value = Vec<u8>> {
         .collect();
     let values: Vec<&str> = OPTIONS
         .iter()
-        // One that restarts would never end, and these are the only options that make it.
+        // An option that restarts would never end. No other options restart.
         .filter(|option| !["restart", "termination-log"].contains(&option.name))
         .flat_map(|option| option.good.iter().chain(option.bad).copied())
         .collect();
@@ -42,7 +42,7 @@ fn word() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Chance that is the same in each run: a failure can be seen again.
+/// Returns a runner with the same random numbers in each run, so that a failure can be repeated.
 fn runner() -> TestRunner {
     let config = Config {
         cases: 250,
@@ -52,7 +52,7 @@ fn runner() -> TestRunner {
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
 
-/// Checks that frigate ended in one of its ways: by a mistake in one line, or as the command did.
+/// Checks that frigate ended in one of two ways: with a mistake in one line, or as the command did.
 #[track_caller]
 fn expect_sense(ended: &Ended) {
     assert!(
@@ -64,8 +64,8 @@ fn expect_sense(ended: &Ended) {
         expect_mistake(ended, "random words");
     } else {
         let not_found = matches!(ended.code(), Some(126 | 127));
-        let told = ended.code() == Some(0) && !ended.out.is_empty();
-        assert!(started || not_found || told, "{ended:#?}");
+        let printed = ended.code() == Some(0) && !ended.out.is_empty();
+        assert!(started || not_found || printed, "{ended:#?}");
     }
 }
 

@@ -14,7 +14,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     mistakes(out);
 }
 
-/// Those that may be given more than once.
+/// Returns whether the option may be given more than once.
 fn is_repeatable(name: &str) -> bool {
     ["rewrite", "remap-exit"].contains(&name)
 }
@@ -59,7 +59,7 @@ fn help(out: &mut Vec<Trial>) {
                 ("frigate", env!("CARGO_PKG_VERSION"), "-"),
                 "{ended:#?}"
             );
-            // Engines split the last word at its dots, and want two parts.
+            // Engines split the last word at its dots, and expect two parts.
             let commit = commit.strip_prefix("git.").unwrap_or_default();
             assert!(
                 !commit.is_empty() && commit.bytes().all(|byte| byte.is_ascii_alphanumeric()),

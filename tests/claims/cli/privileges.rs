@@ -1,4 +1,4 @@
-//! A file that gives frigate a privilege gives its caller none.
+//! If frigate's file has a privilege, its caller does not get it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ pub fn trials(out: &mut Vec<Trial>) {
     privileges(out);
 }
 
-/// How the capabilities of a file are written down (`capabilities(7)`), for a program that knows
+/// Writes capabilities to a file in the format of `capabilities(7)`, for a program that knows
 /// nothing of them.
 fn give_capabilities(path: &str, permitted: CapabilitySet) {
     const REVISION_2_EFFECTIVE: u32 = 0x0200_0001;
@@ -27,7 +27,7 @@ fn give_capabilities(path: &str, permitted: CapabilitySet) {
     setxattr(path, "security.capability", &value, XattrFlags::empty()).expect("root may do that");
 }
 
-/// What gives a file a privilege.
+/// A function that gives a file a privilege.
 type Give<'a> = &'a dyn Fn(&str);
 
 fn privileges(out: &mut Vec<Trial>) {
@@ -73,7 +73,8 @@ fn privileges(out: &mut Vec<Trial>) {
     scenario("cli::a_start_that_gains_nothing_is_no_matter_of_privileges")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            // The kernel calls this start a secure one too, as a security module may call any.
+            // The kernel calls this start a secure one too. A security module may call any start
+            // one.
             let (frigate, path) = Frigate::new(mode).copied();
             give_capabilities(&path, CapabilitySet::empty());
             let ended = frigate.uid(4711).puppet(STARTED).run();

@@ -1,4 +1,4 @@
-//! A read-only root, an arbitrary user, no capabilities, another container's process namespace.
+//! A read-only root, an arbitrary user, no capabilities, and another container's process namespace.
 
 use super::Claim;
 use super::container::{BARE, Container, eventually};
@@ -53,7 +53,7 @@ fn confined() {
     }
 }
 
-/// The engine mounts `/sys/fs/cgroup` read-only, or that of version 1.
+/// Sets limits in a container whose `/sys/fs/cgroup` is read-only, or holds version 1.
 fn limited() {
     let options = [BARE];
     let container = Container::start(
@@ -118,8 +118,8 @@ fn below_another_init() {
     let container = Container::start(&["--init"], &["sh", "-c", script]);
     assert_eq!(container.wait(), 0);
     let logs = container.logs();
-    // One orphan, its own: the crashed one's is gone. And it is frigate's child, as the script is,
-    // not PID 1's.
+    // There is one orphan, the second start's own: that of the crashed one is gone. Its parent is
+    // frigate, which is not PID 1, and the script's parent is frigate too.
     assert_eq!(logs.out, "start 0\nstart 1\n1\n1\n", "{logs:#?}");
     assert_eq!(logs.messages().len(), 1, "{logs:#?}");
 }
@@ -147,12 +147,12 @@ fn exec() {
     }
 }
 
-/// The owner of a process namespace, which is not frigate.
+/// Starts a container whose PID 1 is not frigate, for others to share its process namespace.
 fn owner() -> Container {
     Container::start(&["--entrypoint=sleep"], &["1000"])
 }
 
-/// Lists what lives in the namespace of a container: pid, parent, state, command line.
+/// Lists the processes in the namespace of a container: pid, parent, state, command line.
 fn processes(container: &Container) -> Vec<Vec<String>> {
     let listed = container.exec(&["ps", "-e", "-o", "pid=,ppid=,state=,args="]);
     listed
@@ -180,7 +180,7 @@ fn shared_namespace() {
     );
     assert!(
         !left.iter().any(|process| process[2] == "Z"),
-        "no zombie is left to somebody else: {left:?}"
+        "no zombie is left to another process: {left:?}"
     );
     assert!(
         !left

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use crate::support::eventually_within;
 
-/// How long anything in a container may take. An engine that starts six containers at once on a
-/// loaded machine is slow, and only what hangs is to fail.
+/// How long a container may take to do anything. An engine that starts six containers at once on a
+/// loaded machine is slow, and only a trial that hangs should fail.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Replaces the image's entrypoint in a trial that gives options of its own.
 pub const BARE: &str = "--entrypoint=frigate";
 
-/// A file of `tests/docker`.
+/// Returns the path of a file of `tests/docker`.
 pub fn script(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "docker", name]
         .iter()
@@ -25,7 +25,7 @@ pub fn script(name: &str) -> PathBuf {
 
 /// The images of this run.
 pub struct Images {
-    /// The project's own: one file.
+    /// The project's own image, which holds one file.
     pub project: String,
     /// The servers, with frigate copied out of the project's image.
     pub servers: String,
@@ -57,8 +57,8 @@ pub fn images() -> &'static Images {
         .unwrap_or_else(|error| panic!("no images: {error}"))
 }
 
-/// Polls until the condition holds: less often than elsewhere, as each look runs the engine's
-/// client, and for longer.
+/// Polls until the condition returns a value. Does so less often than elsewhere, because each poll
+/// runs the engine's client, and for longer.
 #[track_caller]
 pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
     eventually_within(DEADLINE, Duration::from_millis(50), what, condition)
@@ -67,14 +67,14 @@ pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
 /// A Docker engine, by its address.
 #[derive(Clone, Default)]
 pub struct Engine {
-    /// `None`: the machine's own.
+    /// `None` means the machine's own engine.
     pub host: Option<String>,
 }
 
 impl Engine {
-    /// The client with these words, ready to be started.
+    /// Returns the client with these words, ready to be started.
     pub fn command(&self, words: &[&str]) -> Command {
-        // Nothing here takes as long as this; a client that waits for an engine in vain would hold
+        // No call here takes as long as this. A client that waited in vain for an engine would hold
         // up the whole run.
         let mut command = Command::new("timeout");
         command
@@ -117,7 +117,7 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// What frigate said.
+    /// Returns frigate's messages.
     pub fn messages(&self) -> Vec<&str> {
         self.err
             .lines()
@@ -126,14 +126,14 @@ impl Logs {
     }
 }
 
-/// A container of one trial, removed with it.
+/// A container of one trial. It is removed when this is dropped.
 pub struct Container {
     engine: Engine,
     pub name: String,
 }
 
 impl Container {
-    /// Starts the image with the servers: the engine's options, then the words behind the image's
+    /// Starts the image with the servers: the engine's options, then the words after the image's
     /// name.
     #[track_caller]
     pub fn start(options: &[&str], words: &[&str]) -> Self {
@@ -145,7 +145,7 @@ impl Container {
     pub fn start_on(engine: &Engine, image: &str, options: &[&str], words: &[&str]) -> Self {
         let container = Self::unstarted(engine);
         let fixed = ["run", "--detach", "--name", &container.name];
-        // A network of its own that leads nowhere, unless the trial says another one.
+        // Use a network that leads nowhere, unless the trial names another one.
         let network: &[&str] = if options.iter().any(|option| option.starts_with("--network")) {
             &[]
         } else {
@@ -155,7 +155,7 @@ impl Container {
         container
     }
 
-    /// A name to be used in a client's call, whatever comes of it.
+    /// Returns a name for a client's call that need not make a container.
     pub fn unstarted(engine: &Engine) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -165,20 +165,20 @@ impl Container {
         }
     }
 
-    /// Runs a program in it, which must succeed, and returns what it printed.
+    /// Runs a program in the container, which must succeed. Returns what it printed.
     #[track_caller]
     pub fn exec(&self, words: &[&str]) -> String {
         self.engine.ok(&[&["exec", &self.name], words].concat())
     }
 
-    /// Runs a program in it, and leaves it running.
+    /// Runs a program in the container, and leaves it running.
     #[track_caller]
     pub fn exec_detached(&self, options: &[&str], words: &[&str]) {
         self.engine
             .ok(&[&["exec", "--detach"], options, &[&self.name], words].concat());
     }
 
-    /// Runs a program in it that may fail.
+    /// Runs a program in the container that may fail.
     pub fn try_exec(&self, words: &[&str]) -> Option<String> {
         let output = self.engine.call(&[&["exec", &self.name], words].concat());
         output.status.success().then(|| {
@@ -188,8 +188,8 @@ impl Container {
         })
     }
 
-    /// The pid, inside the container, of the protected child: the one child of PID 1 but for
-    /// orphans.
+    /// Returns the pid, inside the container, of the protected child: the one child of PID 1 except
+    /// for orphans.
     #[track_caller]
     pub fn child(&self) -> String {
         eventually("one child of PID 1", || {
@@ -200,7 +200,7 @@ impl Container {
         })
     }
 
-    /// What it wrote so far.
+    /// Returns what the container has written so far.
     #[track_caller]
     pub fn logs(&self) -> Logs {
         let output = self.engine.call(&["logs", &self.name]);
@@ -217,7 +217,7 @@ impl Container {
         }
     }
 
-    /// Waits until it has written this.
+    /// Waits until the container has written this.
     #[track_caller]
     pub fn wait_log(&self, text: &str) {
         eventually(&format!("{text:?} in the logs"), || {
@@ -226,7 +226,7 @@ impl Container {
         });
     }
 
-    /// Waits for its end and returns its exit code.
+    /// Waits for the container's end. Returns its exit code.
     #[track_caller]
     pub fn wait(&self) -> i32 {
         self.engine
@@ -235,27 +235,27 @@ impl Container {
             .expect("docker wait prints the exit code")
     }
 
-    /// Sends it a signal, by name.
+    /// Sends the container a signal, by name.
     #[track_caller]
     pub fn kill(&self, signal: &str) {
         self.engine.ok(&["kill", "--signal", signal, &self.name]);
     }
 
-    /// Stops it as `docker stop` does, and returns its exit code. The engine's patience is longer
-    /// than frigate's, so that what ends the container is frigate and never the engine.
+    /// Stops the container as `docker stop` does. Returns its exit code. The engine waits longer
+    /// than frigate, so that always frigate ends the container, never the engine.
     #[track_caller]
     pub fn stop(&self) -> i32 {
         self.engine.ok(&["stop", "--time", "100", &self.name]);
         self.wait()
     }
 
-    /// Starts it once more, after its end.
+    /// Starts the container once more, after its end.
     #[track_caller]
     pub fn start_again(&self) {
         self.engine.ok(&["start", &self.name]);
     }
 
-    /// Everything that helps to understand a failure.
+    /// Returns everything that helps to understand a failure.
     fn describe(&self) -> String {
         let mut text = format!("--- container {}", self.name);
         for words in [
@@ -279,7 +279,7 @@ impl Drop for Container {
         if std::thread::panicking() {
             eprintln!("{}", self.describe());
         }
-        // A trial that only borrowed the name has nothing to remove, and that is no failure.
+        // If a trial only used the name, there is nothing to remove, and that is no failure.
         self.engine
             .call(&["rm", "--force", "--volumes", &self.name]);
     }

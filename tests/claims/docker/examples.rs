@@ -25,7 +25,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
-/// Ends the main process of nginx from the side.
+/// Ends the main process of nginx from outside.
 const CRASH: &str = "kill -KILL $(ps -o pid= --ppid 1 | head -n 1)";
 const ASK: &str = "curl --silent --fail localhost:80";
 
@@ -66,7 +66,7 @@ impl Tool {
     }
 }
 
-/// Takes the project down however the trial ends.
+/// A Compose project. It is taken down when this is dropped.
 struct Project(Tool);
 
 impl Drop for Project {
@@ -79,7 +79,7 @@ fn compose() {
     let directory = tempfile::tempdir().expect("a directory");
     let other = directory.path().join("override.yaml");
     let name = format!("frigate-test-{}", std::process::id());
-    // What only a test changes: images that are on this machine, a name that is its own, and no
+    // Only a test changes these: images that are on this machine, a name of its own, and no
     // network.
     let text_of_override = format!(
         "services:\n  web:\n    image: {name}-web\n    network_mode: none\n    build:\n      args:\n        \
@@ -128,8 +128,8 @@ fn compose() {
     engine.call(&["image", "rm", "--no-prune", &format!("{name}-web")]);
 }
 
-/// Not to be run where the engine's own groups are of version 1; but every word of frigate's is one
-/// that it understands.
+/// Checks that frigate accepts every word of the example. An engine whose own cgroups are of
+/// version 1 cannot run it.
 fn limits() {
     let file = std::fs::read_to_string(example("limits/compose.yaml")).expect("the example");
     let directory = tempfile::tempdir().expect("a directory");
@@ -137,8 +137,8 @@ fn limits() {
     std::fs::create_dir(directory.path().join("limits")).expect("a directory");
     std::os::unix::fs::symlink(example("compose"), directory.path().join("compose"))
         .expect("a link");
-    // Compose before version 2 knows neither this line, which only says what is the default, nor
-    // the other way to build.
+    // Versions of Compose before 2 know neither this line, which only states the default, nor the
+    // other way to build.
     std::fs::write(&copy, file.replace("    cgroup: private\n", "")).expect("a file");
     let before = ["-f", text(&copy)].map(str::to_owned).to_vec();
     let tool = Tool {
@@ -180,7 +180,7 @@ fn limits() {
     );
 }
 
-/// The pod is taken down however the trial ends.
+/// A pod. It is taken down when this is dropped.
 struct Pod {
     podman: Tool,
     manifest: PathBuf,
@@ -192,7 +192,7 @@ impl Drop for Pod {
             .call(&["play", "kube", "--down", text(&self.manifest)]);
         self.podman.call(&["rm", "--all", "--force", "--time=0"]);
         self.podman.call(&["rmi", "--all", "--force"]);
-        // podman leaves its empty groups behind. A group with processes in it cannot be removed.
+        // podman leaves its empty groups. A group that holds processes cannot be removed.
         for hierarchy in std::fs::read_dir("/sys/fs/cgroup")
             .into_iter()
             .flatten()
@@ -214,8 +214,8 @@ impl Drop for Pod {
 fn pod() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| text(&directory.path().join(name)).to_owned();
-    // Limits that this process may set, the runtime that takes the older cgroups, and nothing
-    // outside of the directory.
+    // Use limits that this process may set and a runtime that accepts the older cgroups, and write
+    // nothing outside the directory.
     let configuration = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\nnetns = \"none\"\n\
                          [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\n";
     std::fs::write(path("containers.conf"), configuration).expect("a file");
@@ -235,8 +235,8 @@ fn pod() {
         environment: vec![("CONTAINERS_CONF", path("containers.conf"))],
     };
 
-    // nginx and what it needs, without the rest of its image: podman would copy all of that for
-    // each layer.
+    // Pack nginx and the files that it needs, without the rest of its image, because podman would
+    // copy all of that for each layer.
     let pack = "set -e; f() { command -v $1; ldd $(command -v $1) | grep -o '/[^ ]*'; }; \
                 { for p in nginx curl ps sh head; do f $p; done; echo /usr/local/bin/frigate; } | sort -u | \
                 tar -ch -T - /etc/nginx /usr/share/nginx /var/log/nginx /var/lib/nginx /var/www \

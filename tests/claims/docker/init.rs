@@ -29,7 +29,7 @@ pub const CLAIMS: &[Claim] = &[
 /// The name of the image that holds nothing but busybox, in the second engine.
 const BUSYBOX: &str = "busybox";
 
-/// A second engine: its data, its state, its socket and its network are its own; it has no bridge
+/// A second engine. Its data, its state, its socket and its network are its own. It has no bridge
 /// and no packet filter.
 struct Second {
     engine: Engine,
@@ -56,10 +56,10 @@ impl Second {
 
         let host = format!("unix://{}", path("socket"));
         let log = File::create(path("log")).expect("a log");
-        // The machine's own configuration is for the machine's own engine.
+        // The machine's own configuration belongs to the machine's own engine.
         std::fs::write(path("configuration"), "{}").expect("a file");
-        // In a network namespace of its own: an engine without a bridge takes away the bridge that
-        // it finds, and that one is the first engine's.
+        // Use a network namespace of its own: an engine without a bridge removes the bridge that it
+        // finds, and that one is the first engine's.
         let daemon = Command::new("unshare")
             .args([
                 "--net",
@@ -118,7 +118,7 @@ impl Second {
         second
     }
 
-    /// busybox, by way of a file: it is static and needs nothing else.
+    /// Imports busybox from a file. It is static and needs nothing else.
     fn import(&self, from: &Engine, file: &Path) {
         let pack = [
             "run",
@@ -162,7 +162,7 @@ impl Drop for Second {
                 std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
             eprintln!("--- dockerd:\n{log}");
         }
-        // TERM and not KILL: it ends its containers and takes its mounts away.
+        // Send TERM and not KILL: it ends its containers and unmounts its file systems.
         let pid = i32::try_from(self.daemon.id()).expect("a pid");
         if sys::kill(pid, libc::SIGTERM).is_ok() {
             let _gone = self.daemon.wait();
@@ -198,7 +198,7 @@ fn reaps_and_stops() {
     container.wait_log("ready");
     eventually("no orphan and no zombie", || {
         let states = container.try_exec(&["busybox", "ps", "-o", "stat,args"])?;
-        // The script's own sleep comes and goes.
+        // The script itself starts `sleep` again and again.
         let asleep = states
             .lines()
             .filter(|line| line.ends_with("    busybox sleep 0.1"))

@@ -52,8 +52,8 @@ fn no_zombie() {
 }
 
 fn no_old_jobs() {
-    // Each start leaves a job in the group; what it counts at its own start is what the former ones
-    // have left.
+    // Each start leaves a job in the group. At its own start, it counts the jobs that earlier
+    // starts have left.
     let script = "pgrep -c -x sleep; sleep 1000 & sleep 1000 & [ $FRIGATE_RESTARTS = 2 ] || kill -KILL $$; exit 0";
     let container = Container::start(&[], &["sh", "-c", script]);
     assert_eq!(container.wait(), 0);

@@ -1,5 +1,5 @@
-//! Real servers behind the exact entrypoint: they crash and are there again, and they are stopped
-//! in their own way.
+//! Real servers behind the exact entrypoint. They come back after a crash, and each is stopped in
+//! its own way.
 
 use super::Claim;
 use super::container::{BARE, Container, eventually};
@@ -64,10 +64,10 @@ const PYTHON: [&str; 6] = [
 ];
 const NODE: [&str; 2] = ["node", "server.js"];
 
-/// The server refuses to run as root; and what stops it at once, clients or not, is INT.
+/// The server refuses to run as root. INT stops it at once, even with clients.
 const AS_POSTGRES: [&str; 2] = ["--user=postgres", "--stop-signal=INT"];
 
-/// Starts a server and waits until it answers.
+/// Starts a server and waits until it responds.
 #[track_caller]
 fn serve(options: &[&str], words: &[&str], question: &str) -> Container {
     let container = Container::start(options, words);
@@ -83,7 +83,7 @@ const HTTP: &str = "curl --silent --fail localhost:8080";
 const REDIS_PING: &str = "redis-cli ping";
 const SQL: &str = "psql --host=127.0.0.1 --username=postgres --tuples-only --command='select 1'";
 
-/// Ends the protected child from the side, and prints how long its port was without an answer.
+/// Ends the protected child from outside, and prints how long its port did not respond.
 #[track_caller]
 fn crash(container: &Container, kind: &str, signals: &[&str]) {
     for (count, signal) in signals.iter().enumerate() {
@@ -102,7 +102,7 @@ fn crash(container: &Container, kind: &str, signals: &[&str]) {
     }
 }
 
-/// Stops a server, and checks that frigate said nothing but of the restarts before.
+/// Stops a server, and checks that frigate reported nothing but the restarts before.
 #[track_caller]
 fn stop(container: &Container, code: i32, restarts: usize) {
     assert_eq!(container.stop(), code);
@@ -119,7 +119,8 @@ fn nginx_stops() {
         container.logs()
     );
 
-    // The same where the engine sends TERM, as Kubernetes does, and frigate knows better.
+    // Do the same when the engine sends TERM, as Kubernetes does, and frigate sends the right
+    // signal instead.
     let container = serve(
         &[BARE],
         &[&["--stop-signal=QUIT"], &NGINX[..]].concat(),
@@ -135,7 +136,8 @@ fn nginx_stops() {
 
 fn nginx_finishes() {
     let container = serve(&["--stop-signal=QUIT"], &NGINX, HTTP);
-    // The client lives in another container: what is in nginx's own is ended when nginx has.
+    // The client runs in another container, because everything in nginx's own container ends when
+    // nginx has ended.
     let network = format!("--network=container:{}", container.name);
     let fetch = "curl --silent --fail --output part localhost:8080/slow & \
                  while [ ! -s part ]; do sleep 0.05; done; echo begun; wait $! && cmp part /usr/sbin/nginx && echo whole";
@@ -214,7 +216,7 @@ fn postgresql_crashes() {
 }
 
 fn python_stops() {
-    // With no handler, the kernel would keep TERM from it if it were PID 1; here it dies of it.
+    // Python has no handler for TERM. As PID 1 it would not get the signal; here it dies from it.
     let container = serve(&[], &PYTHON, HTTP);
     stop(&container, 143, 0);
 }
@@ -250,8 +252,8 @@ fn started_server() {
     ];
     let container = serve(&[BARE], &[&options[..], &PYTHON].concat(), HTTP);
     let child = container.child();
-    // Whether a start has succeeded is a matter of time by its nature; how long the wait is in the
-    // end does not matter.
+    // Only time can show whether a start has succeeded, but the exact length of this wait does not
+    // matter.
     container.exec(&["sleep", "1.5"]);
     let milliseconds = container.exec(&["./crash", "KILL", &child, "http"]);
     note(format!(

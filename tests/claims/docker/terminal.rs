@@ -1,4 +1,4 @@
-//! `docker run -it`, with a person at the terminal.
+//! `docker run -it`, with a user at the terminal.
 
 use std::fs::File;
 use std::process::{Child, Command};
@@ -48,7 +48,7 @@ impl Session {
             "--name",
             &container.name,
         ];
-        // Not by way of `timeout`: the client must be the one that has the terminal.
+        // Do not use `timeout`: the client itself must have the terminal.
         let mut command = Command::new("docker");
         command
             .args(fixed)
@@ -76,7 +76,7 @@ impl Session {
         }
     }
 
-    /// Waits for the client's end, and returns its code and all that was on the screen.
+    /// Waits for the client's end. Returns its exit code and everything that was on the screen.
     fn end(mut self) -> (Option<i32>, String) {
         let client = &mut self.client;
         let status = eventually("the client's end", || {
@@ -95,7 +95,7 @@ impl Drop for Session {
                 self.screen.text()
             );
         }
-        // Gone already, if all went well.
+        // If all went well, the client is already gone.
         let _gone = self.client.kill();
         let _gone = self.client.wait();
     }
@@ -163,8 +163,8 @@ fn ctrl_c_cancels() {
     );
 }
 
-/// Waits until a child of this process has the terminal, and runs there: keys that come earlier are
-/// not for the child.
+/// Waits until a child of this process is in the terminal's foreground and runs. Keys that come
+/// earlier do not reach the child.
 fn foreground(container: &Container, parent: &str) {
     eventually("a child in the foreground", || {
         let states = container.try_exec(&["ps", "-o", "stat=", "--ppid", parent])?;
@@ -189,7 +189,8 @@ fn restart() {
     session.terminal.type_in("kill -9 $$\r");
     session.screen.wait_line("frigate: ");
     session.screen.wait_text("prompt> ");
-    // Typed sooner, the word would come while the shell still has the terminal in its own mode.
+    // If the word were typed sooner, it would come while the shell still has the terminal in its
+    // own mode.
     session
         .terminal
         .type_in("echo $((40 + 2)); read -r word; echo \"<$word>\"; exit 0\r");

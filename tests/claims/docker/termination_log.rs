@@ -1,4 +1,4 @@
-//! The file in which Kubernetes looks for the reason of a container's end.
+//! The file in which Kubernetes looks for the reason why a container ended.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::container::{BARE, Container};
 pub const CLAIMS: &[Claim] = &[
     (
         "docker::termination_log_tells_why_the_container_failed",
-        tells_why,
+        gives_reasons,
     ),
     (
         "docker::termination_log_stays_empty_after_a_good_run",
@@ -31,8 +31,8 @@ pub const CLAIMS: &[Claim] = &[
     ),
 ];
 
-/// Runs a container with this file where Kubernetes would mount one, and returns its code, its
-/// restarts' messages and the file.
+/// Runs a container with a file at the place where Kubernetes would mount one. Returns the
+/// container's exit code and the file's content.
 #[track_caller]
 fn run(options: &[&str], words: &[&str]) -> (i32, String) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -77,7 +77,7 @@ fn object(line: &str) -> Value {
     value
 }
 
-fn tells_why() {
+fn gives_reasons() {
     let (code, line) = run(&[], &["sh", "-c", "exit 3"]);
     let value = object(&line);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The mask and the dispositions that the child gets back.
+//! The mask and the dispositions that frigate gives back to the child.
 
 use libtest_mimic::Trial;
 

@@ -17,7 +17,7 @@ pub fn trials(out: &mut Vec<Trial>) {
 /// The signals that ask frigate to stop unless `--stop-on` says otherwise.
 const STOP_SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
-/// Every signal that frigate forwards without doing anything else.
+/// Returns every signal that frigate forwards without doing anything else.
 fn plain_signals() -> impl Iterator<Item = i32> {
     let special = [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD];
     (1..=64).filter(move |signal| !special.contains(signal) && !STOP_SIGNALS.contains(signal))
@@ -39,7 +39,7 @@ fn forwarding(out: &mut Vec<Trial>) {
     });
 
     scenario("signals::all_64_signals_are_forwarded_save_kill_stop_and_chld").run(out, |mode| {
-        // Without stop signals all of them are alike.
+        // Without stop signals, all of them are treated alike.
         let frigate = Frigate::new(mode)
             .options("--stop-on=none")
             .puppet("say ready; report")
@@ -47,7 +47,7 @@ fn forwarding(out: &mut Vec<Trial>) {
         frigate.wait_line("ready");
         let signals = (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal));
         assert_eq!(sweep(&frigate, signals), 61);
-        // With the usual ones each of these is forwarded as well, and brings CONT with it.
+        // With the usual stop signals, each of them is forwarded as well, followed by CONT.
         for stop in STOP_SIGNALS {
             let frigate = Frigate::new(mode).puppet("say ready; report").spawn();
             frigate.wait_line("ready");
@@ -94,7 +94,7 @@ fn forwarding(out: &mut Vec<Trial>) {
     scenario("signals::a_genuine_fault_still_kills_frigate").run(out, |mode| {
         let frigate = Frigate::new(mode).puppet("say ready; report").spawn();
         frigate.wait_line("ready");
-        sabotage(frigate.pid);
+        write_invalid_instruction(frigate.pid);
         frigate.kill(libc::SIGUSR1);
         let ended = frigate.wait();
         assert_eq!(ended.signal(), Some(libc::SIGILL), "{ended:#?}");
@@ -121,7 +121,7 @@ fn forwarding(out: &mut Vec<Trial>) {
                 .iter()
                 .filter_map(|line| line.split_whitespace().nth(1))
                 .collect();
-            // The kernel gives the lowest number first; CONT is what thawed frigate.
+            // The kernel delivers the lowest number first. CONT thawed frigate.
             assert_eq!(order, ["HUP", "USR2", "CONT", "WINCH", "34", "41"]);
         },
     );
@@ -132,8 +132,8 @@ fn forwarding(out: &mut Vec<Trial>) {
 #[track_caller]
 fn sweep(frigate: &Running, signals: impl Iterator<Item = i32>) -> usize {
     let mut count = 0;
-    // One after another, because CONT and the signals that stop a process discard each other while
-    // they are pending.
+    // Send them one after another, because CONT and the signals that stop a process discard each
+    // other while they are pending.
     for signal in signals {
         frigate.kill(signal);
         if signal != libc::SIGCHLD {
@@ -148,7 +148,8 @@ fn signal_number(name: &str) -> i32 {
     crate::support::names::number(name)
 }
 
-/// Does something while frigate stands still, so that it finds all signals at once afterwards.
+/// Calls the function while frigate is stopped, so that frigate finds all signals at once
+/// afterwards.
 fn frozen(frigate: &Running, deed: impl FnOnce()) {
     frigate.kill(libc::SIGSTOP);
     wait_state(frigate.pid, 'T');
@@ -156,9 +157,9 @@ fn frozen(frigate: &Running, deed: impl FnOnce()) {
     frigate.kill(libc::SIGCONT);
 }
 
-/// Overwrites the instruction at which a sleeping process will go on with one that no processor
-/// has.
-fn sabotage(pid: i32) {
+/// Overwrites the instruction at which a sleeping process will go on. The new one is invalid on
+/// every processor.
+fn write_invalid_instruction(pid: i32) {
     const ILLEGAL: [u8; 4] = if cfg!(target_arch = "x86_64") {
         [0x0f, 0x0b, 0x0f, 0x0b]
     } else {

@@ -120,7 +120,7 @@ fn roles(out: &mut Vec<Trial>) {
             .options("--rewrite HUP:USR1 --rewrite USR1:USR2 --rewrite=RTMIN+1:WINCH");
         let frigate = frigate.puppet("say ready; report").spawn();
         frigate.wait_line("ready");
-        // What a signal was rewritten to is not rewritten once more.
+        // A rewritten signal is not rewritten again.
         for (sent, got) in [
             (libc::SIGHUP, "got USR1"),
             (libc::SIGUSR1, "got USR2"),
@@ -196,7 +196,7 @@ fn roles(out: &mut Vec<Trial>) {
         frigate.wait_line("ready");
         crate::support::sys::kill(frigate.middle.expect("a parent"), libc::SIGKILL)
             .expect("it lives");
-        // Once: from frigate, which forwards it like any other.
+        // It comes once: from frigate, which forwards it like any other.
         frigate.wait_line("got USR1");
         frigate.kill(libc::SIGUSR2);
         let next = frigate.wait_line("got ");

@@ -1,4 +1,4 @@
-//! Calls that are refused, and children that cannot be reached.
+//! System calls that are refused, and children that cannot be reached.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,10 +17,10 @@ pub fn trials(out: &mut Vec<Trial>) {
     out_of_reach(out);
 }
 
-/// What a filter of system calls may refuse.
+/// Lists the scenarios in which a filter refuses system calls.
 fn refusals(out: &mut Vec<Trial>) {
-    /// A tracer in front of the program, which sees it from its first instruction on and none of
-    /// the launcher's calls.
+    /// Returns a tracer in front of the program. It sees the program from its first instruction on,
+    /// and none of the launcher's calls.
     fn refusing(call: &str, when: &str) -> Vec<OsString> {
         let words = [
             "/usr/bin/env",
@@ -88,7 +88,7 @@ fn refusals(out: &mut Vec<Trial>) {
     scenario("signals::a_child_whose_mask_cannot_be_given_back_is_not_executed")
         .needs(&[&STRACE, &BASH])
         .run(out, |mode| {
-            // Refused is the first call of each process: the shell's, before it becomes frigate,
+            // The first call of each process is refused: the shell's, before it becomes frigate,
             // and the child's.
             let shell = ["bash", "-c", "exec $UNDER_TEST \"$@\"", "bash"].map(OsString::from);
             let program = [refusing("rt_sigprocmask", ":when=1"), shell.to_vec()].concat();
@@ -104,8 +104,8 @@ fn refusals(out: &mut Vec<Trial>) {
     scenario("signals::pidfds_that_are_refused_are_no_obstacle")
         .needs(&[&STRACE])
         .run(out, |mode| {
-            // By the way that shares memory, by the fork with a pidfd; the third attempt does
-            // without.
+            // The first attempt shares memory, and the second forks with a pidfd. The third does
+            // without both.
             let inject = "inject=clone:error=EPERM:when=1..2";
             let frigate = Frigate::new(mode)
                 .strace(["trace=clone", inject])
@@ -119,10 +119,11 @@ fn refusals(out: &mut Vec<Trial>) {
         });
 }
 
-/// A child that is not where its group is, or not frigate's to signal.
+/// Lists the scenarios in which the child has left its group, or frigate may not signal it.
 fn out_of_reach(out: &mut Vec<Trial>) {
-    /// A child that has left its group, in which a process of its own stays.
-    fn astray(frigate: Frigate, deeds: &str) -> Running {
+    /// Starts a child that has left its group, and a process of the child's that stays in the
+    /// group.
+    fn outside_own_group(frigate: Frigate, deeds: &str) -> Running {
         let member = frigate.path("member");
         let script = format!(
             "fork {{touch {member}; report}}; await {member}; leave {{wait TERM}}; say ready; {deeds}"
@@ -136,17 +137,17 @@ fn out_of_reach(out: &mut Vec<Trial>) {
         "signals::a_child_that_has_left_its_group_hears_signals_while_another_process_is_in_it",
     )
     .run(out, |mode| {
-        let frigate = astray(Frigate::new(mode), "report");
+        let frigate = outside_own_group(Frigate::new(mode), "report");
         for (signal, line) in [(libc::SIGUSR1, "got USR1"), (libc::SIGTERM, "got TERM")] {
             frigate.kill(signal);
-            // Both of them get it.
+            // Both of them get the signal.
             frigate.wait_line(line);
             frigate.wait_line(line);
         }
     });
 
     scenario("signals::a_child_that_has_left_its_group_gets_kill").run(out, |mode| {
-        let frigate = astray(Frigate::new(mode).options("--grace=200ms"), "report");
+        let frigate = outside_own_group(Frigate::new(mode).options("--grace=200ms"), "report");
         frigate.kill(libc::SIGTERM);
         let ended = frigate.wait();
         ended.expect_code(137).expect_nothing_left();
@@ -178,7 +179,7 @@ fn out_of_reach(out: &mut Vec<Trial>) {
                 "{left}"
             );
             note(format!(
-                "a child that may not be signalled was left behind after {:?}",
+                "a child that frigate may not signal was left behind after {:?}",
                 asked.elapsed()
             ));
         });

@@ -30,8 +30,8 @@ fn first_child(frigate: &Running) -> Option<i32> {
     frigate.children().first().map(|child| child.pid)
 }
 
-/// Checks an end by TERM that came when the child may not have been able to report it: it either
-/// died of TERM or reported it.
+/// Checks an end by TERM at a moment when the child may not have been able to report it. It either
+/// died from TERM or reported it.
 fn expect_stopped(ended: &Ended) {
     assert!(matches!(ended.code(), Some(143 | 3)), "{ended:#?}");
     ended.expect_nothing_left();
@@ -65,8 +65,8 @@ fn windows(out: &mut Vec<Trial>) {
     scenario("signals::everything_that_can_be_blocked_is_blocked_before_the_child_starts")
         .needs(&[&STRACE])
         .run(out, move |mode| {
-            // Not later, while it waits: the kernel counts a signal that is waited for as not
-            // blocked.
+            // Look now, not later while it waits: the kernel does not show a signal as blocked
+            // while a process waits for it.
             let frigate = delayed(mode, STARTS, ":when=1").puppet("exit 0").spawn();
             wait_held(
                 "frigate at the door of fork",
@@ -135,8 +135,8 @@ fn windows(out: &mut Vec<Trial>) {
             expect_stopped(&frigate.wait());
         });
 
-    // A child may share frigate's memory until its exec, and before Linux 5.16 a core dump ended
-    // everybody who did.
+    // A child may share frigate's memory until its exec. Before Linux 5.16, a core dump ended all
+    // processes that shared it.
     scenario("signals::a_core_dump_before_exec_is_the_childs_alone")
         .needs(&[&STRACE])
         .run(out, move |mode| {
@@ -179,7 +179,7 @@ fn windows(out: &mut Vec<Trial>) {
                 || first_child(&frigate),
                 |call| call == libc::SYS_execve,
             );
-            // TERM waits for the exec to be over; frigate does not, and sends KILL.
+            // TERM waits for the end of the exec. frigate does not wait for it, and sends KILL.
             frigate.kill(libc::SIGTERM);
             frigate.wait().expect_code(137).expect_nothing_left();
         });
@@ -202,8 +202,8 @@ fn windows(out: &mut Vec<Trial>) {
             );
             frigate.kill(libc::SIGTERM);
             let ended = frigate.wait();
-            // The child that was being started gets the signal; or it is not started at all, and
-            // the code is the first one's.
+            // Either the child that was being started gets the signal, or no child is started and
+            // the code is that of the first one.
             assert!(matches!(ended.code(), Some(143 | 3 | 1)), "{ended:#?}");
             ended.expect_nothing_left();
         });
@@ -211,7 +211,7 @@ fn windows(out: &mut Vec<Trial>) {
     scenario("signals::a_signal_before_exec_reaches_the_child")
         .needs(&[&STRACE])
         .run(out, move |mode| {
-            // The child is started with them blocked, so they wait for the program instead of
+            // The child starts with these signals blocked, so they wait for the program instead of
             // killing it.
             let frigate = delayed(mode, "execve", "").blocked(&[libc::SIGUSR1, RTMIN + 4]);
             let frigate = frigate.puppet("say ready; report").spawn();
@@ -243,9 +243,9 @@ fn windows(out: &mut Vec<Trial>) {
         });
 }
 
-/// Lets a short time pass that differs in every round, so that the rounds cover all moments of a
+/// Waits for a short time that differs in every round, so that the rounds cover all moments of a
 /// start.
-fn dawdle(round: u32) {
+fn wait_briefly(round: u32) {
     let until =
         std::time::Instant::now() + std::time::Duration::from_micros(u64::from(round * 137 % 6000));
     while std::time::Instant::now() < until {
@@ -256,13 +256,13 @@ fn dawdle(round: u32) {
 fn at_any_moment(out: &mut Vec<Trial>) {
     scenario("signals::a_term_at_any_moment_of_the_start_takes_effect").run(out, |mode| {
         for round in 0..60 {
-            // It is blocked from before frigate's first instruction on, and so cannot come too
-            // early.
+            // The signal is blocked from before frigate's first instruction on, so it cannot come
+            // too early.
             let frigate = Frigate::new(mode)
                 .blocked(&[libc::SIGTERM])
                 .puppet("wait TERM; exit 3")
                 .spawn();
-            dawdle(round);
+            wait_briefly(round);
             frigate.kill(libc::SIGTERM);
             expect_stopped(&frigate.wait());
         }
@@ -275,7 +275,7 @@ fn at_any_moment(out: &mut Vec<Trial>) {
                 .blocked(&blocked)
                 .puppet("wait 36; exit 3")
                 .spawn();
-            dawdle(round);
+            wait_briefly(round);
             frigate.kill(libc::SIGUSR1);
             frigate.queue(RTMIN + 2, 4711);
             let ended = frigate.wait();
@@ -295,9 +295,9 @@ fn at_any_moment(out: &mut Vec<Trial>) {
                 .puppet("say start; exit 0")
                 .spawn();
             frigate.wait_line("start");
-            dawdle(round);
+            wait_briefly(round);
             frigate.kill(libc::SIGTERM);
-            // 143 if the child had not begun to block signals.
+            // The code is 143 if the child had not begun to block signals.
             let ended = frigate.wait();
             assert!(matches!(ended.code(), Some(0 | 143)), "{ended:#?}");
             ended.expect_nothing_left();

@@ -1,4 +1,5 @@
-//! Who a user is: the forms of its name, the database, and the variables that follow from it.
+//! How frigate finds a user: the forms of its name, the database, and the variables that follow
+//! from it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -21,11 +22,11 @@ pub fn trials(out: &mut Vec<Trial>) {
     variables(out);
 }
 
-/// The supplementary groups of a frigate, none of which a child may keep unasked: one is a group of
-/// the database as well.
+/// The supplementary groups of a frigate. A child may keep none of them unasked. One of them is
+/// also a group of the database.
 const OF_FRIGATE: [u32; 2] = [7, 2104];
 
-/// Starts a child in the root as this user and compares what it says of itself.
+/// Starts a child in the root as this user, and compares the identity that it prints.
 #[track_caller]
 fn expect_identity(mode: Mode, user: &str, expected: &Identity) {
     let frigate = rooted(mode)
@@ -44,7 +45,8 @@ fn forms(out: &mut Vec<Trial>) {
     scenario("user::a_name_brings_its_primary_and_supplementary_groups")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            // Neither `others`, whose members' names hold this one, nor any group of frigate's.
+            // The list has neither `others`, whose members' names contain this one, nor any group
+            // of frigate's.
             expect_identity(mode, "app", &(1001, 2001, vec![2001, 2100, 2101]));
             expect_identity(mode, "plain", &(1003, 2003, vec![2003]));
             expect_identity(mode, "root", &(0, 0, vec![0]));
@@ -87,9 +89,9 @@ fn forms(out: &mut Vec<Trial>) {
     scenario("user::the_group_that_frigate_leaves_is_left")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            // Its own group among the supplementary ones is what a login and a container engine
-            // give it. Apart from that group it has just what is asked for, which must not be
-            // mistaken for having it.
+            // Logins and container engines list a user's own group among the supplementary ones.
+            // Apart from that group, frigate has exactly what is asked for. frigate must not take
+            // this for having it already.
             let (_, own, _) = own_identity();
             for (form, had, expected) in [
                 ("1001:2104", vec![own, 2104], (1001, 2104, vec![2104])),
@@ -117,8 +119,9 @@ fn forms(out: &mut Vec<Trial>) {
     scenario("user::membership_of_frigates_own_group_is_not_lost")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            // frigate is in its own group without being listed there; the child, whose own group is
-            // another, is not.
+            // frigate is in its own group although its supplementary groups do not list it. The
+            // child's own group is another one, so the child is in frigate's only if its list has
+            // it.
             let (_, own, _) = own_identity();
             let frigate = rooted(mode).groups(&[2003]).options("--user plain");
             fs::write(
@@ -204,7 +207,7 @@ fn refusals(out: &mut Vec<Trial>) {
     scenario("user::what_is_no_user_is_refused")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            // To the kernel 4294967295 means no change: it would leave the child root.
+            // For the kernel, 4294967295 means no change: the child would remain root.
             for form in [
                 "",
                 ":",
@@ -252,7 +255,7 @@ fn database(out: &mut Vec<Trial>) {
     scenario("user::names_are_looked_up_in_the_files_inside_the_root")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            // The two roots know the same names by other numbers.
+            // The two roots have the same names with other numbers.
             let outer = "app:x:5001:5002::/outside:\n";
             let frigate = rooted(mode).options("--user app:alone");
             let (passwd, group) = (
@@ -282,7 +285,7 @@ fn database(out: &mut Vec<Trial>) {
             for is_absolute in [true, false] {
                 let frigate = rooted(mode).options("--user app");
                 let passwd = frigate.path("root/etc/passwd");
-                // What the link names exists outside as well, with another number.
+                // The name in the link exists outside as well, with another number.
                 let outside = frigate.file("names", "app:x:5001:5002::/outside:\n");
                 let inner = format!("{}{outside}", frigate.path("root"));
                 fs::create_dir_all(Path::new(&inner).parent().expect("it is in a directory"))
@@ -366,7 +369,7 @@ fn variables(out: &mut Vec<Trial>) {
             ("plain", "/", "plain"),
             // The name and the home of frigate's own user would be wrong here.
             ("4711:3333", "/", "unset"),
-            // The user stays, and so does what tells of it.
+            // The user stays, and so do the variables that follow from it.
             (":alone", "/frigates", "frigate"),
         ];
         for (form, home, name) in forms {

@@ -1,4 +1,4 @@
-//! What the child may do afterwards, and that the next child may do the same.
+//! What the child may do after the change, and that the next child may do the same.
 
 use std::fs;
 use std::path::Path;
@@ -23,8 +23,8 @@ fn privilege(out: &mut Vec<Trial>) {
     scenario("user::a_user_that_frigate_is_already_needs_no_privilege")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            // The harness takes every supplementary group away and makes the group the same number
-            // as the user.
+            // The harness removes every supplementary group, and makes the group's number the same
+            // as the user's.
             for user in ["1000:1000", ":1000"] {
                 let ended = Frigate::new(mode)
                     .uid(1000)
@@ -95,8 +95,7 @@ fn privilege(out: &mut Vec<Trial>) {
                     &[&format!("'{user}'"), "not permitted"],
                 );
             }
-            // A group that it has and the child is not to have cannot be given up without privilege
-            // either.
+            // Without privilege, frigate cannot give up a group that the child must not have.
             let frigate = Frigate::new(mode)
                 .uid(1000)
                 .groups(&[2100])
@@ -105,8 +104,8 @@ fn privilege(out: &mut Vec<Trial>) {
                 &frigate.puppet("say started").run(),
                 &["groups", "'1000:1000'", "not permitted"],
             );
-            // The user is the same and the supplementary groups are not: it would run with less
-            // than was asked for.
+            // The user is the same but the supplementary groups differ: the child would have fewer
+            // than were asked for.
             let frigate = with_database(mode).uid(1000).options("--user me");
             let passwd = frigate.file("own-passwd", "me:x:1000:1000::/mine:\n");
             let group = frigate.file("own-group", "more:x:2100:me\n");
@@ -151,14 +150,14 @@ fn privilege(out: &mut Vec<Trial>) {
                     "--user={user}: {ended:#?}"
                 );
             }
-            // Whoever may become root can tell so; the deed is no deed that always fails.
+            // A process that may become root reports it, so the deed is not one that always fails.
             let ended = inside(rooted(mode), "become 0; exit 0").run();
             assert_eq!(ended.out, "become 0: done\n");
         });
 
     scenario("user::another_user_has_no_capability_of_frigates").needs(&[&ROOT]).run(out, |mode| {
-        // The kernel takes them away only from a process that was root, and unless these flags say
-        // otherwise.
+        // The kernel removes them only from a process that was root, and only if these flags do not
+        // prevent it.
         let change_users = CapabilitySet::SETUID | CapabilitySet::SETGID;
         let as_app = || with_database(mode).options("--user app");
         let as_another = || as_app().uid(1000).capabilities(change_users);
@@ -216,7 +215,7 @@ fn privilege(out: &mut Vec<Trial>) {
     scenario("user::another_user_has_a_session_keyring_of_its_own")
         .needs(&[&ROOT, &KEYRINGS])
         .run(out, |mode| {
-            // Who is no other user has the same one as frigate.
+            // A child that does not change its user has frigate's.
             let ended = Frigate::new(mode)
                 .key("treasure")
                 .puppet("key treasure; exit 0")

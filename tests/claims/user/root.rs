@@ -19,7 +19,8 @@ fn root(out: &mut Vec<Trial>) {
     scenario("user::without_a_directory_the_child_is_at_the_top_of_its_root")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            // Where frigate was started makes no difference, even if it is inside that root.
+            // It makes no difference which directory frigate was started in, even if it is inside
+            // that root.
             for start in ["", "root", "root/data"] {
                 let frigate = rooted(mode);
                 let start = frigate.path(start);
@@ -71,7 +72,7 @@ fn root(out: &mut Vec<Trial>) {
                 ),
                 "{ended:#?}"
             );
-            // Without a root of its own the child may be anywhere; nor is a file a way out.
+            // Without a root of its own, the child may be anywhere. A file is no way out either.
             let frigate = Frigate::new(mode);
             let outside = frigate.path("");
             frigate
@@ -257,7 +258,7 @@ fn directory(out: &mut Vec<Trial>) {
                 directory_of(&frigate, "primary", 0, 2001, 0o710);
                 directory_of(&frigate, "supplementary", 0, 2101, 0o710);
                 directory_of(&frigate, "roots", 0, 0, 0o700);
-                // Open to root's group, which the child must have lost by then.
+                // The directory is open to root's group, which the child must have lost by then.
                 directory_of(&frigate, "roots-group", 4711, 0, 0o710);
                 frigate
             };
@@ -283,7 +284,7 @@ fn directory(out: &mut Vec<Trial>) {
                     &[&format!("enter '/{name}'"), "permission"],
                 );
             }
-            // Root itself may, so it was the user who was turned away.
+            // Root itself may enter it, so it was the user that was refused.
             let ended = inside(prepared().options("--workdir /roots"), "directory; exit 0").run();
             assert_eq!(ended.out, "directory /roots\n", "{ended:#?}");
         });

@@ -1,4 +1,4 @@
-//! Standard streams that are given to the user.
+//! Standard streams whose owner becomes the user.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -112,7 +112,7 @@ fn streams(out: &mut Vec<Trial>) {
                 nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR,
             )
             .expect("a FIFO");
-            // Opened at both ends, so that no process waits for the other end.
+            // Open both ends, so that no process waits for the other end.
             let _both = fs::OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -131,7 +131,7 @@ fn streams(out: &mut Vec<Trial>) {
     scenario("user::a_device_that_is_everybodys_stays_so")
         .needs(&[&ROOT])
         .run(out, |mode| {
-            // A device of the trial's own, lest a fault should reach the machine's.
+            // Use a device of the trial's own, so that a fault does not reach the machine's.
             let frigate = rooted(mode).options("--user app");
             let null = frigate.path("null");
             let made = std::process::Command::new("mknod")

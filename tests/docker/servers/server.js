@@ -1,4 +1,4 @@
-// A server that closes its door on TERM, finishes what is under way, and ends by itself.
+// A server that accepts no more connections after TERM, finishes its requests, and ends by itself.
 const server = require("node:http").createServer((_, answer) => answer.end(`node ${process.env.FRIGATE_RESTARTS}\n`));
 process.on("SIGTERM", () => {
   console.log("closing");

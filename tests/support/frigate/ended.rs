@@ -18,12 +18,12 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// The exit code; `None` if a signal ended it.
+    /// Returns the exit code. `None` means that a signal ended it.
     pub fn code(&self) -> Option<i32> {
         self.signal().is_none().then_some(self.status >> 8 & 0xff)
     }
 
-    /// The signal that ended it.
+    /// Returns the signal that ended it. `None` means that it exited.
     pub fn signal(&self) -> Option<i32> {
         Some(self.status & 0x7f).filter(|&signal| signal != 0)
     }
@@ -49,13 +49,13 @@ impl Ended {
         self
     }
 
-    /// The cgroup that it was started in, which is removed when this is dropped.
+    /// Returns the cgroup that it was started in. The cgroup is removed when this is dropped.
     #[track_caller]
     pub fn cgroup(&self) -> &Site {
         self.site.as_ref().expect("it was started by `in_cgroup`")
     }
 
-    /// The lines of standard error.
+    /// Returns the lines of standard error.
     pub fn messages(&self) -> Vec<&str> {
         self.err.lines().collect()
     }

@@ -22,20 +22,21 @@ impl Frigate {
             .collect()
     }
 
-    /// Starts it.
+    /// Starts frigate.
     #[track_caller]
     pub fn spawn(self) -> Running {
         self.try_spawn()
             .unwrap_or_else(|error| panic!("cannot launch: {error}"))
     }
 
-    /// Starts it and waits for its end.
+    /// Starts frigate and waits for its end.
     #[track_caller]
     pub fn run(self) -> Ended {
         self.spawn().wait()
     }
 
-    /// Starts it, waits for its end and returns the raw status; for probes, which must not panic.
+    /// Starts frigate, waits for its end and returns the raw status. Meant for probes, which must
+    /// not panic.
     pub fn try_wait(self) -> Result<i32, String> {
         let running = self.try_spawn()?;
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| running.wait().status))
@@ -98,8 +99,8 @@ impl Frigate {
         let command_line = self.command_line();
         launcher.arg("--").args(&command_line);
         let mut child = launcher.spawn().map_err(|error| error.to_string())?;
-        // The harness must not hold the pipes that its children were given, or their readers would
-        // never see an end.
+        // The harness must not hold the pipes that its children were given. Otherwise their readers
+        // would never see an end.
         drop(launcher);
 
         let connection = accept(&listener, &mut child)?;
@@ -133,8 +134,8 @@ impl Frigate {
 fn accept(listener: &UnixListener, launcher: &mut Child) -> Result<UnixStream, String> {
     let until = Instant::now() + deadline();
     loop {
-        // Asked before the look at the socket: a launcher that is quick has connected, done its
-        // work and ended between two looks, and what it said waits there.
+        // Ask before looking at the socket: a quick launcher may connect, do its work and end
+        // between two looks, and its reports are then still in the socket.
         let ended = launcher.try_wait();
         if let Ok((connection, _)) = listener.accept() {
             connection

@@ -1,4 +1,4 @@
-//! A frigate that runs.
+//! A frigate that is running.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -40,12 +40,12 @@ pub struct Running {
 }
 
 impl Running {
-    /// A path in the trial's own directory.
+    /// Returns a path in the trial's own directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// The cgroup that it was started in, as the guest sees it.
+    /// Returns the cgroup that it was started in, as the guest sees it.
     #[track_caller]
     pub fn cgroup(&self) -> &Site {
         self.site.as_ref().expect("it was started by `in_cgroup`")
@@ -65,7 +65,7 @@ impl Running {
         }
     }
 
-    /// Its standard output, or its terminal.
+    /// Returns its standard output, or its terminal.
     pub fn out(&self) -> &Transcript {
         self.streams
             .out
@@ -73,7 +73,7 @@ impl Running {
             .expect("standard output is a pipe or a terminal")
     }
 
-    /// Its standard error, or its terminal.
+    /// Returns its standard error, or its terminal.
     pub fn err(&self) -> &Transcript {
         let err = if self.terminal.is_some() {
             &self.streams.out
@@ -99,13 +99,13 @@ impl Running {
     /// Sends frigate a signal.
     #[track_caller]
     pub fn kill(&self, signal: i32) {
-        sys::kill(self.pid, signal).expect("frigate is there to be signalled");
+        sys::kill(self.pid, signal).expect("frigate can be signaled");
     }
 
     /// Sends frigate a signal with a value.
     #[track_caller]
     pub fn queue(&self, signal: i32, value: i32) {
-        sys::queue(self.pid, signal, value).expect("frigate is there to be signalled");
+        sys::queue(self.pid, signal, value).expect("frigate can be signaled");
     }
 
     /// Writes to its standard input.
@@ -122,7 +122,7 @@ impl Running {
         self.input = None;
     }
 
-    /// The terminal's keyboard.
+    /// Types keys at its terminal.
     pub fn type_in(&mut self, keys: &str) {
         self.terminal
             .as_mut()
@@ -130,17 +130,17 @@ impl Running {
             .type_in(keys);
     }
 
-    /// Its children, ended ones included.
+    /// Returns its children, including those that have ended.
     pub fn children(&self) -> Vec<Process> {
         procfs::children(self.pid)
     }
 
-    /// Its descendants, ended ones included.
+    /// Returns its descendants, including those that have ended.
     pub fn descendants(&self) -> Vec<Process> {
         procfs::descendants(self.pid)
     }
 
-    /// Waits until it has exactly one child, and returns its pid.
+    /// Waits until frigate has exactly one child, and returns its pid.
     #[track_caller]
     pub fn only_child(&self) -> i32 {
         eventually("exactly one child", || match self.children().as_slice() {
@@ -149,13 +149,13 @@ impl Running {
         })
     }
 
-    /// Fills a standard output that is not read.
+    /// Fills the standard output, which is not read.
     pub fn fill_unread(&mut self) {
         let held = self.streams.held.get_mut().expect("no trial panics here");
         fill(held.last().expect("there is an unread pipe")).expect("it can be filled");
     }
 
-    /// Begins to read a standard output that was not read so far.
+    /// Starts to read a standard output that was not read so far.
     pub fn drain(&mut self) -> Transcript {
         let reader = self
             .streams
@@ -166,13 +166,13 @@ impl Running {
         Transcript::of(reader.expect("there is an unread pipe"))
     }
 
-    /// Waits for its end.
+    /// Waits for frigate's end.
     #[track_caller]
     pub fn wait(self) -> Ended {
         self.wait_within(deadline())
     }
 
-    /// Waits for its end, for this long.
+    /// Waits for frigate's end, for at most this long.
     #[track_caller]
     pub fn wait_within(mut self, limit: Duration) -> Ended {
         let mut status = None;
@@ -203,7 +203,7 @@ impl Running {
             })
         };
         let out = said(&mut self.streams.out).unwrap_or_default();
-        // A terminal takes both.
+        // A terminal carries both streams.
         let err = if self.terminal.is_some() {
             out.clone()
         } else {
@@ -260,7 +260,7 @@ impl Drop for Running {
         if std::thread::panicking() {
             eprintln!("{}", self.describe());
         }
-        // The launcher takes the end of the connection as the order to kill everything.
+        // The launcher kills everything when the connection ends.
         let _gone = self.connection.shutdown(Shutdown::Both);
         let until = Instant::now() + deadline();
         while matches!(self.launcher.try_wait(), Ok(None)) {

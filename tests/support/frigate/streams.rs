@@ -17,7 +17,7 @@ use crate::support::transcript::Transcript;
 pub(super) struct Streams {
     pub(super) out: Option<Transcript>,
     pub(super) err: Option<Transcript>,
-    /// Readers of full pipes, which hold these open and take nothing.
+    /// Readers of full pipes, which keep these open and read nothing.
     pub(super) held: Mutex<Vec<PipeReader>>,
     /// The unread sides of terminals, open for as long as the program runs.
     pub(super) unread: Vec<OwnedFd>,
@@ -66,8 +66,8 @@ impl Streams {
     }
 }
 
-/// Fills a pipe to the last byte. It is opened anew for that, because `O_NONBLOCK` belongs to the
-/// open file, which the program under test shares and would find changed.
+/// Fills a pipe to the last byte. Opens it anew for that, because `O_NONBLOCK` belongs to the open
+/// file. The program under test shares that, and would find it changed.
 pub(super) fn fill(either_end: &impl AsRawFd) -> io::Result<()> {
     let again = format!("/proc/self/fd/{}", either_end.as_raw_fd());
     let mut again = OpenOptions::new()

@@ -26,7 +26,7 @@ pub(super) fn keep(plan: &Plan, socket: &UnixStream, outside: &File) -> io::Resu
     let child = if plan.middle {
         let Some(middle) = sys::fork()? else {
             drop(open);
-            stand_in_the_middle(plan, socket, outside, report, gate);
+            run_as_parent(plan, socket, outside, report, gate);
         };
         drop(report);
         let mut target = [0; 4];
@@ -55,7 +55,7 @@ pub(super) fn keep(plan: &Plan, socket: &UnixStream, outside: &File) -> io::Resu
         },
         None => None,
     };
-    // Opens the gate: the process there reads the end of the pipe.
+    // Opens the gate: the process reads the end of the pipe.
     drop(open);
     let ended = child.wait(socket);
     if let Some(status) = ended {
@@ -74,14 +74,14 @@ pub(super) fn keep(plan: &Plan, socket: &UnixStream, outside: &File) -> io::Resu
 /// The program's process, as its keeper sees it.
 struct Child {
     pid: i32,
-    /// The parent in the middle, if there is one, and the pipe over which it tells the child's
+    /// The parent in the middle, if there is one, and the pipe over which it reports the child's
     /// status.
     parent: Option<(i32, io::PipeReader)>,
 }
 
 impl Child {
     /// Waits until the child has ended and returns its raw status. `None` means that the harness
-    /// has gone away before.
+    /// has gone away before that.
     fn wait(self, socket: &UnixStream) -> Option<i32> {
         let pid = Pid::from_raw(self.pid).expect("a child's pid is positive");
         let exit: OwnedFd =
@@ -103,9 +103,9 @@ impl Child {
         }
         if let Some((middle, mut reports)) = self.parent {
             let mut status = [0; 4];
-            let told = reports.read_exact(&mut status).is_ok();
+            let is_reported = reports.read_exact(&mut status).is_ok();
             sys::reap(middle, Wait::Blocking);
-            if told {
+            if is_reported {
                 return Some(i32::from_ne_bytes(status));
             }
         }
@@ -113,7 +113,7 @@ impl Child {
     }
 }
 
-fn stand_in_the_middle(
+fn run_as_parent(
     plan: &Plan,
     socket: &UnixStream,
     outside: &File,
@@ -145,8 +145,8 @@ fn fork_the_program(plan: &Plan) -> io::Result<Option<i32>> {
     }
 }
 
-/// Attaches strace to a process that waits at the gate, so that every call from its exec on is
-/// seen.
+/// Attaches strace to a process that waits at the gate, so that strace sees every call from its
+/// exec on.
 fn attach(pid: i32, log: &Path, expressions: &[String], alone: bool) -> io::Result<i32> {
     let mut command = Command::new("strace");
     command
@@ -157,8 +157,8 @@ fn attach(pid: i32, log: &Path, expressions: &[String], alone: bool) -> io::Resu
     for expression in expressions {
         command.arg("-e").arg(expression);
     }
-    // Not on frigate's standard error: under load strace remarks on events that come in another
-    // order than it expects.
+    // strace does not write to frigate's standard error: under load it prints remarks about events
+    // that come in an unexpected order.
     let remarks = fs::File::create(log.with_extension("remarks"))?;
     let mut tracer = command
         .arg("-p")
@@ -183,7 +183,7 @@ fn status_field(pid: i32, field: &str) -> Option<String> {
         .map(|value| value.trim().to_owned())
 }
 
-/// The keeper's children with their states and names.
+/// Returns the keeper's children with their states and names.
 fn children() -> Vec<(i32, String, String)> {
     let own = nix::unistd::getpid();
     let list = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
@@ -198,12 +198,12 @@ fn children() -> Vec<(i32, String, String)> {
     described.collect()
 }
 
-/// Kills and reaps every descendant. The children of a killed process become the keeper's, which
-/// reaps all orphans.
+/// Kills and reaps every descendant. The children of a killed process become the keeper's, because
+/// the keeper gets all orphans.
 fn clear_up(tracer: Option<i32>) {
     let until = Instant::now() + Duration::from_secs(10);
-    // The tracer ends by itself once nothing is left to trace; killed earlier, it would let its
-    // tracees run on.
+    // The tracer ends by itself once nothing is left to trace. If it were killed earlier, its
+    // tracees would run on.
     while Instant::now() < until {
         while sys::reap(-1, Wait::Polling).is_some() {}
         let left = children();

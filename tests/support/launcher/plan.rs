@@ -9,14 +9,15 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet};
 
 use crate::support::cgroup::View;
 
-/// How the program stands to the process tree around it.
+/// The place of the program in the process tree.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// PID 1 of a fresh PID namespace.
     First,
-    /// Below PID 1 of a fresh PID namespace, so that a stray `kill(-1)` cannot leave it.
+    /// A child of PID 1 of a fresh PID namespace, so that a stray `kill(-1)` reaches nothing
+    /// outside.
     Contained,
-    /// In the namespace of the harness.
+    /// A process in the harness's own namespace.
     Bare,
 }
 
@@ -38,7 +39,7 @@ pub(super) struct Plan {
     pub(super) max_data: Option<u64>,
     pub(super) directory: Option<PathBuf>,
     pub(super) binds: Vec<(PathBuf, PathBuf)>,
-    /// Where a file system of its own is to be, and how large.
+    /// The size and the mount point of a file system of its own, if the scenario asks for one.
     pub(super) disk: Option<(String, PathBuf)>,
     pub(super) read_only: bool,
     pub(super) cgroup: Option<PathBuf>,

@@ -21,7 +21,7 @@ use super::{Gate, announce, mount_own_proc, say};
 use crate::support::cgroup::{self, View};
 use crate::support::sys::{self, Disposition};
 
-/// The last steps before the program runs. The mask comes last, as it lets signals in.
+/// Takes the last steps before the program runs. The mask comes last, because it lets signals in.
 pub(super) fn become_the_program(
     plan: &Plan,
     socket: &UnixStream,
@@ -37,7 +37,7 @@ pub(super) fn become_the_program(
                 } else {
                     Disposition::Default
                 };
-                // KILL and STOP are refused, and need nothing.
+                // The kernel refuses KILL and STOP, which have their default anyway.
                 let _refused = sys::set_disposition(signal, disposition);
             }
             sys::replace_mask(plan.mask);
@@ -52,7 +52,7 @@ pub(super) fn become_the_program(
     sys::exit_now(99);
 }
 
-/// Mounts the view of cgroups that the program shall have, in a mount namespace of its own.
+/// Mounts the view of cgroups that the program gets, in a mount namespace of its own.
 fn show_cgroups(view: View) -> nix::Result<()> {
     let none = None::<&str>;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -76,7 +76,7 @@ fn show_cgroups(view: View) -> nix::Result<()> {
         }
     };
     unshare(CloneFlags::CLONE_NEWCGROUP)?;
-    // The same file system twice on one mount point is refused.
+    // The kernel refuses to mount the same file system twice on one mount point.
     umount2(cgroup::ROOT, MntFlags::MNT_DETACH)?;
     mount(Some("cgroup"), cgroup::ROOT, Some("cgroup2"), own, none)
 }
@@ -106,7 +106,7 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
         |what: &'static str| move |error: nix::Error| io::Error::other(format!("{what}: {error}"));
     setsid().map_err(step("setsid"))?;
     if let Some(group) = &plan.cgroup {
-        // 0 stands for the process that writes. Before any namespace hides the group.
+        // Write 0, which stands for the writing process. Do so before a namespace hides the group.
         fs::write(group.join("cgroup.procs"), "0")?;
     }
     if plan.place == Place::First {
@@ -126,8 +126,7 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
     if let Some(limit) = plan.max_files {
         setrlimit(Resource::RLIMIT_NOFILE, limit, limit).map_err(step("setrlimit"))?;
     }
-    // Other places than the first have no mount namespace of their own, or share it with their
-    // keeper.
+    // Only the first place has a mount namespace of its own that it does not share with its keeper.
     let mounts =
         plan.read_only || plan.disk.is_some() || !plan.binds.is_empty() || plan.view != View::Host;
     if plan.place != Place::First && mounts {
@@ -188,9 +187,9 @@ fn prepare(plan: &Plan, socket: &UnixStream, outside: &File, gate: Gate) -> io::
         .iter()
         .map(|word| c_string(word))
         .collect::<io::Result<Vec<_>>>()?;
-    // Here a tracer attaches, so that it sees nothing but the program.
+    // A tracer attaches here, so that it sees nothing but the program.
     gate.pass()?;
-    // Last, since these numbers may be those of the launcher's own descriptors.
+    // Do this last, because these numbers may be those of the launcher's own descriptors.
     for (fd, path) in &plan.open {
         let file = OpenOptions::new().read(true).open(path)?;
         let out_of_the_way = fcntl_dupfd_cloexec(&file, 200)?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cgroup              prints its cgroup, as its own namespace names it: cgroup /path
-//! nest DIRECTORY COUNT    makes so many directories there, each in the one before; prints nested
+//! nest DIRECTORY COUNT    makes this many directories there, each in the one before; prints nested
 //!                     and how many it could make
 //! ```
 
@@ -30,7 +30,7 @@ impl Puppet {
 }
 
 /// Makes directories one below the other, by descriptors, because their path is soon longer than
-/// the kernel takes. Returns how many it could make.
+/// the kernel accepts. Returns how many it could make.
 fn nest(top: &str, count: usize) -> usize {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let name = "d".repeat(100);

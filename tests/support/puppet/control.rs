@@ -1,9 +1,9 @@
-//! Deeds that are done more than once, or only at some starts of the puppet.
+//! Deeds that are done several times, or only at some starts of the puppet.
 //!
 //! ```text
 //! attempt FILE        counts its own starts in this file
-//! on N {SCRIPT}       does this if that was start N
-//! after N {SCRIPT}    does this if that was a later start
+//! on N {SCRIPT}       does this if that count is N
+//! after N {SCRIPT}    does this if that count is larger
 //! repeat N {SCRIPT}   does this N times
 //! ```
 

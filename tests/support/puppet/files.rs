@@ -3,10 +3,10 @@
 //! ```text
 //! touch FILE          creates this file, empty
 //! await FILE          waits until it exists
-//! missing FILE        prints that it does not exist, if so
+//! missing FILE        prints a line if it does not exist
 //! lock FILE           prints locked, or busy if another process holds the lock
 //! descriptors         prints its open descriptors, one a line, and descriptors end
-//! listed FILE         writes the same to this file
+//! listed FILE         writes the same lines to this file
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -58,7 +58,7 @@ impl Puppet {
     }
 }
 
-/// One line for each open descriptor, and one that says that these were all.
+/// Returns one line for each open descriptor, and a line that ends the list.
 fn list_descriptors() -> Vec<String> {
     let entries = fs::read_dir("/proc/self/fd").expect("/proc");
     let described = entries.filter_map(|entry| {
@@ -69,7 +69,7 @@ fn list_descriptors() -> Vec<String> {
             target.display().to_string(),
         ))
     });
-    // The one that reads this very directory is not the script's.
+    // The script did not open the descriptor that reads this directory.
     let mut open: Vec<_> = described
         .filter(|(_, target)| !target.ends_with("/fd"))
         .collect();

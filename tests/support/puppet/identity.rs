@@ -1,4 +1,4 @@
-//! What the puppet tells about itself: its words, its place among processes, its rights.
+//! What the puppet reports about itself: its words, its place among processes, its rights.
 //!
 //! ```text
 //! args                prints its arguments, one a line
@@ -58,12 +58,12 @@ pub(super) const VERBS: Verbs = &[
     ("key", |puppet, name| {
         let c_name = CString::new(name).expect("no null byte");
         let found = sys::has_key(&c_name);
-        let told = found.map_or_else(|error| error.to_string(), |()| "found".into());
-        puppet.say(&format!("key {name}: {told}"));
+        let text = found.map_or_else(|error| error.to_string(), |()| "found".into());
+        puppet.say(&format!("key {name}: {text}"));
     }),
     ("become", |puppet, uid| {
         let result = setuid(uid.parse::<u32>().expect("a uid").into());
-        let told = result.map_or_else(|error| error.to_string(), |()| "done".into());
-        puppet.say(&format!("become {uid}: {told}"));
+        let text = result.map_or_else(|error| error.to_string(), |()| "done".into());
+        puppet.say(&format!("become {uid}: {text}"));
     }),
 ];

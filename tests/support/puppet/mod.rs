@@ -7,7 +7,7 @@
 //! verbs and says what they do.
 //!
 //! The puppet blocks every signal before its first deed and takes them one by one. So it reports
-//! exactly what was sent to it, and only KILL ends it, unless the script says `plain`.
+//! exactly the signals that it was sent. Only KILL ends it, unless the script says `plain`.
 
 mod cgroup;
 mod control;
@@ -25,7 +25,7 @@ use nix::fcntl::Flock;
 
 use super::sys;
 
-/// What the puppet does for a verb. It is given the words behind the verb.
+/// What the puppet does for a verb. Its argument is the words after the verb.
 type Deed = fn(&mut Puppet, &str);
 
 /// The verbs of one topic.
@@ -44,22 +44,22 @@ const TOPICS: [Verbs; 8] = [
 ];
 
 struct Puppet {
-    /// The mask that it was started with.
+    /// The mask that the puppet was started with.
     mask: u64,
-    /// The signals that were ignored when it was started.
+    /// The signals that were ignored when the puppet was started.
     ignored: u64,
-    /// The signals that it takes; others act on it as on any program.
+    /// The signals that the puppet takes and reports. Others act on it as on any program.
     taken: u64,
     arguments: Vec<OsString>,
-    /// Where it prints; `None` means standard output.
+    /// The file that it prints to. `None` means standard output.
     output: Option<File>,
     /// The number of its start, once `attempt` has counted it.
     attempt: usize,
     locks: Vec<Flock<File>>,
-    hoard: Vec<Vec<u8>>,
+    held_memory: Vec<Vec<u8>>,
 }
 
-/// Runs the puppet; the words are those after `--puppet`.
+/// Runs the puppet. The words are those after `--puppet`.
 pub fn run(mut words: impl Iterator<Item = OsString>) -> i32 {
     let mask = sys::replace_mask(sys::ALL);
     let script = words
@@ -79,7 +79,7 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> i32 {
         output: None,
         attempt: 0,
         locks: Vec::new(),
-        hoard: Vec::new(),
+        held_memory: Vec::new(),
     };
     puppet.play(&script);
     0

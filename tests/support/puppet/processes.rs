@@ -2,20 +2,20 @@
 //!
 //! ```text
 //! exit CODE           ends with this code
-//! nap MILLISECONDS    does nothing for so long
-//! pause               does nothing for ever, whatever signal comes
+//! nap MILLISECONDS    does nothing for this time
+//! pause               does nothing forever, and ignores every signal
 //! session             makes a session of its own
 //! group               makes a process group of its own
 //! leave {SCRIPT}      starts a process that leads a group of its own, and moves into that group
 //! fork {SCRIPT}       starts a process
 //! orphan {SCRIPT}     starts a process whose parent ends at once
-//! orphans COUNT       makes so many children of one process, all ended and none reaped, and ends
-//!                     that process
+//! orphans COUNT       makes this many children of one process, all ended and none reaped, and
+//!                     ends that process
 //! reap                waits for all its children
-//! bomb                makes processes without end, which ignore every signal and do the same
-//! stubborn            makes three lines of processes, each in a session of its own, in which one
-//!                     always starts the next and ends soon after, so that none is there for long
-//!                     enough to be killed by its pid; they ignore every signal
+//! bomb                makes processes without end; each ignores every signal and does the same
+//! stubborn            makes three lines of processes, each in a session of its own; each process
+//!                     starts the next and ends so soon that it cannot be killed by its pid; all
+//!                     ignore every signal
 //! exec PROGRAM [ARG...]   with the mask and dispositions that it was started with; $self is this
 //!                     program, and any other word that begins with $ an environment variable
 //! ```
@@ -52,7 +52,7 @@ pub(super) const VERBS: Verbs = &[
     }),
     ("leave", |puppet, script| {
         let leader = puppet.fork(&format!("group; {}", block(script)));
-        // Until then there is no such group.
+        // The group does not exist before.
         while setpgid(Pid::from_raw(0), Pid::from_raw(leader)).is_err() {
             sleep(Duration::from_millis(1));
         }
@@ -92,7 +92,7 @@ impl Puppet {
         sys::reap(middle, Wait::Blocking);
     }
 
-    /// All of them become orphans in one instant: when their common parent ends.
+    /// Makes orphans that all appear in one instant: when their common parent ends.
     fn orphans(&self, count: usize) {
         let Some(middle) = sys::fork().expect("fork") else {
             for made in 0..count {
@@ -115,8 +115,7 @@ impl Puppet {
         ignore_all();
         for _ in 0..3 {
             if let Ok(None) = sys::fork() {
-                // A fork that fails at a limit of processes is tried again: the line breaks off by
-                // KILL alone.
+                // If a limit of processes makes the fork fail, try again: only KILL ends this line.
                 loop {
                     let _own = setsid();
                     sleep(Duration::from_millis(5));
@@ -151,7 +150,7 @@ fn bomb() -> ! {
     ignore_all();
     loop {
         if sys::fork().is_err() {
-            // At the limit; a busy loop there would only take the processor from the others.
+            // At the limit, a busy loop would only take the processor away from the others.
             sleep(Duration::from_millis(1));
         }
     }

@@ -1,9 +1,9 @@
 //! Memory and processor time that the puppet uses up.
 //!
 //! ```text
-//! hog SIZE            takes so much memory, 1 MiB after the other, and keeps it (32M; prints
+//! hog SIZE            takes this much memory, 1 MiB after the other, and keeps it (32M; prints
 //!                     hogged 32M)
-//! spin MILLISECONDS   computes for so long, then prints for how long and how much processor time
+//! spin MILLISECONDS   computes for this time, then prints the time and the processor time that
 //!                     it got: spun 1000 200
 //! ```
 
@@ -31,13 +31,14 @@ impl Puppet {
             .strip_suffix('M')
             .and_then(|count| count.parse::<usize>().ok())
             .expect("a size such as 32M");
-        // Filled with something, because pages of zeros need not be there.
-        self.hoard.extend((0..count).map(|_| vec![1; 1 << 20]));
+        // Fill the memory, because the kernel need not provide pages of zeros.
+        self.held_memory
+            .extend((0..count).map(|_| vec![1; 1 << 20]));
         self.say(&format!("hogged {size}"));
     }
 }
 
-/// Computes until this time is over. Returns the time that it took and the processor time that it
+/// Computes until this time is over. Returns the time that passed and the processor time that it
 /// got.
 fn spin(limit: Duration) -> (Duration, Duration) {
     let processor = || {

@@ -1,12 +1,12 @@
 //! Signals that the puppet takes and sends.
 //!
 //! ```text
-//! report              prints each signal as it comes, for ever: got TERM code 0 from 1 value 0
-//! wait SIGNAL         the same until this one has come
-//! plain               gives back the mask and dispositions that it was started with
-//! open SIGNAL         lets this signal do to it what it does by default
+//! report              prints each signal as it comes, forever: got TERM code 0 from 1 value 0
+//! wait SIGNAL         does the same until this one has come
+//! plain               restores the mask and dispositions that it was started with
+//! open SIGNAL         unblocks this signal, with its default disposition
 //! mask                prints the mask and the ignored signals that it was started with
-//! send WHOM SIGNAL    WHOM: parent, group, all, or a pid
+//! send TARGET SIGNAL  sends a signal; TARGET: parent, group, all, or a pid
 //! stop                stops itself, by SIGSTOP
 //! die SIGNAL          ends by this signal
 //! ```
@@ -50,8 +50,8 @@ impl Puppet {
             let Some(taken) = sys::take_signal(self.taken, None) else {
                 continue;
             };
-            // Its own children's ends are not what a scenario asks for; one that a process sent has
-            // a code of 0 or less.
+            // A scenario does not ask for the ends of the puppet's own children. If a process sent
+            // the signal, its code is 0 or less.
             if taken.signal == libc::SIGCHLD && taken.code > 0 {
                 continue;
             }
@@ -68,7 +68,7 @@ impl Puppet {
         }
     }
 
-    /// Gives back the mask and dispositions that it was started with.
+    /// Restores the mask and the dispositions that the puppet was started with.
     pub(super) fn give_back(&mut self) {
         for signal in 1..=64 {
             let ignored = self.ignored & sys::bit(signal) != 0;
@@ -87,8 +87,8 @@ impl Puppet {
 }
 
 fn send(rest: &str) {
-    let (whom, signal) = rest.split_once(' ').expect("WHOM SIGNAL");
-    let pid = match whom {
+    let (target, signal) = rest.split_once(' ').expect("TARGET SIGNAL");
+    let pid = match target {
         "parent" => getppid().as_raw(),
         "group" => 0,
         "all" => -1,
@@ -100,16 +100,16 @@ fn send(rest: &str) {
 /// Ignores every signal that can be ignored.
 pub(super) fn ignore_all() {
     for signal in 1..=64 {
-        // KILL and STOP are refused.
+        // The kernel refuses KILL and STOP.
         let _refused = sys::set_disposition(signal, Disposition::Ignore);
     }
 }
 
 fn die(signal: i32) -> ! {
-    // KILL is refused, and needs nothing.
+    // The kernel refuses KILL, which has its default anyway.
     let _refused = sys::set_disposition(signal, Disposition::Default);
     sys::replace_mask(sys::ALL & !sys::bit(signal));
     sys::kill(getpid().as_raw(), signal).expect("it may signal itself");
-    // Only a signal whose default is to do nothing comes so far.
+    // This is reached only if the signal's default is to do nothing.
     abort()
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! say TEXT            prints a line ($pid, $ppid, $attempt and $clock are replaced)
-//! error TEXT          the same on standard error
+//! error TEXT          prints the same on standard error
 //! to FILE             prints to this file from now on
 //! pour FROM TO        writes that stretch of the noise to standard output
 //! flags               prints whether standard error is blocking
@@ -63,7 +63,7 @@ impl Puppet {
 
     /// Prints a line by one write, so that lines of several processes do not mix.
     pub(super) fn say(&self, text: &str) {
-        // Nobody may be reading any more; the signals that come matter all the same.
+        // The reader may be gone. The puppet goes on, because it still has to take signals.
         let _closed = match self.output.as_ref() {
             Some(mut file) => write_line(&mut file, text),
             None => write_line(&mut io::stdout(), text),
@@ -74,7 +74,7 @@ impl Puppet {
 fn pour(range: &str) {
     let (from, to) = range.split_once(' ').expect("FROM TO");
     let range = from.parse().expect("a number")..to.parse().expect("a number");
-    // Not through the library's buffer, which would cut the pieces at its own lengths.
+    // Do not use the library's buffer, which would cut the pieces at its own lengths.
     let out = io::stdout()
         .as_fd()
         .try_clone_to_owned()

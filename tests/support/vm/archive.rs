@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// An archive in the making.
+/// An archive that is being made.
 #[derive(Default)]
 pub struct Archive {
     bytes: Vec<u8>,
@@ -33,8 +33,8 @@ impl Archive {
         }
     }
 
-    /// Adds a file with these permissions, and the directories above it. The first file of a path
-    /// stays.
+    /// Adds a file with these permissions, and the directories above it. If a path is added twice,
+    /// the first file stays.
     pub fn file(&mut self, path: &str, permissions: u32, contents: &[u8]) {
         let path = Path::new(path);
         self.directory(
@@ -48,8 +48,8 @@ impl Archive {
     }
 
     /// Adds a program under another path, with the libraries and the loader that it asks for under
-    /// their own. Leaves out its symbols, which are nine tenths of a debug build, unless there is
-    /// no `strip`.
+    /// their own. Leaves out its symbols, which are nine tenths of a debug build, if there is a
+    /// `strip`.
     pub fn program(&mut self, from: &Path, path: &str) -> io::Result<()> {
         let copy = tempfile::NamedTempFile::new()?;
         let stripped = Command::new("strip")
@@ -116,18 +116,19 @@ impl Archive {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
 
-    /// The finished archive. The kernel takes several of them, one behind the other.
+    /// Returns the finished archive. The kernel accepts several of them, one after the other.
     pub fn finish(mut self) -> Vec<u8> {
         self.record("TRAILER!!!", 0, 0, &[]);
         self.bytes
     }
 }
 
-/// What the dynamic loader would map for a program, itself included; nothing for a static one.
+/// Returns what the dynamic loader would map for a program, including itself. A static program has
+/// no libraries.
 fn libraries(program: &Path) -> io::Result<Vec<String>> {
-    let told = Command::new("ldd").arg(program).output()?;
-    let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    Ok(told
+    let listing = Command::new("ldd").arg(program).output()?;
+    let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
+    Ok(listing
         .split_whitespace()
         .filter(|word| word.starts_with('/') && Path::new(word).is_file())
         .map(str::to_owned)

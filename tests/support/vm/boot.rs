@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::machine::{self, End, Event};
 use super::{CLAIMS, base, instructions, under_test};
 
-/// A frigate that shall be PID 1 of a kernel, and its command. A scenario that boots needs
+/// A frigate that runs as PID 1 of a kernel, and its command. A scenario that boots needs
 /// `capability::VM`.
 ///
 /// ```ignore
@@ -24,12 +24,12 @@ pub struct Boot {
 /// How PID 1 ended, and everything that the console showed before.
 #[derive(Debug)]
 pub struct Booted {
-    /// Its raw wait status, as the kernel told it when it panicked.
+    /// Its raw wait status, as the kernel printed it when it panicked.
     pub status: i32,
     pub out: String,
 }
 
-/// How long a boot may take. That is far more than any boot needs.
+/// How long a boot may take, far more than any boot needs.
 const LIMIT: Duration = Duration::from_secs(90);
 
 impl Boot {
@@ -43,15 +43,15 @@ impl Boot {
         self
     }
 
-    /// Runs these lines of shell in the guest first: by the process that then becomes frigate. What
-    /// they export, it has.
+    /// Runs these lines of shell in the guest first, in the process that then becomes frigate. So
+    /// frigate has what they export.
     pub fn setup(mut self, lines: &str) -> Self {
         self.setup.push_str(lines);
         self.setup.push('\n');
         self
     }
 
-    /// Sets the command; it stands behind `--`. The guest has busybox, frigate and this program.
+    /// Sets the command, which follows `--`. The guest has busybox, frigate and this program.
     pub fn command(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.command = words.into_iter().map(Into::into).collect();
         self
@@ -65,7 +65,7 @@ impl Boot {
     /// Boots the guest and waits for the end of its PID 1.
     #[track_caller]
     pub fn run(self) -> Booted {
-        // One at a time: each takes a processor for itself, and others measure.
+        // Boot one guest at a time: each takes a processor for itself, and other trials measure.
         static TURN: Mutex<()> = Mutex::new(());
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let words = [under_test(), self.options, vec!["--".into()], self.command].concat();
@@ -88,7 +88,7 @@ impl Boot {
 }
 
 impl Booted {
-    /// Checks the exit code, and shows everything if it is another one.
+    /// Checks the exit code. Shows everything if it is another one.
     #[track_caller]
     pub fn expect_code(&self, code: i32) -> &Self {
         assert_eq!(self.status, code << 8, "{self:#?}");

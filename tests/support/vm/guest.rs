@@ -1,12 +1,12 @@
 //! The guest that all scenarios `in_guest` share: both sides of it.
 //!
-//! The host boots it when the first of them runs, and starts this program in it with the filters
-//! that it was itself started with. Every fact is told as soon as it is known:
+//! The host boots it when the first of them runs. In it, the host starts this program with its own
+//! filters. The guest sends every fact as soon as it is known:
 //!
 //! ```text
 //! ["up", "1.52"]                     the guest has booted, in so many seconds of its own clock
 //! ["passed", NAME]   ["failed", NAME, TEXT]   ["ignored", NAME, WHY]
-//! ["note", FIGURE]                   of `note(..)`, and what was missing there
+//! ["note", FIGURE]                   of `note(..)`, or a capability that was missing there
 //! ```
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use super::super::scenario;
 use super::machine::{self, Event};
 use super::{CLAIMS, base, instructions, limit, under_test};
 
-/// What came of a scenario in the guest.
+/// How a scenario in the guest ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Passed,
@@ -33,12 +33,12 @@ pub enum Verdict {
 #[derive(Debug, Default)]
 pub struct Record {
     verdicts: BTreeMap<String, Verdict>,
-    /// How it ended, once it has.
+    /// How the guest ended, once it has.
     end: Option<String>,
 }
 
 impl Record {
-    /// Takes a fact; returns a figure that the guest has noted.
+    /// Adds a fact. Returns the figure if the guest has noted one.
     pub fn take(&mut self, fact: &[String]) -> Option<String> {
         let words: Vec<_> = fact.iter().map(String::as_str).collect();
         let (name, verdict) = match words.as_slice() {
@@ -52,13 +52,13 @@ impl Record {
         None
     }
 
-    /// Takes the end of the guest: what it has not reported by now has failed.
+    /// Records the end of the guest. Scenarios that it has not reported by now have failed.
     pub fn close(&mut self, how: String) {
         self.end = Some(how);
     }
 
-    /// The verdict on a scenario; `None` as long as there may still come one. The first one that
-    /// was not reported gets all that is known of the guest's end, the others a line of it.
+    /// Returns the verdict on a scenario. `None` means that one may still come. The first scenario
+    /// that was not reported gets all that is known about the guest's end, the others a line of it.
     pub fn verdict(&mut self, name: &str) -> Option<Verdict> {
         if let Some(verdict) = self.verdicts.get(name) {
             return Some(verdict.clone());
@@ -70,7 +70,7 @@ impl Record {
     }
 }
 
-/// What this run was asked for, which the guest's run is asked for as well.
+/// The arguments of this run, which the guest's run gets as well.
 #[derive(Default)]
 struct Asked {
     words: Vec<String>,
@@ -89,7 +89,7 @@ pub fn prepare(arguments: &Arguments) {
             .iter()
             .flat_map(|skip| ["--skip".into(), skip.clone()]),
     );
-    // Most of a scenario is waiting, but there is one processor, and a slow one.
+    // A scenario spends most of its time waiting, but there is only one processor, and a slow one.
     words.extend(["--test-threads=4", "--color=never"].map(str::to_owned));
     let _again = ASKED.set(Asked {
         words,
@@ -105,7 +105,8 @@ fn lock(shared: &Shared) -> MutexGuard<'_, Record> {
 
 static GUEST: OnceLock<Shared> = OnceLock::new();
 
-/// Waits for the end of the guest, if there is one: its last figures, and its engine's processes.
+/// Waits for the end of the guest, if there is one, for its last figures and its engine's
+/// processes.
 pub fn finish() {
     if let Some(shared) = GUEST.get() {
         let record = shared
@@ -120,7 +121,7 @@ pub fn verdict(name: &str) -> Verdict {
     let shared = GUEST.get_or_init(|| {
         let shared = Shared::default();
         let record = Arc::clone(&shared);
-        // A thread of its own, which lives as long as the machine: the machine is killed when it
+        // This thread lives as long as the machine, because the machine is killed when the thread
         // ends.
         std::thread::spawn(move || keep(&record));
         shared
@@ -192,7 +193,7 @@ fn run(shared: &Shared) -> String {
     }
 }
 
-/// What a panic says.
+/// Returns the text of a panic.
 pub fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
@@ -200,16 +201,16 @@ pub fn message(panic: &(dyn std::any::Any + Send)) -> String {
         .to_owned()
 }
 
-/// The variable that names the line for facts, and so says that this is the guest.
+/// The variable that names the line for facts. It is set only in the guest.
 const PORT: &str = "FRIGATE_TEST_GUEST";
 
-/// Whether this process runs in the guest.
+/// Returns whether this process runs in the guest.
 pub fn inside() -> bool {
     std::env::var_os(PORT).is_some()
 }
 
-/// Tells the host a fact.
-pub fn tell(fact: &[&str]) {
+/// Sends the host a fact.
+pub fn send(fact: &[&str]) {
     static LINE: OnceLock<Mutex<std::fs::File>> = OnceLock::new();
     let open = || {
         let port = std::env::var_os(PORT).expect("only the guest tells");
@@ -226,6 +227,7 @@ pub fn tell(fact: &[&str]) {
         .unwrap_or_else(PoisonError::into_inner);
     let text = serde_json::to_string(fact).expect("strings") + "\n";
     line.write_all(text.as_bytes()).expect("the host listens");
-    // PID 1's end follows the last fact at once, and what the line has not taken by then is lost.
+    // The end of PID 1 follows the last fact at once, and what the line has not taken by then is
+    // lost.
     let _a_pipe = rustix::termios::tcdrain(&*line);
 }

@@ -1,10 +1,10 @@
-//! One run of a virtual machine: a kernel, a file system, what it says on its console, and facts on
-//! a second line.
+//! One run of a virtual machine: a kernel, a file system, its output on the console, and facts on a
+//! second line.
 //!
-//! The engine is QEMU's emulator, which needs no privilege and no KVM; `FRIGATE_TEST_VM=uml` takes
-//! User Mode Linux, which is faster and has no cpuset controller and no pressure figures. The
-//! console is the engine's standard output, the second line its standard error: a fact there is a
-//! JSON array of strings, and whatever else comes is the engine's own complaint.
+//! The engine is QEMU's emulator, which needs no privilege and no KVM. `FRIGATE_TEST_VM=uml` selects
+//! User Mode Linux, which is faster, but has no cpuset controller and no pressure figures. The
+//! console is the engine's standard output, and the second line its standard error. There a fact is a
+//! JSON array of strings, and anything else is a complaint of the engine itself.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -25,24 +25,24 @@ use super::{Engine, kernel};
 pub enum Event {
     /// A line of the console.
     Line(String),
-    /// A fact that the guest told on the second line; the first word says what it is about.
+    /// A fact that the guest sent on the second line. Its first word says what it is about.
     Fact(Vec<String>),
 }
 
 /// How a run ended.
 pub struct End {
-    /// The whole console, without what the kernel said after the end of PID 1.
+    /// The whole console, without what the kernel printed after the end of PID 1.
     pub console: String,
-    /// The raw wait status of PID 1, if the kernel told it.
+    /// The raw wait status of PID 1, if the kernel printed it.
     pub status: Option<i32>,
-    /// What the engine said itself.
+    /// What the engine itself printed.
     pub complaints: String,
     /// Whether the time was over before the machine's end.
     pub late: bool,
 }
 
 impl End {
-    /// The last lines of the console and all that the engine complained of.
+    /// Returns the last lines of the console and all complaints of the engine.
     pub fn tail(&self) -> String {
         let lines: Vec<_> = self.console.lines().collect();
         let last = lines[lines.len().saturating_sub(40)..].join("\n");
@@ -53,28 +53,28 @@ impl End {
     }
 }
 
-/// A guest is up within 3 s. An emulated kernel hangs once in some hundred boots; one that has not
-/// told of itself by then has proved nothing and is booted again. Once it is up nothing is tried
-/// again.
+/// How long a boot may take. A guest is up within 3 s. An emulated kernel hangs once in some
+/// hundred boots. If a guest has sent nothing by then, it is booted again, because it has proved
+/// nothing. Once it is up, nothing is tried again.
 const BOOT_LIMIT: Duration = Duration::from_secs(30);
 const BOOTS: usize = 3;
 
-/// How long an engine whose guest has panicked may take to end by itself: User Mode Linux leaves
+/// How long an engine whose guest has panicked may take to end by itself. User Mode Linux leaves
 /// processes that hold its console open.
 const AFTER_THE_END: Duration = Duration::from_millis(500);
 
-/// What the kernel says when PID 1 ends, before its exit status as `wait` would tell it.
+/// What the kernel prints when PID 1 ends, followed by its exit status as `wait` would return it.
 const END_OF_INIT: &str = "Attempted to kill init! exitcode=0x";
 
-/// Boots this file system and runs it to its end; calls `each` for everything that comes out. The
+/// Boots this file system and runs it to its end. Calls `each` for everything that comes out. The
 /// limit counts from the boot that comes up.
 pub fn run(
     archives: &[&[u8]],
     limit: Duration,
     mut each: impl FnMut(&Event),
 ) -> Result<End, String> {
-    // A file without a name, which the engine opens through this process: nothing is left of it,
-    // whatever happens.
+    // Use a file without a name, which the engine opens through this process: nothing of it is
+    // left, however this process ends.
     let mut image = tempfile::tempfile().map_err(|error| error.to_string())?;
     for archive in archives {
         image
@@ -92,14 +92,14 @@ pub fn run(
     Err(format!("the guest did not come up, {BOOTS} times\n{last}"))
 }
 
-/// The engine's process; it is gone when this is.
+/// The engine's process. It is killed when this is dropped.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
         if Engine::chosen() == Engine::Uml {
-            // Its kernel leads a session of its own, in which processes of the guest may be left,
-            // stopped.
+            // The engine's kernel leads a session of its own. Processes of the guest may be left in
+            // it, stopped.
             let _gone = sys::kill(-self.0.id().cast_signed(), libc::SIGKILL);
         }
         let _gone = self.0.kill();
@@ -118,7 +118,7 @@ fn start(image: &str) -> Result<Running, String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     if Engine::chosen() == Engine::Uml {
-        // Where the guest's memory is kept.
+        // The engine keeps the guest's memory in this directory.
         command.env("TMPDIR", "/dev/shm");
     }
     command
@@ -127,7 +127,7 @@ fn start(image: &str) -> Result<Running, String> {
         .map_err(|error| format!("cannot start the virtual machine: {error}"))
 }
 
-/// One boot: `Err` inside is the console of a guest that has not come up in time.
+/// Boots once. The inner `Err` is the console of a guest that has not come up in time.
 fn boot(
     image: &str,
     limit: Duration,
@@ -194,7 +194,7 @@ fn boot(
     if up || end.status.is_some() {
         return Ok(Ok(end));
     }
-    // It ended by itself and early: the next boot would end the same way.
+    // The engine ended by itself and early, and the next boot would end the same way.
     Err(format!(
         "the virtual machine ended before the guest was up\n{}",
         end.tail()
@@ -221,17 +221,17 @@ fn read_lines(stream: impl Read, to: &Sender<Event>, event: impl Fn(String) -> E
     }
 }
 
-/// The engine's command line.
+/// Returns the engine's command line.
 fn words(image: &str) -> Result<Vec<OsString>, String> {
-    // Quiet, and the panic that ends every guest ends the machine as well.
+    // Print little, and make the panic that ends every guest end the machine as well.
     let common = "rdinit=/init panic=-1 quiet loglevel=1";
     let mut words: Vec<OsString> = Vec::new();
     let mut add = |text: &str| words.extend(text.split_whitespace().map(OsString::from));
     match Engine::chosen() {
         Engine::Qemu => {
-            // Not the microvm machine: it has no second clock, and a kernel that cannot tell the
-            // speed of its first one hangs. One processor: with two, an emulated boot hangs more
-            // often.
+            // Do not use the microvm machine: it has no second clock, and a kernel that cannot tell
+            // the speed of its first one hangs. Use one processor: with two, an emulated boot hangs
+            // more often.
             add(
                 "qemu-system-x86_64 -accel tcg -M q35,sata=off,usb=off,smbus=off,vmport=off -cpu max -m 1024 -smp 1",
             );
@@ -243,7 +243,7 @@ fn words(image: &str) -> Result<Vec<OsString>, String> {
                 image.into(),
                 "-append".into(),
             ]);
-            // What only delays a boot is left out: mitigations, self tests, security modules.
+            // Leave out what only delays a boot: mitigations, self tests, security modules.
             words.push(
                 format!(
                     "console=ttyS0 {common} mitigations=off nokaslr lsm= audit=0 no_timer_check cryptomgr.notests \
@@ -261,14 +261,14 @@ fn words(image: &str) -> Result<Vec<OsString>, String> {
     Ok(words)
 }
 
-/// `--tether PID PROGRAM [ARG...]`: becomes the program, which is killed when the thread that
-/// started it ends, however it ends; that thread belongs to the process PID.
+/// Runs `--tether PID PROGRAM [ARG...]`: becomes the program. The program is killed when the thread
+/// that started it ends, for whatever reason. That thread belongs to the process PID.
 pub fn tether(mut words: impl Iterator<Item = OsString>) -> i32 {
     let parent = words.next().expect("a pid");
     prctl::set_pdeathsig(Signal::SIGKILL).expect("it may wish so");
     // A core of a guest that has ended by a panic is of no use, and as large as its memory.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).expect("less is allowed");
-    // The wish comes too late where the parent has ended already.
+    // If the parent has already ended, the parent-death signal comes too late.
     if nix::unistd::getppid().to_string() != parent.to_string_lossy() {
         return 1;
     }

@@ -1,13 +1,13 @@
 //! A virtual machine with a kernel whose cgroups are all of version 2, for claims that need one.
 //!
 //! - `scenario(..).in_guest()` runs a scenario in the one guest that all such scenarios share.
-//!   There this very program runs again, below a frigate that really is PID 1 of a kernel, and
-//!   tells the host what came of each: `guest`.
+//!   There this program runs again, below a frigate that really is PID 1 of a kernel, and sends the
+//!   host each scenario's result: `guest`.
 //! - `vm::Boot` boots a guest of its own, for claims about that PID 1: `boot`.
 //!
-//! `FRIGATE_TEST_VM=uml` takes User Mode Linux for the engine, `FRIGATE_TEST_KERNEL=FILE` another
-//! kernel for QEMU, and `FRIGATE_TEST_VM_LIMIT=SECONDS` is how long the shared guest may take from
-//! its boot to its end: 600.
+//! `FRIGATE_TEST_VM=uml` selects User Mode Linux as the engine, and `FRIGATE_TEST_KERNEL=FILE` another
+//! kernel for QEMU. `FRIGATE_TEST_VM_LIMIT=SECONDS` is how long the shared guest may take from its
+//! boot to its end, 600 by default.
 
 mod archive;
 mod boot;
@@ -41,7 +41,7 @@ impl Engine {
         }
     }
 
-    /// The second serial line, as the guest names it.
+    /// Returns the path of the second serial line in the guest.
     fn port(self) -> &'static str {
         match self {
             Self::Qemu => "/dev/ttyS1",
@@ -50,10 +50,10 @@ impl Engine {
     }
 }
 
-/// Where the guest has this program.
+/// The path of this program in the guest.
 const CLAIMS: &str = "/usr/local/bin/claims";
 
-/// All that it takes to boot a guest, or what is missing.
+/// Checks that everything is there to boot a guest, and otherwise returns what is missing.
 pub fn probe() -> Result<(), String> {
     if !cfg!(target_arch = "x86_64") {
         return Err("the guest is an x86_64 machine, and this one is not".into());
@@ -69,7 +69,7 @@ pub fn probe() -> Result<(), String> {
     Ok(())
 }
 
-/// The path of the guest's kernel, which the script fetches once.
+/// Returns the path of the guest's kernel, which the script fetches once.
 fn kernel() -> Result<String, String> {
     static KERNEL: OnceLock<Result<String, String>> = OnceLock::new();
     let fetch = || {
@@ -101,7 +101,7 @@ fn under_test() -> Vec<String> {
     words
 }
 
-/// The file system that all guests have in common.
+/// Returns the file system that all guests have in common.
 fn base() -> Result<&'static [u8], String> {
     static BASE: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
     let made = BASE.get_or_init(|| {
@@ -140,7 +140,7 @@ fn pack() -> Result<Vec<u8>, String> {
     let binary = frigate::binary().swap_remove(0);
     let binary = archive::find(binary.to_str().expect("its path is text"))?;
     archive.program(&binary, &under_test()[0]).map_err(text)?;
-    // Whoever needs one of these in the guest asks there whether it has come along.
+    // A scenario that needs one of these checks in the guest whether it is there.
     for name in ["crun", "strace"] {
         if let Ok(program) = archive::find(name) {
             archive
@@ -151,8 +151,8 @@ fn pack() -> Result<Vec<u8>, String> {
     Ok(archive.finish())
 }
 
-/// The part of the file system that one guest has for itself: a shell script that ends by becoming
-/// these words.
+/// Returns the part of the file system that one guest has for itself: a shell script that ends by
+/// becoming these words.
 fn instructions(setup: &str, words: &[String]) -> Vec<u8> {
     let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
     let script = format!(
@@ -165,12 +165,12 @@ fn instructions(setup: &str, words: &[String]) -> Vec<u8> {
     archive.finish()
 }
 
-/// A word that the shell takes as it is.
+/// Returns a word in quotes that make the shell take it as it is.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// How long the shared guest may take.
+/// Returns how long the shared guest may take.
 fn limit() -> Duration {
     let limit = std::env::var("FRIGATE_TEST_VM_LIMIT")
         .map(|limit| limit.parse().expect("FRIGATE_TEST_VM_LIMIT: seconds"));

@@ -13,7 +13,7 @@ use core::ffi::{c_char, c_int};
 #[global_allocator]
 static HEAP: heap::Heap = heap::Heap::new();
 
-/// The program's entry.
+/// Calls the start-up. The C library calls this function as the program's entry.
 ///
 /// # Safety
 ///

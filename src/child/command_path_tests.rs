@@ -75,8 +75,7 @@ fn dots_and_dashes_are_names_like_others() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Names and directories are bytes; none is lost, and none is added but the one slash between
-    /// them.
+    /// Names and directories are bytes. No byte is lost, and only the slash between them is added.
     #[test]
     fn bytes_that_are_no_text_are_kept(
         command in prop::collection::vec(1..=255_u8, 1..20),

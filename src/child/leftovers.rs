@@ -11,7 +11,7 @@ use crate::sys::process::is_group_alive;
 use crate::sys::signals::FormerGroup;
 use crate::sys::spawn::{Cgroup, Spawned};
 
-/// Where the leftovers of the last child are: in its former process group and in its cgroup.
+/// The places of the last child's leftovers: its former process group and its cgroup.
 pub(crate) struct Leftovers {
     /// The cgroup that every child is started in. `None` means that there are no limits.
     pub(crate) cgroup: Option<ChildCgroup>,

@@ -56,6 +56,6 @@ pub(crate) trait Rim {
     /// Sends KILL to the rest.
     fn kill_rest(&mut self, leftovers: &mut Leftovers);
 
-    /// Whether a process is left that is alive and can be signaled.
+    /// Returns whether a process is left that is alive and can be signaled.
     fn is_any_left(&self, leftovers: &mut Leftovers) -> bool;
 }

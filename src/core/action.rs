@@ -99,7 +99,7 @@ impl<A: Copy> Actions<A> {
 }
 
 impl Actions {
-    /// Sends a signal. KILL for the group also goes to the cgroup, where the processes are that
+    /// Sends a signal. KILL for the group also goes to the cgroup, which holds the processes that
     /// have left the group.
     pub(crate) fn send(&mut self, signal: Signal, to: Recipient) {
         if signal == Signal::KILL && to == Recipient::Group {

@@ -94,7 +94,7 @@ impl Dispatcher {
         }
     }
 
-    /// Whether this signal asks frigate to end.
+    /// Returns whether this signal asks frigate to end.
     pub(crate) fn is_stop(&self, signal: Signal) -> bool {
         self.rewrite
             .apply(signal)

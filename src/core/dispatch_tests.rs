@@ -32,7 +32,7 @@ const NO_TERMINAL: Surroundings = Surroundings {
     has_terminal: false,
     is_resumable: false,
 };
-/// `docker run -it`: a terminal, and nobody who could type `fg`.
+/// `docker run -it`: a terminal, and no shell that could resume frigate.
 const AS_INIT: Surroundings = Surroundings {
     has_terminal: true,
     is_resumable: false,
@@ -101,7 +101,7 @@ impl Frigate {
         }
     }
 
-    /// With a child that was started at 0.
+    /// Returns a frigate with a child that was started at 0.
     fn running(options: &str, surroundings: Surroundings) -> Self {
         let mut frigate = Self::new(options, surroundings);
         frigate.take(of_child(lifecycle::Event::Begin));
@@ -701,7 +701,7 @@ fn a_stopped_child_is_continued_followed_or_let_be() {
     }
 }
 
-/// The same as rules, over everything that could make a difference.
+/// Checks the same as rules, over everything that could make a difference.
 #[test]
 fn a_stopped_child_meets_one_rule_in_every_surrounding() {
     for (has_terminal, is_resumable) in [(false, false), (false, true), (true, false), (true, true)]
@@ -750,7 +750,7 @@ fn a_stop_that_a_process_asked_for_is_left_alone_where_ctrl_z_is_continued() {
                 &format!("report forwarded; send {signal}"),
             ),
             (1, stopped_by(TSTP, Foreground::Child), ""),
-            // The next one is the person's again.
+            // The next signal is the user's again.
             (
                 2,
                 stopped_by(TSTP, Foreground::Child),
@@ -901,7 +901,7 @@ fn a_stop_of_nobody_is_ignored() {
 
 // Whole lives, in worlds where processes die of what is sent to them, or do not.
 
-/// What a process dies of.
+/// Which signals end a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Temper {
     /// Every signal but CONT.
@@ -927,12 +927,12 @@ impl Temper {
 struct World {
     frigate: Frigate,
     child: Temper,
-    /// The temper of what each child leaves behind in its group.
+    /// Which signals end what each child leaves in its group.
     leaves: Option<Temper>,
     alive: bool,
     left: bool,
     exits: Vec<Outcome>,
-    /// What was done since it was last looked at.
+    /// The actions since the test last read them.
     done: Vec<ProgramAction>,
 }
 
@@ -954,8 +954,8 @@ impl World {
         self.tell_all([event.into()]);
     }
 
-    /// Tells what one turn of the loop has found. An answer comes before what waits; what a sweep
-    /// finds comes last.
+    /// Reports what one turn of the loop has found. An answer comes before what waits. A sweep's
+    /// ends come last.
     fn tell_all(&mut self, events: impl Into<VecDeque<Event>>) {
         let mut events = events.into();
         while let Some(event) = events.pop_front() {
@@ -983,7 +983,7 @@ impl World {
         Event::Supervisor(rest(self.alive || self.left))
     }
 
-    /// The child ends: told as a sweep tells it.
+    /// Returns the events of the child's end, as a sweep reports them.
     fn child_ends(&mut self, status: ExitStatus) -> Vec<Event> {
         if !core::mem::replace(&mut self.alive, false) {
             return Vec::new();
@@ -1035,7 +1035,7 @@ impl World {
             Action::EndRest => return self.signal_all(Signal::TERM),
             Action::KillRest => return self.signal_all(Signal::KILL),
             Action::Exit(outcome) => self.exits.push(outcome),
-            // It is there still, but of no concern any more.
+            // It still exists, but does not matter any more.
             Action::ReportIfAnyLeft(Fact::LeftBehind { .. }) => self.left = false,
             _ => {}
         }
@@ -1048,8 +1048,8 @@ impl World {
         self.frigate.now = until;
     }
 
-    /// A minute of looks and pauses is a few hundred ticks; a deadline that a tick does not move
-    /// would be a busy loop.
+    /// Moves time up to `until`. A minute of looks and pauses is a few hundred ticks. If a tick did
+    /// not move the deadline, that would be a busy loop.
     fn tick_until(&mut self, until: Moment) {
         for _ in 0..100_000 {
             let deadline = self
@@ -1129,7 +1129,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Anything but what asks it to stop.
+/// Returns everything that can happen, except for a request to stop.
 fn life() -> impl Strategy<Value = Vec<Happening>> {
     let harmless = any_signal().prop_filter("it stops", |signal| {
         ![Signal::TERM, Signal::INT, Signal::QUIT, Signal::KILL].contains(signal)
@@ -1208,7 +1208,7 @@ proptest! {
         world.tell(stop(Signal::TERM));
         world.pass();
         if rules.grace.is_none() && !rules.kill && world.alive {
-            // It has all the time that it takes.
+            // The child may take all the time that it needs.
             prop_assert_eq!((world.exits.len(), world.frigate.supervisor.deadline()), (0, None));
             return Ok(());
         }
@@ -1238,8 +1238,8 @@ proptest! {
         prop_assert_eq!(world.exits, [Outcome::Complete(ExitStatus::Exited(code))]);
     }
 
-    /// Whatever is told, sensible or not: nothing panics, there is one exit, and after it nobody is
-    /// started, sent a signal or waited for.
+    /// Reports any event, sensible or not. Nothing panics, there is one exit, and after it nothing
+    /// is started, sent or waited for.
     #[test]
     fn nothing_matters_after_the_exit(
         options in any_options(),
@@ -1248,7 +1248,7 @@ proptest! {
     ) {
         let mut world = World::new(&options, Temper::Mild, None);
         world.tell(of_child(lifecycle::Event::Begin));
-        // Wild events may well claim a child that the world knows nothing of.
+        // A wild event may report a child that the world does not have.
         (world.alive, world.left) = (false, false);
         for happening in life {
             world.live(&[happening]);

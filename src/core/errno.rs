@@ -77,8 +77,9 @@ impl Errno {
         self.0
     }
 
-    /// Whether the same start may succeed a moment later, because something ran out (EINTR, EIO, EAGAIN, ENOMEM, EBUSY, ENFILE, EMFILE, ETXTBSY, ENOSPC, ENOBUFS, ETIMEDOUT,
-    /// ESTALE, EDQUOT).
+    /// Returns whether the same start may succeed a moment later, because something ran out (EINTR,
+    /// EIO, EAGAIN, ENOMEM, EBUSY, ENFILE, EMFILE, ETXTBSY, ENOSPC, ENOBUFS, ETIMEDOUT, ESTALE,
+    /// EDQUOT).
     pub(crate) const fn is_for_now(self) -> bool {
         matches!(
             self.0,

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::core::moment::Moment;
 
-/// How long after KILL a process is left behind. It may sleep in the kernel, where no signal
+/// How long after KILL a process is left behind. It may sleep in the kernel, and then no signal
 /// reaches it.
 pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -9,7 +9,7 @@ fn at(millis: u64) -> Moment {
     Moment::from_nanos(millis * 1_000_000)
 }
 
-/// What each tick asks for if every deadline is kept, with its time in milliseconds.
+/// Returns what each tick asks for if every deadline is kept, with its time in milliseconds.
 fn play(mut escalation: Escalation, ticks: usize) -> Vec<(u64, Due)> {
     let mut played = Vec::new();
     for _ in 0..ticks {

@@ -1,6 +1,7 @@
 //! Numbers as options and the kernel's files have them: digits alone, without sign or blank.
 
-/// Parses digits; `None` if there is anything else, or nothing, or the number does not fit.
+/// Parses digits. `None` means that the text is empty, has another character, or is too large a
+/// number.
 pub(crate) fn parse_number<T: TryFrom<u64>>(digits: impl AsRef<[u8]>) -> Option<T> {
     T::try_from(value_of(digits.as_ref())?).ok()
 }

@@ -58,7 +58,8 @@ impl Quantity {
         }
     }
 
-    /// Whether `value` allows more than `other`. Both are values as the kernel's files have them.
+    /// Returns whether `value` allows more than `other`. Both are values as the kernel's files have
+    /// them.
     pub(crate) fn exceeds(self, value: &str, other: &str) -> bool {
         match self {
             Self::Cpus => share(value)

@@ -38,8 +38,8 @@ impl Expected {
         }
     }
 
-    /// Whether the end was expected. An end by a signal is covered by the signal and by its exit
-    /// code: `143` covers an end by TERM as `TERM` does.
+    /// Returns whether the end was expected. An end by a signal is covered by the signal and by its
+    /// exit code: `143` covers an end by TERM as `TERM` does.
     pub(crate) fn covers(self, status: ExitStatus) -> bool {
         let code = status.code();
         let by_code = self
@@ -89,12 +89,12 @@ impl RestartPolicy {
 /// An end before this is quick if `--start-secs` is 0.
 const QUICK: Duration = Duration::from_secs(10);
 
-/// An end before this is quick whatever `--start-secs` says. A start window of a millisecond would
-/// make restarts a busy loop.
+/// An end before this is quick, even if `--start-secs` is shorter. A start window of a millisecond
+/// would make restarts a busy loop.
 const ALWAYS_QUICK: Duration = Duration::from_millis(100);
 
-/// The shortest pause after a quick end, whatever `--backoff` says. A hundred starts a second are
-/// no busy loop.
+/// The shortest pause after a quick end, even if `--backoff` is shorter. A hundred starts a second
+/// are no busy loop.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// What follows an end or a failed attempt.

@@ -25,7 +25,7 @@ enum End {
 
 /// An end after exactly the start window, and one a nanosecond before it.
 const STARTED: Duration = Duration::from_secs(10);
-/// What is quick whatever the window.
+/// An end before this is quick with every start window.
 const TENTH: Duration = Duration::from_millis(100);
 const EARLY: Duration = Duration::from_nanos(9_999_999_999);
 
@@ -41,12 +41,12 @@ const OTHERWISE_EARLY: [End; 3] = [
     End::Exit(255, Duration::ZERO),
 ];
 /// ENOENT, EACCES, ENOEXEC; EPERM, E2BIG, ENOTDIR, EISDIR, EINVAL, ENAMETOOLONG, ELOOP, ELIBBAD;
-/// and one nobody knows.
+/// and an unknown one.
 const FOR_GOOD: [i32; 12] = [2, 13, 8, 1, 7, 20, 21, 22, 36, 40, 80, 9999];
 /// EAGAIN, ENOMEM, ETXTBSY, EMFILE; ENFILE, ENOSPC.
 const FOR_NOW: [i32; 6] = [11, 12, 26, 24, 23, 28];
 
-/// The defaults: `doc/specification.md#options`.
+/// Returns the defaults: `doc/specification.md#options`.
 fn rules(restart: Restart) -> RestartPolicy {
     let mut expected = Expected::NONE;
     expected.insert_code(0);
@@ -121,7 +121,7 @@ fn assert_restarts_at_once(restart: Restart, ends: &[End]) {
     }
 }
 
-/// Three times again, each after a pause, and the fourth time no more.
+/// Checks that three starts follow, each after a pause, and no fourth.
 fn assert_retries_and_gives_up(restart: Restart, ends: &[End]) {
     for end in ends {
         let mut history = fresh();
@@ -533,7 +533,7 @@ fn without_a_start_window_an_end_is_quick_before_ten_seconds() {
     assert!(pause_after(&mut fresh(), &rules, End::Exit(1, STARTED), 0).is_zero());
 }
 
-/// Short, long and absurd spans, and the boundaries between them.
+/// Returns short, long and absurd spans, and the boundaries between them.
 fn spans() -> impl proptest::strategy::Strategy<Value = Duration> {
     prop_oneof![
         Just(Duration::ZERO),
@@ -572,7 +572,7 @@ fn ends() -> impl proptest::strategy::Strategy<Value = End> {
     ]
 }
 
-/// Whether an end is quick by `doc/specification.md#pauses`, counted here anew.
+/// Returns whether an end is quick by `doc/specification.md#pauses`, computed here anew.
 fn is_quick(rules: &RestartPolicy, end: End) -> bool {
     let window = if rules.start_secs.is_zero() {
         STARTED

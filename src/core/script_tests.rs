@@ -43,7 +43,7 @@ pub(super) const fn exited(code: u8) -> lifecycle::Event {
     ended(ExitStatus::Exited(code))
 }
 
-/// The child's end by a signal while its group was the terminal's foreground group.
+/// Returns the child's end by a signal while its group was the terminal's foreground group.
 pub(super) const fn interrupted(signal: Signal) -> lifecycle::Event {
     lifecycle::Event::Ended {
         status: by(signal),
@@ -66,7 +66,7 @@ pub(super) const fn rest(is_any: bool) -> supervisor::Event {
     supervisor::Event::Rest { is_any }
 }
 
-/// The options as a person would type them, so that the defaults are the real ones.
+/// Parses the options as a user would type them, so that the defaults are the real ones.
 pub(super) fn config(options: &str) -> Config {
     let words: Vec<&[u8]> = options
         .split_whitespace()

@@ -91,14 +91,14 @@ impl Signal {
         by_name.or_else(by_alias).map(known)
     }
 
-    /// Whether a process can neither block nor handle nor ignore it: KILL and STOP.
+    /// Returns whether a process can neither block nor handle nor ignore it: KILL and STOP.
     pub(crate) fn is_beyond_control(self) -> bool {
         self == Self::KILL || self == Self::STOP
     }
 }
 
-/// Whether two texts are equal but for case. The standard library's function has four times as many
-/// bytes, because it is made for long texts.
+/// Returns whether two texts are equal but for case. The standard library's function has four times
+/// as many bytes, because it is made for long texts.
 pub(crate) fn is_alike(one: &str, other: &str) -> bool {
     one.len() == other.len()
         && one

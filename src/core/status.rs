@@ -58,8 +58,8 @@ impl ExitStatus {
         }
     }
 
-    /// Whether a user at the terminal may have ended it: by SIGINT or SIGQUIT, or with the exit
-    /// code that a shell makes of them.
+    /// Returns whether a user at the terminal may have ended it: by SIGINT or SIGQUIT, or with the
+    /// exit code that a shell makes of them.
     pub(crate) fn looks_interrupted(self) -> bool {
         let code = self.code();
         [Signal::INT, Signal::QUIT]
@@ -113,7 +113,8 @@ impl Stage {
         Self::Exec,
     ];
 
-    /// Whether the step prepares what the user asked for, so that its failure is frigate's own.
+    /// Returns whether the step prepares what the user asked for, so that its failure is frigate's
+    /// own.
     pub(crate) const fn is_setup(self) -> bool {
         matches!(
             self,
@@ -136,7 +137,7 @@ pub(crate) struct SpawnFailure {
 }
 
 impl SpawnFailure {
-    /// Whether the same start may succeed a moment later.
+    /// Returns whether the same start may succeed a moment later.
     pub(crate) const fn is_for_now(self) -> bool {
         self.errno.is_for_now()
     }

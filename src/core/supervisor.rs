@@ -91,22 +91,22 @@ impl Supervisor {
         self.child.alive()
     }
 
-    /// Whether the child has not ended for good, so that a stop still changes something.
+    /// Returns whether the child has not ended for good, so that a stop still changes something.
     pub(crate) fn is_serving(&self) -> bool {
         self.phase == Phase::Serving
     }
 
-    /// Whether no other start will follow.
+    /// Returns whether no other start will follow.
     pub(crate) fn is_last_start(&self) -> bool {
         !self.is_serving() || self.child.is_last_start()
     }
 
-    /// Whether leftovers are being ended, so that their end has to be reported.
+    /// Returns whether leftovers are being ended, so that their end has to be reported.
     pub(crate) const fn is_ending_leftovers(&self) -> bool {
         matches!(self.phase, Phase::Ending { .. }) || self.child.is_ending_leftovers()
     }
 
-    /// Whether leftovers are left alone, in the cgroup too, if the child ends by itself.
+    /// Returns whether leftovers are left alone, in the cgroup too, if the child ends by itself.
     pub(crate) const fn leaves_leftovers(&self) -> bool {
         self.rules().leftovers.is_none()
     }

@@ -249,7 +249,7 @@ fn any_scope() -> impl Strategy<Value = Scope> {
     ]
 }
 
-/// Whether an action brings an event about.
+/// Returns whether an action brings an event about.
 fn answers(action: Action) -> bool {
     match action {
         Action::CloseNamesakes

@@ -129,8 +129,8 @@ impl Identity {
 }
 
 impl NameOrId {
-    /// `0day` is a name. A number is at most 4294967294: the kernel takes the next one for "no
-    /// change" (`setresuid(2)`).
+    /// Parses a number or a name. `0day` is a name. A number is at most 4294967294: the kernel
+    /// takes the next one for "no change" (`setresuid(2)`).
     fn parse(text: &str) -> Option<Self> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             return parse_id(text.as_bytes()).map(Self::Id);

@@ -75,7 +75,7 @@ fn every_form_of_gosu_is_resolved() {
         // Without a user, frigate's stays.
         (":staff", None, Some(50), Some(vec![50]), None),
         (":7", None, Some(7), Some(vec![7]), None),
-        // Digits make a number only where there is nothing else.
+        // Digits make a number only if there is no other character.
         (
             "0day",
             Some(1001),
@@ -165,8 +165,8 @@ proptest! {
         if let Some(spec) = UserSpec::parse(&text)
             && let Ok(identity) = spec.resolve(&passwd, &groups)
         {
-            // Whoever changes the group changes all of them: no membership of frigate's is left by
-            // mistake.
+            // If the group changes, all groups change, so that no membership of frigate's is left
+            // by mistake.
             prop_assert_eq!(identity.gid.is_some(), identity.groups.is_some());
             prop_assert!(identity.gid.is_none_or(|gid| identity.groups.is_some_and(|all| all.contains(&gid))));
         }

@@ -1,6 +1,6 @@
 //! How the library reaches one protected child, and tells the host of it.
 //!
-//! Architecture invariant: a child is signalled and reaped through its pidfd alone. The host may reap
+//! Architecture invariant: a child is signaled and reaped through its pidfd alone. The host may reap
 //! it first, and then its number may be that of any process.
 
 use std::os::fd::AsFd;

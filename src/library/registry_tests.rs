@@ -1,6 +1,6 @@
 use super::*;
 
-/// Whether `done` would still know the child.
+/// Returns whether `done` would still know the child.
 fn is_listed(child: &Arc<SharedState>) -> bool {
     lock(&REGISTRY)
         .iter()

@@ -83,7 +83,7 @@ pub(crate) fn is_registered(name: &str) -> bool {
     lock(&REGISTERED).contains(name)
 }
 
-/// The entry point of a task.
+/// Runs the function in the child's process, and exits.
 #[expect(clippy::disallowed_methods, reason = "a task ends here")]
 fn run<T: Termination>(name: &str, function: impl FnOnce() -> T) -> ! {
     // If the task starts its own executable, that process must not become the task, too.

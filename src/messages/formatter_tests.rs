@@ -131,7 +131,7 @@ const USAGE: Usage = Usage {
     throttled: Some(Duration::from_millis(300)),
 };
 
-/// Every fact in every kind that reads differently: how it reads, and its own members in JSON.
+/// Returns every fact in every kind that reads differently: its text, and its own members in JSON.
 #[rustfmt::skip]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
@@ -254,8 +254,8 @@ fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
     ]
 }
 
-/// The number of a kind of fact; a new kind does not compile until it is here, and then fails until
-/// it is told above.
+/// Returns the number of a kind of fact. A new kind does not compile until it is here, and then
+/// fails until it has a fact above.
 fn kind(fact: &Fact<'_>) -> usize {
     match fact {
         Fact::Started { .. } => 0,
@@ -776,8 +776,8 @@ const OUTCOMES: [Outcome; 6] = [
     Outcome::NotStarted(MISSING),
 ];
 
-/// What a line may not be, whatever the names in it: broken, too long, able to move a cursor, or no
-/// JSON.
+/// Returns what is wrong with a line for any names in it: broken, too long, able to move a cursor,
+/// or not JSON.
 fn what_is_wrong_with(line: &Line, format: Format) -> Option<String> {
     let bytes = line.as_bytes();
     let Ok(line) = core::str::from_utf8(bytes) else {

@@ -47,7 +47,7 @@ impl Log {
         }
     }
 
-    /// Not inlined, since a plain run does not need it.
+    /// Makes the log at this path. Not inlined, because a plain run does not need it.
     #[inline(never)]
     fn at(path: &str, user: Option<ChildUser<'_>>) -> Self {
         Self::At {
@@ -85,7 +85,8 @@ impl Log {
     }
 }
 
-/// Not inlined, so that its stack frame, with a message of 2 KiB, is not part of its callers'.
+/// Composes and writes the message. Not inlined, so that its stack frame, with a message of 2 KiB,
+/// is not part of its callers'.
 #[inline(never)]
 fn write_message(file: BorrowedFd<'_>, compose: &dyn Fn() -> Line) -> Result<(), Errno> {
     output::replace_content(file, compose().as_bytes())

@@ -10,7 +10,7 @@ use super::Log;
 use crate::messages::line::Line;
 use crate::messages::termination::WantedLog;
 
-/// Whether a message was composed, and whether it was written.
+/// Returns whether a message was composed, and whether it was written.
 fn write(log: &Log) -> (bool, bool) {
     let is_composed = Cell::new(false);
     let compose = || {

@@ -99,7 +99,7 @@ fn ask(words: &[&str], variables: &[(&str, &str)]) -> Result<Request, Mistake> {
     read_all(&words, &variables)
 }
 
-/// The options, and where the command begins.
+/// Returns the options, and the index of the command.
 #[track_caller]
 fn run(words: &[&str], variables: &[(&str, &str)]) -> (Config, usize) {
     match ask(words, variables) {
@@ -109,8 +109,8 @@ fn run(words: &[&str], variables: &[(&str, &str)]) -> (Config, usize) {
     }
 }
 
-/// Everything that the options mean, to be compared. `--grace-close` is there so that its wait
-/// means something.
+/// Returns everything that the options mean, for comparisons. `--grace-close` is there so that its
+/// wait means something.
 #[track_caller]
 fn meaning(options: &[&str], variables: &[(&str, &str)]) -> String {
     let words: Vec<&str> = ["--grace-close"]
@@ -127,7 +127,7 @@ fn meaning(options: &[&str], variables: &[(&str, &str)]) -> String {
     meaning
 }
 
-/// The one line that refuses.
+/// Returns the one line that refuses.
 #[track_caller]
 fn refusal(words: &[&str], variables: &[(&str, &str)]) -> String {
     match ask(words, variables) {
@@ -529,7 +529,7 @@ fn quiet_and_verbose_together_in_the_environment_are_a_mistake_of_the_environmen
     );
 }
 
-// Where the options end.
+// The end of the options.
 
 #[test]
 fn a_flag_given_twice_is_refused_in_every_spelling() {
@@ -902,7 +902,7 @@ fn any_word() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Near what is meant, and far from it.
+/// Returns values that are nearly right, and values that are not.
 fn any_value() -> impl Strategy<Value = String> {
     let good = VALUED
         .iter()
@@ -959,8 +959,8 @@ proptest! {
         prop_assert!(matches!(asked, Ok(Request::Run(config, 2)) if config.rules.kill));
     }
 
-    /// Any value, good or bad, means the same in all three places, but for the name of the place in
-    /// the refusal.
+    /// Checks that any value, good or bad, means the same in all three places. Only the name of the
+    /// place in the refusal differs.
     #[test]
     fn every_value_means_the_same_wherever_it_stands(
         (name, ..) in prop::sample::select(VALUED.to_vec()),

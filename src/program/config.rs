@@ -121,7 +121,8 @@ fn read_rules(reader: &mut Reader<'_>) -> Rules {
     }
 }
 
-/// The pairs are leaked: options are read once, and are needed until the process ends.
+/// Reads `--remap-exit`. Leaks the pairs, because options are read once, and are needed until the
+/// process ends.
 fn read_exit_codes(reader: &mut Reader<'_>) -> ExitCodeMap {
     let mut pairs = Vec::new();
     reader.read_all(
@@ -138,7 +139,7 @@ fn read_user(reader: &mut Reader<'_>) -> Option<WantedUser> {
     wanted_user(value, reader)
 }
 
-/// Not inlined, so that it is not part of what every run executes.
+/// Reads the user. Not inlined, so that it is not part of what every run executes.
 #[inline(never)]
 fn wanted_user(value: &Value<'_>, reader: &mut Reader<'_>) -> Option<WantedUser> {
     let Some(spec) = UserSpec::parse(value.text) else {
@@ -219,8 +220,7 @@ fn read_log_path(name: &str, reader: &mut Reader<'_>) -> Option<LogPath> {
     })
 }
 
-/// Reads `-v` and `-q`. The command line wins over the environment, whichever of the two was given
-/// there.
+/// Reads `-v` and `-q`. If either is on the command line, both variables are ignored.
 #[inline(never)]
 fn read_verbosity(reader: &mut Reader<'_>) -> Level {
     for source in [Source::CommandLine, Source::Environment] {

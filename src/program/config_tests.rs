@@ -95,7 +95,7 @@ fn without_options_everything_is_as_the_table_says() {
     );
 }
 
-/// The default that the help tells of an option, in one word.
+/// Returns the default that the help states for an option, in one word.
 fn told_default(description: &str) -> Option<&str> {
     let (_, told) = description.split_once("default: ")?;
     Some(told.split(' ').next()?.trim_end_matches(','))
@@ -545,7 +545,7 @@ fn the_termination_log_is_a_path_or_none() {
 
 // Refusals.
 
-/// Where the two streams go, and by how many pipes.
+/// Returns the files of the two streams, and by how many pipes they get there.
 #[track_caller]
 fn ways(options: &str, variables: &[(&str, &str)]) -> (Option<String>, Option<String>, bool) {
     let words: Vec<&str> = options.split_whitespace().collect();
@@ -580,7 +580,7 @@ fn standard_error_goes_its_own_way_or_that_of_standard_output() {
         ways("--stderr=/a", &[("FRIGATE_INIT_STDOUT", "/a")]),
         (a.clone(), a.clone(), true)
     );
-    // Both go to the first, whatever the second is.
+    // Both go to the first file, for every value of the second option.
     assert_eq!(
         ways("--stdout=/a --stderr=/b --redirect-stderr", &[]),
         (a.clone(), b.clone(), true)

@@ -151,7 +151,8 @@ impl Rim for ProcessTree {
         }
     }
 
-    /// If `/proc` cannot be read, the answer is yes for PID 1, which ends every process.
+    /// Returns whether a process is left. If `/proc` cannot be read, the answer is yes for PID 1,
+    /// which ends every process.
     fn is_any_left(&self, leftovers: &mut Leftovers) -> bool {
         leftovers.probe()
             || signal_descendants(self.frigate.pid, &[]).unwrap_or(self.frigate.is_init())

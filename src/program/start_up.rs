@@ -53,13 +53,15 @@ const BEST_EFFORT_HINT: &str = "; or give --cgroup-best-effort";
 /// beside this one.
 #[must_use]
 pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_int {
-    // Before anything else: from here on no signal is lost, and none does anything by itself.
+    // Block signals before anything else: from here on no signal is lost, and none takes effect by
+    // itself.
     let mask = match signals::block_all() {
         Ok(mask) => mask,
         Err(errno) => return cannot_block(errno).into(),
     };
     descriptors::fill_standard();
-    // Before any word or variable is obeyed, even by where the refusal is written.
+    // Check this before any word or variable is obeyed. They even decide where the refusal is
+    // written.
     if startup::is_secure() && is_privileged() {
         return FRIGATE_FAILED.into();
     }
@@ -115,7 +117,7 @@ fn version() -> String {
     .concat()
 }
 
-/// Whether frigate has privileges that its caller lacks. Writes so to standard error.
+/// Returns whether frigate has privileges that its caller lacks. Writes so to standard error.
 #[cold]
 #[inline(never)]
 fn is_privileged() -> bool {

@@ -115,7 +115,7 @@ impl CgroupDirectory {
 
     /// Calls `visit` with the name of every cgroup directly below.
     fn for_each_subgroup(&self, visit: &mut dyn FnMut(&CStr)) {
-        // Rewind: the descriptor's position is where the last listing ended.
+        // Rewind: the last listing has left the descriptor's position at its end.
         let _ = seek(&self.0, SeekFrom::Start(0));
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         let mut entries = RawDir::new(&self.0, &mut buffer[..]);

@@ -3,7 +3,7 @@
 use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
 
-/// Whether frigate's own file gave it privileges that its caller lacks: by set-user-ID,
+/// Returns whether frigate's own file gave it privileges that its caller lacks: by set-user-ID,
 /// set-group-ID or file capabilities.
 ///
 /// `AT_SECURE` (`getauxval(3)`) does not tell. A security module may set it at any exec into
@@ -25,17 +25,17 @@ pub(crate) fn has_more_privileges_than_caller() -> bool {
     })
 }
 
-/// Whether frigate's user is `uid` already.
+/// Returns whether frigate's user is `uid` already.
 pub(crate) fn is_user(uid: u32) -> bool {
     getuid().as_raw() == uid && geteuid().as_raw() == uid
 }
 
-/// Whether frigate's group is `gid` already.
+/// Returns whether frigate's group is `gid` already.
 pub(crate) fn is_group(gid: u32) -> bool {
     getgid().as_raw() == gid && getegid().as_raw() == gid
 }
 
-/// Whether frigate's supplementary groups are exactly `wanted`.
+/// Returns whether frigate's supplementary groups are exactly `wanted`.
 ///
 /// If the child keeps frigate's group (`gid` is this group or `None`), the group counts on both
 /// sides, listed or not. If the child changes its group, only the lists count.

@@ -57,7 +57,7 @@ pub(crate) fn release() {
     let _ = rustix::process::chdir(c"/");
 }
 
-/// `fcntl(F_GETFD)`: whether the descriptor is open, and not close-on-exec.
+/// Calls `fcntl(F_GETFD)`. Returns whether the descriptor is open, and not close-on-exec.
 fn is_inherited(fd: i32) -> bool {
     let [fd, operation] = [fd, libc::F_GETFD].map(|word| word.unsigned_abs() as usize);
     // SAFETY: the operation only looks, and fails if no descriptor has that number.

@@ -19,7 +19,7 @@ pub(crate) enum ReapResult {
     ReapedElsewhere,
 }
 
-/// Whether the process of the pidfd has ended, reaped or not.
+/// Returns whether the process of the pidfd has ended, reaped or not.
 pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
     signals::is_readable(pidfd)
 }
@@ -53,9 +53,9 @@ fn decode(status: &WaitIdStatus) -> Option<ExitStatus> {
     })
 }
 
-/// Whether a child can be reaped by its pidfd: the kernel is Linux 5.4 or later, and no filter
-/// forbids it. The process asks for itself, which is not its own child: ECHILD says that the call
-/// works.
+/// Returns whether a child can be reaped by its pidfd: the kernel is Linux 5.4 or later, and no
+/// filter forbids it. The process asks for itself, which is not its own child: ECHILD says that the
+/// call works.
 pub(crate) fn is_supported() -> bool {
     let own = super::startup::own_pid().and_then(rustix_pid);
     let Some(pidfd) = own.and_then(|own| pidfd_open(own, PidfdFlags::empty()).ok()) else {

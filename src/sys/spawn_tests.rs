@@ -22,7 +22,8 @@ fn words(list: &[&str]) -> Vec<CString> {
         .collect()
 }
 
-/// A plan for a line of shell, to be executed from the first of these files that can be.
+/// Returns a plan for a line of shell, which executes the first of these files that can be
+/// executed.
 fn plan(candidates: &[&str], line: &str, bond: Bond) -> SpawnPlan {
     let mut environment = Environment::owned(words(&["GREETING=hello"]));
     SpawnPlan {
@@ -39,7 +40,7 @@ fn plan(candidates: &[&str], line: &str, bond: Bond) -> SpawnPlan {
     }
 }
 
-/// The ways that this kernel allows: by sharing, and by forking.
+/// Returns the ways that this kernel allows: by sharing, and by forking.
 fn ways() -> impl Iterator<Item = Bond> {
     let sharing = Bond::close();
     assert_eq!(sharing.stack.is_some(), clone::may_share());

@@ -60,9 +60,9 @@ pub(crate) fn own_group() -> Option<Pid> {
     Pid::new(nix::unistd::getpgrp().as_raw())
 }
 
-/// Whether a shell could resume a stopped frigate: a shell resumes the jobs of its own session. If
-/// the parent is in another session, frigate's group is orphaned (`credentials(7)`), and no shell
-/// would resume it.
+/// Returns whether a shell could resume a stopped frigate: a shell resumes the jobs of its own
+/// session. If the parent is in another session, frigate's group is orphaned (`credentials(7)`),
+/// and no shell would resume it.
 pub(crate) fn is_resumable() -> bool {
     let parent = nix::unistd::getppid();
     let own = nix::unistd::getsid(None);

@@ -97,7 +97,7 @@ fn open(path: &str, max_bytes: u64, backups: u32) -> Result<Capture, Errno> {
     Capture::open(&logs, None).map_err(|(_, error)| error.errno)
 }
 
-/// Whether the first stream becomes ready within a number of milliseconds.
+/// Returns whether the first stream becomes ready within a number of milliseconds.
 fn is_ready(capture: &Capture, timeout: u64) -> bool {
     signals::poll_watches(
         &capture.watches()[..1],

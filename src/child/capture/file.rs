@@ -13,7 +13,7 @@ pub(super) type FileError = (&'static str, OpenError);
 /// A log file that is open, with its rotation.
 pub(super) struct LogFile {
     path: String,
-    /// Where the file is. `None` means that it has no name: it is never rotated or reopened.
+    /// The name of the file. `None` means that it has no name: it is never rotated or reopened.
     entry: Option<DirectoryEntry>,
     file: OpenFile,
     /// The size when it was last examined, plus what was written since.

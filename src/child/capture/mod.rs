@@ -21,7 +21,7 @@ use stream::{Stream, StreamKind};
 /// together.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same after a second stop signal.
+/// The same timeout after a second stop signal.
 pub(crate) const SHORT_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The path of a log file, and the option that names it.
@@ -31,7 +31,7 @@ pub(crate) struct LogPath {
     pub(crate) spelled: String,
 }
 
-/// Where the child's streams go, and when their files are rotated.
+/// The files for the child's streams, and when they are rotated.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Logs {
     pub(crate) stdout: Option<LogPath>,

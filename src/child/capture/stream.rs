@@ -140,7 +140,7 @@ impl Stream {
     }
 
     /// Limits what `drain` reads to what the pipe can hold now: a process that still holds the pipe
-    /// may write for ever.
+    /// may write forever.
     pub(super) fn begin_drain(&mut self) {
         self.drain_left = self.pipe.capacity();
     }

@@ -93,8 +93,8 @@ impl Mount {
     }
 }
 
-/// Decodes a field of mountinfo, where a backslash and three octal digits stand for a blank, a line
-/// end or a backslash. `None` means that the result is not UTF-8.
+/// Decodes a field of mountinfo, in which a backslash and three octal digits stand for a blank, a
+/// line end or a backslash. `None` means that the result is not UTF-8.
 fn unescape(field: &[u8]) -> Option<String> {
     let mut out = Vec::new();
     let mut rest = field;

@@ -61,7 +61,7 @@ impl Child {
         }
     }
 
-    /// A child that was started at 0.
+    /// Returns a child that was started at 0.
     fn running(options: &str) -> Self {
         let mut child = Self::new(options);
         child.take(Event::Begin);
@@ -86,7 +86,7 @@ impl Child {
         self
     }
 
-    /// The state with what else decides in it.
+    /// Returns the state, with what else decides in it.
     fn situation(&self) -> &'static str {
         match self.lifecycle.state {
             State::Closing(escalation) if escalation.is_killed() => "closing, killed",
@@ -110,7 +110,7 @@ impl Child {
         }
     }
 
-    /// Brings a child there by what really leads there.
+    /// Returns a child in this situation, brought there by events that really lead there.
     fn in_situation(situation: &str) -> Self {
         const RESTARTED: &str = "--restart=unexpected --backoff=1s --stop-signal=USR1";
         let close = format!("{RESTARTED} --grace-close");
@@ -181,8 +181,8 @@ const SITUATIONS: [&str; 11] = [
     "ended",
 ];
 
-/// Every event, in every kind that makes a difference anywhere. A "due" tick comes at the deadline,
-/// an "early" one before.
+/// Returns every event, in every kind that makes a difference anywhere. A "due" tick comes at the
+/// deadline, an "early" one before.
 fn events() -> [(&'static str, Event); 15] {
     [
         ("begin", Event::Begin),
@@ -203,8 +203,8 @@ fn events() -> [(&'static str, Event); 15] {
     ]
 }
 
-/// The whole machine: where, what happens, where that leads, what is done. What is in neither this
-/// table nor the next cannot happen.
+/// The whole machine: the situation, the event, the next situation, the actions. A pair in neither
+/// this table nor the next cannot happen.
 const MOVES: &[(&str, &str, &str, &str)] = &[
     ("ready", "begin", "spawning", "Spawn { restarts: 0 }"),
     ("ready", "stop", "ended", ""),
@@ -323,8 +323,8 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
     ("between, gone", "due", "spawning", "Spawn { restarts: 1 }"),
 ];
 
-/// What may well happen there, and changes nothing: no deadline has come, it is too late, or it is
-/// of no concern.
+/// Events that may happen in a situation and change nothing: no deadline has come, it is too late,
+/// or they do not matter there.
 const QUIET: &[(&str, &[&str])] = &[
     ("ready", &["others-reaped", "early", "due"]),
     ("closing", &["others-reaped", "early"]),
@@ -721,7 +721,7 @@ fn kill_follows_when_the_grace_period_is_over_and_no_earlier() {
         (6000, Event::Tick, "report killed; KillCgroup; send KILL"),
         (6001, ended(by(Signal::KILL)), "report ended"),
     ]);
-    // What is left was sent KILL with the group: nobody waits for it any more.
+    // KILL for the group has reached the leftovers, so they are not waited for.
     child.ends_with(
         Outcome::Cancel {
             last: Some(by(Signal::KILL)),
@@ -1090,7 +1090,7 @@ fn leftovers_that_were_killed_before_a_stop_are_not_said_to_be_killed_again() {
 fn after_a_stop_nothing_is_started_again_in_any_state() {
     for situation in SITUATIONS {
         let mut child = Child::in_situation(situation);
-        // The one state where no stop is taken: the rim answers Spawn before it takes another
+        // In this one state, no stop is taken: the rim answers Spawn before it takes another
         // signal.
         if situation == "spawning" {
             child.take(spawned(7));
@@ -1236,7 +1236,7 @@ fn leftovers_get_kill_after_the_grace_period_and_are_left_behind_after_five_seco
     assert_eq!(child.now.since(at_millis(20_020)), KILL_TIMEOUT);
 }
 
-/// As where the child's cgroup was there already.
+/// Returns a child whose cgroup existed before.
 fn with_leftovers(options: &str) -> Child {
     Child::with(Rules {
         is_adopted: true,
@@ -1371,16 +1371,16 @@ fn others_get_kill_after_their_wait_and_five_seconds_later_it_starts_all_the_sam
     ]);
 }
 
-// Walks: whatever happens, in whatever order, at whatever time.
+// Walks: any events, in any order, at any time.
 
 /// One step of a walk: some time passes, and then something happens.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Anything at all, sensible or not.
+    /// Any event, sensible or not.
     Wild(Event),
-    /// One of the things that can happen there.
+    /// One of the events that can happen in this situation.
     Likely(usize),
-    /// Nothing until the deadline.
+    /// No event until the deadline.
     Due,
 }
 
@@ -1507,8 +1507,8 @@ fn any_rules() -> impl Strategy<Value = Rules> {
         )
 }
 
-/// Watches a child on its walk, keeps its own account of what was promised, and notes each promise
-/// that is broken.
+/// Watches a child on its walk, keeps its own record of the promises, and notes each promise that
+/// is broken.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an account of its own"
@@ -1517,7 +1517,7 @@ struct Witness {
     child: Child,
     rules: Rules,
     was_stopped: bool,
-    /// No child was to be started any more.
+    /// Whether no other child may be started.
     was_last: bool,
     spawns: u32,
     group_is_gone: bool,
@@ -1619,7 +1619,7 @@ impl Witness {
         }
     }
 
-    /// What the event means for the promises, before the child has said anything to it.
+    /// Records what the event means for the promises, before the child gets it.
     fn account(&mut self, situation: &str, event: Event) {
         let now = self.child.now;
         let uptime = now.since(self.started);
@@ -1720,8 +1720,8 @@ proptest! {
         prop_assert_eq!(Witness::watch(rules, &walk).broken, [""; 0]);
     }
 
-    /// Even where nothing ever dies and nobody answers, time alone brings a stopped child to its
-    /// end.
+    /// Even if no process ever ends and the rim never answers, time alone brings a stopped child to
+    /// its end.
     #[test]
     fn a_stop_ends_every_walk_within_grace_and_patience(rules in any_rules(), walk in walk()) {
         let mut witness = Witness::watch(rules, &walk);
@@ -1744,8 +1744,7 @@ proptest! {
         }
     }
 
-    /// Nothing ever waits for what may never come: it is somebody else's turn, there is a deadline,
-    /// or it is over.
+    /// Every wait can end: an answer is due, there is a deadline, or all has ended.
     #[test]
     fn every_walk_leads_to_a_state_that_something_ends(rules in any_rules(), walk in walk()) {
         let witness = Witness::watch(rules, &walk);
@@ -1764,14 +1763,15 @@ proptest! {
     }
 }
 
-/// The properties above claim nothing of what no walk ever meets.
+/// The properties above say nothing about a pair that no walk ever meets.
 #[test]
 fn the_walks_meet_every_event_in_every_state() {
     let mut missing: BTreeSet<_> = SITUATIONS
         .iter()
         .flat_map(|at| events().map(|(_, event)| (*at, event.name())))
         .collect();
-    // In this one the walk answers for the rim, which takes no signal and begins nothing there.
+    // In this state the walk answers in place of the rim, which takes no signal and begins nothing
+    // there.
     missing.remove(&("spawning", Event::Begin.name()));
     missing.remove(&("spawning", stop(Signal::TERM).name()));
     let mut runner = TestRunner::deterministic();

@@ -90,7 +90,7 @@ impl Lifecycle {
         &self.rules
     }
 
-    /// Whether no other start follows, whatever happens.
+    /// Returns whether no other start can follow.
     pub(crate) fn is_last_start(&self) -> bool {
         match self.state {
             State::Running { .. } => self.rules.restart_policy.restart == Restart::False,
@@ -99,7 +99,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether leftovers of a former child are being ended before the next start.
+    /// Returns whether leftovers of a former child are being ended before the next start.
     pub(crate) const fn is_ending_leftovers(&self) -> bool {
         matches!(
             self.state,

@@ -7,8 +7,8 @@ use crate::program::event_loop::{EventLoop, MAIN};
 use crate::sys::signals::{WakeReason, Watch};
 
 impl EventLoop {
-    /// Not inlined, so that its stack frame, with a message of 2 KiB, is not part of the sleeping
-    /// loop's.
+    /// Ends the loop. Not inlined, so that its stack frame, with a message of 2 KiB, is not part of
+    /// the sleeping loop's.
     #[inline(never)]
     pub(super) fn finish(&mut self, outcome: Outcome) -> u8 {
         // If the child was left behind, its end was never seen, and so the terminal is still with

@@ -191,7 +191,7 @@ impl EventLoop {
             return;
         }
         // Streams come first, child by child, because their number never changes. Then come the
-        // pipes that report an exec: they are polled after every wait, whatever ended it.
+        // pipes that report an exec: they are polled after every wait.
         let mut watches = Vec::new();
         for child in &self.children {
             watches.extend(child.capture.watches());

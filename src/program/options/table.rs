@@ -151,7 +151,7 @@ pub(super) fn name_of(flag: &FlagInfo<'static>) -> &'static str {
     flag.long.strip_prefix("--").unwrap_or_default()
 }
 
-/// Whether the option counts how often it was given: `-vv`.
+/// Returns whether the option counts how often it was given: `-vv`.
 pub(super) fn is_counted(flag: &FlagInfo<'static>) -> bool {
     flag.short == Some('v')
 }

@@ -20,7 +20,7 @@ pub(crate) enum Words {
     Version,
 }
 
-/// Where a value comes from.
+/// The place that a value comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Source {
     CommandLine,

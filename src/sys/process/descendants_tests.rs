@@ -52,8 +52,8 @@ fn descendants_are_found_through_every_generation() {
     assert!(!descendants(all, pid(9)).is_empty());
 }
 
-/// Each is the child of the one with the next higher id: a generation a process, and none in the
-/// order of the list.
+/// Each process is the child of the one with the next higher id. So each generation has one
+/// process, and the list begins with the youngest.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "measures the time it takes")]
 fn a_long_line_of_descendants_is_found_in_little_time() {

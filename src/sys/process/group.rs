@@ -5,8 +5,8 @@ use super::stat::ProcessStat;
 use crate::core::pid::Pid;
 use crate::sys::startup;
 
-/// Whether a process of the group is alive, and not a zombie that its parent does not reap. The
-/// kernel has said that the group has members. If `/proc` cannot be read, one may be alive.
+/// Returns whether a process of the group is alive, and not a zombie that its parent does not reap.
+/// The kernel has said that the group has members. If `/proc` cannot be read, one may be alive.
 ///
 /// `live_member` is the member that was found alive last time. As long as it lives, no other process
 /// is looked at.

@@ -166,8 +166,8 @@ impl Procfs {
         Some(words)
     }
 
-    /// Whether `name` is the last component of the executable's path or of the first argument. A
-    /// kernel thread has neither.
+    /// Returns whether `name` is the last component of the executable's path or of the first
+    /// argument. A kernel thread has neither.
     pub(super) fn has_name(&self, pid: Pid, name: &[u8], user: Option<u32>) -> bool {
         let has_that_name = |path: Vec<u8>| !path.is_empty() && last_component(&path) == name;
         self.executable(pid).is_some_and(has_that_name)
@@ -176,8 +176,8 @@ impl Procfs {
                 .is_some_and(has_that_name)
     }
 
-    /// Whether the process has the executable of the process `own_pid`, and `variable` first in its
-    /// environment.
+    /// Returns whether the process has the executable of the process `own_pid`, and `variable`
+    /// first in its environment.
     pub(super) fn runs_task(
         &self,
         pid: Pid,
@@ -192,8 +192,8 @@ impl Procfs {
                 .is_some_and(|first| first == variable)
     }
 
-    /// Whether the process is in the PID namespace that `/proc` shows, not in one below it. Such a
-    /// process has one id only.
+    /// Returns whether the process is in the PID namespace that `/proc` shows, not in one below it.
+    /// Such a process has one id only.
     ///
     /// Read to the end: the line comes after that of the groups, of which there may be thousands.
     pub(super) fn is_in_own_namespace(&self, pid: Pid) -> bool {

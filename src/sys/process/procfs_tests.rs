@@ -2,7 +2,7 @@ use super::Procfs;
 use crate::core::pid::Pid;
 use crate::sys::startup::own_pid;
 
-/// The kernel's own line, which no example can stand for: this very process, as `/proc` shows it.
+/// Reads the kernel's own line, which an example cannot replace: this process, as `/proc` shows it.
 #[test]
 fn this_process_sees_itself_in_proc() {
     let own_pid = own_pid();

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use crate::core::pid::Pid;
 
-/// A line of `/proc/pid/stat` as the kernel writes it, less the fields behind the start time that
-/// nobody reads.
+/// Returns a line of `/proc/pid/stat` as the kernel writes it, without the fields after the start
+/// time, which frigate does not read.
 fn stat(name: &[u8], parent: &str, started: &str) -> Vec<u8> {
     let behind = format!(
         " S {parent} 4242 4242 34816 4242 4194560 1 2 3 4 5 6 7 8 20 0 1 0 {started} 2375680 160 18446744073709551615\n"
@@ -15,7 +15,7 @@ fn pid(number: i32) -> Pid {
     Pid::new(number).unwrap_or_else(|| unreachable!("a pid is above 0"))
 }
 
-/// The parent's id and the start time.
+/// Returns the parent's id and the start time.
 fn parse_stat(stat: &[u8]) -> Option<(i32, u64)> {
     super::parse_stat(pid(4242), stat).map(|process| (process.parent, process.start_ticks))
 }

@@ -19,8 +19,8 @@ impl<'a> ChildUser<'a> {
         Some(Self { uid, confinement })
     }
 
-    /// Whether the user can put a file into the directory. The owner counts always, because an
-    /// owner can grant itself the permission at any time.
+    /// Returns whether the user can put a file into the directory. The owner counts always, because
+    /// an owner can grant itself the permission at any time.
     pub(super) fn may_write(self, directory: &Stat) -> bool {
         let Confinement { group, groups, .. } = self.confinement;
         // Without a list of its own the child keeps frigate's groups, which may be any.

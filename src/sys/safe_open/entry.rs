@@ -13,7 +13,7 @@ use super::error::{FOREIGN_LINK, FOREIGN_OWNER, HARD_LINKS, NOT_REGULAR, OpenErr
 use crate::core::errno::Errno;
 use crate::sys::errno;
 
-/// An entry of a directory that is held open: where a log file and its backups are.
+/// An entry of a directory that is held open. The directory holds a log file and its backups.
 pub(crate) struct DirectoryEntry {
     pub(super) directory: OwnedFd,
     pub(super) name: CString,

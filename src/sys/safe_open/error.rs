@@ -37,7 +37,7 @@ impl OpenError {
         [text, separator, next].concat()
     }
 
-    /// Whether frigate refused the open, and not the kernel.
+    /// Returns whether frigate refused the open, and not the kernel.
     pub(crate) const fn is_rule_violation(&self) -> bool {
         self.violation.is_some()
     }

@@ -179,8 +179,8 @@ pub(super) fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkE
         if links > MAX_LINKS {
             return Err(RawErrno::LOOP.into());
         }
-        // The kernel makes the links of procfs, whatever their owner, and their text may be no path
-        // (proc_pid_fd(5)).
+        // The kernel itself makes the links of procfs, so that their owner does not matter, and
+        // their text may be no path (proc_pid_fd(5)).
         if fs::fstatfs(&component.descriptor)?.f_type == PROC_SUPER_MAGIC {
             if is_last {
                 return Ok(WalkEnd::ProcfsLink);

@@ -50,9 +50,9 @@ pub(crate) fn send_to_group_of(child: Pid, signal: Signal) -> Result<(), Errno> 
     kill(child.raw(), 0)
 }
 
-/// Whether a process has left the group that has its number. Must be called after the group was
-/// sent a signal: a process that leaves meanwhile then gets it twice. In the other order it might
-/// never get it.
+/// Returns whether a process has left the group that has its number. Must be called after the group
+/// was sent a signal: a process that leaves meanwhile then gets it twice. In the other order it
+/// might never get it.
 fn has_left_own_group(pid: Pid) -> bool {
     let group = rustix_pid(pid).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
     group.is_none_or(|group| group.as_raw_nonzero().get() != pid.raw())

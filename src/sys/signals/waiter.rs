@@ -42,7 +42,7 @@ pub(crate) struct SignalWaiter {
     /// Makes `poll(2)` return when a signal is pending. It is made when it is first needed, and
     /// never read.
     signalfd: Option<OwnedFd>,
-    /// Which of the watched descriptors were ready when the last wait ended, whatever ended it. The
+    /// Which of the watched descriptors were ready when the last wait ended, for any reason. The
     /// first has the lowest bit.
     pub(crate) ready: u32,
 }
@@ -59,7 +59,7 @@ impl SignalWaiter {
         }
     }
 
-    /// Not inlined, since a plain run watches nothing.
+    /// Waits with `poll`. Not inlined, because a plain run watches nothing.
     #[inline(never)]
     fn wait_and_watch(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> WakeReason {
         if self.signalfd.is_none() {

@@ -35,7 +35,7 @@ impl Logs {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().expect("a temporary directory");
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777))
-            .expect("it is ours");
+            .expect("the trial owns it");
         Self(directory)
     }
 

@@ -74,7 +74,7 @@ fn standard(out: &mut Vec<Trial>) {
                 );
             }
             assert_eq!(listed.len(), 3, "{listed:?}");
-            fs::write(frigate.path("done"), "").expect("the directory is ours");
+            fs::write(frigate.path("done"), "").expect("the trial owns the directory");
             frigate.wait().expect_code(4);
         }
     });
@@ -87,7 +87,7 @@ fn standard(out: &mut Vec<Trial>) {
             let starts = frigate.path("starts");
             let data = frigate.file("data", "untouched");
             let frigate = frigate.error(Output::Closed).descriptor(9, &data);
-            let kept = fs::File::open(&data).expect("it is there");
+            let kept = fs::File::open(&data).expect("the file exists");
             frigate
                 .puppet(format!("attempt {starts}; on 1 {{exit 1}}; exit 0"))
                 .run()
@@ -153,7 +153,7 @@ fn inherited(out: &mut Vec<Trial>) {
             .puppet("descriptors; say ready; report")
             .spawn();
         frigate.wait_line("ready");
-        eventually("frigate holds it no more", || {
+        eventually("frigate no longer holds it", || {
             let open = procfs::descriptors(frigate.pid);
             (!open.is_empty() && open.iter().all(|(_, target)| target != Path::new(&file)))
                 .then_some(())
@@ -226,7 +226,7 @@ fn inherited(out: &mut Vec<Trial>) {
             let script = "fork {say left; wait TERM; wait USR1; exit 0}; nap 100; exit 0";
             let frigate = frigate.descriptor(5, &file).puppet(script).spawn();
             frigate.wait_line("got TERM");
-            eventually("frigate holds it no more", || {
+            eventually("frigate no longer holds it", || {
                 let open = procfs::descriptors(frigate.pid);
                 (!open.is_empty() && open.iter().all(|(_, target)| target != Path::new(&file)))
                     .then_some(())
@@ -246,7 +246,7 @@ fn inherited(out: &mut Vec<Trial>) {
             frigate.wait_line("ready");
             frigate.kill(libc::SIGTERM);
             frigate.wait_line("got TERM");
-            eventually("frigate holds it no more", || {
+            eventually("frigate no longer holds it", || {
                 let open = procfs::descriptors(frigate.pid);
                 (!open.is_empty() && open.iter().all(|(_, target)| target != Path::new(&file)))
                     .then_some(())
@@ -274,7 +274,7 @@ fn directory(out: &mut Vec<Trial>) {
         for options in ["", "--restart=unexpected --backoff=5ms"] {
             let frigate = Frigate::new(mode).options(options);
             let directory = frigate.path("here");
-            fs::create_dir(&directory).expect("the directory is ours");
+            fs::create_dir(&directory).expect("the trial owns the directory");
             let script = format!(
                 "directory; attempt {}; on 1 {{exit 1}}; exit 0",
                 frigate.path("starts")
@@ -296,7 +296,7 @@ fn directory(out: &mut Vec<Trial>) {
             let frigate = Frigate::new(mode).options("--restart=unexpected --backoff=5ms");
             let directory = frigate.path("");
             std::os::unix::fs::symlink(crate::support::own_program(), frigate.path("tool"))
-                .expect("the directory is ours");
+                .expect("the trial owns the directory");
             let script = format!(
                 "attempt {}; say start; on 1 {{exit 1}}; exit 0",
                 frigate.path("starts")

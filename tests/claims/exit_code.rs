@@ -110,7 +110,7 @@ fn not_started(out: &mut Vec<Trial>) {
 
     scenario("exit_code::the_command_is_looked_up_in_path").run(out, |mode| {
         let frigate = Frigate::new(mode);
-        fs::create_dir(frigate.path("bin")).expect("the directory is ours");
+        fs::create_dir(frigate.path("bin")).expect("the trial owns the directory");
         // The first file is not executable, so the search goes on.
         frigate.file("tool", "#!/bin/sh\nexit 8\n");
         frigate.executable("bin/tool", "#!/bin/sh\nexit 9\n");
@@ -252,7 +252,7 @@ pub fn unable_to_start(mode: Mode, options: &str) -> (Frigate, fs::File) {
     let writer = fs::OpenOptions::new()
         .append(true)
         .open(&busy)
-        .expect("it is ours");
+        .expect("the trial owns it");
     (
         frigate.command([busy.as_str(), "--puppet", "say ready; exit 0"]),
         writer,
@@ -292,7 +292,7 @@ fn gave_up(out: &mut Vec<Trial>) {
         let (frigate, _busy) = unable_to_start(mode, hopeless);
         let ended = frigate.run();
         ended.expect_code(126);
-        assert_eq!(ended.out, "", "it was started after all");
+        assert_eq!(ended.out, "", "a command was started");
     });
 }
 
@@ -365,7 +365,7 @@ fn remap(out: &mut Vec<Trial>) {
 pub fn run_with_log(frigate: Frigate, during: impl FnOnce(&mut Running)) -> (Ended, Value) {
     // Open it before the end, because the trial's directory goes when frigate has ended.
     let path = frigate.path("log");
-    fs::File::create(&path).expect("the directory is ours");
+    fs::File::create(&path).expect("the trial owns the directory");
     let mut log = fs::File::open(&path).expect("it was just made");
     let mut running = frigate.spawn();
     during(&mut running);

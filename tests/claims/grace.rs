@@ -298,7 +298,7 @@ pub fn trials(out: &mut Vec<Trial>) {
         eventually("the leftover gets TERM", || {
             std::fs::read_to_string(&path).ok().filter(|text| text.contains("got TERM"))
         });
-        let mut kept = std::fs::File::open(&path).expect("it is there");
+        let mut kept = std::fs::File::open(&path).expect("the file exists");
         frigate.kill(libc::SIGTERM);
         frigate.wait().expect_code(3).expect_nothing_left();
         let said = std::io::read_to_string(&mut kept).expect("text");

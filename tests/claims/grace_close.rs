@@ -73,7 +73,10 @@ fn closed(out: &mut Vec<Trial>) {
         |mode| {
             let ended = one(mode, POLITE, "--grace-close");
             ended.expect_code(3);
-            let asked = ended.out.find("it was asked").expect("it was asked");
+            let asked = ended
+                .out
+                .find("it was asked")
+                .expect("the other process got TERM");
             let child = ended.out.find("child").expect("the child ran");
             assert!(asked < child, "{ended:#?}");
             // There is only TERM, and one line for it.
@@ -89,7 +92,10 @@ fn closed(out: &mut Vec<Trial>) {
             let before = other(&mut scripts, "other", POLITE).replace("fork {", "orphan {");
             let ended = with_scripts(after(mode, &before, "--grace-close", CHILD), scripts).run();
             ended.expect_code(3);
-            let asked = ended.out.find("it was asked").expect("it was asked");
+            let asked = ended
+                .out
+                .find("it was asked")
+                .expect("the other process got TERM");
             assert!(
                 asked < ended.out.find("child").expect("the child ran"),
                 "{ended:#?}"
@@ -112,7 +118,10 @@ fn closed(out: &mut Vec<Trial>) {
             "--grace-close",
         );
         ended.expect_code(3);
-        let asked = ended.out.find("it was asked").expect("it was asked");
+        let asked = ended
+            .out
+            .find("it was asked")
+            .expect("the other process got TERM");
         assert!(
             asked < ended.out.find("child").expect("the child ran"),
             "{ended:#?}"
@@ -151,9 +160,9 @@ fn closed(out: &mut Vec<Trial>) {
         let before =
             other(&mut scripts, "other", POLITE).replace("DIR/victim", "DIR/elsewhere/victim");
         let frigate = after(mode, &before, "--grace-close", CHILD);
-        fs::create_dir(frigate.path("elsewhere")).expect("the directory is ours");
+        fs::create_dir(frigate.path("elsewhere")).expect("the trial owns the directory");
         std::os::unix::fs::symlink(own_program(), frigate.path("elsewhere/victim"))
-            .expect("the directory is ours");
+            .expect("the trial owns the directory");
         let ended = with_scripts(frigate, scripts).run();
         ended.expect_code(3);
         assert!(
@@ -169,10 +178,13 @@ fn closed(out: &mut Vec<Trial>) {
             let before = other(&mut scripts, "other", POLITE).replace("DIR/victim", "DIR/alias");
             let frigate = after(mode, &before, "--grace-close", CHILD);
             std::os::unix::fs::symlink(frigate.path("victim"), frigate.path("alias"))
-                .expect("the directory is ours");
+                .expect("the trial owns the directory");
             let ended = with_scripts(frigate, scripts).run();
             ended.expect_code(3);
-            let asked = ended.out.find("it was asked").expect("it was asked");
+            let asked = ended
+                .out
+                .find("it was asked")
+                .expect("the other process got TERM");
             assert!(
                 asked < ended.out.find("child").expect("the child ran"),
                 "{ended:#?}"
@@ -192,7 +204,7 @@ fn closed(out: &mut Vec<Trial>) {
         );
         let ended = frigate.command([victim.as_str(), "--puppet", &script]).run();
         ended.expect_code(0);
-        let asked = ended.out.find("it was asked").expect("it was asked");
+        let asked = ended.out.find("it was asked").expect("the other process got TERM");
         assert!(asked < ended.out.find("start 2").expect("a second start"), "{ended:#?}");
     });
 
@@ -253,9 +265,9 @@ fn others_and_users(out: &mut Vec<Trial>) {
             let before =
                 other(&mut scripts, "other", POLITE).replace("session; exec DIR", &as_user);
             let frigate = after(mode, &before, "--grace-close --user=65534:65534", CHILD);
-            fs::create_dir(frigate.path("elsewhere")).expect("the directory is ours");
+            fs::create_dir(frigate.path("elsewhere")).expect("the trial owns the directory");
             std::os::unix::fs::symlink(own_program(), frigate.path("elsewhere/victim"))
-                .expect("the directory is ours");
+                .expect("the trial owns the directory");
             let ended = with_scripts(frigate, scripts).run();
             ended.expect_code(3);
             let asked = ended
@@ -431,8 +443,8 @@ fn untouched(out: &mut Vec<Trial>) {
                     && called.starts_with(&libc::SYS_rt_sigtimedwait.to_string()))
                 .then_some(())
             });
-            crate::support::sys::kill(pid, libc::SIGUSR1).expect("it lives");
-            let status = outside.wait().expect("it ends");
+            crate::support::sys::kill(pid, libc::SIGUSR1).expect("the process is alive");
+            let status = outside.wait().expect("the process ends");
             assert_eq!(status.code(), Some(7), "{ended:#?}");
             ended.expect_code(3).expect_silence();
         });

@@ -51,7 +51,7 @@ pub fn trials(out: &mut Vec<Trial>) {
             wait_file(&member, &format!("got {name}"));
         }
         assert_eq!(
-            fs::read_to_string(&outsider).expect("it was there"),
+            fs::read_to_string(&outsider).expect("the process wrote the file"),
             "here\n"
         );
     });
@@ -74,7 +74,10 @@ pub fn trials(out: &mut Vec<Trial>) {
             frigate.kill(signal);
             frigate.wait_line(&format!("got {name}"));
         }
-        assert_eq!(fs::read_to_string(&member).expect("it was there"), "here\n");
+        assert_eq!(
+            fs::read_to_string(&member).expect("the process wrote the file"),
+            "here\n"
+        );
     });
 
     scenario("group::at_the_end_of_the_grace_period_the_whole_group_is_killed").run(out, |mode| {

@@ -102,7 +102,7 @@ fn options() -> Vec<String> {
         .args(&binary[1..])
         .arg("--help")
         .output()
-        .expect("it runs");
+        .expect("frigate runs");
     let help = String::from_utf8(help.stdout).expect("text");
     let words = help.split(|c: char| c.is_whitespace() || c == ',');
     let mut options: Vec<_> = words
@@ -546,7 +546,7 @@ fn absences(out: &mut Vec<Trial>) {
                 .split("\n[dependencies]\n")
                 .nth(1)
                 .expect("dependencies");
-            let section = section.split("\n[").next().expect("its end");
+            let section = section.split("\n[").next().expect("an end");
             let mut crates: Vec<_> = section
                 .lines()
                 .filter_map(|line| line.split([' ', '=']).next())
@@ -605,7 +605,7 @@ fn documents(out: &mut Vec<Trial>) {
                 .expect("the list")
                 .split(".\n")
                 .next()
-                .expect("its end");
+                .expect("an end");
             let mut listed: Vec<_> = list
                 .split([',', ' ', '\n'])
                 .filter(|word| !["", "and"].contains(word))
@@ -768,7 +768,7 @@ fn shipped_binary(out: &mut Vec<Trial>) {
         .once()
         .needs(&[&DIST])
         .run(out, |_| {
-            let size = fs::metadata(shipped()).expect("it was built").len();
+            let size = fs::metadata(shipped()).expect("the file was built").len();
             note(format!("dist/frigate has {size} bytes"));
             assert!(size <= 139_264, "{size} bytes");
         });
@@ -777,7 +777,7 @@ fn shipped_binary(out: &mut Vec<Trial>) {
         .once()
         .needs(&[&DIST])
         .run(out, |_| {
-            let image = fs::read(shipped()).expect("it was built");
+            let image = fs::read(shipped()).expect("the file was built");
             let number = |at: usize, bytes: usize| {
                 image[at..at + bytes]
                     .iter()

@@ -453,7 +453,7 @@ fn never_stalls(out: &mut Vec<Trial>) {
             let _writer = fs::OpenOptions::new()
                 .append(true)
                 .open(&busy)
-                .expect("it is ours");
+                .expect("the trial owns it");
             let options = "-v --restart=unexpected --start-retries=1 --backoff=1ms";
             let ended = frigate
                 .options(options)
@@ -588,7 +588,7 @@ fn termination(out: &mut Vec<Trial>) {
     scenario("messages::the_termination_message_replaces_what_the_file_held").run(out, |mode| {
         let frigate = Frigate::new(mode);
         let log = frigate.file("old", &"old text\n".repeat(1000));
-        let mut kept = fs::File::open(&log).expect("it is there");
+        let mut kept = fs::File::open(&log).expect("the file exists");
         frigate
             .option("--termination-log")
             .option(log)
@@ -609,7 +609,7 @@ fn termination(out: &mut Vec<Trial>) {
         out,
         |mode| {
             let frigate = Frigate::new(mode);
-            let mut kept = fs::File::open(frigate.file("log", "")).expect("it is there");
+            let mut kept = fs::File::open(frigate.file("log", "")).expect("the file exists");
             let directory = frigate.path("");
             let frigate = frigate
                 .current_directory(directory)
@@ -627,7 +627,7 @@ fn termination(out: &mut Vec<Trial>) {
 
     scenario("messages::without_a_failure_there_is_no_termination_message").run(out, |mode| {
         let frigate = Frigate::new(mode);
-        let mut kept = fs::File::open(frigate.file("log", "")).expect("it is there");
+        let mut kept = fs::File::open(frigate.file("log", "")).expect("the file exists");
         with_log(frigate).puppet("exit 0").run().expect_code(0);
         let mut text = String::new();
         kept.read_to_string(&mut text).expect("text");
@@ -644,7 +644,7 @@ fn termination(out: &mut Vec<Trial>) {
         ended.expect_code(6);
         assert_eq!(record["exit_code"], 6);
         let frigate = Frigate::new(mode);
-        let mut kept = fs::File::open(frigate.file("log", "")).expect("it is there");
+        let mut kept = fs::File::open(frigate.file("log", "")).expect("the file exists");
         with_log(frigate)
             .options("--remap-exit=5")
             .puppet("exit 5")
@@ -678,7 +678,7 @@ fn termination(out: &mut Vec<Trial>) {
         let frigate = Frigate::new(mode);
         let fifo = frigate.path("fifo");
         nix::unistd::mkfifo(fifo.as_str(), nix::sys::stat::Mode::S_IRWXU)
-            .expect("the directory is ours");
+            .expect("the trial owns the directory");
         frigate
             .option(format!("--termination-log={fifo}"))
             .puppet("exit 3")
@@ -696,16 +696,17 @@ fn replaced_termination_log(out: &mut Vec<Trial>) {
             for is_planted_before in [true, false] {
                 let frigate = Frigate::new(mode);
                 let (own, victim) = (frigate.path("own"), frigate.file("victim", "root's"));
-                let mut kept = fs::File::open(&victim).expect("it is there");
-                fs::create_dir(&own).expect("the directory is ours");
+                let mut kept = fs::File::open(&victim).expect("the file exists");
+                fs::create_dir(&own).expect("the trial owns the directory");
                 std::os::unix::fs::chown(&own, Some(4711), Some(3333))
-                    .expect("root may give it away");
+                    .expect("root may change the owner");
                 let log = format!("{own}/log");
                 let replace = format!("rm -f {log}; ln -s {victim} {log}");
                 if is_planted_before {
-                    std::os::unix::fs::symlink(&victim, &log).expect("the directory is ours");
+                    std::os::unix::fs::symlink(&victim, &log)
+                        .expect("the trial owns the directory");
                     std::os::unix::fs::lchown(&log, Some(4711), Some(3333))
-                        .expect("root may give it away");
+                        .expect("root may change the owner");
                 }
                 let frigate = frigate
                     .option(format!("--termination-log={log}"))
@@ -729,11 +730,11 @@ fn replaced_termination_log(out: &mut Vec<Trial>) {
         .needs(&[&ROOT])
         .run(out, |mode| {
             let frigate = Frigate::new(mode);
-            let mut kept = fs::File::open(frigate.file("victim", "")).expect("it is there");
+            let mut kept = fs::File::open(frigate.file("victim", "")).expect("the file exists");
             let victim = frigate.path("victim");
             let (frigate, _log) = with_device(frigate, None);
             std::os::unix::fs::symlink(&victim, frigate.path("dev/termination-log"))
-                .expect("nothing is there");
+                .expect("no file has this name");
             frigate
                 .puppet("exit 3")
                 .run()
@@ -748,12 +749,12 @@ fn replaced_termination_log(out: &mut Vec<Trial>) {
 /// Gives frigate its own /dev, with a termination log that holds this text.
 fn with_device(frigate: Frigate, text: Option<&str>) -> (Frigate, fs::File) {
     let device = frigate.path("dev");
-    fs::create_dir(&device).expect("the directory is ours");
+    fs::create_dir(&device).expect("the trial owns the directory");
     let null = frigate.file("dev/null", "");
     let log = frigate.file("dev/termination-log", text.unwrap_or_default());
-    let kept = fs::File::open(&log).expect("it is there");
+    let kept = fs::File::open(&log).expect("the file exists");
     if text.is_none() {
-        fs::remove_file(log).expect("it is ours");
+        fs::remove_file(log).expect("the trial owns it");
     }
     (frigate.bind("/dev/null", &null).bind(&device, "/dev"), kept)
 }

@@ -42,7 +42,7 @@ fn orphans(out: &mut Vec<Trial>) {
         eventually("two children", || {
             (frigate.children().len() == 2).then_some(())
         });
-        fs::write(frigate.path("go"), "").expect("the directory is ours");
+        fs::write(frigate.path("go"), "").expect("the trial owns the directory");
         eventually("the orphan's last deed", || {
             frigate.path("gone").exists().then_some(())
         });
@@ -404,7 +404,7 @@ fn unreapable_leftovers(out: &mut Vec<Trial>) {
             ended.expect_code(5);
             assert!(ended.err.contains("cannot become 'subreaper'"), "{ended:#?}");
             assert!(!ended.err.contains("KILL"), "{ended:#?}");
-            let clean = ended.err.find("clean\n").expect("it was asked");
+            let clean = ended.err.find("clean\n").expect("the leftover got TERM");
             assert!(clean < ended.err.rfind("frigate: ").expect("a last message"), "{ended:#?}");
         });
 
@@ -521,7 +521,7 @@ fn output_of_stranger(mode: Mode) -> String {
     let frigate = frigate.puppet(script).spawn();
     frigate.wait_line("ready");
     let mut stranger = enter(&frigate, "stranger");
-    let mut said = fs::File::open(frigate.path("stranger")).expect("it is there");
+    let mut said = fs::File::open(frigate.path("stranger")).expect("the file exists");
     frigate.kill(libc::SIGUSR1);
     expect_clean(&frigate.wait(), 0);
     stranger

@@ -477,7 +477,7 @@ fn not_for_now(out: &mut Vec<Trial>) {
             );
             let frigate = frigate.puppet(script).spawn();
             frigate.wait_message("cannot fork");
-            fs::write(frigate.path("go"), "").expect("the directory is ours");
+            fs::write(frigate.path("go"), "").expect("the trial owns the directory");
             frigate.wait_line("second");
             frigate.wait().expect_code(0).expect_nothing_left();
         });

@@ -26,7 +26,7 @@ fn foreground(out: &mut Vec<Trial>) {
         frigate.wait_line("foreground Ok(true)");
         frigate.wait_line("ready");
         let group = procfs::process(frigate.only_child())
-            .expect("it lives")
+            .expect("the process is alive")
             .group;
         assert_eq!(
             frigate.terminal.as_ref().and_then(Terminal::foreground),

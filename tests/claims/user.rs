@@ -47,12 +47,12 @@ fn with_root(mode: Mode) -> Frigate {
     let inside = |name: &str| format!("{}/{name}", frigate.path("root"));
     let mut binds = vec![("/proc".to_owned(), inside("proc"))];
     for directory in ["", "etc", "proc", "data"] {
-        fs::create_dir(inside(directory)).expect("the directory is ours");
+        fs::create_dir(inside(directory)).expect("the trial owns the directory");
     }
     open_to_all(&inside("data"));
-    fs::write(inside("etc/passwd"), PASSWD).expect("the directory is ours");
-    fs::write(inside("etc/group"), GROUP).expect("the directory is ours");
-    fs::write(inside("puppet"), "").expect("the directory is ours");
+    fs::write(inside("etc/passwd"), PASSWD).expect("the trial owns the directory");
+    fs::write(inside("etc/group"), GROUP).expect("the trial owns the directory");
+    fs::write(inside("puppet"), "").expect("the trial owns the directory");
     binds.push((
         own_program().to_str().expect("a plain path").to_owned(),
         inside("puppet"),
@@ -61,9 +61,9 @@ fn with_root(mode: Mode) -> Frigate {
     for name in ["bin", "lib", "lib64", "usr"] {
         let from = format!("/{name}");
         if let Ok(target) = fs::read_link(&from) {
-            symlink(target, inside(name)).expect("the directory is ours");
+            symlink(target, inside(name)).expect("the trial owns the directory");
         } else if Path::new(&from).is_dir() {
-            fs::create_dir(inside(name)).expect("the directory is ours");
+            fs::create_dir(inside(name)).expect("the trial owns the directory");
             binds.push((from, inside(name)));
         }
     }
@@ -90,15 +90,15 @@ fn with_database(mode: Mode) -> Frigate {
 }
 
 fn open_to_all(path: &str) {
-    fs::set_permissions(path, Permissions::from_mode(0o777)).expect("it is ours");
+    fs::set_permissions(path, Permissions::from_mode(0o777)).expect("the trial owns it");
 }
 
 /// Makes a directory in the root, with an owner, a group and permissions.
 fn directory_of(frigate: &Frigate, name: &str, uid: u32, gid: u32, permissions: u32) {
     let path = frigate.path(&format!("root/{name}"));
-    fs::create_dir(&path).expect("the directory is ours");
-    fs::set_permissions(&path, Permissions::from_mode(permissions)).expect("it is ours");
-    chown(&path, Some(uid), Some(gid)).expect("root may give it away");
+    fs::create_dir(&path).expect("the trial owns the directory");
+    fs::set_permissions(&path, Permissions::from_mode(permissions)).expect("the trial owns it");
+    chown(&path, Some(uid), Some(gid)).expect("root may change the owner");
 }
 
 /// Sets the puppet inside the root as the command.

@@ -366,7 +366,9 @@ fn puppets(out: &mut Vec<Trial>) {
                     .count();
                 (others >= 3).then_some(())
             });
-            group.write("cgroup.kill", "1").expect("the group is ours");
+            group
+                .write("cgroup.kill", "1")
+                .expect("the trial owns the group");
             eventually("an empty group", || (!group.is_populated()).then_some(()));
         });
 }

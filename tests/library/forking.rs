@@ -50,7 +50,7 @@ fn forked(act: impl FnOnce()) -> Pid {
 #[track_caller]
 fn wait_for(child: Pid) {
     let status = eventually("the forked process ends", || {
-        let status = waitpid(child, Some(WaitPidFlag::WNOHANG)).expect("it is ours");
+        let status = waitpid(child, Some(WaitPidFlag::WNOHANG)).expect("the process is a child");
         (status != WaitStatus::StillAlive).then_some(status)
     });
     assert_eq!(status, WaitStatus::Exited(child, 0));

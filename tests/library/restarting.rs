@@ -60,7 +60,7 @@ fn comes_back() {
     frigate.protect().unwrap();
     let first = next_start(&events);
     for restarts in 1..=2 {
-        let pid = frigate.task().pid().expect("it runs");
+        let pid = frigate.task().pid().expect("the child runs");
         kill_for_good(pid);
         let (next, count) = next(&events, "a restart", |kind| match kind {
             EventKind::Started { pid, restarts } => Some((*pid, *restarts)),

@@ -295,7 +295,7 @@ fn named() {
     let events = frigate.events();
     frigate.protect().unwrap();
     let pid = next_start(&events);
-    crate::support::eventually("it bears its name", || {
+    crate::support::eventually("it has its name", || {
         crate::procfs::process(pid.cast_signed()).filter(|process| process.name == "waiting")
     });
     frigate.stop(GRACE).unwrap();

@@ -99,12 +99,12 @@ impl Bundle {
     #[track_caller]
     pub fn run(self) -> Contained {
         let rootfs = self.directory.path().join("rootfs");
-        fs::create_dir(&rootfs).expect("it is ours");
+        fs::create_dir(&rootfs).expect("the trial owns it");
         fs::write(
             self.directory.path().join("config.json"),
             self.config().to_string(),
         )
-        .expect("it is ours");
+        .expect("the trial owns it");
         let output = Command::new("crun")
             .args(["--cgroup-manager=cgroupfs", "run", "--bundle"])
             .arg(self.directory.path())

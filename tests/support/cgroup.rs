@@ -145,7 +145,7 @@ impl Place {
                 "cgroup.subtree_control",
                 "cgroup.threads",
             ] {
-                chown(site.path.join(name), Some(uid), Some(uid)).expect("root may");
+                chown(site.path.join(name), Some(uid), Some(uid)).expect("root may do this");
             }
         }
         for _ in 0..self.neighbors {

@@ -85,7 +85,8 @@ impl Frigate {
             .tempdir()
             .expect("a temporary directory");
         // Some trials run as another user.
-        fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).expect("it is ours");
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o777))
+            .expect("the trial owns it");
         Self {
             mode,
             program: program.into_iter().map(Into::into).collect(),
@@ -247,7 +248,7 @@ impl Frigate {
     /// frigate and its descendants see it.
     pub fn disk(self, size: u64) -> Self {
         let at = self.path("disk");
-        fs::create_dir(&at).expect("the directory is ours");
+        fs::create_dir(&at).expect("the trial owns the directory");
         self.plan(format!("disk={size}:{at}"))
     }
 
@@ -298,7 +299,7 @@ impl Frigate {
     /// Writes a file into the trial's own directory and returns its path.
     pub fn file(&self, name: &str, text: &str) -> String {
         let path = self.path(name);
-        fs::write(&path, text).expect("the directory is ours");
+        fs::write(&path, text).expect("the trial owns the directory");
         path
     }
 
@@ -336,7 +337,7 @@ impl Frigate {
             .status()
             .expect("cp");
         assert!(copied.success(), "cannot copy {} to {path}", from.display());
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it is ours");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("the trial owns it");
         path
     }
 

@@ -31,7 +31,7 @@ fn full_disk(out: &mut Vec<Trial>) {
             let kept = fs::read(format!("/proc/{}/root{log}", frigate.pid))
                 .expect("frigate sees its disk");
             expect_noise(&kept, 1 << 20);
-            fs::write(frigate.path("go"), "").expect("the directory is ours");
+            fs::write(frigate.path("go"), "").expect("the trial owns the directory");
             let ended = frigate.wait();
             ended.expect_code(6);
             assert_eq!(

@@ -20,7 +20,8 @@ fn rotation_by_others(out: &mut Vec<Trial>) {
         let frigate = talking(mode);
         for name in ["log.a", "log.b"] {
             talk(&frigate);
-            fs::rename(frigate.path("log"), frigate.path(name)).expect("the directory is ours");
+            fs::rename(frigate.path("log"), frigate.path(name))
+                .expect("the trial owns the directory");
         }
         talk(&frigate);
         for name in ["log.a", "log.b", "log"] {
@@ -35,7 +36,7 @@ fn rotation_by_others(out: &mut Vec<Trial>) {
     scenario("capture::a_file_that_was_removed_is_made_again").run(out, |mode| {
         let frigate = talking(mode);
         talk(&frigate);
-        fs::remove_file(frigate.path("log")).expect("the directory is ours");
+        fs::remove_file(frigate.path("log")).expect("the trial owns the directory");
         talk(&frigate);
         assert_eq!(wait_text(frigate.path("log"), "got").lines().count(), 1);
     });
@@ -43,12 +44,13 @@ fn rotation_by_others(out: &mut Vec<Trial>) {
     scenario("capture::a_file_that_was_emptied_goes_on_at_its_beginning").run(out, |mode| {
         let frigate = talking(mode);
         talk(&frigate);
-        fs::copy(frigate.path("log"), frigate.path("log.copy")).expect("the directory is ours");
+        fs::copy(frigate.path("log"), frigate.path("log.copy"))
+            .expect("the trial owns the directory");
         OpenOptions::new()
             .write(true)
             .truncate(true)
             .open(frigate.path("log"))
-            .expect("it is there");
+            .expect("the file exists");
         talk(&frigate);
         let log = wait_text(frigate.path("log"), "got");
         assert!(
@@ -75,7 +77,7 @@ const USER: u32 = 4711;
 const ANOTHER: u32 = 4712;
 
 fn give(path: &str, uid: u32) {
-    std::os::unix::fs::lchown(path, Some(uid), Some(uid)).expect("root may give it away");
+    std::os::unix::fs::lchown(path, Some(uid), Some(uid)).expect("root may change the owner");
 }
 
 /// A directory of root's with a file that the child must not reach. In it is a directory of the
@@ -86,9 +88,9 @@ impl RootDirectory {
     fn new() -> Self {
         use std::os::unix::fs::PermissionsExt;
         let logs = Logs::new();
-        fs::set_permissions(&logs.0, fs::Permissions::from_mode(0o755)).expect("it is ours");
-        fs::write(logs.path("victim"), "root's").expect("it is ours");
-        fs::create_dir(logs.path("own")).expect("it is ours");
+        fs::set_permissions(&logs.0, fs::Permissions::from_mode(0o755)).expect("the trial owns it");
+        fs::write(logs.path("victim"), "root's").expect("the trial owns it");
+        fs::create_dir(logs.path("own")).expect("the trial owns it");
         give(&logs.path("own"), USER);
         Self(logs)
     }
@@ -113,17 +115,20 @@ impl RootDirectory {
         let at = self.path(name);
         match what {
             "a link" => {
-                std::os::unix::fs::symlink(self.path("victim"), &at).expect("nothing is there");
+                std::os::unix::fs::symlink(self.path("victim"), &at)
+                    .expect("no file has this name");
                 give(&at, USER);
             }
-            "a hard link" => fs::hard_link(self.path("victim"), &at).expect("nothing is there"),
+            "a hard link" => {
+                fs::hard_link(self.path("victim"), &at).expect("no file has this name");
+            }
             "another's file" => {
-                fs::write(&at, "another's").expect("nothing is there");
+                fs::write(&at, "another's").expect("no file has this name");
                 give(&at, ANOTHER);
             }
             _ => {
                 nix::unistd::mkfifo(at.as_str(), nix::sys::stat::Mode::S_IRWXU)
-                    .expect("nothing is there");
+                    .expect("no file has this name");
                 give(&at, ANOTHER);
             }
         }
@@ -155,9 +160,10 @@ fn replaced_logs(out: &mut Vec<Trial>) {
                         .puppet(script)
                         .spawn();
                     wait_text(outer.path("own/log"), "one\n");
-                    fs::rename(outer.path("own/log"), outer.path("own/old")).expect("it is there");
+                    fs::rename(outer.path("own/log"), outer.path("own/old"))
+                        .expect("the file exists");
                     outer.replace_log(what, "own/log");
-                    fs::write(outer.path("go"), "").expect("the directory is ours");
+                    fs::write(outer.path("go"), "").expect("the trial owns the directory");
                     let ended = frigate.wait();
                     ended.expect_code(0);
                     outer.expect_untouched(what, "own/log");
@@ -215,12 +221,14 @@ fn replaced_logs(out: &mut Vec<Trial>) {
         .run(out, |mode| {
             for what in ["a directory of root's", "a link", "a link of root's"] {
                 let outer = RootDirectory::new();
-                fs::create_dir(outer.path("secret")).expect("it is ours");
+                fs::create_dir(outer.path("secret")).expect("the trial owns it");
                 let on_the_way = outer.path("own/logs");
                 match what {
-                    "a directory of root's" => fs::create_dir(&on_the_way).expect("it is ours"),
+                    "a directory of root's" => {
+                        fs::create_dir(&on_the_way).expect("the trial owns it");
+                    }
                     _ => std::os::unix::fs::symlink(outer.path("secret"), &on_the_way)
-                        .expect("it is ours"),
+                        .expect("the trial owns it"),
                 }
                 if what == "a link" {
                     give(&on_the_way, USER);
@@ -244,8 +252,8 @@ fn replaced_logs(out: &mut Vec<Trial>) {
         .run(out, |mode| {
             for options in ["", "--log-max-bytes=4", "--log-max-bytes=4 --log-backups=2"] {
                 let outer = RootDirectory::new();
-                fs::create_dir(outer.path("secret")).expect("it is ours");
-                fs::write(outer.path("secret/log"), "root's").expect("it is ours");
+                fs::create_dir(outer.path("secret")).expect("the trial owns it");
+                fs::write(outer.path("secret/log"), "root's").expect("the trial owns it");
                 let script = format!("say one; await {}; say two; exit 0", outer.path("go"));
                 let frigate = outer
                     .frigate(mode, "own/log")
@@ -253,15 +261,15 @@ fn replaced_logs(out: &mut Vec<Trial>) {
                     .puppet(script)
                     .spawn();
                 wait_text(outer.path("own/log"), "one\n");
-                fs::rename(outer.path("own"), outer.path("moved")).expect("it is there");
+                fs::rename(outer.path("own"), outer.path("moved")).expect("the file exists");
                 std::os::unix::fs::symlink(outer.path("secret"), outer.path("own"))
-                    .expect("nothing is there");
-                fs::write(outer.path("go"), "").expect("the directory is ours");
+                    .expect("no file has this name");
+                fs::write(outer.path("go"), "").expect("the trial owns the directory");
                 frigate.wait().expect_code(0).expect_silence();
                 assert_eq!(outer.text("secret/log"), "root's");
                 assert_eq!(
                     fs::read_dir(outer.path("secret"))
-                        .expect("it is there")
+                        .expect("the file exists")
                         .count(),
                     1
                 );
@@ -274,7 +282,7 @@ fn replaced_logs(out: &mut Vec<Trial>) {
         .run(out, |mode| {
             let outer = RootDirectory::new();
             let link = outer.path("log");
-            std::os::unix::fs::symlink(outer.path("victim"), &link).expect("nothing is there");
+            std::os::unix::fs::symlink(outer.path("victim"), &link).expect("no file has this name");
             give(&link, ANOTHER);
             let ended = Frigate::new(mode)
                 .option(format!("--stdout={link}"))
@@ -299,7 +307,7 @@ fn places(out: &mut Vec<Trial>) {
         .run(out, |mode| {
             use std::os::unix::fs::MetadataExt;
             let outer = RootDirectory::new();
-            fs::create_dir(outer.path("own/logs")).expect("it is ours");
+            fs::create_dir(outer.path("own/logs")).expect("the trial owns it");
             give(&outer.path("own/logs"), USER);
             let log = outer.path("own/logs/log");
             let frigate = outer
@@ -310,18 +318,18 @@ fn places(out: &mut Vec<Trial>) {
             let look = || {
                 fs::metadata(&log)
                     .map(|log| (log.uid(), log.mode() & 0o777))
-                    .expect("it is there")
+                    .expect("the file exists")
             };
             frigate.kill(libc::SIGUSR1);
             wait_text(&log, "USR1");
             assert_eq!(look(), (0, 0o640));
             // Do as logrotate does: with `create` and the user as the owner, and without `create`.
-            fs::rename(&log, outer.path("own/logs/log.a")).expect("it is there");
-            fs::write(&log, "").expect("nothing is there");
+            fs::rename(&log, outer.path("own/logs/log.a")).expect("the file exists");
+            fs::write(&log, "").expect("no file has this name");
             give(&log, USER);
             frigate.kill(libc::SIGUSR2);
             wait_text(&log, "USR2");
-            fs::rename(&log, outer.path("own/logs/log.b")).expect("it is there");
+            fs::rename(&log, outer.path("own/logs/log.b")).expect("the file exists");
             frigate.kill(libc::SIGHUP);
             wait_text(&log, "HUP");
             assert_eq!(look(), (0, 0o640));
@@ -340,8 +348,9 @@ fn places(out: &mut Vec<Trial>) {
         .needs(&[&ROOT])
         .run(out, |mode| {
             let outer = RootDirectory::new();
-            fs::create_dir(outer.path("data")).expect("it is ours");
-            std::os::unix::fs::symlink("data/file", outer.path("log")).expect("nothing is there");
+            fs::create_dir(outer.path("data")).expect("the trial owns it");
+            std::os::unix::fs::symlink("data/file", outer.path("log"))
+                .expect("no file has this name");
             let frigate = outer
                 .frigate(mode, "log")
                 .options("--log-max-bytes=4 --log-backups=1");
@@ -359,7 +368,7 @@ fn places(out: &mut Vec<Trial>) {
             );
             assert!(
                 fs::symlink_metadata(outer.path("log"))
-                    .expect("it is there")
+                    .expect("the file exists")
                     .is_symlink()
             );
         });
@@ -392,7 +401,7 @@ fn places(out: &mut Vec<Trial>) {
         .run(out, |_| {
             let run = |inject: Option<usize>| {
                 let logs = Logs::new();
-                fs::write(logs.path("log.1"), "kept").expect("the directory is ours");
+                fs::write(logs.path("log.1"), "kept").expect("the trial owns the directory");
                 let inject =
                     inject.map(|which| format!("inject=newfstatat:error=EIO:when={which}"));
                 let frigate = logs

@@ -181,7 +181,7 @@ fn bytes(out: &mut Vec<Trial>) {
             .expect_code(0)
             .expect_silence();
         let mut names: Vec<_> = fs::read_dir(&logs.0)
-            .expect("it is ours")
+            .expect("the trial owns it")
             .map(|entry| entry.expect("an entry").file_name())
             .collect();
         names.sort_unstable();
@@ -223,7 +223,7 @@ fn bytes(out: &mut Vec<Trial>) {
 
     scenario("capture::a_file_that_exists_is_appended_to").run(out, |mode| {
         let logs = Logs::new();
-        fs::write(logs.path("log"), "before\n").expect("the directory is ours");
+        fs::write(logs.path("log"), "before\n").expect("the trial owns the directory");
         logs.frigate(mode)
             .puppet("say after")
             .run()
@@ -259,12 +259,12 @@ fn bytes(out: &mut Vec<Trial>) {
             .status()
             .expect("mkfifo");
         assert!(made.success());
-        // Open it for both, so that the open does not wait for a writer.
+        // Open it for reading and writing, so that the open does not wait for a writer.
         let reader = OpenOptions::new()
             .read(true)
             .write(true)
             .open(logs.path("log"))
-            .expect("it is ours");
+            .expect("the trial owns it");
         let frigate = logs
             .frigate(mode)
             .puppet("pour 0 3000000; error poured; wait TERM; exit 0")

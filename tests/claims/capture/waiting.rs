@@ -24,19 +24,19 @@ impl SlowReader {
     fn of(logs: &Logs, name: &str) -> Self {
         use std::sync::atomic::{AtomicBool, Ordering};
         nix::unistd::mkfifo(logs.path(name).as_str(), nix::sys::stat::Mode::S_IRWXU)
-            .expect("the directory is ours");
+            .expect("the trial owns the directory");
         let mut fifo = OpenOptions::new()
             .read(true)
             .write(true)
             .open(logs.path(name))
-            .expect("it is ours");
+            .expect("the trial owns it");
         let is_over = std::sync::Arc::new(AtomicBool::new(false));
         let seen = std::sync::Arc::clone(&is_over);
         // The thread ends with the first bytes after the stop, or with the whole program.
         std::thread::spawn(move || {
             let mut buffer = vec![0; 4096];
             while !seen.load(Ordering::Relaxed) {
-                std::io::Read::read(&mut fifo, &mut buffer).expect("it is read");
+                std::io::Read::read(&mut fifo, &mut buffer).expect("the read succeeds");
                 // This makes the reader slow.
                 std::thread::sleep(Duration::from_millis(300));
             }
@@ -122,12 +122,12 @@ fn the_end(out: &mut Vec<Trial>) {
             .write(true)
             .open(format!("/proc/{child}/fd/1"));
         let held = held.expect("it may be opened by name");
-        let log = fs::File::open(frigate.path("log")).expect("it is there");
-        fs::write(frigate.path("go"), "").expect("the directory is ours");
+        let log = fs::File::open(frigate.path("log")).expect("the file exists");
+        fs::write(frigate.path("go"), "").expect("the trial owns the directory");
         frigate.wait().expect_code(5).expect_nothing_left();
         drop(held);
         let mut got = Vec::new();
-        std::io::Read::read_to_end(&mut &log, &mut got).expect("it is read");
+        std::io::Read::read_to_end(&mut &log, &mut got).expect("the read succeeds");
         expect_noise(&got, 100_001);
     });
 

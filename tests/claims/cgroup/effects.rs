@@ -331,7 +331,7 @@ fn processes(out: &mut Vec<Trial>) {
         let first = group.processes();
         // frigate's own child is the oldest.
         let child = first.iter().copied().min().expect("some");
-        crate::support::sys::kill(child, libc::SIGKILL).expect("it is there");
+        crate::support::sys::kill(child, libc::SIGKILL).expect("the child exists");
         running.wait_line("second");
         let left = group.processes();
         assert_eq!(left.len(), 1, "nothing of the bomb is left: {group}");
@@ -408,7 +408,7 @@ fn whole_group(out: &mut Vec<Trial>) {
             running.wait_line("ready");
             group_of(running.cgroup())
                 .write("cgroup.freeze", "1")
-                .expect("root may");
+                .expect("root may do this");
             running.kill(libc::SIGTERM);
             running.wait().expect_code(137).expect_nothing_left();
         });
@@ -520,7 +520,7 @@ fn costs(out: &mut Vec<Trial>) {
                 // Open it before the end, because the trial's directory goes when frigate has
                 // ended.
                 let path = frigate.path("strace");
-                std::fs::File::create(&path).expect("the directory is ours");
+                std::fs::File::create(&path).expect("the trial owns the directory");
                 let log = std::fs::File::open(&path).expect("it was just made");
                 let ended = frigate.strace(["trace=all"]).options(options).command(["/bin/true"]).run();
                 ended.expect_code(0);

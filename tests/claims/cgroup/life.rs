@@ -23,11 +23,11 @@ pub fn trials(out: &mut Vec<Trial>) {
 fn earlier_run(site: &Site, process: i32) -> Group {
     let (leaf, group) = (site.child("init"), site.child("claims"));
     for group in [&leaf, &group] {
-        fs::create_dir(group.path()).expect("root may");
+        fs::create_dir(group.path()).expect("root may do this");
     }
     group
         .write("cgroup.procs", &process.to_string())
-        .expect("root may");
+        .expect("root may do this");
     group
 }
 
@@ -168,9 +168,10 @@ fn earlier_runs(out: &mut Vec<Trial>) {
         .run(out, |mode| {
             let site = Place::new().make();
             let old = site.child("claims");
-            fs::create_dir(old.path()).expect("root may");
-            fs::create_dir(old.child("below").path()).expect("root may");
-            old.write("cgroup.max.depth", "5").expect("root may");
+            fs::create_dir(old.path()).expect("root may do this");
+            fs::create_dir(old.child("below").path()).expect("root may do this");
+            old.write("cgroup.max.depth", "5")
+                .expect("root may do this");
             let running = Frigate::new(mode)
                 .in_cgroup(&site)
                 .option("--pids-max=9")
@@ -195,7 +196,9 @@ fn earlier_runs(out: &mut Vec<Trial>) {
             let group = earlier_run(&site, old[0]);
             site.write("cgroup.subtree_control", "+pids +cpu")
                 .expect("it holds no process");
-            group.write("cpu.weight", "7").expect("it is enabled");
+            group
+                .write("cpu.weight", "7")
+                .expect("the controller is enabled");
             let running = from_leaf(
                 &site,
                 "--pids-max=8 --grace=200ms --leftovers=200ms",
@@ -257,7 +260,7 @@ fn earlier_runs(out: &mut Vec<Trial>) {
             );
             // The user cannot open the file that holds the lock.
             let mode = fs::metadata(group.path().join("cgroup.kill"))
-                .expect("it is there")
+                .expect("the file exists")
                 .permissions()
                 .mode();
             assert_eq!(mode & 0o777, 0o200);
@@ -289,7 +292,7 @@ fn earlier_runs(out: &mut Vec<Trial>) {
             assert_eq!(
                 site.child("claims-2").read("pids.max"),
                 "9",
-                "the first has taken nothing with it"
+                "the end of the first changed the group"
             );
             let third = from_leaf(&site, "--pids-max=9", script).spawn();
             assert!(third.wait_line("cgroup").ends_with("/claims"));
@@ -341,10 +344,11 @@ fn neighbors(out: &mut Vec<Trial>) {
         .run(out, |_| {
             let site = Place::new().make();
             let leaf = site.child("init");
-            fs::create_dir(leaf.path()).expect("root may");
+            fs::create_dir(leaf.path()).expect("root may do this");
             site.write("cgroup.subtree_control", "+cpuset +pids")
                 .expect("it holds no process");
-            leaf.write("cpuset.cpus", "0").expect("it is enabled");
+            leaf.write("cpuset.cpus", "0")
+                .expect("the controller is enabled");
             let ended = from_leaf(&site, "--pids-max=8", "cgroup").run();
             ended.expect_code(0);
             assert_eq!(
@@ -367,7 +371,7 @@ fn neighbors(out: &mut Vec<Trial>) {
     };
     let stop = |site: &Site| {
         for child in site.child("claims").processes() {
-            crate::support::sys::kill(child, libc::SIGTERM).expect("it is there");
+            crate::support::sys::kill(child, libc::SIGTERM).expect("the child exists");
         }
     };
 
@@ -508,7 +512,7 @@ fn deep_nesting(out: &mut Vec<Trial>) {
         ended.expect_code(0).expect_nothing_left();
         let said: Vec<_> = ended.out.lines().filter(|line| !line.starts_with("got ")).collect();
         assert_eq!(said, ["nested 400", "asked", "nested 400"], "{ended:#?}");
-        assert_eq!(ended.messages().len(), 1, "only the restart is told: {ended:#?}");
+        assert_eq!(ended.messages().len(), 1, "only the restart is reported: {ended:#?}");
         assert!(ended.cgroup().children().is_empty(), "{}", **ended.cgroup());
     });
 

@@ -16,7 +16,7 @@ pub fn trials(out: &mut Vec<Trial>) {
 #[track_caller]
 fn refused(ended: &Ended, parts: &[&str]) {
     ended.expect_code(125).expect_nothing_left();
-    assert_eq!(ended.out, "", "nothing was started: {ended:#?}");
+    assert_eq!(ended.out, "", "a command was started: {ended:#?}");
     let [message] = ended.messages()[..] else {
         panic!("one line: {ended:#?}")
     };
@@ -270,7 +270,7 @@ fn controllers(out: &mut Vec<Trial>) {
                         "busy; move the processes that frigate cannot out of that cgroup",
                     ],
                 );
-                assert_eq!(site.processes().len(), 1, "it is where it was");
+                assert_eq!(site.processes().len(), 1, "the process was moved");
             }
         });
 }

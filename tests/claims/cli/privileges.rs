@@ -16,8 +16,8 @@ pub fn trials(out: &mut Vec<Trial>) {
     privileges(out);
 }
 
-/// Writes capabilities to a file in the format of `capabilities(7)`, for a program that knows
-/// nothing of them.
+/// Writes capabilities to a file in the format of `capabilities(7)`, for a program that does not
+/// use them itself.
 fn give_capabilities(path: &str, permitted: CapabilitySet) {
     const REVISION_2_EFFECTIVE: u32 = 0x0200_0001;
     let low = u32::try_from(permitted.bits()).expect("one of the first 32");
@@ -37,7 +37,7 @@ fn privileges(out: &mut Vec<Trial>) {
             let owned = |permissions| {
                 move |path: &str| {
                     fs::set_permissions(path, Permissions::from_mode(permissions))
-                        .expect("it is ours");
+                        .expect("the trial owns it");
                 }
             };
             let gives: [(&str, Give<'_>); 4] = [
@@ -62,7 +62,7 @@ fn privileges(out: &mut Vec<Trial>) {
                         .option(ask)
                         .puppet("say started; wait TERM")
                         .spawn();
-                    let kept = || fs::read_to_string(&log).expect("it is there");
+                    let kept = || fs::read_to_string(&log).expect("the file exists");
                     ended.wait_message("frigate: cannot run: its file has privileges");
                     assert_eq!(kept(), "kept", "{name}");
                     expect_mistake(&ended.wait(), name);
@@ -83,7 +83,7 @@ fn privileges(out: &mut Vec<Trial>) {
             // Such a file gives root nothing. A process that has capabilities without a file keeps
             // them.
             let (frigate, path) = Frigate::new(mode).copied();
-            fs::set_permissions(&path, Permissions::from_mode(0o4755)).expect("it is ours");
+            fs::set_permissions(&path, Permissions::from_mode(0o4755)).expect("the trial owns it");
             frigate
                 .puppet(STARTED)
                 .run()

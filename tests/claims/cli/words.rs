@@ -46,7 +46,7 @@ fn words(out: &mut Vec<Trial>) {
     scenario("cli::a_value_may_hold_an_equals_sign").run(out, |mode| {
         let frigate = Frigate::new(mode);
         let log = frigate.path("a=b");
-        let kept = std::fs::File::create(&log).expect("the directory is ours");
+        let kept = std::fs::File::create(&log).expect("the trial owns the directory");
         frigate
             .option(format!("--termination-log={log}"))
             .puppet("exit 3")
@@ -61,7 +61,7 @@ fn words(out: &mut Vec<Trial>) {
 
     scenario("cli::options_end_at_two_dashes").run(out, |mode| {
         let frigate = Frigate::new(mode);
-        symlink(own_program(), frigate.path("--grace=5")).expect("the directory is ours");
+        symlink(own_program(), frigate.path("--grace=5")).expect("the trial owns the directory");
         let path = frigate.path("");
         let ended = frigate
             .env("PATH", path)
@@ -186,7 +186,7 @@ fn bytes(out: &mut Vec<Trial>) {
             let frigate = Frigate::new(mode);
             let mut name = OsString::from(frigate.path(""));
             name.push(OsString::from_vec(b"od\xffd".to_vec()));
-            symlink(own_program(), &name).expect("the directory is ours");
+            symlink(own_program(), &name).expect("the trial owns the directory");
             let words = [
                 name.as_os_str(),
                 OsStr::new("--puppet"),

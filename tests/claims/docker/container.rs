@@ -242,7 +242,7 @@ impl Container {
     }
 
     /// Stops the container as `docker stop` does. Returns its exit code. The engine waits longer
-    /// than frigate, so that always frigate ends the container, never the engine.
+    /// than frigate, so that frigate always ends the container, and never the engine.
     #[track_caller]
     pub fn stop(&self) -> i32 {
         self.engine.ok(&["stop", "--time", "100", &self.name]);

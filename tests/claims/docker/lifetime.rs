@@ -111,7 +111,7 @@ fn standard_input() {
         .expect("a pipe")
         .write_all(b"ahoy\n")
         .expect("the client reads it");
-    let output = client.wait_with_output().expect("it ends");
+    let output = client.wait_with_output().expect("the process ends");
     assert_eq!(
         (
             output.status.code(),

@@ -169,7 +169,7 @@ fn roles(out: &mut Vec<Trial>) {
         let frigate = frigate.puppet("say ready; wait TERM; exit 6").spawn();
         frigate.wait_line("ready");
         crate::support::sys::kill(frigate.middle.expect("a parent"), libc::SIGKILL)
-            .expect("it lives");
+            .expect("the process is alive");
         frigate.wait_line("got TERM");
         frigate.wait().expect_code(6);
     });
@@ -181,7 +181,7 @@ fn roles(out: &mut Vec<Trial>) {
             .spawn();
         frigate.wait_line("ready");
         let parent = frigate.middle.expect("a parent");
-        crate::support::sys::kill(parent, libc::SIGKILL).expect("it lives");
+        crate::support::sys::kill(parent, libc::SIGKILL).expect("the process is alive");
         eventually("the parent's end", || {
             procfs::process(frigate.pid).filter(|process| process.parent != parent)
         });
@@ -195,7 +195,7 @@ fn roles(out: &mut Vec<Trial>) {
         let frigate = frigate.puppet("say ready; report").spawn();
         frigate.wait_line("ready");
         crate::support::sys::kill(frigate.middle.expect("a parent"), libc::SIGKILL)
-            .expect("it lives");
+            .expect("the process is alive");
         // It comes once: from frigate, which forwards it like any other.
         frigate.wait_line("got USR1");
         frigate.kill(libc::SIGUSR2);

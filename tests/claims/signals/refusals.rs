@@ -76,7 +76,7 @@ fn refusals(out: &mut Vec<Trial>) {
             let program = [refusing("wait4", ""), binary()].concat();
             let frigate = Frigate::of_program(mode, program);
             let (log, victim) = (frigate.path("log"), frigate.file("victim", "mine"));
-            let kept = std::fs::File::open(&victim).expect("it is there");
+            let kept = std::fs::File::open(&victim).expect("the file exists");
             let frigate = frigate.option(format!("--termination-log={log}"));
             frigate
                 .command(["ln", "-sf", &victim, &log])
@@ -159,7 +159,8 @@ fn out_of_reach(out: &mut Vec<Trial>) {
         .run(out, |mode| {
             let frigate = Frigate::new(mode).uid(4711);
             let program = frigate.copy_of_own_program("set-user-id");
-            fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).expect("it is ours");
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o4755))
+                .expect("the trial owns it");
             let frigate = frigate
                 .command([program.as_str(), "--puppet", "become 0; say ready; pause"])
                 .spawn();

@@ -157,7 +157,7 @@ fn windows(out: &mut Vec<Trial>) {
                     nix::unistd::Pid::from_raw(first_child(&frigate).expect("it is held")),
                     nix::sys::signal::Signal::try_from(signal).expect("a signal"),
                 )
-                .expect("it is ours");
+                .expect("the trial owns it");
             }
             let ended = frigate.wait();
             assert!(matches!(ended.code(), Some(131 | 134)), "{ended:#?}");

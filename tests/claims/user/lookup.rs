@@ -128,7 +128,7 @@ fn forms(out: &mut Vec<Trial>) {
                 frigate.path("root/etc/group"),
                 format!("own:x:{own}:plain\n"),
             )
-            .expect("the root is ours");
+            .expect("the trial owns the root");
             let ended = inside(frigate, TELL).run();
             ended.expect_code(0).expect_silence();
             assert_eq!(
@@ -289,11 +289,11 @@ fn database(out: &mut Vec<Trial>) {
                 let outside = frigate.file("names", "app:x:5001:5002::/outside:\n");
                 let inner = format!("{}{outside}", frigate.path("root"));
                 fs::create_dir_all(Path::new(&inner).parent().expect("it is in a directory"))
-                    .expect("the root is ours");
-                fs::rename(&passwd, &inner).expect("the root is ours");
+                    .expect("the trial owns the root");
+                fs::rename(&passwd, &inner).expect("the trial owns the root");
                 let climbing = format!("../../../../../../../..{outside}");
                 symlink(if is_absolute { &outside } else { &climbing }, &passwd)
-                    .expect("the root is ours");
+                    .expect("the trial owns the root");
                 let ended = inside(frigate, TELL).run();
                 ended.expect_code(0).expect_silence();
                 assert_eq!(
@@ -309,8 +309,8 @@ fn database(out: &mut Vec<Trial>) {
         .run(out, |mode| {
             let frigate = rooted(mode).options("--user app");
             fs::rename(frigate.path("root/etc"), frigate.path("root/data/etc"))
-                .expect("the root is ours");
-            symlink("/data/etc", frigate.path("root/etc")).expect("the root is ours");
+                .expect("the trial owns the root");
+            symlink("/data/etc", frigate.path("root/etc")).expect("the trial owns the root");
             let ended = inside(frigate, TELL).run();
             ended.expect_code(0).expect_silence();
             assert_eq!(
@@ -325,7 +325,7 @@ fn database(out: &mut Vec<Trial>) {
         .run(out, |mode| {
             let without = || {
                 let frigate = rooted(mode);
-                fs::remove_dir_all(frigate.path("root/etc")).expect("the root is ours");
+                fs::remove_dir_all(frigate.path("root/etc")).expect("the trial owns the root");
                 frigate
             };
             let ended = inside(without().options("--user 1001:3333"), TELL).run();
@@ -347,8 +347,8 @@ fn database(out: &mut Vec<Trial>) {
             for file in ["passwd", "group"] {
                 let frigate = rooted(mode).options("--user app");
                 let path = frigate.path(&format!("root/etc/{file}"));
-                fs::remove_file(&path).expect("the root is ours");
-                fs::create_dir(&path).expect("the root is ours");
+                fs::remove_file(&path).expect("the trial owns the root");
+                fs::create_dir(&path).expect("the trial owns the root");
                 expect_refusal(&inside(frigate, "say started").run(), &[&path]);
             }
         });

@@ -133,8 +133,9 @@ fn root(out: &mut Vec<Trial>) {
             let frigate = rooted(mode)
                 .env("PATH", "/no/such/directory:/only/here")
                 .options("--user app");
-            fs::create_dir_all(frigate.path("root/only/here")).expect("the root is ours");
-            symlink("/puppet", frigate.path("root/only/here/tool")).expect("the root is ours");
+            fs::create_dir_all(frigate.path("root/only/here")).expect("the trial owns the root");
+            symlink("/puppet", frigate.path("root/only/here/tool"))
+                .expect("the trial owns the root");
             let ended = frigate
                 .command(["tool", "--puppet", "say started; exit 5"])
                 .run();
@@ -172,7 +173,7 @@ fn directory(out: &mut Vec<Trial>) {
                 ("/../../data", "/data"),
             ] {
                 let frigate = rooted(mode);
-                symlink("/data", frigate.path("root/link")).expect("the root is ours");
+                symlink("/data", frigate.path("root/link")).expect("the trial owns the root");
                 let ended = inside(
                     frigate.options("--workdir").option(asked),
                     "directory; exit 0",
@@ -192,7 +193,7 @@ fn directory(out: &mut Vec<Trial>) {
                 frigate.path("asked"),
                 frigate.path("starts"),
             );
-            fs::create_dir(&asked).expect("the directory is ours");
+            fs::create_dir(&asked).expect("the trial owns the directory");
             let frigate = frigate
                 .option(if is_relative { "asked" } else { &asked })
                 .current_directory(start);
@@ -214,7 +215,7 @@ fn directory(out: &mut Vec<Trial>) {
         .needs(&[&ROOT])
         .run(out, |mode| {
             let frigate = rooted(mode).options("--user app --workdir /data");
-            symlink("/puppet", frigate.path("root/data/tool")).expect("the root is ours");
+            symlink("/puppet", frigate.path("root/data/tool")).expect("the trial owns the root");
             let ended = frigate
                 .command(["./tool", "--puppet", "directory; exit 5"])
                 .run();
@@ -244,7 +245,7 @@ fn directory(out: &mut Vec<Trial>) {
         .run(out, |mode| {
             let frigate = rooted(mode);
             let outside = frigate.path("outside");
-            fs::create_dir(&outside).expect("the directory is ours");
+            fs::create_dir(&outside).expect("the trial owns the directory");
             let ended = inside(frigate.options("--workdir").option(&outside), "say started").run();
             expect_refusal(&ended, &[&format!("'{outside}'")]);
         });

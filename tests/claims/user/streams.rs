@@ -18,7 +18,7 @@ pub fn trials(out: &mut Vec<Trial>) {
 
 #[track_caller]
 fn owner(path: impl AsRef<Path>) -> u32 {
-    fs::metadata(path).expect("it is there").uid()
+    fs::metadata(path).expect("the file exists").uid()
 }
 
 fn streams(out: &mut Vec<Trial>) {
@@ -117,7 +117,7 @@ fn streams(out: &mut Vec<Trial>) {
                 .read(true)
                 .write(true)
                 .open(&fifo)
-                .expect("it is ours");
+                .expect("the trial owns it");
             let frigate = frigate
                 .descriptor(0, &fifo)
                 .puppet("say ready; wait TERM; exit 0")

@@ -1,10 +1,10 @@
 //! One run of a virtual machine: a kernel, a file system, its output on the console, and facts on a
 //! second line.
 //!
-//! The engine is QEMU's emulator, which needs no privilege and no KVM. `FRIGATE_TEST_VM=uml` selects
-//! User Mode Linux, which is faster, but has no cpuset controller and no pressure figures. The
-//! console is the engine's standard output, and the second line its standard error. There a fact is a
-//! JSON array of strings, and anything else is a complaint of the engine itself.
+//! The engine is QEMU's emulator, which needs no privilege and no KVM. `FRIGATE_TEST_VM=uml`
+//! selects User Mode Linux, which is faster, but has no cpuset controller and no pressure figures.
+//! The console is the engine's standard output, and the second line its standard error. There a
+//! fact is a JSON array of strings, and anything else is a complaint of the engine itself.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};

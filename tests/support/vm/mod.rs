@@ -5,9 +5,9 @@
 //!   host each scenario's result: `guest`.
 //! - `vm::Boot` boots a guest of its own, for claims about that PID 1: `boot`.
 //!
-//! `FRIGATE_TEST_VM=uml` selects User Mode Linux as the engine, and `FRIGATE_TEST_KERNEL=FILE` another
-//! kernel for QEMU. `FRIGATE_TEST_VM_LIMIT=SECONDS` is how long the shared guest may take from its
-//! boot to its end, 600 by default.
+//! `FRIGATE_TEST_VM=uml` selects User Mode Linux as the engine, and `FRIGATE_TEST_KERNEL=FILE`
+//! another kernel for QEMU. `FRIGATE_TEST_VM_LIMIT=SECONDS` is how long the shared guest may take
+//! from its boot to its end, 600 by default.
 
 mod archive;
 mod boot;

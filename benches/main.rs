@@ -2,9 +2,9 @@
 //! turn.
 //!
 //! `cargo bench -- --help` lists the options. The floor is a program without a C library that does
-//! only what is asked. The cost of an init is its figure divided by the floor's. Loggers are compared
-//! in a table of their own, with cat as the floor. Absolute times are only context, because they
-//! differ from machine to machine.
+//! only what is asked. The cost of an init is its figure divided by the floor's. Loggers are
+//! compared in a table of their own, with cat as the floor. Absolute times are only context,
+//! because they differ from machine to machine.
 #![allow(
     clippy::disallowed_methods,
     clippy::indexing_slicing,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 pub const HELP: &str = "\
 cargo bench [-- OPTIONS]: what frigate costs, beside its peers and the least that an init can do
 
-  --short        counts only, frigate and the floor only, in less than a minute; fails where a count is above its bound,
-                 or where tools/order.ld is out of date
+  --short        counts only, frigate and the floor only, in less than a minute; fails if a count is above its bound,
+                 or if tools/order.ld is out of date
   --only KEYS    only the groups named, of: size, idle, growth, calls, instructions, lives, forwarding, reaping, restart,
                  stop, stream (a log of 512 MiB in /dev/shm), order (tools/order.ld; with --short)
   --order FILE   writes the functions that every run executes, for the linker, and measures nothing
@@ -16,7 +16,7 @@ cargo bench [-- OPTIONS]: what frigate costs, beside its peers and the least tha
   --help         this text
 
 FRIGATE_BENCH_BINARY=FILE measures another binary than dist/frigate, which `make dist` builds.
-It needs to make PID namespaces: as root, or where user namespaces are allowed.
+It needs to make PID namespaces: as root, or in a user namespace.
 The peers: apt-get install --no-install-recommends tini dumb-init catatonit s6 runit daemontools busybox supervisor
 ";
 

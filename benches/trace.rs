@@ -1,8 +1,8 @@
 //! Counts what an init does up to its child's exec, and in a whole run: system calls, and
 //! instructions in user mode.
 //!
-//! It uses ptrace, one step at a time. The processor's own counters would be faster, but most virtual
-//! machines have none. These counts are exact: the same on every machine and in every run.
+//! It uses ptrace, one step at a time. The processor's own counters would be faster, but most
+//! virtual machines have none. These counts are exact: the same on every machine and in every run.
 
 use std::collections::{BTreeMap, BTreeSet};
 

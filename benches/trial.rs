@@ -84,8 +84,8 @@ impl Trial {
             let _old = reports.read(&mut [0; 4096]).map_err(say)?;
         }
         let mode = match when {
-            Reports::AtTheEnd => "now",
-            Reports::AtOnce => "tell",
+            Reports::AtTheEnd => "end",
+            Reports::AtOnce => "once",
             Reports::Gated => "gate",
         };
         let log = File::create(arrangement.log()).map_err(say)?;

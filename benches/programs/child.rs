@@ -2,9 +2,9 @@
 //! moment.
 //!
 //! `child MODE=FIFO [WORD...]`. Mode and FIFO are one word, because the `run` file of a service
-//! directory names this program as its interpreter, and has room for one word. The next word is that
-//! file's name, and is ignored. Each record is four 64-bit words: its kind and three values, of which
-//! the first is a time of the monotonic clock.
+//! directory names this program as its interpreter, and has room for one word. The next word is
+//! that file's name, and is ignored. Each record is four 64-bit words: its kind and three values,
+//! of which the first is a time of the monotonic clock.
 #![no_std]
 #![no_main]
 

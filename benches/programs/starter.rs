@@ -1,13 +1,13 @@
 //! The starter: runs one init as PID 1 of a fresh PID namespace, and reports when it was executed
 //! and when it ended.
 //!
-//! `starter now|tell|gate PROGRAM [ARG...]`, with a gate at standard input and the reports at
-//! standard output. It is as small as it can be, because the kernel unmaps the caller's memory within
-//! the `execve` that is measured.
+//! `starter end|once|gate PROGRAM [ARG...]`, with a gate at standard input and the reports at
+//! standard output. It is as small as it can be, because the kernel unmaps the caller's memory
+//! within the `execve` that is measured.
 //!
-//! `now` reports both at the end, so that no process wakes up while the init starts. `tell` reports the
-//! first at once. With `gate` the init waits for a byte before it is executed, so that a tracer has
-//! time to attach.
+//! `end` reports both at the end, so that no process wakes up while the init starts. `once` reports
+//! the first at once. With `gate` the init waits for a byte before it is executed, so that a tracer
+//! has time to attach.
 #![no_std]
 #![no_main]
 
@@ -58,13 +58,13 @@ pub fn run(words: *const *const u8, environment: *const *const u8) -> usize {
     // The init's side may still be at the gate, and has then written no time.
     // SAFETY: a live value, written by the other process before its exec.
     let executed = |plan: &Plan| unsafe { (&raw const plan.executed).read_volatile() };
-    if mode != b'n' {
+    if mode != b'e' {
         report(1, pid.unsigned_abs(), executed(&plan));
     }
     let mut status = 0_u32;
     call(WAIT4, [pid.unsigned_abs(), (&raw mut status).addr(), 0, 0, 0]);
     let ended = now();
-    if mode == b'n' {
+    if mode == b'e' {
         report(1, pid.unsigned_abs(), executed(&plan));
     }
     report(2, status as usize, ended);

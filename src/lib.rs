@@ -50,7 +50,7 @@
 //!   the group has the rest of this time.
 //! - Processes that have left the group are not frigate's to end, unless a [`ControlGroup`] holds
 //!   them.
-//! - If the host ends for whatever reason, or executes another program, the kernel sends TERM to
+//! - If the host ends for any reason, or executes another program, the kernel sends TERM to
 //!   its children, or KILL with [`Strategy::kill`].
 //!
 //! # What the host must do

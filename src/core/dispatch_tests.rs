@@ -528,7 +528,7 @@ fn what_is_left_alone_delays_no_exit_and_gets_no_signal() {
         (1000, exited(3), "report ended"),
         (1000, LEFT, &exit(Outcome::Complete(ExitStatus::Exited(3)))),
     ]);
-    // After a stop it is ended all the same.
+    // After a stop it is ended nevertheless.
     Frigate::running("--leftovers=leave", NO_TERMINAL).play(&[
         (
             1000,

@@ -1,4 +1,4 @@
-//! Exit codes: the numbers that stand for something, and what `--remap-exit` makes of each code.
+//! Exit codes: the numbers with a meaning, and the code that `--remap-exit` turns each code into.
 
 use crate::core::signal::Signal;
 

@@ -1,4 +1,4 @@
-//! Numbers as options and the kernel's files have them: digits alone, without sign or blank.
+//! Numbers as options and the kernel's files write them: digits alone, without sign or blank.
 
 /// Parses digits. `None` means that the text is empty, has another character, or is too large a
 /// number.

@@ -116,7 +116,7 @@ pub enum EventKind {
     },
     /// frigate could not do something, and goes on without it. The event's text says what.
     Warning,
-    /// The child has ended for good, and nothing of it is left. This is the last event.
+    /// The child has ended for good, and none of its processes is left. This is the last event.
     Finished(Outcome),
 }
 

@@ -13,9 +13,9 @@ use crate::library::strategy::Strategy;
 
 /// One child: what it runs, how it is protected and, once it is, the handle to it.
 ///
-/// To drop it does not stop the child: the child stays protected, and [`done`](crate::done) waits
-/// for it. If the host ends for whatever reason, or executes another program, the kernel sends TERM
-/// to each child, or KILL with [`Strategy::kill`].
+/// Dropping it does not stop the child: the child stays protected, and [`done`](crate::done) waits
+/// for it. If the host ends for any reason, or executes another program, the kernel sends TERM to
+/// each child, or KILL with [`Strategy::kill`].
 ///
 /// ```
 /// use std::time::Duration;

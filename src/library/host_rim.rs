@@ -1,4 +1,4 @@
-//! How the library reaches one protected child, and tells the host of it.
+//! How the library reaches one protected child, and reports to the host.
 //!
 //! Architecture invariant: a child is signaled and reaped through its pidfd alone. The host may reap
 //! it first, and then its number may be that of any process.

@@ -1,6 +1,6 @@
 //! Formats facts: one line of text, or one JSON object, each within one atomic write to a pipe.
 //!
-//! *Invariant:* a message is one line of at most `LIMIT` bytes, whatever the command's name holds.
+//! *Invariant:* a message is one line of at most `LIMIT` bytes, for any name of the command.
 #![forbid(unsafe_code)]
 
 use core::fmt::{self, Write};
@@ -55,7 +55,7 @@ impl MessageFormatter {
         text
     }
 
-    /// Returns the part of `Fact::Restarting` that tells when the child is started again, without
+    /// Returns the part of `Fact::Restarting` that says when the child is started again, without
     /// what led to it.
     pub(crate) fn restart_text(
         &self,

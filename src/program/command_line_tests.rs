@@ -364,7 +364,7 @@ fn cgroup_files_are_separated_by_newlines_in_the_environment() {
     );
     for set in [
         "io.max=8:0 rbps=1,wbps=2\ncpuset.cpus=0,2",
-        // As a YAML block has it.
+        // A YAML block looks like this.
         "io.max=8:0 rbps=1,wbps=2\ncpuset.cpus=0,2\n",
     ] {
         assert_eq!(

@@ -90,7 +90,7 @@ impl Config {
     }
 }
 
-/// Reads the rules, but for the exit codes.
+/// Reads the rules, except for the exit codes.
 fn read_rules(reader: &mut Reader<'_>) -> Rules {
     let defaults = Rules::default();
     let policy = defaults.restart_policy;

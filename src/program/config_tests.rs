@@ -618,7 +618,7 @@ fn log_files_have_sizes_in_units_and_max_is_none() {
     }
 }
 
-/// Each option, what is wrong for it, and how the line that refuses it tells what is accepted.
+/// Each option, a wrong value, and the words of its refusal that say what is accepted.
 const WRONG: [(&str, &[&str], &str); 30] = [
     (
         "restart",

@@ -38,7 +38,7 @@ use crate::sys::{descriptors, host, startup, terminal};
 ///
 /// ```
 /// frigate::init();
-/// // From here on the process is not PID 1, whatever it was started as.
+/// // From here on the process is not PID 1, even if it was started as PID 1.
 /// assert_ne!(std::process::id(), 1);
 /// ```
 pub fn init() {

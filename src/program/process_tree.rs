@@ -21,7 +21,7 @@ use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
 #[derive(Clone, Copy)]
 pub(crate) struct FrigateProcess {
     pub(crate) pid: Pid,
-    /// frigate is PID 1 or a subreaper, so that orphans become its children.
+    /// Whether frigate is PID 1 or a subreaper, so that orphans become its children.
     pub(crate) is_reaper: bool,
 }
 
@@ -41,9 +41,9 @@ pub(crate) struct ProcessTree {
     pub(crate) user: Option<u32>,
     /// The signal that is being handled, with its value.
     pub(crate) received: Option<ReceivedSignal>,
-    /// Processes are to be reaped after this step.
+    /// Whether processes must be reaped after this step.
     pub(crate) is_reaping_due: bool,
-    /// It was reported that a signal did not reach every descendant.
+    /// Whether it was reported that a signal did not reach every descendant.
     is_miss_reported: bool,
 }
 

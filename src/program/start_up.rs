@@ -36,16 +36,16 @@ use crate::sys::spawn::{Bond, Confinement, Pidfd, SpawnPlan};
 use crate::sys::startup::{self, CStrings, Entry};
 use crate::sys::{credentials, descriptors, inherited, output, process, terminal};
 
-/// What this was built from. `tools/dist` sets the variable.
+/// The commit that this was built from. `tools/dist` sets the variable.
 const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
     Some(commit) => commit,
     None => "unknown",
 };
 
-/// What the reason of a limit that cannot be applied ends with.
+/// The end of the reason why a limit cannot be applied.
 const BEST_EFFORT_HINT: &str = "; or give --cgroup-best-effort";
 
-/// Does all that the `frigate` program does. Returns its exit code.
+/// Runs the `frigate` program. Returns its exit code.
 ///
 /// # Safety
 ///
@@ -200,9 +200,9 @@ fn run(
     let dispatcher = Dispatcher::new(config.stop_on, config.rewrite, surroundings);
     let mut event_loop = EventLoop::new(child, tree, dispatcher, termination_log);
     if let Some(uid) = uid {
-        // After everything that may fail, since nothing gives them back. A terminal belongs to the
-        // container of a PID 1. Elsewhere it belongs to a user's session, and other processes of
-        // the child's user could then read from it and type into it.
+        // Do this after everything that may fail, since they are not given back. A terminal belongs
+        // to the container of a PID 1. Elsewhere it belongs to a user's session, and other
+        // processes of the child's user could then read from it and type into it.
         inherited::set_stream_owner(uid, own_pid.raw() == 1);
     }
     // The log was opened before the start: by now the child may have replaced the file.

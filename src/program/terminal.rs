@@ -5,9 +5,10 @@ use crate::core::pid::Pid;
 use crate::sys::terminal;
 
 pub(crate) struct Terminal {
-    /// Standard input is frigate's controlling terminal.
+    /// Whether standard input is frigate's controlling terminal.
     pub(crate) is_controlling: bool,
-    /// frigate has made the child's group the foreground group, and has not taken that back.
+    /// Whether frigate has made the child's group the foreground group, and has not taken that
+    /// back.
     is_given: bool,
 }
 

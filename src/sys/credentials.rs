@@ -6,7 +6,7 @@ use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
 /// Returns whether frigate's own file gave it privileges that its caller lacks: by set-user-ID,
 /// set-group-ID or file capabilities.
 ///
-/// `AT_SECURE` (`getauxval(3)`) does not tell. A security module may set it at any exec into
+/// `AT_SECURE` (`getauxval(3)`) does not answer this. A security module may set it at any exec into
 /// another domain, and does so for the first process of every container.
 #[inline(never)]
 pub(crate) fn has_more_privileges_than_caller() -> bool {

@@ -57,12 +57,12 @@ impl OpenFile {
     /// # Errors
     ///
     /// `Errno::AGAIN` means that a FIFO or a terminal is full for now. For a regular file it
-    /// becomes `Errno::IO`: `poll(2)` always calls such a file ready, so the caller would try for
-    /// ever.
+    /// becomes `Errno::IO`: `poll(2)` always calls such a file ready, so the caller would try
+    /// forever.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
         match io::write(&self.fd, bytes) {
-            // A file that takes no byte and reports no error would be offered the same bytes for
-            // ever.
+            // A file that takes no byte and reports no error would be offered the same bytes
+            // forever.
             Ok(0) => Err(Errno::IO),
             Err(RawErrno::AGAIN) if self.is_regular => Err(Errno::IO),
             result => result.map_err(errno),

@@ -61,7 +61,7 @@ impl ClaimedCgroup {
 
 /// Claims the cgroup at that path.
 ///
-/// Its lock tells whether it is in use: the kernel releases the lock when its holder ends. An
+/// Its lock shows whether it is in use: the kernel releases the lock when its holder ends. An
 /// unlocked cgroup with processes is adopted, and they are ended before the first start. An
 /// unlocked cgroup without processes is removed, to be created anew.
 fn try_claim(path: &str) -> Result<Attempt, Errno> {

@@ -114,7 +114,7 @@ impl EnabledParent {
 ///
 /// # Errors
 ///
-/// The first failure. The other processes are moved all the same.
+/// The first failure. The other processes are moved nevertheless.
 fn move_members(from: &CgroupDirectory, to_procs: &WritableFile) -> Result<(), Errno> {
     let mut moved = Ok(());
     from.for_each_member(&mut |pid, _| match to_procs.write(&pid.raw().to_string()) {

@@ -61,8 +61,8 @@ impl ParentCgroup {
 
     /// Opens the directory of that cgroup. `None` means that no mount shows it.
     ///
-    /// The usual path is right if its `cgroup.procs` lists frigate, and reading the mounts, which
-    /// may be many, is saved. Otherwise the mounts tell.
+    /// If the `cgroup.procs` of the usual path lists frigate, the path is right, and the mounts,
+    /// which may be many, need not be read. Otherwise the mounts show the path.
     fn locate(cgroup: &str, own_pid: Pid) -> Result<Option<(String, CgroupDirectory)>, String> {
         let usual = ["/sys/fs/cgroup", cgroup.trim_end_matches('/')].concat();
         if !cgroup.starts_with("/..")

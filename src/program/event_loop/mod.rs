@@ -34,7 +34,7 @@ pub(crate) struct EventLoop {
     waiter: SignalWaiter,
     /// Events that the core has not taken yet, each with the index of its child.
     events: VecDeque<(usize, Event)>,
-    /// A system call was refused that frigate cannot do without.
+    /// The refusal of a system call that frigate cannot do without.
     failure: Option<Mistake>,
     /// How often frigate was asked to end.
     stop_requests: u32,

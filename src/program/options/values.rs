@@ -38,7 +38,7 @@ pub(crate) struct Value<'a> {
 }
 
 impl Value<'_> {
-    /// Returns the option's name as its source has it: `--grace` or `FRIGATE_INIT_GRACE`.
+    /// Returns the option's name as its source writes it: `--grace` or `FRIGATE_INIT_GRACE`.
     pub(crate) fn spelled_name(&self) -> String {
         match self.source {
             Source::CommandLine => ["--", self.name].concat(),

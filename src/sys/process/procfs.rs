@@ -30,6 +30,8 @@ const READ_TO_END: usize = 1;
 const READ_ONCE: usize = usize::MAX;
 
 impl Procfs {
+    /// Opens `/proc`.
+    ///
     /// # Errors
     ///
     /// `/proc` is missing, or belongs to another PID namespace.
@@ -121,6 +123,8 @@ impl Procfs {
         }
     }
 
+    /// Checks that no process was left out.
+    ///
     /// # Errors
     ///
     /// A process was left out that may exist.

@@ -559,7 +559,8 @@ fn costs(out: &mut Vec<Trial>) {
                 panic!("no two traces agree; the last was {}", last.2);
             };
             let (without, child_without, log_without) = counts("");
-            // The limits, and the files that are written for them: memory.oom.group is one.
+            // Pairs of limits and the files that frigate writes for them. memory.oom.group is one
+            // of these files.
             for (options, files) in [
                 ("--pids-max=50", 1),
                 ("--memory-max=64M", 2),

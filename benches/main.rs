@@ -7,6 +7,7 @@
 //! because they differ from machine to machine.
 #![allow(
     clippy::disallowed_methods,
+    clippy::incompatible_msrv,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,

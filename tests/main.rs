@@ -8,6 +8,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::incompatible_msrv,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,

@@ -162,9 +162,8 @@ proptest! {
         passwd in prop::collection::vec(prop::sample::select(b"ab01:,\n\xff".to_vec()), 0..80),
         groups in prop::collection::vec(prop::sample::select(b"ab01:,\n\xff".to_vec()), 0..80),
     ) {
-        if let Some(spec) = UserSpec::parse(&text)
-            && let Ok(identity) = spec.resolve(&passwd, &groups)
-        {
+        let resolved = UserSpec::parse(&text).map(|spec| spec.resolve(&passwd, &groups));
+        if let Some(Ok(identity)) = resolved {
             // If the group changes, all groups change, so that no membership of frigate's is left
             // by mistake.
             prop_assert_eq!(identity.gid.is_some(), identity.groups.is_some());

@@ -130,11 +130,11 @@ impl Handle {
         // Before log files are opened and a cgroup is made: those may belong to another child of
         // this name.
         let former = registry::add(&self.shared).ok_or_else(|| self.already_protected())?;
-        if starts && let Err(error) = self.start_now(plan) {
-            registry::restore(&self.shared, former);
-            return Err(error);
+        if !starts {
+            return Ok(());
         }
-        Ok(())
+        self.start_now(plan)
+            .inspect_err(|_| registry::restore(&self.shared, former))
     }
 
     fn plan(&self) -> Result<ChildPlan<'_>, Error> {

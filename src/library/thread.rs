@@ -135,7 +135,8 @@ impl Children {
     }
 
     fn finish_ended(&mut self) {
-        for child in self.protected.extract_if(.., |child| child.has_ended()) {
+        while let Some(index) = self.protected.iter().position(ProtectedChild::has_ended) {
+            let child = self.protected.remove(index);
             self.unreaped.extend(child.finish());
         }
     }

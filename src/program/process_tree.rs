@@ -85,9 +85,10 @@ impl ProcessTree {
         if result.is_err() || !self.frigate.is_reaper {
             leftovers.signal(list);
         }
-        if let Err(errno) = result
-            && !core::mem::replace(&mut self.is_miss_reported, true)
-        {
+        let Err(errno) = result else {
+            return;
+        };
+        if !core::mem::replace(&mut self.is_miss_reported, true) {
             self.reporter.report(&Fact::Cannot {
                 verb: "signal",
                 object: "every descendant",

@@ -306,9 +306,10 @@ fn become_reaper(own_pid: Pid, reporter: &mut Reporter) -> FrigateProcess {
         pid: own_pid,
         is_reaper: true,
     };
-    if own_pid.raw() != 1
-        && let Err(errno) = startup::become_subreaper(own_pid)
-    {
+    if own_pid.raw() == 1 {
+        return frigate;
+    }
+    if let Err(errno) = startup::become_subreaper(own_pid) {
         frigate.is_reaper = false;
         reporter.report(&Fact::Cannot {
             verb: "become",

@@ -54,9 +54,10 @@ impl Terminal {
     /// Makes frigate's group the foreground group, if frigate gave the terminal to the child's. If
     /// it did not, the terminal belongs to the group that has it.
     pub(crate) fn take_back(&mut self) {
-        if core::mem::replace(&mut self.is_given, false)
-            && let Some(own) = terminal::own_group()
-        {
+        if !core::mem::replace(&mut self.is_given, false) {
+            return;
+        }
+        if let Some(own) = terminal::own_group() {
             terminal::set_foreground_group(own);
         }
     }

@@ -220,9 +220,10 @@ impl CgroupDirectory {
         let mut unchecked: Vec<Pid> = parse_pids(&text?).collect();
         while !unchecked.is_empty() {
             let mut held = Vec::new();
-            while held.len() < MAX_HELD_PIDFDS
-                && let Some(pid) = unchecked.pop()
-            {
+            while held.len() < MAX_HELD_PIDFDS {
+                let Some(pid) = unchecked.pop() else {
+                    break;
+                };
                 let pidfd = rustix_pid(pid).ok_or(RawErrno::INVAL);
                 let pidfd = pidfd.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
                 // No descriptor is left: visit those that are held first.

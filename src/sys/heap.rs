@@ -97,14 +97,14 @@ fn map(size: usize) -> *mut u8 {
 #[expect(clippy::disallowed_methods, reason = "nothing can return here")]
 fn end_without_memory() -> ! {
     let stream = rustix::stdio::stderr();
-    if let Ok(flags) = fcntl_getfl(stream)
-        && fcntl_setfl(stream, flags | OFlags::NONBLOCK).is_ok()
-    {
-        let _ = rustix::io::write(
-            stream,
-            b"frigate: cannot go on: out of memory; ending with 125\n",
-        );
-        let _ = fcntl_setfl(stream, flags);
+    if let Ok(flags) = fcntl_getfl(stream) {
+        if fcntl_setfl(stream, flags | OFlags::NONBLOCK).is_ok() {
+            let _ = rustix::io::write(
+                stream,
+                b"frigate: cannot go on: out of memory; ending with 125\n",
+            );
+            let _ = fcntl_setfl(stream, flags);
+        }
     }
     // SAFETY: _exit(2) ends the process at once.
     unsafe { libc::_exit(125) }

@@ -615,6 +615,28 @@ fn documents(out: &mut Vec<Trial>) {
             assert_eq!(listed, expected);
         });
 
+    scenario("house::the_documents_name_the_oldest_rust_that_ci_builds_with")
+        .once()
+        .run(out, |_| {
+            let manifest = document("Cargo.toml");
+            let oldest = manifest
+                .split("\nrust-version = \"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next())
+                .expect("the oldest version");
+            for (file, sentence) in [
+                ("README.md", format!("a Rust toolchain ({oldest} or newer")),
+                (
+                    "CONTRIBUTING.md",
+                    format!("any stable toolchain from {oldest} on"),
+                ),
+            ] {
+                assert!(document(file).contains(&sentence), "{file}: {sentence}");
+            }
+            let builds = document(".ci/run").lines().any(|line| line == ".ci/oldest");
+            assert!(builds, ".ci/run does not build with {oldest}");
+        });
+
     scenario("house::no_document_installs_the_frigate_of_another_project")
         .once()
         .run(out, |_| {

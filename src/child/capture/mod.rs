@@ -114,7 +114,7 @@ impl Capture {
     }
 
     /// Returns the number of captured streams, and so of `watches`. It never changes.
-    pub(crate) const fn stream_count(&self) -> usize {
+    pub(crate) fn stream_count(&self) -> usize {
         self.streams.len()
     }
 

@@ -170,9 +170,8 @@ impl ChildCgroup {
             .directory
             .read("cgroup.subtree_control")
             .unwrap_or_default();
-        if let Ok(enabled) = core::str::from_utf8(&enabled)
-            && !enabled.trim_ascii().is_empty()
-        {
+        let enabled = core::str::from_utf8(&enabled).unwrap_or_default();
+        if !enabled.trim_ascii().is_empty() {
             let _ = self.directory.write(
                 "cgroup.subtree_control",
                 &subtree_control_value('-', enabled.split_ascii_whitespace()),
@@ -192,10 +191,10 @@ impl ChildCgroup {
         let mut removed = cgroup::remove(&self.path);
         if removed == Err(Errno::BUSY) {
             let _ = self.kill();
-            if self.is_populated()
-                && let Some(events) = self.events_file()
-            {
-                kernel_file::wait_for_change(events, REMOVE_TIMEOUT_MS);
+            if self.is_populated() {
+                if let Some(events) = self.events_file() {
+                    kernel_file::wait_for_change(events, REMOVE_TIMEOUT_MS);
+                }
             }
             self.directory.remove_descendants();
             removed = cgroup::remove(&self.path);

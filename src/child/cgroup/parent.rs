@@ -65,12 +65,10 @@ impl ParentCgroup {
     /// which may be many, need not be read. Otherwise the mounts show the path.
     fn locate(cgroup: &str, own_pid: Pid) -> Result<Option<(String, CgroupDirectory)>, String> {
         let usual = ["/sys/fs/cgroup", cgroup.trim_end_matches('/')].concat();
-        if !cgroup.starts_with("/..")
-            && let Ok(directory) = CgroupDirectory::open(&usual)
-            && let Ok(procs) = directory.read("cgroup.procs")
-            && cgroup::parse_pids(&procs).any(|pid| pid == own_pid)
-        {
-            return Ok(Some((usual, directory)));
+        if !cgroup.starts_with("/..") {
+            if let Some(directory) = Self::open_if_listed(&usual, own_pid) {
+                return Ok(Some((usual, directory)));
+            }
         }
         let mounts = kernel_file::read_proc("/proc/self/mountinfo")
             .map_err(|errno| failure_reason("/proc/self/mountinfo", errno))?;
@@ -80,6 +78,14 @@ impl ParentCgroup {
         let directory =
             CgroupDirectory::open(&path).map_err(|errno| failure_reason(&path, errno))?;
         Ok(Some((path, directory)))
+    }
+
+    /// Opens the directory if its `cgroup.procs` lists that process.
+    fn open_if_listed(path: &str, pid: Pid) -> Option<CgroupDirectory> {
+        let directory = CgroupDirectory::open(path).ok()?;
+        let procs = directory.read("cgroup.procs").ok()?;
+        let is_listed = cgroup::parse_pids(&procs).any(|listed| listed == pid);
+        is_listed.then_some(directory)
     }
 
     /// Returns the cgroup above if frigate runs in a leaf that another frigate has made, before it
@@ -190,9 +196,11 @@ impl ParentCgroup {
         // A process that enters between the move and the write makes the write fail with EBUSY. The
         // next attempt moves it.
         for attempt in 0..MOVE_ATTEMPTS {
-            if is_occupied && let Err((file, errno)) = parent.move_members_to_leaf(&directory) {
-                parent.undo();
-                return Err(failure_reason(&file, errno));
+            if is_occupied {
+                if let Err((file, errno)) = parent.move_members_to_leaf(&directory) {
+                    parent.undo();
+                    return Err(failure_reason(&file, errno));
+                }
             }
             match enable_below(&directory, controllers, is_occupied) {
                 Ok(to_disable) => {

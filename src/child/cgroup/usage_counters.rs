@@ -30,15 +30,8 @@ impl UsageCounters {
     /// only whether there was an out-of-memory kill is read.
     pub(super) fn take_usage(&mut self, directory: &CgroupDirectory, fully: bool) -> Usage {
         let mut usage = Usage::NONE;
-        if self.has_memory
-            && let Ok(events) = read_memory_events(directory)
-        {
-            // These count the kills in this cgroup, one by one or as a whole, even if the limit
-            // that was hit is an ancestor's.
-            let counts =
-                ["oom_kill", "oom_group_kill"].map(|key| value_of(&events, key).unwrap_or(0));
-            let oom_kills: u64 = counts.iter().sum();
-            usage.out_of_memory = oom_kills > core::mem::replace(&mut self.oom_kills, oom_kills);
+        if self.has_memory {
+            usage.out_of_memory = self.take_out_of_memory(directory);
         }
         if !fully {
             return usage;
@@ -59,6 +52,19 @@ impl UsageCounters {
         usage.cpu = since("usage_usec", &mut self.cpu_micros);
         usage.throttled = since("throttled_usec", &mut self.throttled_micros);
         usage
+    }
+
+    /// Returns whether there was an out-of-memory kill since the last call.
+    ///
+    /// The counters count the kills in this cgroup, one by one or as a whole, even if the limit
+    /// that was hit is an ancestor's.
+    fn take_out_of_memory(&mut self, directory: &CgroupDirectory) -> bool {
+        let Ok(events) = read_memory_events(directory) else {
+            return false;
+        };
+        let counts = ["oom_kill", "oom_group_kill"].map(|key| value_of(&events, key).unwrap_or(0));
+        let oom_kills: u64 = counts.iter().sum();
+        oom_kills > core::mem::replace(&mut self.oom_kills, oom_kills)
     }
 }
 

@@ -171,12 +171,11 @@ impl EventLoop {
             ProgramAction::Reap => self.tree.is_reaping_due = true,
             ProgramAction::ReleaseDescriptors => descriptors::release(),
             ProgramAction::GiveTerminal { and_continue } => {
+                let terminal = &mut self.tree.terminal;
+                let is_given = child.pid().is_some_and(|pid| terminal.give_to(pid));
                 // If the child did not get the terminal, CONT would only make it ask for the
                 // terminal and be suspended again, without end.
-                if let Some(pid) = child.pid()
-                    && self.tree.terminal.give_to(pid)
-                    && and_continue
-                {
+                if is_given && and_continue {
                     child.resume(&mut self.tree);
                 }
             }

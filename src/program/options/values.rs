@@ -92,9 +92,10 @@ impl<'a> Values<'a> {
     pub(crate) fn read_words(&mut self, words: &[&'a [u8]]) -> Result<Words, Mistake> {
         let flags = flags();
         let mut rest = words.iter();
-        while let Some(word) = rest.as_slice().first()
-            && word.first() == Some(&b'-')
-        {
+        while let Some(word) = rest.as_slice().first() {
+            if word.first() != Some(&b'-') {
+                break;
+            }
             rest.next();
             let Ok(option) = core::str::from_utf8(word) else {
                 return Err(refused(word, NOT_UTF_8));

@@ -74,12 +74,13 @@ impl HeldProcesses {
         }
         let mut held = Vec::new();
         for process in all {
-            if excluded.contains(&process.pid.raw()) || !matches(&procfs, process.pid) {
+            if excluded.contains(&process.pid.raw())
+                || !matches(&procfs, process.pid)
+                || !procfs.is_in_own_namespace(process.pid)
+            {
                 continue;
             }
-            if procfs.is_in_own_namespace(process.pid)
-                && let Some(pidfd) = procfs.open_pidfd(&process)
-            {
+            if let Some(pidfd) = procfs.open_pidfd(&process) {
                 held.push((process.pid, pidfd));
             }
         }

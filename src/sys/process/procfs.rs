@@ -65,9 +65,8 @@ impl Procfs {
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(errno)?;
             let pid = parse_number(entry.file_name().to_bytes()).and_then(Pid::new);
-            if let Some(process) = pid.and_then(|pid| self.read_stat(pid))
-                && is_last(process)
-            {
+            let process = pid.and_then(|pid| self.read_stat(pid));
+            if process.is_some_and(&mut *is_last) {
                 break;
             }
         }
@@ -87,12 +86,15 @@ impl Procfs {
     /// (`hidepid`), or that memory or descriptors are short.
     fn read_file(&self, pid: Pid, file: &str, last: usize) -> Option<Vec<u8>> {
         let content = read_from(self.directory.as_fd(), &format!("{pid}/{file}"), last);
-        if let Err(errno) = content
-            && errno.is_for_now()
-        {
-            self.omission.set(Some(errno));
+        match content {
+            Ok(content) => Some(content),
+            Err(errno) => {
+                if errno.is_for_now() {
+                    self.omission.set(Some(errno));
+                }
+                None
+            }
         }
-        content.ok()
     }
 
     pub(super) fn read_stat(&self, pid: Pid) -> Option<ProcessStat> {

@@ -56,10 +56,8 @@ impl DirectoryEntry {
         if !is_new && (is_regular(&stat) || self.writer.is_some()) && stat.st_nlink > 1 {
             return Err(violation(HARD_LINKS));
         }
-        if let Some(writer) = self.writer
-            && !is_new
-            && ![0, geteuid().as_raw(), writer].contains(&stat.st_uid)
-        {
+        let is_foreign = |writer| ![0, geteuid().as_raw(), writer].contains(&stat.st_uid);
+        if !is_new && self.writer.is_some_and(is_foreign) {
             return Err(violation(FOREIGN_OWNER));
         }
         Ok((file, stat))

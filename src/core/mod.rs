@@ -26,6 +26,7 @@ pub(crate) mod rules;
 mod script;
 pub(crate) mod signal;
 pub(crate) mod status;
+pub(crate) mod step;
 pub(crate) mod supervisor;
 pub(crate) mod text;
 pub(crate) mod usage;

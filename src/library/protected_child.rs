@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::child::capture;
 use crate::child::driver::Child;
 use crate::child::rim::Rim;
-use crate::core::action::Actions;
+use crate::core::action::{Action, Actions};
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
 use crate::core::lifecycle;
@@ -16,6 +16,7 @@ use crate::core::moment::Moment;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::core::status::ExitStatus;
+use crate::core::step::StepTaker;
 use crate::core::supervisor::{Event, Scope};
 use crate::library::child_setup::ChildSetup;
 use crate::library::event::{Event as PublicEvent, EventKind};
@@ -224,19 +225,23 @@ impl ProtectedChild {
         self.settle();
     }
 
-    /// Takes what was reported, in order, and after each step the answer that its actions have: the
-    /// core must know it when it takes the next event.
+    /// Lets the core take what was reported, in order.
     fn settle(&mut self) {
-        let mut answer = None;
-        while let Some(event) = answer.take().or_else(|| self.events.pop_front()) {
-            let mut actions = Actions::new();
-            self.child
-                .supervisor
-                .step(event, clock::now(), &mut actions);
-            for action in actions.iter() {
-                // A step has one answer. Two signals of a step may have the same.
-                answer = self.child.perform(action, &mut self.rim).or(answer);
-            }
+        while let Some(event) = self.events.pop_front() {
+            self.take_step(event);
         }
+    }
+}
+
+impl StepTaker for ProtectedChild {
+    type Event = Event;
+    type Action = Action;
+
+    fn decide(&mut self, event: Event, actions: &mut Actions) {
+        self.child.supervisor.step(event, clock::now(), actions);
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Event> {
+        self.child.perform(action, &mut self.rim)
     }
 }

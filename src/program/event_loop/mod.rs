@@ -4,6 +4,7 @@
 //! Architecture invariant: one thread, no handler, no timer. With nothing to do, it sleeps in one
 //! call without a timeout: `rt_sigtimedwait(2)` or, if it watches descriptors, `poll(2)`.
 
+mod child_steps;
 mod finish;
 mod reap;
 
@@ -11,17 +12,18 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use crate::child::driver::Child;
-use crate::core::action::Actions;
-use crate::core::dispatch::{Dispatcher, Event, ProgramAction};
+use crate::core::dispatch::{Dispatcher, Event};
 use crate::core::errno::Errno;
 use crate::core::lifecycle;
 use crate::core::status::Outcome;
+use crate::core::step::StepTaker;
 use crate::core::supervisor;
 use crate::messages::mistake::Mistake;
 use crate::messages::termination;
+use crate::program::event_loop::child_steps::ChildSteps;
 use crate::program::process_tree::ProcessTree;
-use crate::sys::signals::{self, ReceivedSignal, SignalWaiter, WakeReason, Watch};
-use crate::sys::{clock, descriptors};
+use crate::sys::clock;
+use crate::sys::signals::{ReceivedSignal, SignalWaiter, WakeReason, Watch};
 
 /// The index of the main child, whose end is frigate's end.
 const MAIN: usize = 0;
@@ -145,44 +147,16 @@ impl EventLoop {
         }
     }
 
-    /// Lets the core take an event, performs its actions, and takes the answer that these have, if
-    /// any. The answer comes before all events that wait: the core must know it when it takes them.
     fn step(&mut self, index: usize, event: Event) {
-        let mut next = Some(event);
-        while let Some(event) = next.take() {
-            let Some(child) = self.children.get_mut(index) else {
-                return;
+        if let Some(child) = self.children.get_mut(index) {
+            let (tree, dispatcher) = (&mut self.tree, &mut self.dispatcher);
+            let mut steps = ChildSteps {
+                child,
+                tree,
+                dispatcher,
             };
-            let mut actions = Actions::new();
-            self.dispatcher
-                .step(&mut child.supervisor, event, clock::now(), &mut actions);
-            for action in actions.iter() {
-                // A step has one answer. Two signals of a step may have the same.
-                let answer = self.perform(index, action);
-                next = answer.map(Event::Supervisor).or(next);
-            }
+            steps.take_step(event);
         }
-    }
-
-    fn perform(&mut self, index: usize, action: ProgramAction) -> Option<supervisor::Event> {
-        let child = self.children.get_mut(index)?;
-        match action {
-            ProgramAction::Child(action) => return child.perform(action, &mut self.tree),
-            ProgramAction::Reap => self.tree.is_reaping_due = true,
-            ProgramAction::ReleaseDescriptors => descriptors::release(),
-            ProgramAction::GiveTerminal { and_continue } => {
-                let terminal = &mut self.tree.terminal;
-                let is_given = child.pid().is_some_and(|pid| terminal.give_to(pid));
-                // If the child did not get the terminal, CONT would only make it ask for the
-                // terminal and be suspended again, without end.
-                if is_given && and_continue {
-                    child.resume(&mut self.tree);
-                }
-            }
-            ProgramAction::TakeTerminal => self.tree.terminal.take_back(),
-            ProgramAction::Suspend => signals::suspend_own_job(),
-        }
-        None
     }
 
     fn wait(&mut self, timeout: Option<Duration>) {

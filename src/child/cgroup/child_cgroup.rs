@@ -37,6 +37,9 @@ pub(crate) struct ChildCgroup {
     /// Whether it existed before, with processes in it.
     pub(crate) is_adopted: bool,
     was_killed: bool,
+    /// A refused `cgroup.kill` was returned since the last `reset`. Leftovers are killed again at
+    /// each probe, and the refusal would be reported each time.
+    is_refusal_known: bool,
     counters: UsageCounters,
 }
 
@@ -69,6 +72,7 @@ impl ChildCgroup {
             events_file: None,
             is_adopted: claimed.is_adopted,
             was_killed: claimed.is_adopted,
+            is_refusal_known: false,
             counters: UsageCounters::new(has_memory),
         };
         cgroup.write_defaults(has_memory);
@@ -148,7 +152,7 @@ impl ChildCgroup {
     /// that are forked meanwhile; without it each process gets KILL.
     ///
     /// Returns EOPNOTSUPP if the kernel refused `cgroup.kill` because the child has made its cgroup
-    /// a threaded one. No other failure has to be reported.
+    /// a threaded one, the first time since `reset`. No other failure has to be reported.
     pub(crate) fn kill(&mut self) -> Option<Errno> {
         self.was_killed = true;
         let refused = self
@@ -158,13 +162,16 @@ impl ChildCgroup {
         if refused.is_some() {
             self.signal(&[Signal::KILL]);
         }
-        refused.filter(|errno| *errno == Errno::NOT_SUPPORTED)
+        let refused = refused.filter(|errno| *errno == Errno::NOT_SUPPORTED)?;
+        let is_known = core::mem::replace(&mut self.is_refusal_known, true);
+        (!is_known).then_some(refused)
     }
 
     /// Removes the cgroups that the last child has made below, which are empty by now, and disables
     /// the controllers that it has enabled for them. Otherwise no child could enter: a cgroup holds
     /// processes or enables controllers, but not both.
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(&mut self) {
+        self.is_refusal_known = false;
         self.directory.remove_descendants();
         let enabled = self
             .directory

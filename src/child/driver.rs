@@ -147,7 +147,7 @@ impl Child {
 
     /// Returns the descriptor that becomes readable when the child executes its command or ends.
     pub(crate) fn exec_pipe(&self) -> Option<BorrowedFd<'_>> {
-        self.process.as_ref().and_then(Spawned::until_exec)
+        self.process.as_ref().and_then(Spawned::exec_pipe)
     }
 
     /// Returns what else has to be watched: namesakes, and leftovers of the last child.

@@ -1,8 +1,7 @@
 //! The user that a child becomes.
 
-use std::ffi::CString;
-
 use crate::core::user::UserSpec;
+use crate::core::variable::Variable;
 use crate::messages::mistake::Mistake;
 use crate::sys;
 use crate::sys::spawn::Confinement;
@@ -17,17 +16,17 @@ pub(crate) struct WantedUser {
 }
 
 /// Looks the user up in the user database of the root, and writes into `confinement` what the child
-/// must change. Returns `HOME`, `USER` and `LOGNAME` as `NAME=value`, if the database has the user.
+/// must change. Returns `HOME`, `USER` and `LOGNAME`, if the database has the user. A field that is
+/// empty there removes its variable.
 ///
 /// # Errors
 ///
 /// The database has no such user or group, or it cannot be read.
-#[inline(never)]
 pub(crate) fn resolve_identity(
     user: &WantedUser,
     root: Option<&str>,
     confinement: &mut Confinement,
-) -> Result<Vec<CString>, Mistake> {
+) -> Result<Vec<Variable>, Mistake> {
     let read = |file| {
         sys::user_database::read_database(root, file).map_err(|errno| {
             Mistake::new("read", &format!("{}/etc/{file}", root.unwrap_or_default()))
@@ -44,18 +43,18 @@ pub(crate) fn resolve_identity(
         .filter(|groups| !sys::credentials::has_groups(groups, identity.gid));
     confinement.group = identity.gid.filter(|gid| !sys::credentials::is_group(*gid));
     confinement.user = identity.uid.filter(|uid| !sys::credentials::is_user(*uid));
-    let mut variables = Vec::new();
-    if let Some(account) = identity.account {
-        let name = account.name.unwrap_or_default();
-        let all: [(&[u8], &[u8]); 3] = [
-            (b"HOME=", &account.home),
-            (b"USER=", &name),
-            (b"LOGNAME=", &name),
-        ];
-        variables.extend(
-            all.iter()
-                .filter_map(|(name, value)| CString::new([*name, *value].concat()).ok()),
-        );
-    }
-    Ok(variables)
+    let Some(account) = identity.account else {
+        return Ok(Vec::new());
+    };
+    let user = account.name.unwrap_or_default();
+    let fields = [
+        ("HOME", account.home),
+        ("USER", user.clone()),
+        ("LOGNAME", user),
+    ];
+    let variable = |(name, value): (&'static str, Vec<u8>)| Variable {
+        name,
+        value: Some(value).filter(|value| !value.is_empty()),
+    };
+    Ok(fields.map(variable).into())
 }

@@ -31,3 +31,4 @@ pub(crate) mod supervisor;
 pub(crate) mod text;
 pub(crate) mod usage;
 pub(crate) mod user;
+pub(crate) mod variable;

@@ -20,7 +20,7 @@ use crate::library::event::Event as PublicEvent;
 use crate::library::registry;
 use crate::library::shared_state::{Process, SharedState};
 use crate::messages::formatter::MessageFormatter;
-use crate::sys::host::{self, HostSteps};
+use crate::sys::host::{self, HostPreExec};
 use crate::sys::process::HeldProcesses;
 use crate::sys::signals;
 use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
@@ -31,7 +31,7 @@ pub(crate) struct HostRim {
     pub(crate) formatter: MessageFormatter,
     /// Names the program instead of the child: for a program that cannot be started.
     pub(crate) program_formatter: MessageFormatter,
-    pub(crate) last_steps: HostSteps,
+    pub(crate) pre_exec: HostPreExec,
     /// The name by which namesakes are found.
     pub(crate) process_name: Vec<u8>,
     /// The variable by which other processes of the same task are found.
@@ -59,7 +59,7 @@ impl Rim for HostRim {
         cgroup: Option<Cgroup<'_>>,
         streams: Streams<'_>,
     ) -> Result<Spawned, SpawnFailure> {
-        let steps = &self.last_steps;
+        let steps = self.pre_exec;
         let process = host::with_signals_blocked(|| {
             spawn::spawn(plan, restarts, false, cgroup, streams, steps)
         })?;
@@ -98,7 +98,7 @@ impl Rim for HostRim {
         HeldProcesses::find_namesakes_except(
             &self.process_name,
             task,
-            self.last_steps.parent,
+            self.pre_exec.parent,
             self.user,
             &protected,
         )

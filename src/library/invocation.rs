@@ -2,10 +2,11 @@
 //! its working directory.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use crate::core::variable::{RESTARTS, TASK, Variable};
 use crate::library::task;
 
 #[derive(Default)]
@@ -46,23 +47,21 @@ impl Invocation {
         }
     }
 
-    /// Returns the environment: the host's, with the variables of the child's user (`NAME=value`),
-    /// and then with the changes that were asked for.
-    pub(crate) fn environment(&self, of_user: &[CString]) -> BTreeMap<OsString, OsString> {
+    /// Returns the environment: the host's, with the variables of the child's user, and then with the
+    /// changes that were asked for.
+    pub(crate) fn environment(&self, of_user: Vec<Variable>) -> BTreeMap<OsString, OsString> {
         let mut environment: BTreeMap<OsString, OsString> = BTreeMap::new();
         if !self.is_environment_cleared {
             environment.extend(std::env::vars_os());
         }
         // frigate sets these two for each child. The host's own values describe the host.
-        environment.remove(OsStr::new("FRIGATE_RESTARTS"));
-        environment.remove(OsStr::new(task::VARIABLE));
-        for variable in of_user {
-            let (name, value) = split_variable(variable);
-            if value.is_empty() {
-                environment.remove(&name);
-            } else {
-                environment.insert(name, value);
-            }
+        environment.remove(OsStr::new(RESTARTS));
+        environment.remove(OsStr::new(TASK));
+        for Variable { name, value } in of_user {
+            match value {
+                Some(value) => environment.insert(name.into(), OsString::from_vec(value)),
+                None => environment.remove(OsStr::new(name)),
+            };
         }
         for (name, value) in &self.variables {
             match value {
@@ -72,16 +71,4 @@ impl Invocation {
         }
         environment
     }
-}
-
-/// Splits `NAME=value`.
-fn split_variable(variable: &CString) -> (OsString, OsString) {
-    let bytes = variable.to_bytes();
-    let end = bytes.iter().position(|byte| *byte == b'=').unwrap_or(0);
-    let (name, value) = bytes.split_at(end);
-    let value = value.strip_prefix(b"=").unwrap_or_default();
-    (
-        OsString::from_vec(name.to_vec()),
-        OsStr::from_bytes(value).to_owned(),
-    )
 }

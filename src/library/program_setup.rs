@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::child::command_path::candidate_paths;
 use crate::child::identity::{WantedUser, resolve_identity};
 use crate::core::user::UserSpec;
+use crate::core::variable::Variable;
 use crate::library::error::Error;
 use crate::library::invocation::Invocation;
 use crate::library::strategy::Strategy;
@@ -64,7 +65,7 @@ impl ProgramSetup {
         let user = strategy.user.as_deref();
         let of_user = confine_to_user(user, root, &mut confinement)?;
 
-        let environment = invocation.environment(&of_user);
+        let environment = invocation.environment(of_user);
         let path = environment.get(OsStr::new("PATH"));
         let candidates = if is_task {
             vec![c"/proc/self/exe".into()]
@@ -94,12 +95,12 @@ impl ProgramSetup {
 }
 
 /// Looks the user up and adds what the child has to become to its confinement. Returns the
-/// variables that follow from it (`NAME=value`).
+/// variables that follow from it.
 fn confine_to_user(
     user: Option<&str>,
     root: Option<&str>,
     confinement: &mut Confinement,
-) -> Result<Vec<CString>, Error> {
+) -> Result<Vec<Variable>, Error> {
     let Some(user) = user else {
         return Ok(Vec::new());
     };

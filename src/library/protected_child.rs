@@ -26,11 +26,10 @@ use crate::library::shared_state::SharedState;
 use crate::messages::context::MessageContext;
 use crate::messages::formatter::MessageFormatter;
 use crate::sys::clock;
-use crate::sys::environment::Environment;
-use crate::sys::host::HostSteps;
+use crate::sys::host::HostPreExec;
 use crate::sys::pidfd::{self, ReapResult};
 use crate::sys::signals::{self, Watch};
-use crate::sys::spawn::{Bond, Pidfd, SpawnPlan, Spawned};
+use crate::sys::spawn::{ChildPlan, Environment, Memory, Pidfd, SpawnPlan, Spawned};
 
 /// The status that is reported if another part of the host was told how the child ended. No status
 /// would be false, and 0 would be worse.
@@ -62,18 +61,17 @@ impl ProtectedChild {
         let name = shared.name.to_string();
         let mut environment = Environment::owned(program.environment);
         let user = program.confinement.user;
-        let plan = SpawnPlan {
-            confinement: program.confinement,
-            candidates: program.candidates,
-            argv: environment.keep(program.argv),
+        let ignores_sigchld = false;
+        let child_plan = ChildPlan::new(
+            program.candidates,
+            environment.keep(program.argv),
             environment,
-            mask: program.mask,
-            ignores_sigchld: false,
-            pidfd: Pidfd::Always,
-            announces_exec: true,
-            entrance: None,
-            bond: Bond::default(),
-        };
+            program.confinement,
+            program.mask,
+            ignores_sigchld,
+        );
+        let reports_exec = true;
+        let plan = SpawnPlan::new(child_plan, Pidfd::Always, reports_exec, Memory::Copied);
         let command = MessageContext {
             command: name,
             ..program.names.clone()
@@ -87,7 +85,7 @@ impl ProtectedChild {
             shared,
             formatter: MessageFormatter::new(command),
             program_formatter: MessageFormatter::new(program.names),
-            last_steps: HostSteps {
+            pre_exec: HostPreExec {
                 death_signal,
                 parent: host,
             },

@@ -7,12 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{ExitCode, Termination, exit};
 use std::sync::Mutex;
 
+use crate::core::variable::TASK;
 use crate::library::shared_state::lock;
 use crate::sys::host;
-
-/// The variable that tells a new process of the same executable which task it is. It is the first
-/// in the environment.
-pub(crate) const VARIABLE: &str = "FRIGATE_TASK";
 
 /// The exit code of a task that panics, as of a Rust program whose `main` does.
 const PANICKED: u8 = 101;
@@ -69,14 +66,12 @@ pub fn register_task<T: Termination>(name: impl Into<String>, function: impl FnO
 /// task. A program with privileges of its file ignores the variable: the user who started it could
 /// choose which of its functions runs, with privileges that this user does not have.
 pub(crate) fn current() -> Option<String> {
-    std::env::var(VARIABLE)
-        .ok()
-        .filter(|_| !host::is_privileged())
+    std::env::var(TASK).ok().filter(|_| !host::is_privileged())
 }
 
 /// Returns the variable that makes a process run the task of this name: `FRIGATE_TASK=name`.
 pub(crate) fn variable(name: &str) -> String {
-    format!("{VARIABLE}={name}")
+    format!("{TASK}={name}")
 }
 
 pub(crate) fn is_registered(name: &str) -> bool {
@@ -87,7 +82,7 @@ pub(crate) fn is_registered(name: &str) -> bool {
 #[expect(clippy::disallowed_methods, reason = "a task ends here")]
 fn run<T: Termination>(name: &str, function: impl FnOnce() -> T) -> ! {
     // If the task starts its own executable, that process must not become the task, too.
-    host::remove_variable(VARIABLE);
+    host::remove_variable(TASK);
     // The kernel has named the process `exe`, after the last component of `/proc/self/exe`.
     if let Ok(name) = CString::new(name) {
         host::set_name(&name);

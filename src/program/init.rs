@@ -17,10 +17,9 @@ use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
 use crate::program::options::values::Values;
 use crate::program::process_tree::{FrigateProcess, ProcessTree};
-use crate::sys::environment::Environment;
 use crate::sys::process::last_component;
 use crate::sys::signals;
-use crate::sys::spawn::{Bond, Confinement, Pidfd, SpawnPlan};
+use crate::sys::spawn::{ChildPlan, Confinement, Environment, Memory, Pidfd, SpawnPlan};
 use crate::sys::{descriptors, host, startup, terminal};
 
 /// Makes the process an init if it is PID 1. Call it first in `main`, before
@@ -65,18 +64,16 @@ pub fn init() {
     };
     let formatter = MessageFormatter::new(context);
     let reporter = Reporter::new(formatter, config.format, config.verbosity);
-    let plan = SpawnPlan {
-        confinement: Confinement::default(),
-        candidates: vec![c"/proc/self/exe".into()],
-        argv: environment.keep(argv),
+    let child_plan = ChildPlan::new(
+        vec![c"/proc/self/exe".into()],
+        environment.keep(argv),
         environment,
+        Confinement::default(),
         mask,
-        ignores_sigchld: signals::restore_sigchld(),
-        pidfd: Pidfd::No,
-        announces_exec: false,
-        entrance: None,
-        bond: Bond::default(),
-    };
+        signals::restore_sigchld(),
+    );
+    let reports_exec = false;
+    let plan = SpawnPlan::new(child_plan, Pidfd::No, reports_exec, Memory::Copied);
     let surroundings = Surroundings {
         has_terminal: terminal::foreground_group().is_some(),
         is_resumable: false,

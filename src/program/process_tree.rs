@@ -111,8 +111,10 @@ impl Rim for ProcessTree {
         cgroup: Option<Cgroup<'_>>,
         streams: Streams<'_>,
     ) -> Result<Spawned, SpawnFailure> {
+        // The child gets the terminal if frigate has it. Only the kernel knows at this moment: a
+        // shell may take it back at any time.
         let foreground = self.terminal.foreground(None) == Foreground::Frigate;
-        let process = spawn::spawn(plan, restarts, foreground, cgroup, streams, &())?;
+        let process = spawn::spawn(plan, restarts, foreground, cgroup, streams, ())?;
         self.terminal.note_start(foreground);
         Ok(process)
     }

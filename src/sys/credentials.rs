@@ -8,7 +8,6 @@ use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
 ///
 /// `AT_SECURE` (`getauxval(3)`) does not answer this. A security module may set it at any exec into
 /// another domain, and does so for the first process of every container.
-#[inline(never)]
 pub(crate) fn has_more_privileges_than_caller() -> bool {
     if getuid() != geteuid() || getgid() != getegid() {
         return true;

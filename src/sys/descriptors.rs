@@ -15,8 +15,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::stdio::{stderr, stdin, stdout};
 
-use super::clone;
 use super::own_descriptor::highest_own;
+use super::system_call;
 
 /// Opens `/dev/null` for each standard descriptor that is closed, so that no descriptor of
 /// frigate's own lands there and is taken for a stream. Without a `/dev`, an unusable descriptor on
@@ -61,7 +61,7 @@ pub(crate) fn release() {
 fn is_inherited(fd: i32) -> bool {
     let [fd, operation] = [fd, libc::F_GETFD].map(|word| word.unsigned_abs() as usize);
     // SAFETY: the operation only looks, and fails if no descriptor has that number.
-    unsafe { clone::call(libc::SYS_fcntl, [fd, operation, 0, 0]) == 0 }
+    unsafe { system_call::call(libc::SYS_fcntl, [fd, operation, 0, 0]) == 0 }
 }
 
 fn close(fd: i32) {

@@ -4,7 +4,8 @@ use core::alloc::{GlobalAlloc, Layout};
 
 use proptest::prelude::*;
 
-use super::{Heap, OWN, PAGE, SMALLEST};
+use super::{Heap, OUT_OF_MEMORY, OWN_BYTES, PAGE, SMALLEST};
+use crate::core::exit_code::FRIGATE_FAILED;
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap_or(Layout::new::<u8>())
@@ -95,8 +96,8 @@ fn memory_does_not_grow_with_time() {
 #[test]
 fn small_blocks_come_from_the_programs_own_memory() {
     let heap = Heap::new();
-    let own = heap.arena.0.get() as usize..heap.arena.0.get() as usize + OWN;
-    for _ in 0..OWN / SMALLEST {
+    let own = heap.arena.0.get() as usize..heap.arena.0.get() as usize + OWN_BYTES;
+    for _ in 0..OWN_BYTES / SMALLEST {
         // SAFETY: the layout is not empty.
         let block = unsafe { heap.alloc(layout(1, 1)) };
         assert!(own.contains(&(block as usize)));
@@ -112,7 +113,7 @@ fn small_blocks_come_from_the_programs_own_memory() {
 #[test]
 fn a_large_block_lies_on_a_page_and_none_is_given_out_that_should_lie_on_more() {
     let heap = Heap::new();
-    for size in [OWN + 1, 1 << 20] {
+    for size in [OWN_BYTES + 1, 1 << 20] {
         let on_a_page = layout(size, PAGE);
         // SAFETY: the layout is not empty.
         let block = unsafe { heap.alloc(on_a_page) };
@@ -122,7 +123,7 @@ fn a_large_block_lies_on_a_page_and_none_is_given_out_that_should_lie_on_more() 
             let block = unsafe { heap.alloc(layout(size, align)) };
             assert!(block.is_null(), "{size} on {align}");
         }
-        let on_two = layout(OWN, 2 * PAGE);
+        let on_two = layout(OWN_BYTES, 2 * PAGE);
         // SAFETY: as above.
         let block = unsafe { heap.alloc(on_two) };
         assert_eq!(block.align_offset(2 * PAGE), 0);
@@ -130,4 +131,9 @@ fn a_large_block_lies_on_a_page_and_none_is_given_out_that_should_lie_on_more() 
         let moved = unsafe { heap.realloc(block, on_two, size) };
         assert!(moved.is_null(), "it grows where it cannot lie");
     }
+}
+
+#[test]
+fn the_exit_code_without_memory_is_that_of_a_failure() {
+    assert_eq!(OUT_OF_MEMORY, i32::from(FRIGATE_FAILED));
 }

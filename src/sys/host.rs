@@ -19,7 +19,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use super::signals::{self, Mask};
-use super::spawn::LastSteps;
+use super::spawn::PreExec;
 use crate::core::errno::Errno;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
@@ -101,7 +101,8 @@ pub(crate) fn discards_children() -> bool {
 }
 
 /// What a child of a host does before it executes its command.
-pub(crate) struct HostSteps {
+#[derive(Clone, Copy)]
+pub(crate) struct HostPreExec {
     /// The signal that the child gets when frigate's thread ends, and so the host.
     pub(crate) death_signal: Signal,
     /// The host.
@@ -122,8 +123,8 @@ fn reset_handlers() {
     }
 }
 
-impl LastSteps for HostSteps {
-    fn take(&self) {
+impl PreExec for HostPreExec {
+    fn run(&self) {
         reset_handlers();
         // After the change of user, which clears this setting (PR_SET_PDEATHSIG(2const)).
         // SAFETY: this prctl(2) operation takes a number.

@@ -18,7 +18,6 @@ const MAX_DESCRIPTORS: i32 = 4096;
 /// Returns the first directory among the descriptors that the child inherits. By `fchdir(2)` or
 /// `openat(2)` it leads out of every root. frigate's own descriptors are close-on-exec and do not
 /// count. `None` means that the child inherits no directory.
-#[inline(never)]
 pub(crate) fn find_inherited_directory() -> Option<i32> {
     (0..MAX_DESCRIPTORS).find(|number| {
         // SAFETY: the descriptor must stay open while it is borrowed. Nothing closes one meanwhile,
@@ -37,7 +36,6 @@ const PIPEFS_MAGIC: FsWord = 0x5049_5045;
 ///
 /// Changes anonymous pipes, and terminals if `with_terminals`. Files, named FIFOs and devices such
 /// as `/dev/null` belong to others and keep their owner. Without the privilege every owner stays.
-#[inline(never)]
 pub(crate) fn set_stream_owner(uid: u32, with_terminals: bool) {
     for stream in [stdin(), stdout(), stderr()] {
         let Ok(stat) = fstat(stream) else { continue };

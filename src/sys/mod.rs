@@ -7,15 +7,13 @@
 //!
 //! # Safety
 //!
-//! `signals`, `spawn`, `clone` and `host` contain nearly all unsafe code. `startup`, `clock`,
+//! `signals`, `spawn`, `system_call` and `host` contain nearly all unsafe code. `startup`, `clock`,
 //! `descriptors` and `inherited` contain a call or two each. `heap` is the binary's allocator.
 
 pub(crate) mod cgroup;
 pub(crate) mod clock;
-pub(crate) mod clone;
 pub(crate) mod credentials;
 pub(crate) mod descriptors;
-pub(crate) mod environment;
 // The binary includes this file by its path; here it is tested.
 #[cfg(test)]
 mod heap;
@@ -33,6 +31,7 @@ pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod startup;
 pub(crate) mod stream_pipe;
+mod system_call;
 pub(crate) mod terminal;
 pub(crate) mod user_database;
 pub(crate) mod waker;

@@ -1,4 +1,4 @@
-//! What the kernel hands to a program at its start: words and variables, as bytes.
+//! What the kernel passes to a program at its start, and two settings that frigate makes there.
 //!
 //! # Safety
 //!
@@ -16,29 +16,6 @@ use crate::core::signal::Signal;
 #[derive(Clone, Copy)]
 pub(crate) struct CStrings(*const *const c_char);
 
-/// One of them. How long it is takes a look at every byte, and so is not found out before somebody
-/// wants to know.
-#[derive(Clone, Copy)]
-pub(crate) struct Entry(*const c_char);
-
-impl Entry {
-    /// Its first byte; 0 where it is empty.
-    pub(crate) fn first(self) -> u8 {
-        // SAFETY: a C string has one byte at least, its null byte, and lives as long as the
-        // process.
-        unsafe { *self.0.cast() }
-    }
-
-    pub(crate) fn whole(self) -> &'static CStr {
-        // SAFETY: a C string that lives as long as the process.
-        unsafe { CStr::from_ptr(self.0) }
-    }
-
-    pub(crate) fn as_ptr(self) -> *const c_char {
-        self.0
-    }
-}
-
 impl CStrings {
     /// # Safety
     ///
@@ -48,7 +25,7 @@ impl CStrings {
         Self(array)
     }
 
-    pub(crate) fn iter(self) -> impl Iterator<Item = Entry> + Clone {
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'static CStr> + Clone {
         let mut next = self.0;
         core::iter::from_fn(move || {
             if next.is_null() {
@@ -60,40 +37,34 @@ impl CStrings {
             if string.is_null() {
                 return None;
             }
-            // SAFETY: the null pointer was not reached, so that there is another element behind
-            // this one.
+            // SAFETY: the null pointer was not reached, so that there is another element after this
+            // one.
             next = unsafe { next.add(1) };
-            Some(Entry(string))
+            // SAFETY: a C string that lives as long as the process, by the same duty.
+            Some(unsafe { CStr::from_ptr(string) })
         })
     }
 
-    /// Those that begin with that byte: most variables are told from the few that matter by their
-    /// first letter.
-    pub(crate) fn beginning_with(self, first: u8) -> impl Iterator<Item = &'static [u8]> + Clone {
-        self.iter()
-            .filter(move |entry| entry.first() == first)
-            .map(|entry| entry.whole().to_bytes())
-    }
-
-    /// The value of a variable in an environment; of two of one name the first counts, as with
-    /// `getenv(3)`.
+    /// Returns the value of a variable in an environment. If it is there twice, the first counts, as
+    /// with `getenv(3)`.
     pub(crate) fn value_of(self, name: &str) -> Option<&'static [u8]> {
-        let name = name.as_bytes();
-        self.beginning_with(*name.first()?)
-            .find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
+        self.iter().find_map(|entry| {
+            let rest = entry.to_bytes().strip_prefix(name.as_bytes())?;
+            rest.strip_prefix(b"=")
+        })
     }
 }
 
-/// Whether the kernel marks this program's start as one across a boundary of privilege (`AT_SECURE`
-/// in `getauxval(3)`).
+/// Whether this program's file gave it privileges, or a security module asks for the same caution
+/// (`AT_SECURE` in `getauxval(3)`).
 pub(crate) fn is_secure() -> bool {
     // SAFETY: getauxval(3) takes a number, and reads what the kernel handed over at the start.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// `prctl(PR_SET_PDEATHSIG)`: the kernel sends frigate that signal when its parent ends. A parent
-/// that ended just before the call has sent nothing, which only its id betrays; frigate then sends
-/// the signal itself.
+/// `prctl(PR_SET_PDEATHSIG)`: the kernel sends frigate that signal when its parent ends. If the
+/// parent ended just before the call, no signal comes. frigate then has another parent, and sends
+/// the signal to itself.
 pub(crate) fn set_parent_death_signal(signal: Signal) -> Result<(), Errno> {
     let parent = nix::unistd::getppid();
     // SAFETY: this prctl(2) operation takes a number.
@@ -109,13 +80,13 @@ pub(crate) fn set_parent_death_signal(signal: Signal) -> Result<(), Errno> {
 
 /// `prctl(PR_SET_CHILD_SUBREAPER)`: orphans below come to frigate as they come to PID 1.
 ///
-/// `own`: the switch is any number but 0.
+/// `own` serves as the argument, which is any number but 0.
 pub(crate) fn become_subreaper(own: Pid) -> Result<(), Errno> {
     rustix::process::set_child_subreaper(super::rustix_pid(own)).map_err(super::errno)
 }
 
-/// The id of this process, asked for by its first thread. musl remembers what the kernel told it at
-/// the start, so that no system call is spent on it.
+/// Returns the id of this process. Must be called by its first thread. musl keeps the number that
+/// the kernel gave it at the start, which saves a system call.
 pub(crate) fn first_pid() -> Option<Pid> {
     #[cfg(target_env = "musl")]
     // SAFETY: gettid(2) touches no memory; the first thread's id is that of its process.

@@ -1,20 +1,13 @@
-//! The environment's variables that set options: their names, and which entries of an environment
-//! they are.
+//! The environment's variables that set options.
 
 use argh::FlagInfo;
 
 use crate::program::options::table::{HELP, flags, name_of as option_name};
-use crate::sys::startup::CStrings;
 
 /// What these variables begin with. The option's name follows in upper case, with `_` for `-`. Not
 /// `FRIGATE_` alone: a video recorder of that name has a `FRIGATE_USER`, and an engine that makes
 /// frigate the init of every container starts that one too.
 const PREFIX: &str = "FRIGATE_INIT_";
-
-const FIRST_LETTER: u8 = match PREFIX.as_bytes() {
-    [first, ..] => *first,
-    [] => 0,
-};
 
 /// Returns the name of an option's variable: `FRIGATE_INIT_GRACE` for `grace`.
 pub(crate) fn name_of(option: &str) -> String {
@@ -29,12 +22,6 @@ fn in_variable(byte: u8) -> u8 {
     } else {
         byte.to_ascii_uppercase()
     }
-}
-
-/// Returns the entries that may set an option. The first letter alone rules out most others, so
-/// that they are not read.
-pub(crate) fn candidates(environment: CStrings) -> impl Iterator<Item = &'static [u8]> + Clone {
-    environment.beginning_with(FIRST_LETTER)
 }
 
 /// Returns the option that an entry of the environment sets, and its value; `None` if it sets none.

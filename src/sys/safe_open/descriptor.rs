@@ -29,7 +29,6 @@ pub(super) const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 /// Opens a name in a directory (`openat(2)`). A new file is not readable by all users, because the
 /// child may print secrets.
-#[inline(never)]
 pub(super) fn open_at(
     directory: BorrowedFd<'_>,
     name: &CStr,
@@ -39,12 +38,10 @@ pub(super) fn open_at(
 }
 
 /// Opens a directory for examining, as the start of further opens.
-#[inline(never)]
 pub(super) fn open_directory(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     open_at(directory, name, PATH_FLAGS | OFlags::DIRECTORY)
 }
 
-#[inline(never)]
 pub(super) fn stat_of(fd: &OwnedFd) -> io::Result<Stat> {
     fs::fstat(fd)
 }

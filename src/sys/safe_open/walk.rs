@@ -144,7 +144,6 @@ impl Walk {
 /// other directory is entered there, too. Everywhere else the walk enters every directory, and
 /// follows a link if it belongs to root or frigate. The owner of `/` is trusted too: in a user
 /// namespace without root, it stands for root under another number.
-#[inline(never)]
 pub(super) fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkEnd, WalkError> {
     let trusted = [
         0,

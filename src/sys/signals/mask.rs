@@ -11,7 +11,7 @@
 
 use super::{ALL_SIGNALS, SIGSET_BYTES};
 use crate::core::errno::Errno;
-use crate::sys::clone;
+use crate::sys::system_call;
 
 /// The signals that a thread has blocked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +40,7 @@ pub(in crate::sys) fn set_mask(mask: Mask) -> Result<Mask, Errno> {
         SIGSET_BYTES,
     ];
     // SAFETY: both pointers are to live 64-bit sets, and the size is theirs.
-    let result = unsafe { clone::call(libc::SYS_rt_sigprocmask, arguments) };
+    let result = unsafe { system_call::call(libc::SYS_rt_sigprocmask, arguments) };
     if result < 0 {
         Err(Errno::new(i32::try_from(-result).unwrap_or(0)))
     } else {

@@ -59,8 +59,7 @@ impl SignalWaiter {
         }
     }
 
-    /// Waits with `poll`. Not inlined, because a plain run watches nothing.
-    #[inline(never)]
+    /// Waits for signals, and for what is watched. A plain run watches nothing.
     fn wait_and_watch(&mut self, timeout: Option<Duration>, watched: &[Watch<'_>]) -> WakeReason {
         if self.signalfd.is_none() {
             self.signalfd = make_signalfd();

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
@@ -99,6 +100,29 @@ fn refusals(out: &mut Vec<Trial>) {
             ended.expect_code(126);
             assert_eq!(ended.out, "");
             assert!(ended.err.contains("operation not permitted"), "{ended:#?}");
+        });
+
+    // The first clone is one that shares frigate's memory, on x86_64 and a kernel that is new enough.
+    scenario("signals::a_child_is_forked_if_sharing_memory_is_refused")
+        .needs(&[&STRACE])
+        .run(out, |mode| {
+            let frigate = Frigate::new(mode)
+                .strace(["trace=clone", "inject=clone:error=EPERM:when=1"])
+                .options("--restart=unexpected --backoff=1ms");
+            let starts = frigate.path("starts");
+            // Opened before, because the trial's directory is removed when frigate has ended.
+            let path = frigate.path("strace");
+            fs::write(&path, "").expect("the trial's directory");
+            let mut file = fs::File::open(&path).expect("it was just written");
+            let ended = frigate
+                .puppet(format!("attempt {starts}; on 1 {{exit 1}}; exit 0"))
+                .run();
+            ended.expect_code(0).expect_nothing_left();
+            let mut log = String::new();
+            file.read_to_string(&mut log).expect("strace writes it");
+            assert!(log.contains("EPERM"), "nothing was refused: {log}");
+            let shared = log.lines().filter(|line| line.contains("CLONE_VM"));
+            assert!(shared.count() <= 1, "it was tried again: {log}");
         });
 
     scenario("signals::pidfds_that_are_refused_are_no_obstacle")

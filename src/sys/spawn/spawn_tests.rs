@@ -1,4 +1,4 @@
-//! Both ways to make a child: each test takes the one and then the other.
+//! Each test makes children in both ways: in this memory, and with a copy of it.
 #![expect(
     clippy::expect_used,
     reason = "a test says that it failed by panicking"
@@ -10,11 +10,12 @@ use std::os::fd::AsFd;
 
 use rustix::process::{WaitOptions, WaitStatus, waitpid};
 
-use super::{Bond, Confinement, Environment, Pidfd, SpawnPlan, spawn};
+use super::shared_memory::is_supported;
+use super::{ChildPlan, Confinement, Environment, Memory, Pidfd, SpawnPlan, spawn};
 use crate::core::errno::Errno;
 use crate::core::pid::Pid;
 use crate::core::status::{SpawnFailure, Stage};
-use crate::sys::{clone, rustix_pid, signals};
+use crate::sys::{rustix_pid, signals};
 
 fn words(list: &[&str]) -> Vec<CString> {
     list.iter()
@@ -22,29 +23,29 @@ fn words(list: &[&str]) -> Vec<CString> {
         .collect()
 }
 
-/// Returns a plan for a line of shell, which executes the first of these files that can be
-/// executed.
-fn plan(candidates: &[&str], line: &str, bond: Bond) -> SpawnPlan {
+/// Returns the plan for a line of shell, with the files to try as the shell.
+fn child_plan(candidates: &[&str], line: &str) -> ChildPlan {
     let mut environment = Environment::owned(words(&["GREETING=hello"]));
-    SpawnPlan {
-        confinement: Confinement::default(),
-        candidates: words(candidates),
-        argv: environment.keep(words(&["sh", "-c", line])),
+    ChildPlan::new(
+        words(candidates),
+        environment.keep(words(&["sh", "-c", line])),
         environment,
-        mask: signals::current_mask(),
-        ignores_sigchld: false,
-        pidfd: Pidfd::Always,
-        announces_exec: false,
-        entrance: None,
-        bond,
-    }
+        Confinement::default(),
+        signals::current_mask(),
+        false,
+    )
 }
 
-/// Returns the ways that this kernel allows: by sharing, and by forking.
-fn ways() -> impl Iterator<Item = Bond> {
-    let sharing = Bond::close();
-    assert_eq!(sharing.stack.is_some(), clone::may_share());
-    [sharing, Bond::default()].into_iter()
+fn plan(candidates: &[&str], line: &str, memory: Memory) -> SpawnPlan {
+    let child = child_plan(candidates, line);
+    SpawnPlan::new(child, Pidfd::Always, false, memory)
+}
+
+const WAYS: [Memory; 2] = [Memory::Shared, Memory::Copied];
+
+fn set_candidates(plan: &mut SpawnPlan, candidates: &[&str]) {
+    let child = plan.child.get_mut().expect("no child is in the memory");
+    child.candidates = words(candidates);
 }
 
 fn end_of(pid: Pid) -> WaitStatus {
@@ -55,17 +56,17 @@ fn end_of(pid: Pid) -> WaitStatus {
 }
 
 fn start(plan: &mut SpawnPlan, restarts: u32) -> Option<i32> {
-    let child = spawn(plan, restarts, false, None, [None; 2], &()).expect("a process");
+    let child = spawn(plan, restarts, false, None, [None; 2], ()).expect("a process");
     assert!(child.pidfd.is_some());
     end_of(child.pid).exit_status()
 }
 
 #[test]
 fn a_child_leads_a_group_of_its_own_and_knows_the_number_of_its_start() {
-    for bond in ways() {
+    for memory in WAYS {
         let line = "read pid name state parent group rest </proc/self/stat; \
                     [ $pid = $group ] && [ $GREETING = hello ] && exit $((100 + FRIGATE_RESTARTS))";
-        let mut plan = plan(&["/bin/sh"], line, bond);
+        let mut plan = plan(&["/bin/sh"], line, memory);
         for restarts in [0, 7, 10, 99] {
             assert_eq!(
                 start(&mut plan, restarts),
@@ -78,11 +79,11 @@ fn a_child_leads_a_group_of_its_own_and_knows_the_number_of_its_start() {
 
 #[test]
 fn what_failed_is_told_and_forgotten_at_the_next_start() {
-    for bond in ways() {
+    for memory in WAYS {
         let mut plan = plan(
             &["/nonexistent/sh", "/etc", "/nonexistent/again"],
             "exit 5",
-            bond,
+            memory,
         );
         assert_eq!(start(&mut plan, 0), Some(127));
         assert_eq!(
@@ -92,7 +93,7 @@ fn what_failed_is_told_and_forgotten_at_the_next_start() {
                 errno: Errno::ACCESS
             })
         );
-        plan.candidates = words(&["/nonexistent/sh"]);
+        set_candidates(&mut plan, &["/nonexistent/sh"]);
         assert_eq!(start(&mut plan, 1), Some(127));
         assert_eq!(
             plan.failure(),
@@ -101,7 +102,7 @@ fn what_failed_is_told_and_forgotten_at_the_next_start() {
                 errno: Errno::NOT_FOUND
             })
         );
-        plan.candidates = words(&["/nonexistent/sh", "/bin/sh"]);
+        set_candidates(&mut plan, &["/nonexistent/sh", "/bin/sh"]);
         assert_eq!(start(&mut plan, 2), Some(5));
         assert_eq!(plan.failure(), None);
     }
@@ -109,11 +110,11 @@ fn what_failed_is_told_and_forgotten_at_the_next_start() {
 
 #[test]
 fn streams_reach_the_child_and_no_others() {
-    for bond in ways() {
-        let mut plan = plan(&["/bin/sh"], "echo one; echo two >&2", bond);
+    for memory in WAYS {
+        let mut plan = plan(&["/bin/sh"], "echo one; echo two >&2", memory);
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let child =
-            spawn(&mut plan, 0, false, None, [Some(writer.as_fd()); 2], &()).expect("a process");
+            spawn(&mut plan, 0, false, None, [Some(writer.as_fd()); 2], ()).expect("a process");
         drop(writer);
         let mut text = String::new();
         reader.read_to_string(&mut text).expect("text");
@@ -125,35 +126,39 @@ fn streams_reach_the_child_and_no_others() {
 }
 
 #[test]
-fn who_changes_more_than_its_group_does_so_in_a_memory_of_its_own() {
-    let plan = || plan(&["/bin/sh"], "", Bond::close());
-    assert_eq!(plan().shared_stack(None).is_some(), clone::may_share());
-    let changes: [fn(&mut SpawnPlan); 7] = [
-        |plan| plan.confinement.root = Some(c"/".into()),
-        |plan| plan.confinement.groups = Some(Vec::new()),
-        |plan| plan.confinement.group = Some(0),
-        |plan| plan.confinement.user = Some(0),
-        |plan| plan.confinement.directory = Some(c"/".into()),
-        |plan| plan.confinement.no_new_privileges = true,
-        |plan| plan.ignores_sigchld = true,
+fn a_child_that_changes_more_than_its_group_gets_a_copy_of_the_memory() {
+    let plan = |child| SpawnPlan::new(child, Pidfd::Always, false, Memory::Shared);
+    let simple = || child_plan(&["/bin/sh"], "");
+    assert_eq!(plan(simple()).may_share_memory(None), is_supported());
+    let changes: [fn(&mut ChildPlan); 7] = [
+        |child| child.confinement.root = Some(c"/".into()),
+        |child| child.confinement.groups = Some(Vec::new()),
+        |child| child.confinement.group = Some(0),
+        |child| child.confinement.user = Some(0),
+        |child| child.confinement.directory = Some(c"/".into()),
+        |child| child.confinement.no_new_privileges = true,
+        |child| child.ignores_sigchld = true,
     ];
     for change in changes {
-        let mut plan = plan();
-        change(&mut plan);
-        assert!(plan.shared_stack(None).is_none());
+        let mut child = simple();
+        change(&mut child);
+        assert!(!plan(child).may_share_memory(None));
     }
     let root = std::fs::File::open("/").expect("a directory");
     let cgroup = super::Cgroup {
         directory: root.as_fd(),
         was_killed: false,
     };
-    assert!(plan().shared_stack(Some(cgroup)).is_none());
+    assert!(!plan(simple()).may_share_memory(Some(cgroup)));
+    let copied = SpawnPlan::new(simple(), Pidfd::Always, false, Memory::Copied);
+    assert!(!copied.may_share_memory(None));
 }
 
 #[test]
 fn a_failed_step_before_exec_is_told_by_its_stage() {
-    let mut plan = plan(&["/bin/sh"], "exit 5", Bond::close());
-    plan.confinement.directory = Some(c"/nonexistent".into());
+    let mut child = child_plan(&["/bin/sh"], "exit 5");
+    child.confinement.directory = Some(c"/nonexistent".into());
+    let mut plan = SpawnPlan::new(child, Pidfd::Always, false, Memory::Shared);
     assert_eq!(start(&mut plan, 0), Some(127));
     assert_eq!(
         plan.failure(),

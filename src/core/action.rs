@@ -80,7 +80,6 @@ impl<A: Copy> Actions<A> {
         }
     }
 
-    #[inline(never)]
     pub(crate) fn push(&mut self, action: A) {
         if let Some(slot) = self.items.get_mut(self.len) {
             *slot = Some(action);

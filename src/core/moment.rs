@@ -16,7 +16,6 @@ impl Moment {
     }
 
     /// Returns the moment that much later, or the last moment if that is too late for a number.
-    #[inline(never)]
     pub(crate) fn after(self, span: Duration) -> Self {
         let span = span
             .as_secs()

@@ -71,7 +71,6 @@ impl MessageFormatter {
     }
 
     /// Returns the line for `--termination-log`.
-    #[inline(never)]
     pub(crate) fn termination(
         &self,
         outcome: Outcome,

@@ -22,7 +22,6 @@ impl Mistake {
     }
 
     /// Makes the mistake for a call that frigate cannot do without.
-    #[inline(never)]
     pub(crate) fn refused_call(verb: &str, object: &str, errno: Errno) -> Self {
         Self::new(verb, object).because(&[&errno.to_string(), "; ending"].concat())
     }

@@ -13,7 +13,6 @@ use crate::sys::{clock, output};
 
 /// Writes why frigate cannot start, or go on, to standard error and to the termination log. Returns
 /// the exit code.
-#[inline(never)]
 pub(crate) fn refuse(mistake: &Mistake, format: Format, log: &Log) -> u8 {
     output::write_to_stderr(line(mistake, format, clock::wall_time()).as_bytes());
     let _ = log.write(&|| termination(mistake));

@@ -37,7 +37,6 @@ impl fmt::Display for ReadableSize {
 
 /// Returns the duration in milliseconds, at most `u64::MAX`: the digits of 64 bits take less code
 /// than those of the 128 that the library counts in.
-#[inline(never)]
 pub(super) fn millis(duration: Duration) -> u64 {
     duration
         .as_secs()

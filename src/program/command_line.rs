@@ -44,7 +44,6 @@ pub(crate) fn read<'a>(
 
 /// Returns the format for the mistake that `read` found: the one that was asked for up to it, so
 /// that a mistake among JSON lines is one.
-#[cold]
 pub(crate) fn format<'a>(
     words: &[&'a [u8]],
     mut environment: impl Iterator<Item = &'a [u8]> + Clone,

@@ -43,7 +43,6 @@ impl Terminal {
     }
 
     /// Makes the child's group the foreground group, if frigate's is. Returns whether it did.
-    #[inline(never)]
     pub(crate) fn give_to(&mut self, child: Pid) -> bool {
         let is_given = self.foreground(Some(child)) == Foreground::Frigate
             && terminal::set_child_foreground(child);

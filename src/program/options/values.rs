@@ -51,7 +51,6 @@ impl Value<'_> {
         [&self.spelled_name(), "=", self.text].concat()
     }
 
-    #[inline(never)]
     pub(crate) fn refused(&self, why: &str) -> Mistake {
         Mistake::new("use", &self.spelled()).because(why)
     }
@@ -258,7 +257,6 @@ const NO_SUCH_OPTION: &str = "there is no such option; see frigate --help";
 const NOT_UTF_8: &str = "it is not valid UTF-8";
 const NO_UTF_8_VALUE: &str = "its value is not valid UTF-8";
 
-#[inline(never)]
 fn refused(word: &[u8], why: &str) -> Mistake {
     Mistake::new("use", &lossy_text(word)).because(why)
 }

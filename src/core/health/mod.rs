@@ -1,0 +1,3 @@
+//! Whether the child is alive and ready: what is asked, and what follows from the answers.
+
+pub(crate) mod failure;

@@ -3,7 +3,7 @@
 
 use argh::FlagInfo;
 
-use crate::program::options::table::{HELP, flags, name_of as option_name};
+use crate::program::options::table::{flags, has_variable, name_of as option_name};
 use crate::sys::startup::CStrings;
 
 /// What these variables begin with. The option's name follows in upper case, with `_` for `-`. Not
@@ -52,6 +52,6 @@ pub(crate) fn option_of(entry: &[u8]) -> Option<(&'static FlagInfo<'static>, &[u
     let flag = flags()
         .iter()
         .find(is_named)
-        .filter(|flag| flag.long != HELP)?;
+        .filter(|flag| has_variable(flag))?;
     Some((flag, value.get(1..)?))
 }

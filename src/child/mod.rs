@@ -2,6 +2,7 @@
 
 pub(crate) mod capture;
 pub(crate) mod cgroup;
+pub(crate) mod check;
 pub(crate) mod command_path;
 pub(crate) mod driver;
 pub(crate) mod identity;

@@ -44,8 +44,15 @@ const TEXTS: &str = "\
 38 not supported by this kernel\n\
 40 too many symbolic links\n\
 80 a shared library it needs is damaged\n\
+91 a socket of another type\n\
 95 not supported there\n\
+97 address family not supported\n\
+99 address not available\n\
+101 network unreachable\n\
+104 connection reset\n\
 110 timed out\n\
+111 connection refused\n\
+113 host unreachable\n\
 116 the network file system no longer knows it\n\
 122 disk quota exceeded";
 
@@ -66,7 +73,9 @@ impl Errno {
     pub(crate) const READ_ONLY: Self = Self(30);
     pub(crate) const RANGE: Self = Self(34);
     pub(crate) const NOT_SUPPORTED: Self = Self(95);
+    pub(crate) const CONNECTION_RESET: Self = Self(104);
     pub(crate) const TIMED_OUT: Self = Self(110);
+    pub(crate) const CONNECTION_REFUSED: Self = Self(111);
     pub(crate) const STALE: Self = Self(116);
 
     pub(crate) const fn new(raw: i32) -> Self {

@@ -11,7 +11,7 @@ pub(crate) mod errno;
 pub(crate) mod escalation;
 pub(crate) mod exit_code;
 pub(crate) mod fact;
-
+pub(crate) mod health;
 pub(crate) mod lifecycle;
 pub(crate) mod limit;
 pub(crate) mod moment;

@@ -75,7 +75,9 @@ pub(super) fn config(options: &str) -> Config {
         .collect();
     match command_line::read(&words, core::iter::empty()) {
         Ok(Request::Run(config, _)) => config,
-        Ok(Request::Help | Request::Version) | Err(_) => panic!("bad options: {options}"),
+        Ok(Request::Probe(_) | Request::Help | Request::Version) | Err(_) => {
+            panic!("bad options: {options}")
+        }
     }
 }
 

@@ -47,7 +47,10 @@ impl Signal {
     pub(crate) const TSTP: Self = known(20);
     pub(crate) const TTIN: Self = known(21);
     pub(crate) const TTOU: Self = known(22);
+    pub(crate) const URG: Self = known(23);
     pub(crate) const XFSZ: Self = known(25);
+    pub(crate) const WINCH: Self = known(28);
+    pub(crate) const SYS: Self = known(31);
 
     /// Returns the signal of that number; `None` means that it is not one of 1 to 64.
     pub(crate) fn new(number: i32) -> Option<Self> {

@@ -1,19 +1,27 @@
 //! What the command line and the environment ask for.
 
+use core::mem::ManuallyDrop;
+
+use crate::core::health::target::Target;
+use crate::core::text::lossy_text;
 use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
 use crate::program::config::Config;
-use crate::program::options::values::{Values, Words};
+use crate::program::options::table::{HEALTH_TIMEOUT, PROBE};
+use crate::program::options::values::{Value, Values, Words};
 use crate::program::options::variables::option_of;
+use crate::program::probe::Probe;
 
 /// What frigate was asked to do.
 #[expect(
     clippy::large_enum_variant,
     reason = "a process has one, and a box would be another move"
 )]
-pub(crate) enum Request {
+pub(crate) enum Request<'a> {
     /// Run the command that begins at this index of the arguments.
     Run(Config, usize),
+    /// Check once, and run nothing.
+    Probe(Probe<'a>),
     Help,
     Version,
 }
@@ -26,31 +34,67 @@ pub(crate) enum Request {
 pub(crate) fn read<'a>(
     words: &[&'a [u8]],
     environment: impl Iterator<Item = &'a [u8]>,
-) -> Result<Request, Mistake> {
+) -> Result<Request<'a>, Mistake> {
     let mut values = Values::default();
     let command = match values.read_words(words)? {
         Words::Command(index) => index,
         Words::Help => return Ok(Request::Help),
         Words::Version => return Ok(Request::Version),
     };
-    values.read_variables(environment)?;
-    let config = Config::new(&values)?;
+    let probe = values.get(PROBE).copied();
+    values.read_variables(environment, probe.map(|_| HEALTH_TIMEOUT))?;
+    // Not freed, since the process has one.
+    let config = ManuallyDrop::new(Config::new(&values)?);
+    if let Some(probe) = probe {
+        check_probe(&values, words.get(command).copied())?;
+        return match Target::parse(probe.text) {
+            Ok(Target::Asked(question)) => Ok(Request::Probe(Probe {
+                question,
+                target: probe.text,
+                timeout: config.health_timeout,
+            })),
+            Ok(Target::Notify) => Err(probe.refused("a probe cannot hear the child's messages")),
+            Err(why) => Err(probe.refused(why)),
+        };
+    }
     if command == words.len() {
         let why = "none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]";
         return Err(Mistake::new("start", "COMMAND").because(why));
     }
-    Ok(Request::Run(config, command))
+    Ok(Request::Run(ManuallyDrop::into_inner(config), command))
 }
 
-/// Returns the format for the mistake that `read` found: the one that was asked for up to it, so
-/// that a mistake among JSON lines is one.
-pub(crate) fn format<'a>(
+/// Checks that nothing stands beside `--probe` that does not belong to it.
+fn check_probe(values: &Values<'_>, command: Option<&[u8]>) -> Result<(), Mistake> {
+    let is_foreign = |value: &&Value<'_>| ![PROBE, HEALTH_TIMEOUT].contains(&value.name);
+    match (values.iter().find(is_foreign), command) {
+        (Some(value), _) => {
+            Err(Mistake::new("use", &value.spelled_name()).because("it does not belong to --probe"))
+        }
+        (None, Some(command)) => {
+            Err(Mistake::new("start", &lossy_text(command)).because("--probe runs no command"))
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+/// How the mistake that `read` found is reported.
+pub(crate) struct MistakeReport {
+    /// The format that was asked for up to it, so that a mistake among JSON lines is one.
+    pub(crate) format: Format,
+    /// Whether it is the end of the container, and so belongs into its termination log. A mode that
+    /// runs no command is called beside the frigate that does.
+    pub(crate) is_end: bool,
+}
+
+/// Returns how the mistake that `read` found is reported.
+pub(crate) fn report_of_mistake<'a>(
     words: &[&'a [u8]],
     mut environment: impl Iterator<Item = &'a [u8]> + Clone,
-) -> Format {
+) -> MistakeReport {
     let mut values = Values::default();
     if let Ok(Words::Command(_)) = values.read_words(words) {
-        let _ = values.read_variables(environment.clone());
+        let _ = values.read_variables(environment.clone(), None);
     }
     let typed = values.get("log-format").map(|value| value.text.as_bytes());
     let of_format = |entry| {
@@ -58,10 +102,14 @@ pub(crate) fn format<'a>(
             .filter(|(flag, _)| flag.long == "--log-format")
             .map(|(_, text)| text)
     };
-    if typed.or_else(|| environment.find_map(of_format)) == Some(b"json") {
+    let format = if typed.or_else(|| environment.find_map(of_format)) == Some(b"json") {
         Format::Json
     } else {
         Format::Text
+    };
+    MistakeReport {
+        format,
+        is_end: values.get(PROBE).is_none(),
     }
 }
 

@@ -10,15 +10,17 @@ use proptest::prelude::*;
 
 use super::{Request, read};
 use crate::core::fact::Level;
+use crate::core::health::target::Question;
 use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
 use crate::program::config::Config;
 use crate::program::options::table::{Options, help};
 use crate::program::options::values::{Source, Value};
+use crate::program::probe::Probe;
 
 /// Every option with a value: its name, and two values that mean something else than the default
 /// and than each other.
-const VALUED: [(&str, &str, &str); 30] = [
+const VALUED: [(&str, &str, &str); 31] = [
     ("restart", "unexpected", "always"),
     ("expect", "0,7", "TERM"),
     ("start-secs", "3s", "0"),
@@ -51,6 +53,7 @@ const VALUED: [(&str, &str, &str); 30] = [
     ("stderr", "/a log", "err"),
     ("log-max-bytes", "10M", "1"),
     ("log-backups", "7", "1000"),
+    ("health-timeout", "500ms", "7"),
     ("termination-log", "/a path", "none"),
     ("log-format", "json", "json"),
 ];
@@ -82,15 +85,16 @@ fn variable(name: &str) -> String {
     .spelled_name()
 }
 
-fn read_all(words: &[&[u8]], variables: &[(String, Vec<u8>)]) -> Result<Request, Mistake> {
-    let entries: Vec<Vec<u8>> = variables
+/// What is read is leaked, as the words of a process are there until it ends.
+fn read_all(words: &[&[u8]], variables: &[(String, Vec<u8>)]) -> Result<Request<'static>, Mistake> {
+    let words: Vec<&'static [u8]> = words.iter().map(|word| &*word.to_vec().leak()).collect();
+    let entries = variables
         .iter()
-        .map(|(name, value)| [name.as_bytes(), b"=", value.as_slice()].concat())
-        .collect();
-    read(words, entries.iter().map(Vec::as_slice))
+        .map(|(name, value)| &*[name.as_bytes(), b"=", value.as_slice()].concat().leak());
+    read(&words, entries)
 }
 
-fn ask(words: &[&str], variables: &[(&str, &str)]) -> Result<Request, Mistake> {
+fn ask(words: &[&str], variables: &[(&str, &str)]) -> Result<Request<'static>, Mistake> {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
     let variables: Vec<_> = variables
         .iter()
@@ -104,7 +108,7 @@ fn ask(words: &[&str], variables: &[(&str, &str)]) -> Result<Request, Mistake> {
 fn run(words: &[&str], variables: &[(&str, &str)]) -> (Config, usize) {
     match ask(words, variables) {
         Ok(Request::Run(config, first)) => (config, first),
-        Ok(Request::Help | Request::Version) => panic!("{words:?}: help or version"),
+        Ok(Request::Probe(_) | Request::Help | Request::Version) => panic!("{words:?}: no command"),
         Err(Mistake { text, .. }) => panic!("{words:?}, {variables:?}: {text}"),
     }
 }
@@ -156,7 +160,108 @@ fn these_tests_know_every_option() {
         .flags
         .iter()
         .map(|flag| flag.long.to_owned());
-    assert_eq!(known, offered.filter(|name| name != "--help").collect());
+    let runs_a_command = |name: &String| !["--help", "--probe"].contains(&name.as_str());
+    assert_eq!(known, offered.filter(runs_a_command).collect());
+}
+
+// What runs no command.
+
+#[track_caller]
+fn probe(words: &[&str], variables: &[(&str, &str)]) -> Probe<'static> {
+    match ask(words, variables) {
+        Ok(Request::Probe(probe)) => probe,
+        Ok(Request::Run(..) | Request::Help | Request::Version) => panic!("{words:?}: no probe"),
+        Err(Mistake { text, .. }) => panic!("{words:?}: {text}"),
+    }
+}
+
+#[test]
+fn a_probe_is_a_target_and_perhaps_a_timeout() {
+    let seconds = |words: &[&str], variables: &[(&str, &str)]| {
+        let probe = probe(words, variables);
+        assert_eq!(probe.target, "tcp://[::1]:80");
+        assert!(matches!(probe.question, Question::Tcp(_)));
+        probe.timeout.as_secs()
+    };
+    let set = [("FRIGATE_INIT_HEALTH_TIMEOUT", "7s")];
+    let target = "--probe=tcp://[::1]:80";
+    assert_eq!(seconds(&[target], &[]), 3);
+    assert_eq!(seconds(&["--probe", "tcp://[::1]:80", "--"], &[]), 3);
+    assert_eq!(seconds(&["--health-timeout=2m", target], &[]), 120);
+    assert_eq!(seconds(&[target, "--health-timeout", "5"], &set), 5);
+    assert_eq!(seconds(&[target], &set), 7);
+}
+
+#[test]
+fn a_probe_heeds_no_other_variable() {
+    let set = [
+        ("FRIGATE_INIT_RESTART", "sometimes"),
+        ("FRIGATE_INIT_KILL", "maybe"),
+        ("FRIGATE_INIT_PROBE", "nonsense"),
+        ("FRIGATE_INIT_GRACE", "banana"),
+    ];
+    assert_eq!(
+        probe(&["--probe=file:/run/beat"], &set).timeout.as_secs(),
+        3
+    );
+    let set = [("FRIGATE_INIT_HEALTH_TIMEOUT", "banana")];
+    let text = refusal(&["--probe=file:/run/beat"], &set);
+    assert!(
+        text.contains("'FRIGATE_INIT_HEALTH_TIMEOUT=banana'"),
+        "{text}"
+    );
+}
+
+#[test]
+fn no_variable_makes_a_probe() {
+    let set = [("FRIGATE_INIT_PROBE", "tcp://127.0.0.1:1")];
+    assert_eq!(run(&["command"], &set).1, 0);
+}
+
+#[test]
+fn nothing_else_stands_beside_a_probe() {
+    for (words, expected) in [
+        (
+            ["--probe=file:/a", "--grace=5s"],
+            "cannot use '--grace': it does not belong to --probe",
+        ),
+        (
+            ["-v", "--probe=file:/a"],
+            "cannot use '--verbose': it does not belong to --probe",
+        ),
+        (
+            ["--probe=file:/a", "/bin/true"],
+            "cannot start '/bin/true': --probe runs no command",
+        ),
+        (
+            ["--probe=notify", "--"],
+            "cannot use '--probe=notify': a probe cannot hear the child's messages",
+        ),
+        (
+            ["--probe=http://db/", "--"],
+            "cannot use '--probe=http://db/': its host is no address and not localhost, and frigate \
+             looks up no names; expected one such as 127.0.0.1, [::1] or localhost",
+        ),
+        (
+            ["--probe=file:/a", "--health-timeout=x"],
+            "cannot use '--health-timeout=x': expected a duration of at most 1000000h, such as \
+             500ms, 10s, 2m, 1h, 1.5 (seconds)",
+        ),
+    ] {
+        assert_eq!(refusal(&words, &[]), expected);
+    }
+}
+
+#[test]
+fn a_mistake_beside_a_probe_is_one_of_a_mode() {
+    let is_mode = |words: &[&str]| {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        !super::report_of_mistake(&words, core::iter::empty()).is_end
+    };
+    assert!(is_mode(&["--probe=nonsense"]));
+    assert!(is_mode(&["--grace=5s", "--probe", "nonsense", "--bogus"]));
+    assert!(!is_mode(&["--grace=5s", "command", "--probe=nonsense"]));
+    assert!(!is_mode(&["--", "--probe=nonsense"]));
 }
 
 // Spellings.
@@ -821,7 +926,7 @@ fn a_mistake_is_told_in_the_format_that_was_asked_for() {
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        super::format(&words, entries.iter().map(String::as_bytes))
+        super::report_of_mistake(&words, entries.iter().map(String::as_bytes)).format
     };
     let json = [("FRIGATE_INIT_LOG_FORMAT", "json")];
     assert_eq!(
@@ -947,7 +1052,7 @@ proptest! {
                 let ended = words.get(first.wrapping_sub(1)) == Some(&b"--".as_slice());
                 prop_assert!(ended || words.get(first).is_some_and(|word| !word.starts_with(b"-")), "{first}");
             }
-            Ok(Request::Help | Request::Version) => {}
+            Ok(Request::Probe(_) | Request::Help | Request::Version) => {}
             Err(Mistake { text, .. }) => prop_assert!(is_one_short_line(&text), "{text:?}"),
         }
     }
@@ -970,7 +1075,7 @@ proptest! {
     ) {
         let outcome = |words: &[&str], variables: &[(&str, &str)]| match ask(words, variables) {
             Ok(Request::Run(config, _)) => format!("{config:?}"),
-            Ok(Request::Help | Request::Version) => String::from("help or version"),
+            Ok(Request::Probe(_) | Request::Help | Request::Version) => String::from("no command"),
             Err(Mistake { text, .. }) => text,
         };
         let one = outcome(&[&format!("--{name}={value}"), "command"], &[]);

@@ -1,10 +1,13 @@
 //! The configuration: what all options mean together.
 #![forbid(unsafe_code)]
 
+use core::time::Duration;
+
 use crate::child::capture::{LogPath, Logs};
 use crate::child::identity::WantedUser;
 use crate::core::exit_code::ExitCodeMap;
 use crate::core::fact::Level;
+use crate::core::health;
 use crate::core::limit::{LIMIT_FILES, Limit, parse_assignment};
 use crate::core::number::parse_number;
 use crate::core::quantity::Amount;
@@ -18,6 +21,7 @@ use crate::messages::mistake::Mistake;
 use crate::messages::termination::WantedLog;
 use crate::program::options::parse;
 use crate::program::options::reader::Reader;
+use crate::program::options::table::HEALTH_TIMEOUT;
 use crate::program::options::values::{Source, Value, Values};
 
 /// All options, checked.
@@ -34,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) limits: Vec<Limit>,
     pub(crate) cgroup_best_effort: bool,
     pub(crate) logs: Logs,
+    /// A check that takes longer has failed.
+    pub(crate) health_timeout: Duration,
     pub(crate) termination_log: WantedLog,
     pub(crate) format: Format,
     pub(crate) verbosity: Level,
@@ -74,6 +80,7 @@ impl Config {
             limits: read_limits(&mut reader),
             cgroup_best_effort: values.is_on("cgroup-best-effort"),
             logs: read_logs(&mut reader),
+            health_timeout: reader.read_duration(HEALTH_TIMEOUT, health::rules::HEALTH_TIMEOUT),
             termination_log: reader
                 .read(
                     "termination-log",

@@ -37,7 +37,9 @@ fn read(words: &[&str], variables: &[(&str, &str)]) -> Result<Config, Mistake> {
         .collect();
     match command_line::read(&words, entries.iter().map(String::as_bytes))? {
         Request::Run(config, _) => Ok(config),
-        Request::Help | Request::Version => panic!("{words:?}: help or version"),
+        Request::Probe(_) | Request::Help | Request::Version => {
+            panic!("{words:?}: help or version")
+        }
     }
 }
 
@@ -134,7 +136,7 @@ fn the_help_tells_the_defaults() {
             "{given}"
         );
     }
-    assert_eq!(compared, 15);
+    assert_eq!(compared, 16);
 }
 
 #[test]

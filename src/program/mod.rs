@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod event_loop;
 pub(crate) mod init;
 pub(crate) mod options;
+pub(crate) mod probe;
 pub(crate) mod process_tree;
 pub(crate) mod start_up;
 pub(crate) mod terminal;

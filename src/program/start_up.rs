@@ -28,6 +28,7 @@ use crate::program::command_line::{self, Request};
 use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
 use crate::program::options::table;
+use crate::program::probe::Probe;
 use crate::program::process_tree::{FrigateProcess, ProcessTree};
 use crate::sys::safe_open::ChildUser;
 use crate::sys::signals::{self, Mask};
@@ -73,6 +74,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let entries = environment.iter().map(CStr::to_bytes);
     let request = command_line::read(&words, entries.clone());
     let code = match &request {
+        Ok(Request::Probe(probe)) => probe_once(probe, environment, mask),
         Ok(Request::Help) => print(&table::help()),
         Ok(Request::Version) => print(&version()),
         Ok(Request::Run(config, first)) => {
@@ -83,11 +85,15 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
                 refuse(&mistake, config.format, &log)
             })
         }
-        Err(mistake) => refuse(
-            mistake,
-            command_line::format(&words, entries),
-            &termination::Log::Automatic,
-        ),
+        Err(mistake) => {
+            let report = command_line::report_of_mistake(&words, entries);
+            let log = if report.is_end {
+                termination::Log::Automatic
+            } else {
+                termination::Log::None
+            };
+            refuse(mistake, report.format, &log)
+        }
     };
     code.into()
 }
@@ -124,6 +130,16 @@ fn is_privileged() -> bool {
         );
     }
     exceeds
+}
+
+/// Runs a probe. Returns its exit code.
+#[cold]
+#[inline(never)]
+fn probe_once(probe: &Probe, environment: CStrings, mask: Mask) -> u8 {
+    match own_pid() {
+        Ok(own_pid) => probe.run(environment, own_pid, mask),
+        Err(mistake) => refuse(&mistake, Format::Text, &termination::Log::None),
+    }
 }
 
 fn print(text: &str) -> u8 {

@@ -9,14 +9,16 @@
     reason = "closes descriptors that were inherited, by number"
 )]
 
-use std::os::fd::IntoRawFd;
+use std::os::fd::{IntoRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::stdio::{stderr, stdin, stdout};
 
 use super::own_descriptor::highest_own;
 use super::system_call;
+use super::{errno, open_at};
+use crate::core::errno::Errno;
 
 /// Opens `/dev/null` for each standard descriptor that is closed, so that no descriptor of
 /// frigate's own lands there and is taken for a stream. Without a `/dev`, an unusable descriptor on
@@ -39,6 +41,11 @@ pub(crate) fn fill_standard() {
             let _ = place.map(IntoRawFd::into_raw_fd);
         }
     }
+}
+
+/// Opens a file that takes every byte and keeps none.
+pub(crate) fn open_null() -> Result<OwnedFd, Errno> {
+    open_at(CWD, "/dev/null", OFlags::WRONLY, Mode::empty()).map_err(errno)
 }
 
 /// Closes every inherited descriptor above 2 and moves to `/`, so that frigate holds no socket, no

@@ -73,7 +73,7 @@ const BAD_SIGNALS: &[&str] = &[
 
 /// Every option that takes a value (`doc/specification.md#options`), except those of user, limits
 /// and log files.
-pub const OPTIONS: [Taker; 16] = [
+pub const OPTIONS: [Taker; 17] = [
     Taker {
         name: "restart",
         good: &[
@@ -238,6 +238,11 @@ pub const OPTIONS: [Taker; 16] = [
     Taker {
         name: "grace-close-wait",
         good: &["0", "30s"],
+        bad: BAD_DURATIONS,
+    },
+    Taker {
+        name: "health-timeout",
+        good: &["0", "500ms", "3s"],
         bad: BAD_DURATIONS,
     },
     Taker {

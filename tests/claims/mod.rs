@@ -11,6 +11,7 @@ mod grace_close;
 mod group;
 mod house;
 mod messages;
+mod probe;
 mod reaping;
 mod restart;
 mod signals;
@@ -32,6 +33,7 @@ pub fn register(out: &mut Vec<Trial>) {
     group::trials(out);
     house::trials(out);
     messages::trials(out);
+    probe::trials(out);
     reaping::trials(out);
     restart::trials(out);
     signals::trials(out);

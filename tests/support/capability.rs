@@ -133,6 +133,12 @@ pub static BASH: Capability = Capability::new("bash", || {
 pub static DOCKER: Capability =
     Capability::new("docker", || succeeds(Command::new("docker").arg("version")));
 
+/// A loopback address of IPv6.
+pub static IPV6: Capability = Capability::new("ipv6", || {
+    let bound = std::net::TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, 0));
+    bound.map(drop).map_err(|error| error.to_string())
+});
+
 /// A virtual machine with a kernel of its own.
 pub static VM: Capability = Capability::new("vm", vm::probe);
 

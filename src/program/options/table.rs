@@ -125,6 +125,12 @@ pub(crate) struct Options {
     /// it is
     #[argh(option, arg_name = "path|none")]
     termination_log: Option<String>,
+    /// instead of a command: ask once whether a service is well, and exit with 0 or 1
+    #[argh(option, arg_name = "target")]
+    probe: Option<String>,
+    /// a check that takes longer has failed; default: 3s
+    #[argh(option, arg_name = "duration")]
+    health_timeout: Option<String>,
     /// how messages are written: text or json; default: text
     #[argh(option, arg_name = "format")]
     log_format: Option<String>,
@@ -139,12 +145,22 @@ pub(crate) struct Options {
 /// argh adds this option by itself.
 pub(super) const HELP: &str = "--help";
 
+/// The option that checks once instead of running a command, and the one that may stand beside it.
+pub(crate) const PROBE: &str = "probe";
+pub(crate) const HEALTH_TIMEOUT: &str = "health-timeout";
+
+/// Whether the option is read from the environment. What frigate does instead of running a command
+/// is not: the variables of a container are for the frigate that is its PID 1.
+pub(super) fn has_variable(flag: &FlagInfo<'static>) -> bool {
+    flag.long != HELP && name_of(flag) != PROBE
+}
+
 pub(crate) fn flags() -> &'static [FlagInfo<'static>] {
     Options::get_args_info().flags
 }
 
 /// Returns the option's name without the dashes.
-pub(super) fn name_of(flag: &FlagInfo<'static>) -> &'static str {
+pub(crate) fn name_of(flag: &FlagInfo<'static>) -> &'static str {
     flag.long.strip_prefix("--").unwrap_or_default()
 }
 
@@ -158,7 +174,9 @@ pub(super) fn is_counted(flag: &FlagInfo<'static>) -> bool {
 #[inline(never)]
 pub(crate) fn help() -> String {
     let info = Options::get_args_info();
-    let mut text = String::from("Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n\n");
+    let mut text = String::from(
+        "Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n       frigate --probe TARGET [--health-timeout DURATION]\n\n",
+    );
     text.push_str(info.description);
     text.push_str(".\n\nOptions:\n");
     for flag in info.flags {
@@ -184,6 +202,7 @@ pub(crate) fn help() -> String {
         "      --version\n        print the version and exit\n\n\
          Each option is also read from the environment: FRIGATE_INIT_GRACE=5s is --grace 5s; the command line wins.\n\
          DURATION: 500ms, 10s, 2m, 1h; bare numbers are seconds. SIGNAL: TERM, SIGTERM, 15, RTMIN+3.\n\
+         TARGET: http://HOST[:PORT][/PATH], tcp://HOST:PORT, unix:PATH, file:PATH, exec:WORDS; HOST is an address or localhost.\n\
          Exit: the command's code, 128+N if signal N ended it; 125 a mistake, 126 cannot be executed, 127 not found.\n",
     );
     text

@@ -61,6 +61,10 @@ impl Value<'_> {
 pub(crate) struct Values<'a>(Vec<Value<'a>>);
 
 impl<'a> Values<'a> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Value<'a>> {
+        self.0.iter()
+    }
+
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &Value<'a>> {
         self.0.iter().filter(move |value| value.name == name)
     }
@@ -162,8 +166,8 @@ impl<'a> Values<'a> {
         Ok(flag)
     }
 
-    /// Adds the options of the environment that were not typed. Of two variables with one name, the
-    /// first that is not empty counts.
+    /// Adds the options of the environment that were not typed, or only the option `only`. Of two
+    /// variables with one name, the first that is not empty counts.
     ///
     /// # Errors
     ///
@@ -171,13 +175,15 @@ impl<'a> Values<'a> {
     pub(crate) fn read_variables(
         &mut self,
         entries: impl Iterator<Item = &'a [u8]>,
+        only: Option<&str>,
     ) -> Result<(), Mistake> {
         for entry in entries {
             let Some((flag, text)) = variables::option_of(entry) else {
                 continue;
             };
             let name = name_of(flag);
-            if text.is_empty() || self.get(name).is_some() {
+            let is_wanted = only.is_none_or(|only| only == name);
+            if !is_wanted || text.is_empty() || self.get(name).is_some() {
                 continue;
             }
             let source = Source::Environment;

@@ -2,7 +2,7 @@
 
 use argh::FlagInfo;
 
-use crate::program::options::table::{HELP, flags, name_of as option_name};
+use crate::program::options::table::{flags, has_variable, name_of as option_name};
 
 /// What these variables begin with. The option's name follows in upper case, with `_` for `-`. Not
 /// `FRIGATE_` alone: a video recorder of that name has a `FRIGATE_USER`, and an engine that makes
@@ -39,6 +39,6 @@ pub(crate) fn option_of(entry: &[u8]) -> Option<(&'static FlagInfo<'static>, &[u
     let flag = flags()
         .iter()
         .find(is_named)
-        .filter(|flag| flag.long != HELP)?;
+        .filter(|flag| has_variable(flag))?;
     Some((flag, value.get(1..)?))
 }

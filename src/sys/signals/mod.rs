@@ -24,8 +24,8 @@ pub(crate) use send::{
     suspend_own_job,
 };
 pub(crate) use waiter::{SignalWaiter, WakeReason};
-pub(super) use watch::is_readable;
 pub(crate) use watch::{Watch, poll_watches};
+pub(super) use watch::{is_readable, is_ready};
 
 /// The size of the kernel's signal set, which its calls take as an argument.
 const SIGSET_BYTES: usize = size_of::<u64>();

@@ -55,11 +55,16 @@ pub(super) fn timespec(span: Duration) -> rustix::time::Timespec {
     }
 }
 
+/// Whether the descriptor is ready now.
+pub(in crate::sys) fn is_ready(watch: Watch<'_>) -> bool {
+    poll(
+        &mut [PollFd::from_borrowed_fd(watch.fd, watch.flags)],
+        Some(&timespec(Duration::ZERO)),
+    ) == Ok(1)
+}
+
 /// Whether there is something to read, or the other side has hung up. A pidfd is readable if its
 /// process has ended.
 pub(in crate::sys) fn is_readable(fd: BorrowedFd<'_>) -> bool {
-    poll(
-        &mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)],
-        Some(&timespec(Duration::ZERO)),
-    ) == Ok(1)
+    is_ready(Watch::readable(fd))
 }

@@ -27,7 +27,7 @@ fn help(out: &mut Vec<Trial>) {
             .iter()
             .map(|option| option.name)
             .chain(FLAGS)
-            .chain(["verbose", "help", "version"])
+            .chain(["verbose", "probe", "health-timeout", "help", "version"])
         {
             assert!(
                 ended.out.contains(&format!("--{option}")),

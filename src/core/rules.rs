@@ -24,18 +24,25 @@ pub(crate) fn default_grace(restart: Restart) -> Option<Duration> {
     (restart != Restart::False).then_some(Duration::from_secs(30))
 }
 
+/// How the child is stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StopRules {
+    /// What the child is sent; `None` means the signal that asked frigate to stop.
+    pub(crate) signal: Option<Signal>,
+    /// The time from the stop signal to KILL; `None` means that no KILL follows.
+    pub(crate) grace: Option<Duration>,
+    /// Stop the child with KILL at once.
+    pub(crate) kill: bool,
+}
+
 /// The options that govern one child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Rules {
     pub(crate) restart_policy: RestartPolicy,
-    pub(crate) stop_signal: Option<Signal>,
-    /// The time from the stop signal to KILL; `None` means that no KILL follows.
-    pub(crate) grace: Option<Duration>,
+    pub(crate) stop: StopRules,
     /// The time from TERM to KILL for the leftovers of a child that ended by itself; `None` means
     /// that they are left alone.
     pub(crate) leftovers: Option<Duration>,
-    /// Stop the child with KILL at once.
-    pub(crate) kill: bool,
     /// How long namesakes get to end before each start; `None` means that they are not looked for.
     pub(crate) grace_close: Option<Duration>,
     pub(crate) single_child: bool,
@@ -50,10 +57,12 @@ impl Default for Rules {
         let restart_policy = RestartPolicy::default();
         Self {
             restart_policy,
-            stop_signal: None,
-            grace: default_grace(restart_policy.restart),
+            stop: StopRules {
+                signal: None,
+                grace: default_grace(restart_policy.restart),
+                kill: false,
+            },
             leftovers: Some(Duration::from_secs(5)),
-            kill: false,
             grace_close: None,
             single_child: false,
             is_adopted: false,
@@ -87,11 +96,11 @@ impl Rules {
             .leftovers
             .unwrap_or_default()
             .max(SHORTEST_LEFTOVERS_GRACE);
-        self.unless_kill(self.grace.unwrap_or(without_grace))
+        self.unless_kill(self.stop.grace.unwrap_or(without_grace))
     }
 
     fn unless_kill(&self, span: Duration) -> Duration {
-        if self.kill { Duration::ZERO } else { span }
+        if self.stop.kill { Duration::ZERO } else { span }
     }
 
     /// Returns the time that leftovers had from TERM to KILL, after this outcome.

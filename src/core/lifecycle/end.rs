@@ -63,9 +63,9 @@ impl Lifecycle {
         let kill_at = self.rules.after_own_end().map(|span| now.after(span));
         match (verdict, outcome) {
             (Verdict::Finish, Outcome::NotStarted(failure)) => {
-                self.end_unstarted(failure, kill_at, self.rules.kill, out);
+                self.end_unstarted(failure, kill_at, self.rules.stop.kill, out);
             }
-            (Verdict::Finish, _) => self.end(outcome, kill_at, self.rules.kill),
+            (Verdict::Finish, _) => self.end(outcome, kill_at, self.rules.stop.kill),
             (Verdict::GiveUp { failures }, _) => {
                 let outcome = Outcome::GaveUp {
                     last: self.last_status,
@@ -75,7 +75,7 @@ impl Lifecycle {
                     last: self.last_status,
                     code: self.rules.exit_code(outcome),
                 });
-                self.end(outcome, kill_at, self.rules.kill);
+                self.end(outcome, kill_at, self.rules.stop.kill);
             }
             (Verdict::Again { pause, failures }, _) => {
                 let limit = self.rules.restart_policy.limit();

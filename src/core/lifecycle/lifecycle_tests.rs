@@ -20,7 +20,7 @@ use crate::core::fact::{Fact, Trouble};
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
 use crate::core::restart::Restart;
-use crate::core::rules::{Rules, SHORTEST_LEFTOVERS_GRACE};
+use crate::core::rules::{Rules, SHORTEST_LEFTOVERS_GRACE, StopRules};
 use crate::core::script::{
     DUE, Scripted, at_millis, by, config, ended, exited, interrupted, spawned, stop,
 };
@@ -863,7 +863,10 @@ fn without_a_grace_period_a_stop_waits_for_the_child_as_long_as_it_takes() {
         );
     }
     // With restarts there is one, unless it was asked for.
-    assert_eq!(rules("--restart=true").grace, Some(Duration::from_secs(30)));
+    assert_eq!(
+        rules("--restart=true").stop.grace,
+        Some(Duration::from_secs(30))
+    );
 }
 
 #[test]
@@ -1491,9 +1494,12 @@ fn any_rules() -> impl Strategy<Value = Rules> {
                 single_child,
             )| {
                 let mut rules = Rules {
-                    grace,
+                    stop: StopRules {
+                        signal: None,
+                        grace,
+                        kill,
+                    },
                     leftovers,
-                    kill,
                     grace_close,
                     single_child,
                     ..rules("")
@@ -1653,9 +1659,8 @@ impl Witness {
     fn check(&mut self, action: Action) {
         let now = self.child.now;
         let Rules {
-            grace,
+            stop: StopRules { grace, kill, .. },
             leftovers,
-            kill,
             grace_close,
             ..
         } = self.rules;
@@ -1736,9 +1741,9 @@ proptest! {
                 witness.step(Event::Tick);
             }
             let has_ended = witness.child.lifecycle.finish().is_some();
-            prop_assert!(has_ended || rules.grace.is_none() && !rules.kill && witness.child.situation() == "stopping");
+            prop_assert!(has_ended || rules.stop.grace.is_none() && !rules.stop.kill && witness.child.situation() == "stopping");
             let took = witness.child.now.since(asked);
-            let grace = if rules.kill { Duration::ZERO } else { rules.grace.unwrap_or_default() };
+            let grace = if rules.stop.kill { Duration::ZERO } else { rules.stop.grace.unwrap_or_default() };
             prop_assert!(took <= grace + KILL_TIMEOUT, "it took {took:?}");
             prop_assert_eq!(witness.broken, [""; 0]);
         }
@@ -1751,7 +1756,7 @@ proptest! {
         let witness = Witness::watch(rules, &walk);
         let child = &witness.child;
         let waits = matches!(child.situation(), "ready" | "spawning" | "running" | "ended");
-        let has_time = child.situation() == "stopping" && rules.grace.is_none();
+        let has_time = child.situation() == "stopping" && rules.stop.grace.is_none();
         prop_assert!(has_time || child.lifecycle.deadline().is_none() == waits, "{}", child.situation());
     }
 

@@ -112,7 +112,7 @@ impl Lifecycle {
 
     /// Sets the grace period of the next stop. Shortens a stop under way, and never extends it.
     pub(crate) fn limit_grace(&mut self, grace: Duration, now: Moment) {
-        self.rules.grace = Some(grace);
+        self.rules.stop.grace = Some(grace);
         if let State::Stopping(stopping) = &mut self.state {
             stopping.escalation.shorten(now.after(grace));
         }

@@ -24,10 +24,10 @@ impl Lifecycle {
         now: Moment,
         out: &mut Actions,
     ) {
-        let escalation = if self.rules.kill {
+        let escalation = if self.rules.stop.kill {
             Escalation::killed(now, KILL_TIMEOUT)
         } else {
-            Escalation::asked(self.rules.grace.map(|grace| now.after(grace)))
+            Escalation::asked(self.rules.stop.grace.map(|grace| now.after(grace)))
         };
         self.state = State::Stopping(Stopping {
             since,
@@ -40,11 +40,11 @@ impl Lifecycle {
 
     /// Sends the stop signal, and then CONT: a suspended child would not handle the signal.
     pub(super) fn send_stop(&self, asked: Signal, queued: bool, out: &mut Actions) {
-        if self.rules.kill {
+        if self.rules.stop.kill {
             self.send(Signal::KILL, out);
             return;
         }
-        let signal = self.rules.stop_signal.unwrap_or(asked);
+        let signal = self.rules.stop.signal.unwrap_or(asked);
         out.send(
             signal,
             self.rules.recipient(queued && signal != Signal::KILL),
@@ -58,7 +58,7 @@ impl Lifecycle {
             Due::Nothing | Due::Probe => {}
             Due::Kill if !stopping.is_signal_refused => {
                 self.state = State::Stopping(stopping);
-                let (pid, grace) = (self.pid, self.rules.grace.unwrap_or_default());
+                let (pid, grace) = (self.pid, self.rules.stop.grace.unwrap_or_default());
                 // Without a grace period, KILL is expected.
                 if !grace.is_zero() {
                     out.report(Fact::Killed { pid, grace });
@@ -76,7 +76,7 @@ impl Lifecycle {
         self.end(
             Outcome::Cancel { last, stop },
             Some(kill_at),
-            self.rules.kill,
+            self.rules.stop.kill,
         );
     }
 
@@ -105,7 +105,7 @@ impl Lifecycle {
             last: self.last_status,
             stop,
         };
-        self.end(outcome, Some(kill_at), is_killed || self.rules.kill);
+        self.end(outcome, Some(kill_at), is_killed || self.rules.stop.kill);
     }
 
     /// Ends the lifecycle after the child was asked to stop, and has ended.
@@ -122,7 +122,11 @@ impl Lifecycle {
     /// one.
     pub(super) fn kill_after_stop(&self, stopping: Stopping, now: Moment) -> Moment {
         let escalation = stopping.escalation;
-        match (escalation.is_killed(), escalation.until(), self.rules.grace) {
+        match (
+            escalation.is_killed(),
+            escalation.until(),
+            self.rules.stop.grace,
+        ) {
             (true, ..) => now,
             (false, Some(until), Some(_)) => until,
             (false, ..) => now.after(self.rules.after_stop()),

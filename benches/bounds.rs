@@ -13,12 +13,12 @@ struct Bound {
 /// Every bound there is. Lower one when the figure is lower; raise none without a reason in the
 /// commit.
 const BOUNDS: &[Bound] = &[
-    // 136 KiB. The fixes after an attack cost 11.7 kB: log files that the child cannot redirect,
+    // 144 KiB. The fixes after an attack cost 11.7 kB: log files that the child cannot redirect,
     // leftovers and namesakes that cannot hang frigate, starts and stops under a filter of system
-    // calls. Clear code may cost 8 kB more.
+    // calls. Health, readiness and what belongs to them may cost 15 kB.
     Bound {
         key: "size",
-        most: 139_264.0,
+        most: 147_456.0,
     },
     // In kB, a page or two above what is mostly found: where the kernel puts the stack is left to
     // chance.

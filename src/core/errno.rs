@@ -45,7 +45,11 @@ const TEXTS: &str = "\
 40 too many symbolic links\n\
 80 a shared library it needs is damaged\n\
 95 not supported there\n\
+101 network unreachable\n\
+104 connection reset\n\
 110 timed out\n\
+111 connection refused\n\
+113 no route to the host\n\
 116 the network file system no longer knows it\n\
 122 disk quota exceeded";
 

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::core::action::Recipient;
 use crate::core::exit_code::ExitCodeMap;
+use crate::core::health::rules::CheckRules;
 use crate::core::restart::{Restart, RestartPolicy};
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::Outcome;
@@ -18,10 +19,13 @@ pub(crate) const STOP_ON: SignalSet = SignalSet::of([Signal::TERM, Signal::INT, 
 /// The default of `--grace-close-wait`: how long namesakes get to end.
 pub(crate) const GRACE_CLOSE_WAIT: Duration = Duration::from_secs(30);
 
+/// The default of `--grace` with restarts.
+const GRACE: Duration = Duration::from_secs(30);
+
 /// Returns the default of `--grace`. Without restarts frigate sends no KILL: the container engine
 /// has a deadline of its own.
 pub(crate) fn default_grace(restart: Restart) -> Option<Duration> {
-    (restart != Restart::False).then_some(Duration::from_secs(30))
+    (restart != Restart::False).then_some(GRACE)
 }
 
 /// How the child is stopped.
@@ -50,6 +54,7 @@ pub(crate) struct Rules {
     /// start.
     pub(crate) is_adopted: bool,
     pub(crate) exit_codes: ExitCodeMap,
+    pub(crate) checks: CheckRules,
 }
 
 impl Default for Rules {
@@ -67,6 +72,7 @@ impl Default for Rules {
             single_child: false,
             is_adopted: false,
             exit_codes: ExitCodeMap::IDENTITY,
+            checks: CheckRules::NONE,
         }
     }
 }
@@ -75,6 +81,24 @@ impl Rules {
     /// Returns the exit code that frigate ends with, after `--remap-exit`.
     pub(crate) fn exit_code(&self, outcome: Outcome) -> u8 {
         self.exit_codes.apply(outcome.code())
+    }
+
+    /// Returns what a child is sent that frigate stops by itself: because it is unhealthy, if
+    /// `is_unhealthy` says so.
+    pub(crate) fn own_stop_signal(&self, is_unhealthy: bool) -> Signal {
+        if self.stop.kill {
+            return Signal::KILL;
+        }
+        let health = self.checks.health.filter(|_| is_unhealthy);
+        let signal = health.and_then(|health| health.signal);
+        signal.or(self.stop.signal).unwrap_or(Signal::TERM)
+    }
+
+    /// Returns the time from the stop signal to KILL if frigate stops the child by itself. It is
+    /// never unlimited: no container engine has a deadline for that stop, and a child that hangs
+    /// may not react to any other signal.
+    pub(crate) fn own_stop_grace(&self) -> Duration {
+        self.stop.grace.unwrap_or(GRACE)
     }
 
     /// Returns the time that leftovers get after the child's last end, if it ended by itself;
@@ -105,10 +129,12 @@ impl Rules {
 
     /// Returns the time that leftovers had from TERM to KILL, after this outcome.
     pub(crate) fn leftovers_grace(&self, outcome: Outcome) -> Duration {
-        if matches!(outcome, Outcome::Cancel { .. }) {
-            self.after_stop()
-        } else {
-            self.after_own_end().unwrap_or_default()
+        match outcome {
+            Outcome::Cancel { .. } => self.after_stop(),
+            Outcome::Unhealthy { .. } => self.unless_kill(self.own_stop_grace()),
+            Outcome::Complete(_) | Outcome::GaveUp { .. } | Outcome::NotStarted(_) => {
+                self.after_own_end().unwrap_or_default()
+            }
         }
     }
 

@@ -162,6 +162,9 @@ pub(crate) enum Outcome {
         last: Option<ExitStatus>,
         stop: Signal,
     },
+    /// The child was unhealthy, was stopped for that, and is not restarted. Without `was_ready`, it
+    /// was not ready in time.
+    Unhealthy { last: ExitStatus, was_ready: bool },
     /// Too many starts failed in a row.
     GaveUp { last: Option<ExitStatus> },
     /// The command cannot be started.
@@ -174,6 +177,7 @@ impl Outcome {
         match self {
             Self::Complete(_) => "complete",
             Self::Cancel { .. } => "cancel",
+            Self::Unhealthy { .. } => "unhealthy",
             Self::GaveUp { .. } => "gave-up",
             Self::NotStarted(failure) if failure.stage.is_setup() => "error",
             Self::NotStarted(_) => "not-started",
@@ -188,7 +192,9 @@ impl Outcome {
                 last: Some(status), ..
             } => status.code(),
             Self::Cancel { last: None, stop } => exit_code::of_signal(stop),
-            Self::GaveUp { last: Some(status) } => status.code().max(1),
+            Self::Unhealthy { last: status, .. } | Self::GaveUp { last: Some(status) } => {
+                status.code().max(1)
+            }
             Self::GaveUp { last: None } => CANNOT_EXECUTE,
             Self::NotStarted(failure) => failure.code(),
         }
@@ -197,7 +203,7 @@ impl Outcome {
     /// Returns how the child ended last; `None` if it never ran.
     pub(crate) const fn last(self) -> Option<ExitStatus> {
         match self {
-            Self::Complete(status) => Some(status),
+            Self::Complete(status) | Self::Unhealthy { last: status, .. } => Some(status),
             Self::Cancel { last, .. } | Self::GaveUp { last } => last,
             Self::NotStarted(_) => None,
         }

@@ -2,6 +2,7 @@
 //!
 //! `report`, `refusal` and `termination` write the lines. The other files are pure.
 
+pub(crate) mod check_failure;
 pub(crate) mod context;
 pub(crate) mod format;
 pub(crate) mod formatter;

@@ -768,7 +768,7 @@ fn shipped_binary(out: &mut Vec<Trial>) {
         .run(out, |_| {
             let size = fs::metadata(shipped()).expect("it was built").len();
             note(format!("dist/frigate has {size} bytes"));
-            assert!(size <= 139_264, "{size} bytes");
+            assert!(size <= 147_456, "{size} bytes");
         });
 
     scenario("house::the_shipped_binary_is_static")

@@ -15,6 +15,9 @@ use crate::child::rim::Rim;
 use crate::core::action::{Action, Recipient};
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
+use crate::core::health::event::CheckEvent;
+use crate::core::health::failure::CheckFailure;
+use crate::core::health::rules::CheckKind;
 use crate::core::lifecycle;
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
@@ -89,6 +92,9 @@ impl Child {
             Action::KillNamesakes => self.namesakes.kill(rim),
             Action::Spawn { restarts } => return Some(Event::Child(self.spawn(restarts, rim))),
             Action::Send { signal, to } => return self.send(signal, to, rim),
+            Action::StartCheck { kind } => return Some(Event::Child(refuse_check(kind))),
+            // Each check is over when it has begun.
+            Action::CancelCheck => {}
             Action::KillCgroup => report_fact(self.leftovers.kill_cgroup(), rim),
             Action::EndGroup => return group_gone(self.leftovers.terminate()),
             Action::ProbeGroup => return group_gone(self.leftovers.probe()),
@@ -233,6 +239,13 @@ impl Child {
             });
         }
     }
+}
+
+/// Returns the result of a check that cannot be begun, because nothing is asked.
+fn refuse_check(kind: CheckKind) -> lifecycle::Event {
+    let (verb, errno) = ("begin", Errno::NOT_SUPPORTED);
+    let result = Err(CheckFailure::Refused { verb, errno });
+    lifecycle::Event::Check(CheckEvent::Done { kind, result })
 }
 
 fn group_gone(is_any: bool) -> Option<Event> {

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::core::fact::Fact;
+use crate::core::health::rules::CheckKind;
 use crate::core::signal::Signal;
 use crate::core::status::Outcome;
 
@@ -44,6 +45,14 @@ pub(crate) enum Action {
         signal: Signal,
         to: Recipient,
     },
+    /// Begin a check of the child, with `CheckEvent::Done` as its result; answers if the result is
+    /// known at once. No other check of the child is under way.
+    StartCheck {
+        kind: CheckKind,
+    },
+    /// Cancel the check that is under way. No result of it is reported any more, not even one that
+    /// waits in a queue.
+    CancelCheck,
     /// Send KILL to every process of the child's cgroup, if it has one.
     KillCgroup,
     /// Send TERM and CONT to what is left of the former group; answers if nothing is.

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::core::action::{Action, Actions};
 use crate::core::fact::Fact;
+use crate::core::health::event::CheckEvent;
 use crate::core::lifecycle;
 use crate::core::moment::Moment;
 use crate::core::rewrite::Rewrite;
@@ -114,6 +115,8 @@ impl Dispatcher {
                 self.handle_signal(child, signal, sender, now, out);
             }
             Event::Suspended { signal, foreground } => {
+                let suspended = lifecycle::Event::Check(CheckEvent::Suspended);
+                self.step_child(child, supervisor::Event::Child(suspended), now, out);
                 self.handle_suspended(child, signal, foreground, now, out);
             }
         }

@@ -1207,7 +1207,7 @@ proptest! {
         let (asked, over) = (world.frigate.now, world.exits.len());
         world.tell(stop(Signal::TERM));
         world.pass();
-        if rules.grace.is_none() && !rules.kill && world.alive {
+        if rules.stop.grace.is_none() && !rules.stop.kill && world.alive {
             // The child may take all the time that it needs.
             prop_assert_eq!((world.exits.len(), world.frigate.supervisor.deadline()), (0, None));
             return Ok(());

@@ -103,6 +103,14 @@ impl Escalation {
         }
     }
 
+    /// Makes KILL due at `until` at the earliest. After KILL, or if none will follow, changes
+    /// nothing.
+    pub(crate) fn extend(&mut self, until: Moment) {
+        if !self.is_killed {
+            self.until = self.until.map(|before| before.max(until));
+        }
+    }
+
     /// Takes the step that is due, and returns what it asks for. `kill_timeout` is the time from
     /// KILL to giving up.
     pub(crate) fn tick(&mut self, now: Moment, kill_timeout: Duration) -> Due {

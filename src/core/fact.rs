@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::core::errno::Errno;
+use crate::core::health::failure::CheckFailure;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure};
@@ -88,6 +89,37 @@ pub(crate) enum Fact<'a> {
         pid: Option<Pid>,
         grace: Duration,
     },
+    /// The child is ready, and so has started.
+    Ready {
+        pid: Option<Pid>,
+    },
+    /// A check of health has succeeded: the first since the start or, with `again`, the first after
+    /// failures.
+    Healthy {
+        pid: Option<Pid>,
+        again: bool,
+    },
+    /// The child was not ready in time, and is sent `signal`. `failure` is that of the last check;
+    /// `None` means that the child should have reported it by itself.
+    NotReady {
+        pid: Option<Pid>,
+        within: Duration,
+        failure: Option<CheckFailure>,
+        signal: Signal,
+    },
+    /// So many consecutive checks have failed, the last of them like this. The child is sent
+    /// `signal`.
+    Unhealthy {
+        pid: Option<Pid>,
+        failure: CheckFailure,
+        failures: u32,
+        signal: Signal,
+    },
+    /// What the child says about itself (`STATUS=`).
+    #[cfg_attr(not(test), expect(dead_code, reason = "no option asks for checks yet"))]
+    ChildStatus {
+        text: &'a str,
+    },
     /// The child's leftovers were sent TERM.
     EndingLeftovers,
     /// The child's leftovers were sent KILL at the end of their grace period.
@@ -169,6 +201,8 @@ impl Fact<'_> {
             | Self::Restarting { .. }
             | Self::Continued { .. }
             | Self::Killed { .. }
+            | Self::NotReady { .. }
+            | Self::Unhealthy { .. }
             | Self::LeftoversKilled { .. }
             | Self::LeftBehind { .. }
             | Self::OtherSignaled { .. }
@@ -185,6 +219,9 @@ impl Fact<'_> {
             | Self::StopAsked { .. }
             | Self::Forwarded { .. }
             | Self::Dropped { .. }
+            | Self::Ready { .. }
+            | Self::Healthy { .. }
+            | Self::ChildStatus { .. }
             | Self::EndingLeftovers
             | Self::Finished { .. } => Level::Info,
             Self::Orphan { .. } => Level::Debug,
@@ -204,6 +241,11 @@ impl Fact<'_> {
             Self::Dropped { .. } => "dropped",
             Self::Continued { .. } => "continued",
             Self::Killed { .. } => "killed",
+            Self::Ready { .. } => "ready",
+            Self::Healthy { .. } => "healthy",
+            Self::NotReady { .. } => "not-ready",
+            Self::Unhealthy { .. } => "unhealthy",
+            Self::ChildStatus { .. } => "status",
             Self::EndingLeftovers => "leftovers",
             Self::LeftoversKilled { .. } => "leftovers-killed",
             Self::LeftBehind { .. } => "left-behind",

@@ -80,6 +80,11 @@ impl Default for RestartPolicy {
 }
 
 impl RestartPolicy {
+    /// Whether a child that has been up this long has started, if nothing else decides that.
+    pub(crate) fn has_started(&self, uptime: Duration) -> bool {
+        uptime >= self.start_secs
+    }
+
     /// Returns how many consecutive failed starts make frigate give up; `None` if it never does.
     pub(crate) fn limit(&self) -> Option<u32> {
         (!self.start_secs.is_zero()).then(|| self.start_retries.saturating_add(1))
@@ -108,6 +113,15 @@ pub(crate) enum Verdict {
     GiveUp { failures: u32 },
 }
 
+/// What the policy needs to know of an end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ChildEnd {
+    pub(crate) uptime: Duration,
+    /// The child had started, so that this was no failed start.
+    pub(crate) has_started: bool,
+    pub(crate) is_expected: bool,
+}
+
 /// What the policy remembers of the ends so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct History {
@@ -123,22 +137,31 @@ impl History {
         quick: 0,
     };
 
-    /// Decides after the child ended by itself. `random` shortens the pause, and may be any number.
+    #[cfg(test)]
+    pub(crate) const fn failures(self) -> u32 {
+        self.failures
+    }
+
+    /// Decides after the child has ended. `random` shortens the pause, and may be any number.
     pub(crate) fn after_end(
         &mut self,
         rules: &RestartPolicy,
-        status: ExitStatus,
-        uptime: Duration,
+        end: ChildEnd,
         random: u32,
     ) -> Verdict {
-        let expected = rules.expected.covers(status);
-        match (rules.restart, expected) {
+        let ChildEnd {
+            uptime,
+            has_started,
+            is_expected,
+        } = end;
+        match (rules.restart, is_expected) {
             (Restart::False, _) | (Restart::Unexpected, true) => return Verdict::Finish,
             (Restart::Unexpected, false) | (Restart::True, _) => {}
         }
-        let has_started = uptime >= rules.start_secs;
         if has_started {
             self.failures = 0;
+        } else if !is_expected {
+            return self.failed_start(rules, random);
         }
         let window = if rules.start_secs.is_zero() {
             QUICK
@@ -152,11 +175,7 @@ impl History {
                 failures: 0,
             };
         }
-        if expected || has_started {
-            self.pause(rules, random)
-        } else {
-            self.failed_start(rules, random)
-        }
+        self.pause(rules, random)
     }
 
     /// Decides after the child could not be started.

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Expected, History, Restart, RestartPolicy, SHORTEST_PAUSE, Verdict};
+use super::{ChildEnd, Expected, History, Restart, RestartPolicy, SHORTEST_PAUSE, Verdict};
 use crate::core::errno::Errno;
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::{ExitStatus, SpawnFailure, Stage};
@@ -65,19 +65,20 @@ fn fresh() -> History {
 }
 
 fn after(history: &mut History, rules: &RestartPolicy, end: End, random: u32) -> Verdict {
-    match end {
-        End::Exit(code, uptime) => {
-            history.after_end(rules, ExitStatus::Exited(code), uptime, random)
-        }
-        End::By(signal, uptime) => history.after_end(
-            rules,
-            ExitStatus::Signaled {
-                signal,
-                core: false,
-            },
+    let mut decide = |status, uptime| {
+        let child_end = ChildEnd {
             uptime,
-            random,
-        ),
+            has_started: rules.has_started(uptime),
+            is_expected: rules.expected.covers(status),
+        };
+        history.after_end(rules, child_end, random)
+    };
+    match end {
+        End::Exit(code, uptime) => decide(ExitStatus::Exited(code), uptime),
+        End::By(signal, uptime) => {
+            let core = false;
+            decide(ExitStatus::Signaled { signal, core }, uptime)
+        }
         End::Failure(errno) => {
             let failure = SpawnFailure {
                 stage: Stage::Exec,

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::core::action::Recipient;
 use crate::core::exit_code::ExitCodeMap;
+use crate::core::health::rules::CheckRules;
 use crate::core::restart::{Restart, RestartPolicy};
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::Outcome;
@@ -18,24 +19,34 @@ pub(crate) const STOP_ON: SignalSet = SignalSet::of([Signal::TERM, Signal::INT, 
 /// The default of `--grace-close-wait`: how long namesakes get to end.
 pub(crate) const GRACE_CLOSE_WAIT: Duration = Duration::from_secs(30);
 
+/// The default of `--grace` with restarts.
+const GRACE: Duration = Duration::from_secs(30);
+
 /// Returns the default of `--grace`. Without restarts frigate sends no KILL: the container engine
 /// has a deadline of its own.
 pub(crate) fn default_grace(restart: Restart) -> Option<Duration> {
-    (restart != Restart::False).then_some(Duration::from_secs(30))
+    (restart != Restart::False).then_some(GRACE)
+}
+
+/// How the child is stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StopRules {
+    /// What the child is sent; `None` means the signal that asked frigate to stop.
+    pub(crate) signal: Option<Signal>,
+    /// The time from the stop signal to KILL; `None` means that no KILL follows.
+    pub(crate) grace: Option<Duration>,
+    /// Stop the child with KILL at once.
+    pub(crate) kill: bool,
 }
 
 /// The options that govern one child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Rules {
     pub(crate) restart_policy: RestartPolicy,
-    pub(crate) stop_signal: Option<Signal>,
-    /// The time from the stop signal to KILL; `None` means that no KILL follows.
-    pub(crate) grace: Option<Duration>,
+    pub(crate) stop: StopRules,
     /// The time from TERM to KILL for the leftovers of a child that ended by itself; `None` means
     /// that they are left alone.
     pub(crate) leftovers: Option<Duration>,
-    /// Stop the child with KILL at once.
-    pub(crate) kill: bool,
     /// How long namesakes get to end before each start; `None` means that they are not looked for.
     pub(crate) grace_close: Option<Duration>,
     pub(crate) single_child: bool,
@@ -43,6 +54,7 @@ pub(crate) struct Rules {
     /// start.
     pub(crate) is_adopted: bool,
     pub(crate) exit_codes: ExitCodeMap,
+    pub(crate) checks: CheckRules,
 }
 
 impl Default for Rules {
@@ -50,14 +62,17 @@ impl Default for Rules {
         let restart_policy = RestartPolicy::default();
         Self {
             restart_policy,
-            stop_signal: None,
-            grace: default_grace(restart_policy.restart),
+            stop: StopRules {
+                signal: None,
+                grace: default_grace(restart_policy.restart),
+                kill: false,
+            },
             leftovers: Some(Duration::from_secs(5)),
-            kill: false,
             grace_close: None,
             single_child: false,
             is_adopted: false,
             exit_codes: ExitCodeMap::IDENTITY,
+            checks: CheckRules::NONE,
         }
     }
 }
@@ -66,6 +81,24 @@ impl Rules {
     /// Returns the exit code that frigate ends with, after `--remap-exit`.
     pub(crate) fn exit_code(&self, outcome: Outcome) -> u8 {
         self.exit_codes.apply(outcome.code())
+    }
+
+    /// Returns what a child is sent that frigate stops by itself: because it is unhealthy, if
+    /// `is_unhealthy` says so.
+    pub(crate) fn own_stop_signal(&self, is_unhealthy: bool) -> Signal {
+        if self.stop.kill {
+            return Signal::KILL;
+        }
+        let health = self.checks.health.filter(|_| is_unhealthy);
+        let signal = health.and_then(|health| health.signal);
+        signal.or(self.stop.signal).unwrap_or(Signal::TERM)
+    }
+
+    /// Returns the time from the stop signal to KILL if frigate stops the child by itself. It is
+    /// never unlimited: no container engine has a deadline for that stop, and a child that hangs
+    /// may not react to any other signal.
+    pub(crate) fn own_stop_grace(&self) -> Duration {
+        self.stop.grace.unwrap_or(GRACE)
     }
 
     /// Returns the time that leftovers get after the child's last end, if it ended by itself;
@@ -87,19 +120,21 @@ impl Rules {
             .leftovers
             .unwrap_or_default()
             .max(SHORTEST_LEFTOVERS_GRACE);
-        self.unless_kill(self.grace.unwrap_or(without_grace))
+        self.unless_kill(self.stop.grace.unwrap_or(without_grace))
     }
 
     fn unless_kill(&self, span: Duration) -> Duration {
-        if self.kill { Duration::ZERO } else { span }
+        if self.stop.kill { Duration::ZERO } else { span }
     }
 
     /// Returns the time that leftovers had from TERM to KILL, after this outcome.
     pub(crate) fn leftovers_grace(&self, outcome: Outcome) -> Duration {
-        if matches!(outcome, Outcome::Cancel { .. }) {
-            self.after_stop()
-        } else {
-            self.after_own_end().unwrap_or_default()
+        match outcome {
+            Outcome::Cancel { .. } => self.after_stop(),
+            Outcome::Unhealthy { .. } => self.unless_kill(self.own_stop_grace()),
+            Outcome::Complete(_) | Outcome::GaveUp { .. } | Outcome::NotStarted(_) => {
+                self.after_own_end().unwrap_or_default()
+            }
         }
     }
 

@@ -163,6 +163,9 @@ pub(crate) enum Outcome {
         last: Option<ExitStatus>,
         stop: Signal,
     },
+    /// The child was unhealthy, was stopped for that, and is not restarted. Without `was_ready`, it
+    /// was not ready in time.
+    Unhealthy { last: ExitStatus, was_ready: bool },
     /// Too many starts failed in a row.
     GaveUp { last: Option<ExitStatus> },
     /// The command cannot be started.
@@ -175,6 +178,7 @@ impl Outcome {
         match self {
             Self::Complete(_) => "complete",
             Self::Cancel { .. } => "cancel",
+            Self::Unhealthy { .. } => "unhealthy",
             Self::GaveUp { .. } => "gave-up",
             Self::NotStarted(failure) if failure.stage.is_setup() => "error",
             Self::NotStarted(_) => "not-started",
@@ -189,7 +193,9 @@ impl Outcome {
                 last: Some(status), ..
             } => status.code(),
             Self::Cancel { last: None, stop } => exit_code::of_signal(stop),
-            Self::GaveUp { last: Some(status) } => status.code().max(1),
+            Self::Unhealthy { last: status, .. } | Self::GaveUp { last: Some(status) } => {
+                status.code().max(1)
+            }
             Self::GaveUp { last: None } => CANNOT_EXECUTE,
             Self::NotStarted(failure) => failure.code(),
         }
@@ -198,7 +204,7 @@ impl Outcome {
     /// Returns how the child ended last; `None` if it never ran.
     pub(crate) const fn last(self) -> Option<ExitStatus> {
         match self {
-            Self::Complete(status) => Some(status),
+            Self::Complete(status) | Self::Unhealthy { last: status, .. } => Some(status),
             Self::Cancel { last, .. } | Self::GaveUp { last } => last,
             Self::NotStarted(_) => None,
         }

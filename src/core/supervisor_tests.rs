@@ -254,6 +254,7 @@ fn answers(action: Action) -> bool {
     match action {
         Action::CloseNamesakes
         | Action::Spawn { .. }
+        | Action::StartCheck { .. }
         | Action::EndGroup
         | Action::ProbeGroup
         | Action::EndRest
@@ -263,6 +264,7 @@ fn answers(action: Action) -> bool {
         | Action::Report(_)
         | Action::ReportIfAnyLeft(_)
         | Action::KillNamesakes
+        | Action::CancelCheck
         | Action::KillCgroup
         | Action::KillGroup
         | Action::KillRest

@@ -99,6 +99,14 @@ pub enum EventKind {
         /// How long the child has until KILL.
         timeout: Duration,
     },
+    /// The child is ready, and so has started.
+    Ready,
+    /// A check of the child's health has succeeded: the first since the start, or the first after
+    /// failures.
+    Healthy,
+    /// The child was unhealthy, or not ready in time, and frigate stops it. The event's text says
+    /// which check failed, and how.
+    Unhealthy,
     /// The child did not end in time after a stop, and was sent KILL.
     Killed,
     /// Processes that the child left running did not end in time, and were sent KILL.
@@ -200,6 +208,9 @@ impl Event {
             }
             Fact::GaveUp { failures, .. } => EventKind::GaveUp { failures },
             Fact::NotStarted { failure, .. } => return vec![failed(failure)],
+            Fact::Ready { .. } => EventKind::Ready,
+            Fact::Healthy { .. } => EventKind::Healthy,
+            Fact::NotReady { .. } | Fact::Unhealthy { .. } => EventKind::Unhealthy,
             Fact::Killed { .. } => EventKind::Killed,
             Fact::LeftoversKilled { .. } => EventKind::LeftoversKilled,
             Fact::LeftBehind { .. } => EventKind::LeftBehind,
@@ -219,6 +230,7 @@ impl Event {
             | Fact::Forwarded { .. }
             | Fact::Dropped { .. }
             | Fact::Continued { .. }
+            | Fact::ChildStatus { .. }
             | Fact::EndingLeftovers
             | Fact::Orphan { .. }
             | Fact::MessagesDropped { .. }

@@ -24,8 +24,8 @@ pub const CANCEL_PROCESS: &str = "cancel";
 /// ```
 pub const COMPLETE_PROCESS: &str = "complete";
 
-/// How the protection of a child ended. It prints as one word: `cancel`, `complete`, `gave-up` or
-/// `not-started`.
+/// How the protection of a child ended. It prints as one word: `cancel`, `complete`, `unhealthy`,
+/// `gave-up` or `not-started`.
 ///
 /// ```
 /// use frigate::{AutoRestart, Frigate, Outcome, Strategy};
@@ -50,6 +50,9 @@ pub enum Outcome {
     /// The child ended by itself, and [`Strategy::auto_restart`](crate::Strategy::auto_restart)
     /// does not ask for another start.
     Complete(ExitStatus),
+    /// The child was unhealthy or not ready in time, frigate stopped it, and
+    /// [`Strategy::auto_restart`](crate::Strategy::auto_restart) does not ask for another start.
+    Unhealthy(ExitStatus),
     /// Too many starts in a row failed.
     GaveUp {
         /// How the last process ended. `None` means that none ever ran.
@@ -68,7 +71,7 @@ impl Outcome {
     #[must_use]
     pub const fn status(&self) -> Option<ExitStatus> {
         match self {
-            Self::Complete(status) => Some(*status),
+            Self::Complete(status) | Self::Unhealthy(status) => Some(*status),
             Self::Cancel { last } | Self::GaveUp { last } => *last,
             Self::NotStarted(_) => None,
         }
@@ -84,6 +87,7 @@ impl Outcome {
             status::Outcome::Cancel { last, .. } => Self::Cancel {
                 last: last.map(exit_status),
             },
+            status::Outcome::Unhealthy { last, .. } => Self::Unhealthy(exit_status(last)),
             status::Outcome::GaveUp { last } => Self::GaveUp {
                 last: last.map(exit_status),
             },
@@ -99,6 +103,7 @@ impl fmt::Display for Outcome {
         out.pad(match self {
             Self::Cancel { .. } => CANCEL_PROCESS,
             Self::Complete(_) => COMPLETE_PROCESS,
+            Self::Unhealthy(_) => "unhealthy",
             Self::GaveUp { .. } => "gave-up",
             Self::NotStarted(_) => "not-started",
         })

@@ -86,7 +86,7 @@ impl ProgramSetup {
                 user: user.unwrap_or_default().to_owned(),
                 root: root.unwrap_or_default().to_owned(),
                 directory: directory.as_ref().map(lossy).unwrap_or_default(),
-                group: String::new(),
+                ..MessageContext::default()
             },
             process_name: last_component(program.as_bytes()).to_vec(),
             task_variable,

@@ -76,7 +76,7 @@ impl ProtectedChild {
             command: name,
             ..program.names.clone()
         };
-        let death_signal = if rules.kill {
+        let death_signal = if rules.stop.kill {
             Signal::KILL
         } else {
             Signal::TERM

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use crate::core::restart::{Restart, RestartPolicy};
-use crate::core::rules::{GRACE_CLOSE_WAIT, Rules};
+use crate::core::rules::{GRACE_CLOSE_WAIT, Rules, StopRules};
 use crate::library::error::Error;
 
 /// When a child that ended by itself is started again.
@@ -297,9 +297,12 @@ impl Strategy {
                 start_retries: self.start_retries,
                 ..RestartPolicy::default()
             },
-            // Each call of `stop` has its own.
-            grace: None,
-            kill: self.kill,
+            stop: StopRules {
+                // Each call of `stop` has its own.
+                grace: None,
+                kill: self.kill,
+                ..Rules::default().stop
+            },
             grace_close: self.grace_close.then_some(self.grace_close_wait),
             ..Rules::default()
         }

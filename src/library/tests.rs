@@ -13,7 +13,7 @@ use super::size::ByteSize;
 use super::strategy::{AutoRestart, Strategy as Public};
 use crate::core::errno::Errno;
 use crate::core::restart::Restart;
-use crate::core::rules::Rules;
+use crate::core::rules::{Rules, StopRules};
 use crate::core::signal::Signal;
 use crate::core::status::{self, SpawnFailure, Stage};
 
@@ -46,7 +46,13 @@ fn each_setting_of_a_strategy_becomes_a_rule_of_the_core() {
     let base = rules(Public::new());
     assert_eq!(
         rules(Public::new().kill(true)),
-        Rules { kill: true, ..base }
+        Rules {
+            stop: StopRules {
+                kill: true,
+                ..base.stop
+            },
+            ..base
+        }
     );
     let wait = Duration::from_secs(7);
     let closing = Public::new().grace_close(true).grace_close_wait(wait);

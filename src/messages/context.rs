@@ -12,6 +12,10 @@ pub(crate) struct MessageContext {
     pub(crate) directory: String,
     /// The path of the child's cgroup.
     pub(crate) group: String,
+    /// The target of `--health`.
+    pub(crate) health: String,
+    /// The target of `--ready`.
+    pub(crate) ready: String,
 }
 
 /// The most characters of a name that a message shows.

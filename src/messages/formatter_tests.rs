@@ -14,11 +14,13 @@ use super::{Format, MessageContext, MessageFormatter};
 use crate::core::action::SURVIVES_KILL;
 use crate::core::errno::Errno;
 use crate::core::fact::{Fact, Level, Trouble};
+use crate::core::health::failure::CheckFailure;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::core::text::push_printable;
 use crate::core::usage::Usage;
+use crate::messages::check_failure::ReadableFailure;
 use crate::messages::line::{Escaped, LIMIT, Line};
 use crate::messages::timestamp;
 use crate::messages::units::{ReadableDuration, ReadableSize};
@@ -56,6 +58,8 @@ fn names(command: impl AsRef<[u8]>) -> MessageContext {
         root: "/srv\nroot".to_owned(),
         directory: "/data".to_owned(),
         group: "/sys/fs/cgroup/server".to_owned(),
+        health: "http://localhost/h".to_owned(),
+        ready: "tcp://[::1]:80".to_owned(),
     }
 }
 
@@ -200,6 +204,30 @@ fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
         (Fact::Killed { pid: some, grace },
          "'server' (pid 7) did not end within 30 s of the stop signal; sent KILL",
          json!({"grace_ms": 30000, "pid": 7})),
+        (Fact::Ready { pid: some },
+         "'server' (pid 7) is ready",
+         json!({"pid": 7, "target": "tcp://[::1]:80"})),
+        (Fact::Healthy { pid: some, again: false },
+         "'server' (pid 7) is healthy",
+         json!({"pid": 7, "target": "http://localhost/h"})),
+        (Fact::Healthy { pid: some, again: true },
+         "'server' (pid 7) is healthy again",
+         json!({"pid": 7, "target": "http://localhost/h"})),
+        (Fact::NotReady { pid: some, within: grace, failure: Some(CheckFailure::Refused { verb: "connect", errno: Errno::new(111) }), signal: term },
+         "'server' (pid 7) was not ready within 30 s: 'tcp://[::1]:80': cannot connect: connection refused; sent TERM",
+         json!({"pid": 7, "signal": "TERM", "target": "tcp://[::1]:80", "within_ms": 30000})),
+        (Fact::NotReady { pid: some, within: grace, failure: None, signal: term },
+         "'server' (pid 7) was not ready within 30 s: 'tcp://[::1]:80': no READY=1; sent TERM",
+         json!({"pid": 7, "signal": "TERM", "target": "tcp://[::1]:80", "within_ms": 30000})),
+        (Fact::Unhealthy { pid: some, failure: CheckFailure::TimedOut { timeout: Duration::from_secs(3) }, failures: 3, signal: Signal::QUIT },
+         "'server' (pid 7) is unhealthy: 'http://localhost/h': no answer within 3 s, 3 times in a row; sent QUIT",
+         json!({"failures": 3, "pid": 7, "signal": "QUIT", "target": "http://localhost/h"})),
+        (Fact::Unhealthy { pid: some, failure: CheckFailure::Triggered, failures: 1, signal: term },
+         "'server' (pid 7) is unhealthy: 'http://localhost/h': WATCHDOG=trigger; sent TERM",
+         json!({"failures": 1, "pid": 7, "signal": "TERM", "target": "http://localhost/h"})),
+        (Fact::ChildStatus { text: "half\ndone\u{1b}[1m" },
+         "'server' reports: half\\ndone\\u{1b}[1m",
+         json!({})),
         (Fact::EndingLeftovers,
          "sent TERM to what 'server' left running",
          json!({})),
@@ -282,10 +310,15 @@ fn kind(fact: &Fact<'_>) -> usize {
         Fact::GroupAdopted => 21,
         Fact::Limit { .. } => 22,
         Fact::LogDropped { .. } => 23,
+        Fact::Ready { .. } => 24,
+        Fact::Healthy { .. } => 25,
+        Fact::NotReady { .. } => 26,
+        Fact::Unhealthy { .. } => 27,
+        Fact::ChildStatus { .. } => 28,
     }
 }
 
-const KINDS: usize = 24;
+const KINDS: usize = 29;
 
 #[test]
 fn every_kind_of_fact_is_told_here_and_has_a_name_of_its_own() {
@@ -423,6 +456,12 @@ fn a_good_run_says_nothing_without_verbose() {
             uptime: Duration::ZERO,
             usage: Usage::NONE,
         },
+        Fact::Ready { pid: None },
+        Fact::Healthy {
+            pid: None,
+            again: true,
+        },
+        Fact::ChildStatus { text: "up" },
         Fact::EndingLeftovers,
         Fact::Orphan {
             pid: pid(),
@@ -638,6 +677,45 @@ fn termination(formatter: &MessageFormatter, outcome: Outcome, restarts: u32) ->
 }
 
 #[test]
+fn every_failure_of_a_check_reads_as_one_clause() {
+    let span = Duration::from_millis(2500);
+    let table = [
+        (
+            CheckFailure::Refused {
+                verb: "connect",
+                errno: Errno::new(111),
+            },
+            "cannot connect: connection refused",
+        ),
+        (
+            CheckFailure::TimedOut { timeout: span },
+            "no answer within 2.5 s",
+        ),
+        (CheckFailure::Status(503), "status 503"),
+        (
+            CheckFailure::Closed,
+            "closed before the status line was complete",
+        ),
+        (CheckFailure::NotHttp, "the answer is not HTTP"),
+        (CheckFailure::Stale { age: span }, "last modified 2.5 s ago"),
+        (CheckFailure::Ended(EXITED), "exited with code 3"),
+        (CheckFailure::Ended(KILLED), "was ended by KILL"),
+        (
+            CheckFailure::NotStarted(MISSING),
+            "cannot be started: no such file or directory",
+        ),
+        (
+            CheckFailure::Silent { interval: span },
+            "no WATCHDOG=1 within 2.5 s",
+        ),
+        (CheckFailure::Triggered, "WATCHDOG=trigger"),
+    ];
+    for (failure, expected) in table {
+        assert_eq!(ReadableFailure(failure).to_string(), expected);
+    }
+}
+
+#[test]
 fn the_termination_message_tells_how_it_ended() {
     let term = Signal::TERM;
     let table = [
@@ -674,6 +752,26 @@ fn the_termination_message_tells_how_it_ended() {
             143,
             None,
             "asked to stop by TERM before 'server' ever ran",
+        ),
+        (
+            Outcome::Unhealthy {
+                last: EXITED,
+                was_ready: true,
+            },
+            "unhealthy",
+            3,
+            None,
+            "'server' was unhealthy; it exited with code 3",
+        ),
+        (
+            Outcome::Unhealthy {
+                last: ExitStatus::Exited(0),
+                was_ready: false,
+            },
+            "unhealthy",
+            1,
+            None,
+            "'server' was not ready in time; it exited with code 0",
         ),
         (
             Outcome::GaveUp { last: Some(EXITED) },
@@ -761,7 +859,11 @@ fn an_end_for_want_of_memory_is_said_without_being_asked() {
 
 // Hostile names.
 
-const OUTCOMES: [Outcome; 6] = [
+const OUTCOMES: [Outcome; 7] = [
+    Outcome::Unhealthy {
+        last: KILLED,
+        was_ready: true,
+    },
     Outcome::Complete(EXITED),
     Outcome::Complete(KILLED),
     Outcome::Cancel {

@@ -10,7 +10,7 @@ use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome};
 use crate::core::usage::Usage;
-use crate::messages::context::MessageContext;
+use crate::messages::context::{MessageContext, printable};
 use crate::messages::line::{Escaped, Line};
 use crate::messages::text::TextWriter;
 use crate::messages::timestamp;
@@ -25,6 +25,12 @@ pub(super) fn write_fact(
 ) -> fmt::Result {
     write_head(time, fact.level(), fact.event(), out)?;
     Members(out).write_fact(fact)?;
+    if matches!(fact, Fact::Healthy { .. } | Fact::Unhealthy { .. }) {
+        write_target(&context.health, out)?;
+    }
+    if matches!(fact, Fact::Ready { .. } | Fact::NotReady { .. }) {
+        write_target(&context.ready, out)?;
+    }
     out.write_str(",\"command\":\"")?;
     write!(Escaped(out), "{}", context.printable_command())?;
     out.write_str("\",\"message\":\"")?;
@@ -33,6 +39,13 @@ pub(super) fn write_fact(
         out: &mut Escaped(out),
     }
     .write_fact(fact)?;
+    out.write_str("\"")
+}
+
+/// Writes what the check asked that the fact is about.
+fn write_target(target: &str, out: &mut Line) -> fmt::Result {
+    out.write_str(",\"target\":\"")?;
+    write!(Escaped(out), "{}", printable(target))?;
     out.write_str("\"")
 }
 
@@ -139,12 +152,34 @@ impl Members<'_> {
             }
             Fact::StopAsked { signal } | Fact::Dropped { signal, .. } => self.write_signal(signal),
             Fact::Continued { pid } => self.write_pid(Some(pid)),
+            Fact::Ready { pid } | Fact::Healthy { pid, .. } | Fact::LeftBehind { pid, .. } => {
+                self.write_pid(pid)
+            }
             Fact::Killed { pid, grace } => {
                 self.write_number("grace_ms", millis(grace))?;
                 self.write_pid(pid)
             }
+            Fact::NotReady {
+                pid,
+                within,
+                signal,
+                ..
+            } => {
+                self.write_number("within_ms", millis(within))?;
+                self.write_signal(signal)?;
+                self.write_pid(pid)
+            }
+            Fact::Unhealthy {
+                pid,
+                failures,
+                signal,
+                ..
+            } => {
+                self.write_number("failures", failures.into())?;
+                self.write_signal(signal)?;
+                self.write_pid(pid)
+            }
             Fact::LeftoversKilled { grace } => self.write_number("grace_ms", millis(grace)),
-            Fact::LeftBehind { pid, .. } => self.write_pid(pid),
             Fact::Orphan { pid, status } => self.write_end(Some(pid), status),
             Fact::Cannot { errno, .. } => self.write_errno(errno),
             Fact::Finished { outcome, code } => {
@@ -157,7 +192,8 @@ impl Members<'_> {
                 self.write_number("count", count)?;
                 self.write_errno(errno)
             }
-            Fact::EndingLeftovers
+            Fact::ChildStatus { .. }
+            | Fact::EndingLeftovers
             | Fact::OthersLeft
             | Fact::GroupAdopted
             | Fact::Limit { .. }

@@ -6,11 +6,13 @@ use core::time::Duration;
 
 use crate::core::errno::Errno;
 use crate::core::fact::{Fact, Trouble};
+use crate::core::health::failure::CheckFailure;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::core::text::Printable;
 use crate::core::usage::Usage;
+use crate::messages::check_failure::ReadableFailure;
 use crate::messages::context::{MessageContext, printable};
 use crate::messages::units::{ReadableDuration, ReadableSize};
 
@@ -26,7 +28,7 @@ pub(super) struct TextWriter<'a> {
     pub(super) out: &'a mut dyn Write,
 }
 
-impl TextWriter<'_> {
+impl<'a> TextWriter<'a> {
     pub(super) fn write_fact(&mut self, fact: &Fact<'_>) -> fmt::Result {
         let command = self.context.printable_command();
         let out = &mut *self.out;
@@ -67,16 +69,30 @@ impl TextWriter<'_> {
                 "continued '{command}' (pid {pid}), which Ctrl-Z had stopped: nobody could resume it here"
             ),
             Fact::Killed { pid, grace } => self.write_killed(pid, grace),
+            Fact::Ready { pid } => self.write_state(pid, "ready"),
+            Fact::Healthy { pid, again } => {
+                self.write_state(pid, if again { "healthy again" } else { "healthy" })
+            }
+            Fact::NotReady {
+                pid,
+                within,
+                failure,
+                signal,
+            } => self.write_not_ready(pid, within, failure, signal),
+            Fact::Unhealthy {
+                pid,
+                failure,
+                failures,
+                signal,
+            } => self.write_unhealthy(pid, failure, failures, signal),
+            Fact::ChildStatus { text } => self.write_child_status(text),
             Fact::EndingLeftovers => write!(out, "sent TERM to what '{command}' left running"),
             Fact::LeftoversKilled { grace } => self.write_leftovers_killed(grace),
             Fact::LeftBehind { pid, reason } => self.write_left_behind(pid, reason),
             Fact::OtherSignaled { signal, pid, wait } => {
                 self.write_other_signaled(signal, pid, wait)
             }
-            Fact::OthersLeft => write!(
-                out,
-                "cannot end every other '{command}': not even by KILL; starting all the same"
-            ),
+            Fact::OthersLeft => self.write_others_left(),
             Fact::GroupAdopted => write!(
                 out,
                 "'{}' holds processes of an earlier run; ending them before the start",
@@ -103,11 +119,7 @@ impl TextWriter<'_> {
                 out,
                 "cannot write to 'standard error': it was full; {count} messages were dropped"
             ),
-            Fact::LogDropped { file, count, errno } => write!(
-                out,
-                "cannot write to '{}': {errno}; dropped {count} bytes",
-                Printable(file, OBJECT_CHARACTERS)
-            ),
+            Fact::LogDropped { file, count, errno } => self.write_log_dropped(file, count, errno),
             Fact::Impossible { state, event } => write!(
                 out,
                 "ignored '{event}' in state '{state}', where it cannot happen; please report this"
@@ -117,6 +129,12 @@ impl TextWriter<'_> {
                 self.write_outcome(outcome)
             }
         }
+    }
+
+    /// Returns the child as messages name it.
+    fn child(&self, pid: Option<Pid>) -> NamedChild<'a> {
+        let command = self.context.printable_command();
+        NamedChild { command, pid }
     }
 
     fn write_started(&mut self, pid: Pid, restarts: u32) -> fmt::Result {
@@ -189,13 +207,60 @@ impl TextWriter<'_> {
     }
 
     fn write_killed(&mut self, pid: Option<Pid>, grace: Duration) -> fmt::Result {
+        let (child, grace) = (self.child(pid), ReadableDuration(grace));
         write!(
             self.out,
-            "'{}'{} did not end within {} of the stop signal; sent KILL",
-            self.context.printable_command(),
-            InParentheses(pid),
-            ReadableDuration(grace)
+            "{child} did not end within {grace} of the stop signal; sent KILL"
         )
+    }
+
+    fn write_state(&mut self, pid: Option<Pid>, state: &str) -> fmt::Result {
+        let child = self.child(pid);
+        write!(self.out, "{child} is {state}")
+    }
+
+    fn write_child_status(&mut self, text: &str) -> fmt::Result {
+        let command = self.context.printable_command();
+        let text = Printable(text, OBJECT_CHARACTERS);
+        write!(self.out, "'{command}' reports: {text}")
+    }
+
+    fn write_not_ready(
+        &mut self,
+        pid: Option<Pid>,
+        within: Duration,
+        failure: Option<CheckFailure>,
+        signal: Signal,
+    ) -> fmt::Result {
+        let (child, within) = (self.child(pid), ReadableDuration(within));
+        write!(self.out, "{child} was not ready within {within}: ")?;
+        let target = &self.context.ready;
+        match failure {
+            Some(failure) => self.write_failed_check(target, failure)?,
+            None => write!(self.out, "'{}': no READY=1", printable(target))?,
+        }
+        write!(self.out, "; sent {signal}")
+    }
+
+    fn write_unhealthy(
+        &mut self,
+        pid: Option<Pid>,
+        failure: CheckFailure,
+        failures: u32,
+        signal: Signal,
+    ) -> fmt::Result {
+        let child = self.child(pid);
+        write!(self.out, "{child} is unhealthy: ")?;
+        self.write_failed_check(&self.context.health, failure)?;
+        if failures > 1 {
+            write!(self.out, ", {failures} times in a row")?;
+        }
+        write!(self.out, "; sent {signal}")
+    }
+
+    fn write_failed_check(&mut self, target: &str, failure: CheckFailure) -> fmt::Result {
+        let (target, failure) = (printable(target), ReadableFailure(failure));
+        write!(self.out, "'{target}': {failure}")
     }
 
     fn write_leftovers_killed(&mut self, grace: Duration) -> fmt::Result {
@@ -214,6 +279,22 @@ impl TextWriter<'_> {
             None => write!(self.out, "cannot end what '{command}' left running")?,
         }
         write!(self.out, ": {reason}; leaving it behind")
+    }
+
+    fn write_others_left(&mut self) -> fmt::Result {
+        write!(
+            self.out,
+            "cannot end every other '{}': not even by KILL; starting all the same",
+            self.context.printable_command()
+        )
+    }
+
+    fn write_log_dropped(&mut self, file: &str, count: u64, errno: Errno) -> fmt::Result {
+        let file = Printable(file, OBJECT_CHARACTERS);
+        write!(
+            self.out,
+            "cannot write to '{file}': {errno}; dropped {count} bytes"
+        )
     }
 
     fn write_other_signaled(&mut self, signal: Signal, pid: Pid, wait: Duration) -> fmt::Result {
@@ -248,13 +329,8 @@ impl TextWriter<'_> {
         uptime: Duration,
         usage: Usage,
     ) -> fmt::Result {
-        write!(
-            self.out,
-            "'{}'{} {status} after {}",
-            self.context.printable_command(),
-            InParentheses(pid),
-            ReadableDuration(uptime)
-        )?;
+        let (child, uptime) = (self.child(pid), ReadableDuration(uptime));
+        write!(self.out, "{child} {status} after {uptime}")?;
         self.write_out_of_memory(usage.out_of_memory)?;
         let mut separator = " (";
         let mut item = |name: &str, value: &dyn fmt::Display| {
@@ -299,6 +375,14 @@ impl TextWriter<'_> {
             Outcome::Cancel { last: None, stop } => {
                 write!(out, "asked to stop by {stop} before '{command}' ever ran")
             }
+            Outcome::Unhealthy { last, was_ready } => {
+                let state = if was_ready {
+                    "unhealthy"
+                } else {
+                    "not ready in time"
+                };
+                write!(out, "'{command}' was {state}; it {last}")
+            }
             Outcome::GaveUp { last: Some(status) } => write!(
                 out,
                 "cannot keep '{command}' running: too many failed starts in a row, the last {status}"
@@ -319,6 +403,7 @@ impl TextWriter<'_> {
             root,
             directory,
             group,
+            ..
         } = self.context;
         let (verb, object) = match failure.stage {
             Stage::Fork => ("fork to start", command),
@@ -349,12 +434,16 @@ impl TextWriter<'_> {
     }
 }
 
-/// ` (pid 7)`, or nothing if the process is not known.
-struct InParentheses(Option<Pid>);
+/// `'server' (pid 7)`, or the name alone if the process is not known.
+struct NamedChild<'a> {
+    command: Printable<'a>,
+    pid: Option<Pid>,
+}
 
-impl fmt::Display for InParentheses {
+impl fmt::Display for NamedChild<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        write!(out, "'{}'", self.command)?;
+        match self.pid {
             Some(pid) => write!(out, " (pid {pid})"),
             None => Ok(()),
         }

@@ -1061,7 +1061,7 @@ proptest! {
     fn everything_behind_two_dashes_is_the_command(words in prop::collection::vec(any::<Vec<u8>>(), 1..6)) {
         let all: Vec<&[u8]> = [b"--kill".as_slice(), b"--"].into_iter().chain(words.iter().map(Vec::as_slice)).collect();
         let asked = read_all(&all, &[]);
-        prop_assert!(matches!(asked, Ok(Request::Run(config, 2)) if config.rules.kill));
+        prop_assert!(matches!(asked, Ok(Request::Run(config, 2)) if config.rules.stop.kill));
     }
 
     /// Checks that any value, good or bad, means the same in all three places. Only the name of the

@@ -13,7 +13,7 @@ use crate::core::number::parse_number;
 use crate::core::quantity::Amount;
 use crate::core::restart::RestartPolicy;
 use crate::core::rewrite::Rewrite;
-use crate::core::rules::{self, Rules};
+use crate::core::rules::{self, Rules, StopRules};
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::user::UserSpec;
 use crate::messages::format::Format;
@@ -118,10 +118,12 @@ fn read_rules(reader: &mut Reader<'_>) -> Rules {
     let values = reader.values;
     Rules {
         restart_policy,
-        stop_signal: reader.read("stop-signal", parse::parse_stop_signal, parse::STOP_SIGNAL),
-        grace: reader.read_duration_or_word("grace", "none", grace),
+        stop: StopRules {
+            signal: reader.read("stop-signal", parse::parse_stop_signal, parse::STOP_SIGNAL),
+            grace: reader.read_duration_or_word("grace", "none", grace),
+            kill: values.is_on("kill"),
+        },
         leftovers: reader.read_duration_or_word("leftovers", "leave", defaults.leftovers),
-        kill: values.is_on("kill"),
         grace_close: values.is_on("grace-close").then_some(close_wait),
         single_child: values.is_on("single-child"),
         ..defaults

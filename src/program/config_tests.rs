@@ -66,12 +66,12 @@ fn without_options_everything_is_as_the_table_says() {
     assert_eq!(strategy.backoff, Duration::from_millis(100));
     assert_eq!(strategy.backoff_max, Duration::from_secs(60));
     assert_eq!(Some(strategy.expected), parse_expected("0"));
-    assert_eq!(config.rules.stop_signal, None);
+    assert_eq!(config.rules.stop.signal, None);
     assert_eq!(
-        (config.rules.grace, config.rules.leftovers),
+        (config.rules.stop.grace, config.rules.leftovers),
         (None, Some(Duration::from_secs(5)))
     );
-    assert!(!config.rules.kill && !config.rules.single_child);
+    assert!(!config.rules.stop.kill && !config.rules.single_child);
     assert_eq!(config.rules.grace_close, None);
     assert_eq!(
         config.stop_on,
@@ -113,7 +113,7 @@ fn the_help_tells_the_defaults() {
         compared += 1;
         let (beside, told) = match flag.long {
             "--stop-signal" => {
-                assert_eq!((told, config("").rules.stop_signal), ("as", None));
+                assert_eq!((told, config("").rules.stop.signal), ("as", None));
                 continue;
             }
             "--termination-log" => {
@@ -123,7 +123,7 @@ fn the_help_tells_the_defaults() {
             }
             "--grace" => {
                 assert!(flag.description.ends_with("with --restart, else none"));
-                assert_eq!(config("").rules.grace, None);
+                assert_eq!(config("").rules.stop.grace, None);
                 ("--restart=true", told)
             }
             "--grace-close-wait" => ("--grace-close", told),
@@ -198,7 +198,7 @@ fn what_was_typed_wins_over_what_is_set() {
     ];
     let meaning = |words: &[&str], variables: &[(&str, &str)]| match read(words, variables) {
         Ok(config) => (
-            config.rules.grace.map(|grace| grace.as_secs()),
+            config.rules.stop.grace.map(|grace| grace.as_secs()),
             config.rules.exit_codes.apply(3),
             config.rules.exit_codes.apply(4),
             config.verbosity,
@@ -423,7 +423,7 @@ fn one_signal_is_one_signal() {
             let read = if option == "--pdeathsig" {
                 config.pdeathsig
             } else {
-                config.rules.stop_signal
+                config.rules.stop.signal
             };
             assert_eq!(read, Some(Signal::TERM), "{option} {text}");
         }
@@ -434,7 +434,7 @@ fn one_signal_is_one_signal() {
         }
     }
     assert_eq!(
-        config("--stop-signal=KILL").rules.stop_signal,
+        config("--stop-signal=KILL").rules.stop.signal,
         Some(Signal::KILL)
     );
 }

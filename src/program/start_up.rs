@@ -300,6 +300,7 @@ fn context(config: &Config, program: &CStr, group: Option<&ChildCgroup>) -> Mess
         root: config.chroot.clone().unwrap_or_default(),
         directory: config.workdir.clone().unwrap_or_default(),
         group: group.unwrap_or_default(),
+        ..MessageContext::default()
     }
 }
 

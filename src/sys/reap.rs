@@ -21,10 +21,11 @@ pub(crate) enum WaitResult {
     Failed(errno::Errno),
 }
 
-/// Reaps one child that has ended. With `with_stops`, also returns a child that was stopped.
+/// Reaps one child that has ended. With `with_stops`, also returns a child that was stopped or
+/// continued.
 pub(crate) fn reap_next(with_stops: bool) -> WaitResult {
     let mut options = WaitOptions::NOHANG;
-    options.set(WaitOptions::UNTRACED, with_stops);
+    options.set(WaitOptions::UNTRACED | WaitOptions::CONTINUED, with_stops);
     loop {
         match wait(options) {
             Ok(Some((pid, status))) => {

@@ -30,12 +30,10 @@ pub(crate) enum CheckFailure {
     Ended(ExitStatus),
     /// The program of the check could not be started.
     NotStarted(SpawnFailure),
-    #[expect(dead_code, reason = "frigate does not read the child's messages yet")]
     /// The child let this interval pass without `WATCHDOG=1`.
     Silent {
         interval: Duration,
     },
-    #[expect(dead_code, reason = "frigate does not read the child's messages yet")]
     /// The child sent `WATCHDOG=trigger`.
     Triggered,
 }

@@ -1,12 +1,14 @@
 //! What follows the end of a child, or a start that failed.
 
+use core::time::Duration;
+
 use crate::core::action::Actions;
 use crate::core::fact::{Fact, Trouble};
 use crate::core::lifecycle::Lifecycle;
 use crate::core::lifecycle::finish::Finish;
-use crate::core::lifecycle::state::State;
+use crate::core::lifecycle::state::{State, StopCause, Stopping};
 use crate::core::moment::Moment;
-use crate::core::restart::Verdict;
+use crate::core::restart::{ChildEnd, Verdict};
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure};
 use crate::core::usage::Usage;
 
@@ -27,20 +29,77 @@ impl Lifecycle {
         out: &mut Actions,
     ) {
         let uptime = now.since(since);
-        let verdict =
-            self.history
-                .after_end(&self.rules.restart_policy, status, uptime, self.random(now));
+        let end = ChildEnd {
+            uptime,
+            has_started: self.has_started(uptime),
+            is_expected: self.rules.restart_policy.expected.covers(status),
+        };
+        let kill_at = self.rules.after_own_end().map(|span| now.after(span));
+        let outcome = Outcome::Complete(status);
+        self.decide(end, (status, usage), (outcome, kill_at), now, out);
+    }
+
+    /// Lets the restart policy decide after frigate has stopped the child because it was unhealthy
+    /// or not ready. No such end is expected, whatever the status.
+    pub(super) fn after_unhealthy_end(
+        &mut self,
+        stopping: Stopping,
+        status: ExitStatus,
+        usage: Usage,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        let uptime = now.since(stopping.since);
+        let was_ready = stopping.cause != StopCause::NotReady;
+        let end = ChildEnd {
+            uptime,
+            has_started: self.checks.has_been_healthy() && self.has_started(uptime),
+            is_expected: false,
+        };
+        let kill_at = Some(self.kill_after_stop(stopping, now));
+        let last = status;
+        let outcome = Outcome::Unhealthy { last, was_ready };
+        self.decide(end, (status, usage), (outcome, kill_at), now, out);
+    }
+
+    /// Whether a child that has been up this long has started.
+    fn has_started(&self, uptime: Duration) -> bool {
+        match self.rules.checks.ready {
+            Some(_) => self.checks.has_been_ready(),
+            None => self.rules.restart_policy.has_started(uptime),
+        }
+    }
+
+    /// Lets the restart policy decide after the child has ended. `last` is what follows if it is not
+    /// started again.
+    fn decide(
+        &mut self,
+        end: ChildEnd,
+        (status, usage): (ExitStatus, Usage),
+        last: (Outcome, Option<Moment>),
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        let verdict = self
+            .history
+            .after_end(&self.rules.restart_policy, end, self.random(now));
+        let (pid, uptime) = (self.pid, end.uptime);
+        // The message of a restart tells of the end, too.
+        if !matches!(verdict, Verdict::Again { .. }) {
+            out.report(Fact::Ended {
+                pid,
+                status,
+                uptime,
+                usage,
+            });
+        }
         let trouble = Trouble::Ended {
-            pid: self.pid,
+            pid,
             status,
             uptime,
             usage,
         };
-        // The message of a restart tells of the end, too.
-        if !matches!(verdict, Verdict::Again { .. }) {
-            self.report_ended(status, since, usage, now, out);
-        }
-        self.apply(verdict, trouble, Outcome::Complete(status), now, out);
+        self.apply(verdict, trouble, last, now, out);
     }
 
     /// Lets the restart policy decide after the child could not be started.
@@ -48,24 +107,28 @@ impl Lifecycle {
         let verdict =
             self.history
                 .after_failure(&self.rules.restart_policy, failure, self.random(now));
+        let kill_at = self.rules.after_own_end().map(|span| now.after(span));
         let (trouble, outcome) = (Trouble::NotStarted(failure), Outcome::NotStarted(failure));
-        self.apply(verdict, trouble, outcome, now, out);
+        self.apply(verdict, trouble, (outcome, kill_at), now, out);
     }
 
     fn apply(
         &mut self,
         verdict: Verdict,
         trouble: Trouble,
-        outcome: Outcome,
+        (outcome, kill_at): (Outcome, Option<Moment>),
         now: Moment,
         out: &mut Actions,
     ) {
-        let kill_at = self.rules.after_own_end().map(|span| now.after(span));
         match (verdict, outcome) {
             (Verdict::Finish, Outcome::NotStarted(failure)) => {
-                self.end_unstarted(failure, kill_at, self.rules.kill, out);
+                self.end_unstarted(failure, kill_at, self.rules.stop.kill, out);
             }
-            (Verdict::Finish, _) => self.end(outcome, kill_at, self.rules.kill),
+            (Verdict::Finish, _) => {
+                // If the child was killed, KILL went to leftovers too.
+                let is_kill_expected = self.rules.stop.kill || kill_at == Some(now);
+                self.end(outcome, kill_at, is_kill_expected);
+            }
             (Verdict::GiveUp { failures }, _) => {
                 let outcome = Outcome::GaveUp {
                     last: self.last_status,
@@ -75,7 +138,8 @@ impl Lifecycle {
                     last: self.last_status,
                     code: self.rules.exit_code(outcome),
                 });
-                self.end(outcome, kill_at, self.rules.kill);
+                let kill_at = self.rules.after_own_end().map(|span| now.after(span));
+                self.end(outcome, kill_at, self.rules.stop.kill);
             }
             (Verdict::Again { pause, failures }, _) => {
                 let limit = self.rules.restart_policy.limit();

@@ -1,5 +1,6 @@
 //! What happens to one child.
 
+use crate::core::health::event::CheckEvent;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, SpawnFailure};
@@ -36,6 +37,8 @@ pub(crate) enum Event {
         signal: Signal,
         queued: bool,
     },
+    /// Something that only the checks of the child are concerned with.
+    Check(CheckEvent),
     Tick,
 }
 
@@ -52,6 +55,7 @@ impl Event {
             Self::OthersReaped => "swept",
             Self::GroupGone => "group-gone",
             Self::Stop { .. } => "stop",
+            Self::Check(_) => "check",
             Self::Tick => "tick",
         }
     }

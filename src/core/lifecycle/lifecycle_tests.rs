@@ -11,22 +11,30 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
+use super::state::StopCause;
 use super::stop::NOT_PERMITTED;
 use super::{Event, Finish, Lifecycle, State};
 use crate::core::action::{Action, Actions, SURVIVES_KILL};
 use crate::core::errno::Errno;
 use crate::core::escalation::{KILL_TIMEOUT, LONGEST_PROBE_PAUSE};
 use crate::core::fact::{Fact, Trouble};
+use crate::core::health::event::CheckEvent;
+use crate::core::health::failure::CheckFailure;
+use crate::core::health::notification::Notification;
+use crate::core::health::rules::{CheckKind, HealthRules, Method};
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
 use crate::core::restart::Restart;
-use crate::core::rules::{Rules, SHORTEST_LEFTOVERS_GRACE};
+use crate::core::rules::{Rules, SHORTEST_LEFTOVERS_GRACE, StopRules};
 use crate::core::script::{
     DUE, Scripted, at_millis, by, config, ended, exited, interrupted, spawned, stop,
 };
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::core::usage::Usage;
+
+#[path = "check_tests.rs"]
+mod check;
 
 const FOR_NOW: Event = failed(Stage::Fork, 11);
 const FOR_GOOD: Event = failed(Stage::Exec, 2);
@@ -36,6 +44,23 @@ const fn failed(stage: Stage, errno: i32) -> Event {
         stage,
         errno: Errno::new(errno),
     })
+}
+
+const fn succeeded(kind: CheckKind) -> Event {
+    let result = Ok(());
+    Event::Check(CheckEvent::Done { kind, result })
+}
+
+const fn failed_check(kind: CheckKind) -> Event {
+    let result = Err(CheckFailure::Status(503));
+    Event::Check(CheckEvent::Done { kind, result })
+}
+
+const SUSPENDED: Event = Event::Check(CheckEvent::Suspended);
+const RESUMED: Event = Event::Check(CheckEvent::Resumed);
+
+const fn notified(notification: Notification) -> Event {
+    Event::Check(CheckEvent::Notified(notification))
 }
 
 fn rules(options: &str) -> Rules {
@@ -90,7 +115,10 @@ impl Child {
     fn situation(&self) -> &'static str {
         match self.lifecycle.state {
             State::Closing(escalation) if escalation.is_killed() => "closing, killed",
-            State::Stopping(stopping) if stopping.escalation.is_killed() => "stopping, killed",
+            State::Stopping(stopping) if stopping.escalation.is_killed() => match stopping.cause {
+                StopCause::Asked(_) => "stopping, killed",
+                StopCause::NotReady | StopCause::Unhealthy => "unhealthy, killed",
+            },
             State::Between {
                 leftovers: Some(leftovers),
                 ..
@@ -114,16 +142,23 @@ impl Child {
     fn in_situation(situation: &str) -> Self {
         const RESTARTED: &str = "--restart=unexpected --backoff=1s --stop-signal=USR1";
         let close = format!("{RESTARTED} --grace-close");
-        let mut child = Self::new(if situation.starts_with("closing") {
+        let mut rules = rules(if situation.starts_with("closing") {
             &close
         } else {
             RESTARTED
         });
+        if situation.starts_with("unhealthy") {
+            rules.checks.health = Some(HealthRules::new(Method::Notify));
+        }
+        let mut child = Self::with(rules);
         let way: &[Event] = match situation {
             "ready" => &[],
             "closing" | "closing, killed" | "spawning" => &[Event::Begin],
             "running" => &[Event::Begin, spawned(7)],
             "stopping" | "stopping, killed" => &[Event::Begin, spawned(7), stop(Signal::TERM)],
+            "unhealthy" | "unhealthy, killed" => {
+                &[Event::Begin, spawned(7), notified(Notification::Trigger)]
+            }
             "between, ending" | "between, killed" => &[Event::Begin, spawned(7), exited(1)],
             "between, gone" => &[Event::Begin, spawned(7), exited(1), Event::GroupGone],
             "ended" => &[Event::Begin, spawned(7), exited(0)],
@@ -167,7 +202,7 @@ impl Scripted for Child {
     }
 }
 
-const SITUATIONS: [&str; 11] = [
+const SITUATIONS: [&str; 13] = [
     "ready",
     "closing",
     "closing, killed",
@@ -175,6 +210,8 @@ const SITUATIONS: [&str; 11] = [
     "running",
     "stopping",
     "stopping, killed",
+    "unhealthy",
+    "unhealthy, killed",
     "between, ending",
     "between, killed",
     "between, gone",
@@ -183,7 +220,7 @@ const SITUATIONS: [&str; 11] = [
 
 /// Returns every event, in every kind that makes a difference anywhere. A "due" tick comes at the
 /// deadline, an "early" one before.
-fn events() -> [(&'static str, Event); 15] {
+fn events() -> [(&'static str, Event); 20] {
     [
         ("begin", Event::Begin),
         ("namesakes-gone", Event::NamesakesGone),
@@ -198,6 +235,11 @@ fn events() -> [(&'static str, Event); 15] {
         ("others-reaped", Event::OthersReaped),
         ("group-gone", Event::GroupGone),
         ("stop", stop(Signal::INT)),
+        ("check-done", succeeded(CheckKind::Health)),
+        ("check failed", failed_check(CheckKind::Ready)),
+        ("notified", notified(Notification::Alive)),
+        ("suspended", SUSPENDED),
+        ("resumed", RESUMED),
         ("early", Event::Tick),
         ("due", Event::Tick),
     ]
@@ -296,6 +338,89 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
     ),
     ("stopping, killed", "interrupted", "ended", "report ended"),
     ("stopping, killed", "due", "ended", "report left-behind"),
+    ("unhealthy", "executed", "unhealthy", "report started"),
+    ("unhealthy", "signal-refused", "unhealthy", ""),
+    (
+        "unhealthy",
+        "failed for now",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "unhealthy",
+        "failed for good",
+        "ended",
+        "report not-started",
+    ),
+    (
+        "unhealthy",
+        "ended as expected",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "unhealthy",
+        "ended otherwise",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "unhealthy",
+        "interrupted",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    ("unhealthy", "stop", "stopping", "send USR1; send CONT"),
+    (
+        "unhealthy",
+        "due",
+        "unhealthy, killed",
+        "report killed; KillCgroup; send KILL",
+    ),
+    (
+        "unhealthy, killed",
+        "executed",
+        "unhealthy, killed",
+        "report started",
+    ),
+    (
+        "unhealthy, killed",
+        "signal-refused",
+        "unhealthy, killed",
+        "",
+    ),
+    (
+        "unhealthy, killed",
+        "failed for now",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "unhealthy, killed",
+        "failed for good",
+        "ended",
+        "report not-started",
+    ),
+    (
+        "unhealthy, killed",
+        "ended as expected",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "unhealthy, killed",
+        "ended otherwise",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "unhealthy, killed",
+        "interrupted",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    ("unhealthy, killed", "stop", "stopping, killed", ""),
+    ("unhealthy, killed", "due", "ended", "report left-behind"),
     (
         "between, ending",
         "others-reaped",
@@ -336,9 +461,21 @@ const QUIET: &[(&str, &[&str])] = &[
     ),
     ("stopping", &["others-reaped", "early"]),
     ("stopping, killed", &["others-reaped", "early", "stop"]),
+    ("unhealthy", &["others-reaped", "early"]),
+    ("unhealthy, killed", &["others-reaped", "early"]),
     ("between, ending", &["early"]),
     ("between, killed", &["early"]),
     ("between, gone", &["others-reaped", "early", "group-gone"]),
+];
+
+/// What checks bring about. It changes nothing if none is under way: it comes late, or there are no
+/// rules for it.
+const ABOUT_CHECKS: [&str; 5] = [
+    "check-done",
+    "check failed",
+    "notified",
+    "suspended",
+    "resumed",
 ];
 
 #[test]
@@ -364,6 +501,7 @@ fn every_state_and_event_do_what_the_table_says() {
                 continue;
             }
             let quiet = situation == "ended"
+                || !["ready", "spawning"].contains(&situation) && ABOUT_CHECKS.contains(&name)
                 || QUIET
                     .iter()
                     .any(|(at, what)| *at == situation && what.contains(&name));
@@ -863,7 +1001,10 @@ fn without_a_grace_period_a_stop_waits_for_the_child_as_long_as_it_takes() {
         );
     }
     // With restarts there is one, unless it was asked for.
-    assert_eq!(rules("--restart=true").grace, Some(Duration::from_secs(30)));
+    assert_eq!(
+        rules("--restart=true").stop.grace,
+        Some(Duration::from_secs(30))
+    );
 }
 
 #[test]
@@ -1403,7 +1544,15 @@ fn likely(situation: &str) -> Vec<Event> {
             Event::OthersReaped,
             stop(Signal::TERM),
             stop(Signal::INT),
+            succeeded(CheckKind::Health),
+            failed_check(CheckKind::Health),
+            notified(Notification::Trigger),
+            notified(Notification::Trigger),
+            notified(Notification::Alive),
         ],
+        "unhealthy" => vec![Event::OthersReaped, exited(0)],
+        // A walk seldom comes here, and would not meet everything by chance.
+        "unhealthy, killed" => events().map(|(_, event)| event).to_vec(),
         "stopping" | "stopping, killed" => {
             vec![
                 Event::OthersReaped,
@@ -1477,7 +1626,7 @@ fn any_rules() -> impl Strategy<Value = Rules> {
         patience,
         prop::bool::weighted(0.2),
         close,
-        any::<bool>(),
+        (any::<bool>(), any_health()),
     )
         .prop_map(
             |(
@@ -1488,16 +1637,20 @@ fn any_rules() -> impl Strategy<Value = Rules> {
                 (grace, leftovers),
                 kill,
                 grace_close,
-                single_child,
+                (single_child, health),
             )| {
                 let mut rules = Rules {
-                    grace,
+                    stop: StopRules {
+                        signal: None,
+                        grace,
+                        kill,
+                    },
                     leftovers,
-                    kill,
                     grace_close,
                     single_child,
                     ..rules("")
                 };
+                rules.checks.health = health;
                 rules.restart_policy.restart = restart;
                 rules.restart_policy.start_secs = start_secs;
                 rules.restart_policy.start_retries = start_retries;
@@ -1505,6 +1658,17 @@ fn any_rules() -> impl Strategy<Value = Rules> {
                 rules
             },
         )
+}
+
+fn any_health() -> impl Strategy<Value = Option<HealthRules>> {
+    let method = prop::sample::select(vec![Method::Check, Method::Notify]);
+    let span = (0..20_000_u64).prop_map(Duration::from_millis);
+    let rules = (method, span, 0..3_u32).prop_map(|(method, start, retries)| HealthRules {
+        retries,
+        start,
+        ..HealthRules::new(method)
+    });
+    prop::option::weighted(0.6, rules)
 }
 
 /// Watches a child on its walk, keeps its own record of the promises, and notes each promise that
@@ -1523,6 +1687,8 @@ struct Witness {
     group_is_gone: bool,
     started: Moment,
     stopped: Moment,
+    /// What the stop under way leaves the child until KILL.
+    grace: Option<Duration>,
     closed: Moment,
     ended: Moment,
     /// Failed starts since the last one that was none.
@@ -1546,6 +1712,7 @@ impl Witness {
             group_is_gone: true,
             started: start,
             stopped: start,
+            grace: None,
             closed: start,
             ended: start,
             failed: 0,
@@ -1598,6 +1765,10 @@ impl Witness {
         let before = self.finish.map(|_| format!("{:?}", self.child.lifecycle));
         self.account(situation, event);
         let actions = self.child.step(event);
+        if situation == "running" && self.child.situation().starts_with("unhealthy") {
+            self.stopped = self.child.now;
+            self.grace = Some(self.rules.own_stop_grace());
+        }
         for action in &actions {
             self.check(*action);
         }
@@ -1644,7 +1815,19 @@ impl Witness {
                 }
             }
             ("between, ending" | "between, killed", Event::GroupGone) => self.group_is_gone = true,
-            ("running", Event::Stop { .. }) => self.stopped = now,
+            ("running", Event::Stop { .. }) => {
+                (self.stopped, self.grace) = (now, self.rules.stop.grace);
+            }
+            ("unhealthy" | "unhealthy, killed", Event::Ended { .. } | Event::SpawnFailed(_)) => {
+                let is_well = self.child.lifecycle.checks.has_been_healthy();
+                let is_end = matches!(event, Event::Ended { .. });
+                if is_end && is_well && uptime >= strategy.start_secs {
+                    self.failed = 0;
+                } else {
+                    self.failed += 1;
+                }
+                self.last_was_quick = self.failed > 0 || uptime < strategy.start_secs.max(quick);
+            }
             _ => {}
         }
         self.was_stopped |= situation != "spawning" && matches!(event, Event::Stop { .. });
@@ -1653,9 +1836,8 @@ impl Witness {
     fn check(&mut self, action: Action) {
         let now = self.child.now;
         let Rules {
-            grace,
+            stop: StopRules { kill, .. },
             leftovers,
-            kill,
             grace_close,
             ..
         } = self.rules;
@@ -1664,7 +1846,10 @@ impl Witness {
                 signal: Signal::KILL,
                 ..
             } => {
-                let enough = kill || grace.is_some_and(|grace| now.since(self.stopped) >= grace);
+                let enough = kill
+                    || self
+                        .grace
+                        .is_some_and(|grace| now.since(self.stopped) >= grace);
                 self.promise(enough, "KILL only after the grace period");
             }
             Action::KillGroup => {
@@ -1736,9 +1921,9 @@ proptest! {
                 witness.step(Event::Tick);
             }
             let has_ended = witness.child.lifecycle.finish().is_some();
-            prop_assert!(has_ended || rules.grace.is_none() && !rules.kill && witness.child.situation() == "stopping");
+            prop_assert!(has_ended || rules.stop.grace.is_none() && !rules.stop.kill && witness.child.situation() == "stopping");
             let took = witness.child.now.since(asked);
-            let grace = if rules.kill { Duration::ZERO } else { rules.grace.unwrap_or_default() };
+            let grace = if rules.stop.kill { Duration::ZERO } else { rules.own_stop_grace() };
             prop_assert!(took <= grace + KILL_TIMEOUT, "it took {took:?}");
             prop_assert_eq!(witness.broken, [""; 0]);
         }
@@ -1749,15 +1934,17 @@ proptest! {
     fn every_walk_leads_to_a_state_that_something_ends(rules in any_rules(), walk in walk()) {
         let witness = Witness::watch(rules, &walk);
         let child = &witness.child;
+        let is_checked = child.situation() == "running" && rules.checks.health.is_some();
         let waits = matches!(child.situation(), "ready" | "spawning" | "running" | "ended");
-        let has_time = child.situation() == "stopping" && rules.grace.is_none();
-        prop_assert!(has_time || child.lifecycle.deadline().is_none() == waits, "{}", child.situation());
+        let has_time = child.situation() == "stopping" && rules.stop.grace.is_none();
+        prop_assert!(has_time || is_checked || child.lifecycle.deadline().is_none() == waits, "{}", child.situation());
     }
 
     #[test]
     fn at_no_end_have_leftovers_more_than_their_time(rules in any_rules(), walk in walk()) {
         if let Some((finish, left)) = Witness::watch(rules, &walk).finish {
-            prop_assert!(left <= rules.after_stop().max(rules.between_starts()));
+            let longest = rules.after_stop().max(rules.between_starts());
+            prop_assert!(left <= longest.max(rules.own_stop_grace()));
             prop_assert!(!finish.is_kill_expected || left.is_zero(), "killed already, and yet {left:?} are left");
         }
     }

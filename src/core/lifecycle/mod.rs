@@ -4,6 +4,7 @@
 //! `Lifecycle::step` calls. A pair that cannot happen changes nothing and is reported. Nothing here
 //! panics, waits or asks the kernel.
 
+mod check;
 mod end;
 mod event;
 mod finish;
@@ -16,7 +17,10 @@ use core::time::Duration;
 use crate::core::action::{Action, Actions};
 use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
 use crate::core::fact::Fact;
-use crate::core::lifecycle::state::{State, Stopping};
+use crate::core::health::checks::Checks;
+use crate::core::health::event::CheckEvent;
+use crate::core::health::notification::Notification;
+use crate::core::lifecycle::state::{State, StopCause, Stopping};
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
 use crate::core::restart::{History, Restart};
@@ -31,6 +35,7 @@ pub(crate) struct Lifecycle {
     rules: Rules,
     state: State,
     history: History,
+    checks: Checks,
     pid: Option<Pid>,
     last_status: Option<ExitStatus>,
     restarts: u32,
@@ -46,6 +51,7 @@ impl Lifecycle {
             rules,
             state: State::Ready,
             history: History::NONE,
+            checks: Checks::OFF,
             pid: None,
             last_status: None,
             restarts: 0,
@@ -93,8 +99,16 @@ impl Lifecycle {
     /// Returns whether no other start can follow.
     pub(crate) fn is_last_start(&self) -> bool {
         match self.state {
-            State::Running { .. } => self.rules.restart_policy.restart == Restart::False,
-            State::Stopping(_) | State::Ended(_) => true,
+            State::Running { .. }
+            | State::Stopping(Stopping {
+                cause: StopCause::NotReady | StopCause::Unhealthy,
+                ..
+            }) => self.rules.restart_policy.restart == Restart::False,
+            State::Stopping(Stopping {
+                cause: StopCause::Asked(_),
+                ..
+            })
+            | State::Ended(_) => true,
             State::Ready | State::Closing(_) | State::Spawning | State::Between { .. } => false,
         }
     }
@@ -112,7 +126,7 @@ impl Lifecycle {
 
     /// Sets the grace period of the next stop. Shortens a stop under way, and never extends it.
     pub(crate) fn limit_grace(&mut self, grace: Duration, now: Moment) {
-        self.rules.grace = Some(grace);
+        self.rules.stop.grace = Some(grace);
         if let State::Stopping(stopping) = &mut self.state {
             stopping.escalation.shorten(now.after(grace));
         }
@@ -121,7 +135,8 @@ impl Lifecycle {
     /// Returns when `Event::Tick` is due; `None` means never.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.state {
-            State::Ready | State::Spawning | State::Running { .. } | State::Ended(_) => None,
+            State::Ready | State::Spawning | State::Ended(_) => None,
+            State::Running { .. } => self.checks.deadline(),
             State::Closing(escalation) | State::Stopping(Stopping { escalation, .. }) => {
                 escalation.deadline()
             }
@@ -161,7 +176,8 @@ impl Lifecycle {
             | Event::Executed
             | Event::SignalRefused
             | Event::Ended { .. }
-            | Event::GroupGone => self.report_impossible(event, out),
+            | Event::GroupGone
+            | Event::Check(_) => self.report_impossible(event, out),
         }
     }
 
@@ -186,7 +202,8 @@ impl Lifecycle {
                     self.spawn(out);
                 }
             },
-            Event::OthersReaped => {}
+            // The others come late, from the former child.
+            Event::OthersReaped | Event::Check(_) => {}
             Event::Begin
             | Event::Spawned { .. }
             | Event::SpawnFailed(_)
@@ -202,6 +219,7 @@ impl Lifecycle {
             Event::Spawned { pid } => {
                 self.pid = Some(pid);
                 self.state = State::Running { since: now };
+                self.checks.start(&self.rules.checks, now, out);
             }
             Event::SpawnFailed(failure) => self.after_failure(failure, now, out),
             Event::OthersReaped | Event::Tick => {}
@@ -212,6 +230,7 @@ impl Lifecycle {
             | Event::SignalRefused
             | Event::Ended { .. }
             | Event::GroupGone
+            | Event::Check(_)
             | Event::Stop { .. } => self.report_impossible(event, out),
         }
     }
@@ -223,6 +242,7 @@ impl Lifecycle {
                 held_terminal,
                 usage,
             } => {
+                self.checks.end(out);
                 self.note_end(status, usage);
                 if held_terminal && status.looks_interrupted() {
                     self.report_ended(status, since, usage, now, out);
@@ -232,11 +252,25 @@ impl Lifecycle {
                 }
             }
             // A failure between fork and exec is known only when the child has been reaped.
-            Event::SpawnFailed(failure) => self.after_failure(failure, now, out),
-            Event::Stop { signal, queued } => self.begin_stop(since, signal, queued, now, out),
+            Event::SpawnFailed(failure) => {
+                self.checks.end(out);
+                self.after_failure(failure, now, out);
+            }
+            Event::Stop { signal, queued } => {
+                self.begin_stop(since, StopCause::Asked(signal), now, out);
+                self.send_stop(signal, queued, out);
+            }
             Event::Executed => self.report_started(out),
+            Event::Check(event) => {
+                let finding = self.checks.step(event, &self.rules.checks, now, out);
+                self.apply_finding(finding, since, now, out);
+            }
+            Event::Tick => {
+                let finding = self.checks.tick(&self.rules.checks, now, out);
+                self.apply_finding(finding, since, now, out);
+            }
             // A forwarded signal did not reach the child. The rim has reported that.
-            Event::SignalRefused | Event::OthersReaped | Event::Tick => {}
+            Event::SignalRefused | Event::OthersReaped => {}
             Event::Begin | Event::NamesakesGone | Event::Spawned { .. } | Event::GroupGone => {
                 self.report_impossible(event, out);
             }
@@ -262,20 +296,30 @@ impl Lifecycle {
             }
             Event::Ended { status, usage, .. } => {
                 self.note_end(status, usage);
-                self.report_ended(status, stopping.since, usage, now, out);
-                self.end_stop(stopping, now);
+                match stopping.cause {
+                    StopCause::Asked(signal) => {
+                        self.report_ended(status, stopping.since, usage, now, out);
+                        self.end_stop(stopping, signal, now);
+                    }
+                    StopCause::NotReady | StopCause::Unhealthy => {
+                        self.after_unhealthy_end(stopping, status, usage, now, out);
+                    }
+                }
             }
-            Event::SpawnFailed(failure) if failure.is_for_now() => self.end_stop(stopping, now),
-            Event::SpawnFailed(failure) => {
-                let kill_at = self.kill_after_stop(stopping, now);
-                let is_killed = stopping.escalation.is_killed();
-                self.end_unstarted(failure, Some(kill_at), is_killed, out);
+            Event::SpawnFailed(failure) => self.after_failed_stop(stopping, failure, now, out),
+            Event::Stop { signal, queued } => {
+                self.note_stop_asked(stopping, signal);
+                if !stopping.escalation.is_killed() {
+                    self.send_stop(signal, queued, out);
+                }
             }
-            Event::Stop { signal, queued } if !stopping.escalation.is_killed() => {
-                self.send_stop(signal, queued, out);
+            Event::Check(CheckEvent::Notified(Notification::Extend(span))) => {
+                stopping.escalation.extend(now.after(span));
+                self.state = State::Stopping(stopping);
             }
             Event::Tick => self.tick_stop(stopping, now, out),
-            Event::Stop { .. } | Event::OthersReaped => {}
+            // No check is under way any more, and none follows.
+            Event::OthersReaped | Event::Check(_) => {}
             Event::Begin | Event::NamesakesGone | Event::Spawned { .. } | Event::GroupGone => {
                 self.report_impossible(event, out);
             }
@@ -301,7 +345,8 @@ impl Lifecycle {
                 self.wait_for_start(start_at, leftovers, now, out);
             }
             Event::Stop { signal, .. } => self.cancel_between(signal, leftovers, now),
-            Event::OthersReaped => {}
+            // The others come late, from the former child.
+            Event::OthersReaped | Event::Check(_) => {}
             Event::Begin
             | Event::NamesakesGone
             | Event::Spawned { .. }

@@ -54,7 +54,7 @@ impl Lifecycle {
     /// Ends the leftovers of the former child, so that the next child does not meet them. It starts
     /// at `start_at` or later.
     pub(super) fn end_leftovers(&mut self, start_at: Moment, now: Moment, out: &mut Actions) {
-        let leftovers = if self.rules.kill {
+        let leftovers = if self.rules.stop.kill {
             out.push(Action::KillGroup);
             out.push(Action::ProbeGroup);
             Escalation::killed(now, KILL_TIMEOUT)

@@ -25,13 +25,22 @@ pub(super) enum State {
     Ended(Finish),
 }
 
+/// Why the child is being stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum StopCause {
+    /// This signal asked frigate to stop.
+    Asked(Signal),
+    /// The child was not ready in time.
+    NotReady,
+    Unhealthy,
+}
+
 /// A stop under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Stopping {
     /// When the child was started.
     pub(super) since: Moment,
-    /// The signal that asked frigate to stop.
-    pub(super) asked: Signal,
+    pub(super) cause: StopCause,
     pub(super) escalation: Escalation,
     /// The kernel does not let frigate signal the child.
     pub(super) is_signal_refused: bool,
@@ -44,7 +53,14 @@ impl State {
             Self::Closing(_) => "closing",
             Self::Spawning => "spawning",
             Self::Running { .. } => "running",
-            Self::Stopping(_) => "stopping",
+            Self::Stopping(Stopping {
+                cause: StopCause::Asked(_),
+                ..
+            }) => "stopping",
+            Self::Stopping(Stopping {
+                cause: StopCause::NotReady | StopCause::Unhealthy,
+                ..
+            }) => "unhealthy",
             Self::Between { .. } => "between",
             Self::Ended(_) => "ended",
         }

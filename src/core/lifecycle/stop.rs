@@ -1,4 +1,6 @@
-//! A stop: frigate was asked to end, and ends the child.
+//! A stop: frigate ends the child, because it was asked to end or because the child is unhealthy.
+
+use core::time::Duration;
 
 use crate::core::action::{Actions, SURVIVES_KILL};
 use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
@@ -6,50 +8,74 @@ use crate::core::exit_code;
 use crate::core::fact::Fact;
 use crate::core::lifecycle::Lifecycle;
 use crate::core::lifecycle::finish::Finish;
-use crate::core::lifecycle::state::{State, Stopping};
+use crate::core::lifecycle::state::{State, StopCause, Stopping};
 use crate::core::moment::Moment;
 use crate::core::signal::Signal;
-use crate::core::status::{ExitStatus, Outcome};
+use crate::core::status::{ExitStatus, Outcome, SpawnFailure};
 
 /// The reason why a child is left behind that KILL could end.
 pub(super) const NOT_PERMITTED: &str = "frigate is not allowed to signal it";
 
 impl Lifecycle {
-    /// Asks the child to end, or kills it with `--kill`.
+    /// Asks the child to end, or kills it with `--kill`. The caller sends the stop signal.
     pub(super) fn begin_stop(
         &mut self,
         since: Moment,
-        signal: Signal,
-        queued: bool,
+        cause: StopCause,
         now: Moment,
         out: &mut Actions,
     ) {
-        let escalation = if self.rules.kill {
+        self.checks.end(out);
+        let escalation = if self.rules.stop.kill {
             Escalation::killed(now, KILL_TIMEOUT)
         } else {
-            Escalation::asked(self.rules.grace.map(|grace| now.after(grace)))
+            Escalation::asked(self.grace(cause).map(|grace| now.after(grace)))
         };
         self.state = State::Stopping(Stopping {
             since,
-            asked: signal,
+            cause,
             escalation,
             is_signal_refused: false,
         });
-        self.send_stop(signal, queued, out);
+    }
+
+    /// Makes a stop that frigate began by itself one that it was asked for. The grace period does
+    /// not begin anew.
+    pub(super) fn note_stop_asked(&mut self, mut stopping: Stopping, signal: Signal) {
+        if !matches!(stopping.cause, StopCause::Asked(_)) {
+            stopping.cause = StopCause::Asked(signal);
+            self.state = State::Stopping(stopping);
+        }
+    }
+
+    /// Returns the time from the stop signal to KILL; `None` means that no KILL follows.
+    fn grace(&self, cause: StopCause) -> Option<Duration> {
+        match cause {
+            StopCause::Asked(_) => self.rules.stop.grace,
+            StopCause::NotReady | StopCause::Unhealthy => Some(self.rules.own_stop_grace()),
+        }
     }
 
     /// Sends the stop signal, and then CONT: a suspended child would not handle the signal.
     pub(super) fn send_stop(&self, asked: Signal, queued: bool, out: &mut Actions) {
-        if self.rules.kill {
+        if self.rules.stop.kill {
             self.send(Signal::KILL, out);
             return;
         }
-        let signal = self.rules.stop_signal.unwrap_or(asked);
+        let signal = self.rules.stop.signal.unwrap_or(asked);
         out.send(
             signal,
             self.rules.recipient(queued && signal != Signal::KILL),
         );
         self.send(Signal::CONT, out);
+    }
+
+    /// Sends the signal of a stop that frigate began by itself, and then CONT.
+    pub(super) fn send_own_stop(&self, signal: Signal, out: &mut Actions) {
+        self.send(signal, out);
+        if !self.rules.stop.kill {
+            self.send(Signal::CONT, out);
+        }
     }
 
     /// Takes the step that is due in a stop.
@@ -58,7 +84,8 @@ impl Lifecycle {
             Due::Nothing | Due::Probe => {}
             Due::Kill if !stopping.is_signal_refused => {
                 self.state = State::Stopping(stopping);
-                let (pid, grace) = (self.pid, self.rules.grace.unwrap_or_default());
+                // If `--grace` is none, frigate began this stop by itself.
+                let (pid, grace) = (self.pid, self.rules.own_stop_grace());
                 // Without a grace period, KILL is expected.
                 if !grace.is_zero() {
                     out.report(Fact::Killed { pid, grace });
@@ -76,7 +103,7 @@ impl Lifecycle {
         self.end(
             Outcome::Cancel { last, stop },
             Some(kill_at),
-            self.rules.kill,
+            self.rules.stop.kill,
         );
     }
 
@@ -105,24 +132,46 @@ impl Lifecycle {
             last: self.last_status,
             stop,
         };
-        self.end(outcome, Some(kill_at), is_killed || self.rules.kill);
+        self.end(outcome, Some(kill_at), is_killed || self.rules.stop.kill);
     }
 
-    /// Ends the lifecycle after the child was asked to stop, and has ended.
-    pub(super) fn end_stop(&mut self, stopping: Stopping, now: Moment) {
+    /// Ends the lifecycle after frigate was asked to stop, and the child has ended.
+    pub(super) fn end_stop(&mut self, stopping: Stopping, asked: Signal, now: Moment) {
         let outcome = Outcome::Cancel {
             last: self.last_status,
-            stop: stopping.asked,
+            stop: asked,
         };
         let kill_at = self.kill_after_stop(stopping, now);
         self.end(outcome, Some(kill_at), stopping.escalation.is_killed());
+    }
+
+    /// Ends a stop whose child has never executed its command.
+    pub(super) fn after_failed_stop(
+        &mut self,
+        stopping: Stopping,
+        failure: SpawnFailure,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        match stopping.cause {
+            StopCause::NotReady | StopCause::Unhealthy => self.after_failure(failure, now, out),
+            StopCause::Asked(signal) if failure.is_for_now() => {
+                self.end_stop(stopping, signal, now);
+            }
+            StopCause::Asked(_) => {
+                let kill_at = self.kill_after_stop(stopping, now);
+                let is_killed = stopping.escalation.is_killed();
+                self.end_unstarted(failure, Some(kill_at), is_killed, out);
+            }
+        }
     }
 
     /// Returns when leftovers are killed after a stop: at the end of the grace period, if there is
     /// one.
     pub(super) fn kill_after_stop(&self, stopping: Stopping, now: Moment) -> Moment {
         let escalation = stopping.escalation;
-        match (escalation.is_killed(), escalation.until(), self.rules.grace) {
+        let grace = self.grace(stopping.cause);
+        match (escalation.is_killed(), escalation.until(), grace) {
             (true, ..) => now,
             (false, Some(until), Some(_)) => until,
             (false, ..) => now.after(self.rules.after_stop()),
@@ -142,13 +191,21 @@ impl Lifecycle {
             reason,
         });
         let signal = Signal::KILL;
-        self.last_status = Some(ExitStatus::Signaled {
+        let status = ExitStatus::Signaled {
             signal,
             core: false,
-        });
-        let outcome = Outcome::Cancel {
-            last: self.last_status,
-            stop: stopping.asked,
+        };
+        self.last_status = Some(status);
+        let outcome = match stopping.cause {
+            StopCause::Asked(stop) => Outcome::Cancel {
+                last: self.last_status,
+                stop,
+            },
+            // Not started again, whatever `--restart` says: the child is still there.
+            StopCause::NotReady | StopCause::Unhealthy => Outcome::Unhealthy {
+                last: status,
+                was_ready: stopping.cause != StopCause::NotReady,
+            },
         };
         self.state = State::Ended(Finish {
             outcome,

@@ -1,7 +1,11 @@
 //! Reaps the processes that have ended.
 
+use crate::child::driver::Child;
 use crate::core::dispatch::{Event, Foreground};
 use crate::core::fact::Fact;
+use crate::core::health::event::CheckEvent;
+use crate::core::health::rules::CheckRules;
+use crate::core::lifecycle;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, WaitStatus};
@@ -21,8 +25,10 @@ impl EventLoop {
         let mut ended = None;
         let mut has_more = true;
         let mut has_children = true;
+        let is_checked = |child: &Child| child.supervisor.rules().checks != CheckRules::NONE;
+        let with_stops = self.tree.terminal.is_controlling || self.children.iter().any(is_checked);
         for _ in 0..MOST_REAPED_AT_ONCE {
-            match reap::reap_next(self.tree.terminal.is_controlling) {
+            match reap::reap_next(with_stops) {
                 WaitResult::Changed { pid, status } => {
                     ended = self.handle_status(pid, status).or(ended);
                 }
@@ -72,7 +78,11 @@ impl EventLoop {
             (None, WaitStatus::Ended(status)) => {
                 self.tree.reporter.report(&Fact::Orphan { pid, status });
             }
-            (_, WaitStatus::Continued) | (None, WaitStatus::Suspended(_)) => {}
+            (Some(index), WaitStatus::Continued) => {
+                let resumed = lifecycle::Event::Check(CheckEvent::Resumed);
+                self.enqueue(index, supervisor::Event::Child(resumed));
+            }
+            (None, WaitStatus::Continued | WaitStatus::Suspended(_)) => {}
         }
         None
     }

@@ -15,7 +15,6 @@ use crate::core::errno::Errno;
 use crate::core::exit_code::FRIGATE_FAILED;
 use crate::core::fact::{Fact, Level};
 use crate::core::pid::Pid;
-use crate::core::restart::Restart;
 use crate::core::text::lossy_text;
 use crate::messages::context::MessageContext;
 use crate::messages::format::Format;
@@ -175,10 +174,10 @@ fn run(
         environment: Environment::new(environment, own_pid, variables),
         mask,
         ignores_sigchld: signals::restore_sigchld(),
-        pidfd: if config.rules.restart_policy.restart == Restart::False {
-            Pidfd::No
-        } else {
+        pidfd: if config.rules.restart_policy.restarts() {
             Pidfd::IfPossible
+        } else {
+            Pidfd::No
         },
         announces_exec: config.verbosity >= Level::Info,
         entrance: None,
@@ -188,14 +187,19 @@ fn run(
     let is_counted = config.verbosity >= Level::Info;
     let tree = ProcessTree::new(frigate, reporter, surroundings.has_terminal, name, uid);
     let child = Child::new(
-        config.rules,
+        &config.rules,
         tree.scope(),
         plan,
         prepared.cgroup,
         capture,
         is_counted,
     );
-    let dispatcher = Dispatcher::new(config.stop_on, config.rewrite, surroundings);
+    let dispatcher = Dispatcher::new(
+        config.stop_on,
+        config.restart_on,
+        config.rewrite,
+        surroundings,
+    );
     let mut event_loop = EventLoop::new(child, tree, dispatcher, termination_log);
     if let Some(uid) = uid {
         // After everything that may fail, since nothing gives them back. A terminal belongs to the

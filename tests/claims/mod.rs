@@ -12,6 +12,7 @@ mod group;
 mod house;
 mod messages;
 mod reaping;
+mod requests;
 mod restart;
 mod signals;
 mod terminal;
@@ -33,6 +34,7 @@ pub fn register(out: &mut Vec<Trial>) {
     house::trials(out);
     messages::trials(out);
     reaping::trials(out);
+    requests::trials(out);
     restart::trials(out);
     signals::trials(out);
     terminal::trials(out);

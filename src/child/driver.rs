@@ -44,7 +44,7 @@ pub(crate) struct Child {
 
 impl Child {
     pub(crate) fn new(
-        rules: Rules,
+        rules: &Rules,
         scope: Scope,
         plan: SpawnPlan,
         group: Option<ChildCgroup>,
@@ -54,10 +54,10 @@ impl Child {
         let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
         let rules = Rules {
             is_adopted,
-            ..rules
+            ..*rules
         };
         Self {
-            supervisor: Supervisor::new(rules, scope),
+            supervisor: Supervisor::new(&rules, scope),
             plan,
             leftovers: Leftovers::new(group),
             capture,

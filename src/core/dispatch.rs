@@ -73,6 +73,8 @@ pub(crate) enum ProgramAction {
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
     stop_on: SignalSet,
+    /// Signals that ask for a restart of the child. None of them is in `stop_on`.
+    restart_on: SignalSet,
     rewrite: Rewrite,
     surroundings: Surroundings,
     /// When a signal was forwarded that suspends the child, and has not suspended it yet.
@@ -83,11 +85,13 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     pub(crate) const fn new(
         stop_on: SignalSet,
+        restart_on: SignalSet,
         rewrite: Rewrite,
         surroundings: Surroundings,
     ) -> Self {
         Self {
             stop_on,
+            restart_on,
             rewrite,
             surroundings,
             suspend_forwarded_at: None,
@@ -172,6 +176,8 @@ impl Dispatcher {
         {
             return;
         }
+        // Ctrl-C: a user waits at the terminal.
+        let at_once = signal == Signal::INT && sender == Sender::Kernel;
         let Some(signal) = self.rewrite.apply(signal) else {
             let by_rule = true;
             return report(Fact::Dropped { signal, by_rule }, out);
@@ -179,8 +185,18 @@ impl Dispatcher {
         let queued = matches!(sender, Sender::Process { queued: true });
         if self.stop_on.contains(signal) && child.is_serving() {
             report(Fact::StopAsked { signal }, out);
-            let stop = lifecycle::Event::Stop { signal, queued };
+            let stop = lifecycle::Event::Stop {
+                signal,
+                queued,
+                at_once,
+            };
             self.step_child(child, supervisor::Event::Child(stop), now, out);
+            return;
+        }
+        if self.restart_on.contains(signal) && child.is_serving() {
+            report(Fact::RestartAsked { signal }, out);
+            let restart = supervisor::Event::Child(lifecycle::Event::Restart);
+            self.step_child(child, restart, now, out);
             return;
         }
         let Some(pid) = child.alive() else {

@@ -90,13 +90,14 @@ impl Frigate {
         let Config {
             rules,
             stop_on,
+            restart_on,
             rewrite,
             ..
         } = config(options);
         let scope = Scope::Everyone { reports_ends: true };
         Self {
-            dispatcher: Dispatcher::new(stop_on, rewrite, surroundings),
-            supervisor: Supervisor::new(rules, scope),
+            dispatcher: Dispatcher::new(stop_on, restart_on, rewrite, surroundings),
+            supervisor: Supervisor::new(&rules, scope),
             now: at_millis(0),
         }
     }
@@ -277,6 +278,56 @@ fn rewriting_comes_before_the_role_and_only_once() {
             "TERM",
             PROCESS,
             "report stop; send USR1; send CONT",
+        ),
+    ];
+    for (options, name, sender, expected) in table {
+        let mut frigate = Frigate::running(options, NO_TERMINAL);
+        assert_eq!(
+            frigate.take(received(signal(name), sender)),
+            expected,
+            "{options}: {name}"
+        );
+    }
+}
+
+#[test]
+fn a_signal_may_ask_for_a_restart_and_a_stop_may_be_delayed_unless_it_is_ctrl_c() {
+    let table = [
+        (
+            "--restart-on HUP",
+            "HUP",
+            PROCESS,
+            "report restart; send TERM; send CONT",
+        ),
+        (
+            "--restart-on HUP --rewrite USR1:HUP",
+            "USR1",
+            QUEUED,
+            "report restart; send TERM; send CONT",
+        ),
+        (
+            "--restart-on HUP",
+            "USR1",
+            PROCESS,
+            "report forwarded; send USR1",
+        ),
+        (
+            "--stop-delay 5s",
+            "INT",
+            PROCESS,
+            "report stop; report stop-delayed",
+        ),
+        (
+            "--stop-delay 5s",
+            "INT",
+            Sender::Kernel,
+            "report stop; send INT; send CONT",
+        ),
+        (
+            "--stop-delay 5s --rewrite INT:TERM",
+            "INT",
+            Sender::Kernel,
+            "report stop; send TERM; send CONT",
         ),
     ];
     for (options, name, sender, expected) in table {
@@ -1159,6 +1210,8 @@ fn any_options() -> impl Strategy<Value = String> {
         "--single-child",
         "--stop-signal=HUP",
         "--stop-on=USR1,TERM",
+        "--restart-on=HUP,USR2",
+        "--stop-delay=3s",
     ]);
     let retries = select(&["", "--start-retries=0", "--start-retries=1000"]);
     (restart, grace, other, retries).prop_map(|(a, b, c, d)| format!("{a} {b} {c} {d}"))
@@ -1216,11 +1269,14 @@ proptest! {
         let started = world.done.iter().any(|action| matches!(action, ProgramAction::Child(Action::Spawn { .. } | Action::CloseNamesakes)));
         prop_assert!(!started, "a start after a stop: {:?}", world.done);
         let took = world.frigate.now.since(asked);
-        let grace = rules.after_stop().max(rules.between_starts());
+        let mut grace = rules.after_stop().max(rules.between_starts());
+        if rules.restart_policy.on_request {
+            grace = grace.max(rules.own_stop_grace());
+        }
         // Five seconds for the child, and five for what it left.
-        prop_assert!(took <= grace + Duration::from_millis(5200), "it took {took:?}");
+        prop_assert!(took <= rules.stop.delay + grace + Duration::from_millis(5200), "it took {took:?}");
         if over == 0 && child == Temper::Mild && leaves.is_none() {
-            prop_assert_eq!(took, Duration::ZERO, "nobody was there to wait for");
+            prop_assert!(took <= rules.stop.delay, "nobody was there to wait for {took:?}");
         }
     }
 

@@ -72,6 +72,14 @@ pub(crate) enum Fact<'a> {
     StopAsked {
         signal: Signal,
     },
+    /// The child is left alone for `delay` before it is sent the stop signal.
+    StopDelayed {
+        pid: Option<Pid>,
+        delay: Duration,
+    },
+    RestartAsked {
+        signal: Signal,
+    },
     Forwarded {
         signal: Signal,
         pid: Pid,
@@ -217,6 +225,8 @@ impl Fact<'_> {
             Self::Started { .. }
             | Self::Ended { .. }
             | Self::StopAsked { .. }
+            | Self::StopDelayed { .. }
+            | Self::RestartAsked { .. }
             | Self::Forwarded { .. }
             | Self::Dropped { .. }
             | Self::Ready { .. }
@@ -237,6 +247,8 @@ impl Fact<'_> {
             Self::GaveUp { .. } => "gave-up",
             Self::NotStarted { .. } => "not-started",
             Self::StopAsked { .. } => "stop",
+            Self::StopDelayed { .. } => "stop-delayed",
+            Self::RestartAsked { .. } => "restart",
             Self::Forwarded { .. } => "forwarded",
             Self::Dropped { .. } => "dropped",
             Self::Continued { .. } => "continued",

@@ -64,6 +64,8 @@ pub(crate) struct RestartPolicy {
     pub(crate) start_retries: u32,
     pub(crate) backoff: Duration,
     pub(crate) backoff_max: Duration,
+    /// Another start may be asked for (`--restart-on`), whatever `restart` says.
+    pub(crate) on_request: bool,
 }
 
 impl Default for RestartPolicy {
@@ -75,11 +77,17 @@ impl Default for RestartPolicy {
             start_retries: 3,
             backoff: Duration::from_millis(100),
             backoff_max: Duration::from_secs(60),
+            on_request: false,
         }
     }
 }
 
 impl RestartPolicy {
+    /// Whether any end may be followed by another start.
+    pub(crate) fn restarts(&self) -> bool {
+        self.on_request || self.restart != Restart::False
+    }
+
     /// Whether a child that has been up this long has started, if nothing else decides that.
     pub(crate) fn has_started(&self, uptime: Duration) -> bool {
         uptime >= self.start_secs

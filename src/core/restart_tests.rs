@@ -57,6 +57,7 @@ fn rules(restart: Restart) -> RestartPolicy {
         start_retries: 3,
         backoff: Duration::from_millis(100),
         backoff_max: Duration::from_secs(60),
+        on_request: false,
     }
 }
 

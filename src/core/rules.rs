@@ -37,6 +37,8 @@ pub(crate) struct StopRules {
     pub(crate) grace: Option<Duration>,
     /// Stop the child with KILL at once.
     pub(crate) kill: bool,
+    /// The time from a request to stop to the stop signal.
+    pub(crate) delay: Duration,
 }
 
 /// The options that govern one child.
@@ -66,6 +68,7 @@ impl Default for Rules {
                 signal: None,
                 grace: default_grace(restart_policy.restart),
                 kill: false,
+                delay: Duration::ZERO,
             },
             leftovers: Some(Duration::from_secs(5)),
             grace_close: None,

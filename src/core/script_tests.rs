@@ -53,8 +53,11 @@ pub(super) const fn interrupted(signal: Signal) -> lifecycle::Event {
 }
 
 pub(super) const fn stop(signal: Signal) -> lifecycle::Event {
-    let queued = false;
-    lifecycle::Event::Stop { signal, queued }
+    lifecycle::Event::Stop {
+        signal,
+        queued: false,
+        at_once: false,
+    }
 }
 
 pub(super) fn spawned(pid: i32) -> lifecycle::Event {

@@ -170,6 +170,15 @@ impl SignalSet {
         self.0 |= 1 << (signal.number() - 1);
     }
 
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether a signal is in both sets.
+    pub(crate) const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     pub(crate) const fn contains(self, signal: Signal) -> bool {
         self.0 & (1 << (signal.number() - 1)) != 0
     }

@@ -101,7 +101,7 @@ impl StepTaker for Starting {
 #[test]
 fn a_stop_that_waits_during_the_start_meets_a_running_child() {
     let mut starting = Starting {
-        supervisor: Supervisor::new(config("").rules, Scope::Group),
+        supervisor: Supervisor::new(&config("").rules, Scope::Group),
         performed: Vec::new(),
     };
     let begin = Event::Child(lifecycle::Event::Begin);

@@ -61,7 +61,7 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) const fn new(rules: Rules, scope: Scope) -> Self {
+    pub(crate) const fn new(rules: &Rules, scope: Scope) -> Self {
         Self {
             child: Lifecycle::new(rules),
             scope,

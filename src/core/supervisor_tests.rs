@@ -27,7 +27,7 @@ struct Child {
 impl Child {
     fn new(options: &str, scope: Scope) -> Self {
         Self {
-            supervisor: Supervisor::new(config(options).rules, scope),
+            supervisor: Supervisor::new(&config(options).rules, scope),
             now: at_millis(0),
         }
     }

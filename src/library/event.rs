@@ -227,6 +227,8 @@ impl Event {
             | Fact::Impossible { .. } => EventKind::Warning,
             // The thread reports these itself, or they exist in the binary alone.
             Fact::StopAsked { .. }
+            | Fact::StopDelayed { .. }
+            | Fact::RestartAsked { .. }
             | Fact::Forwarded { .. }
             | Fact::Dropped { .. }
             | Fact::Continued { .. }

@@ -94,7 +94,7 @@ impl ProtectedChild {
             user,
         };
         prepared.report(&mut |fact| rim.report(fact));
-        let child = Child::new(rules, Scope::Group, plan, prepared.cgroup, capture, false);
+        let child = Child::new(&rules, Scope::Group, plan, prepared.cgroup, capture, false);
         let mut protected = Self {
             child,
             rim,
@@ -188,6 +188,7 @@ impl ProtectedChild {
         self.step(Event::Child(lifecycle::Event::Stop {
             signal: Signal::TERM,
             queued: false,
+            at_once: true,
         }));
     }
 

@@ -189,6 +189,12 @@ fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
         (Fact::StopAsked { signal: term },
          "asked to stop by TERM",
          json!({"signal": "TERM"})),
+        (Fact::StopDelayed { pid: some, delay: Duration::from_secs(5) },
+         "'server' (pid 7) gets the stop signal in 5 s",
+         json!({"delay_ms": 5000, "pid": 7})),
+        (Fact::RestartAsked { signal: Signal::TSTP },
+         "asked to restart by TSTP",
+         json!({"signal": "TSTP"})),
         (Fact::Forwarded { signal: term, pid },
          "forwarded TERM to 'server' (pid 7)",
          json!({"pid": 7, "signal": "TERM"})),
@@ -315,10 +321,12 @@ fn kind(fact: &Fact<'_>) -> usize {
         Fact::NotReady { .. } => 26,
         Fact::Unhealthy { .. } => 27,
         Fact::ChildStatus { .. } => 28,
+        Fact::StopDelayed { .. } => 29,
+        Fact::RestartAsked { .. } => 30,
     }
 }
 
-const KINDS: usize = 29;
+const KINDS: usize = 31;
 
 #[test]
 fn every_kind_of_fact_is_told_here_and_has_a_name_of_its_own() {
@@ -455,6 +463,13 @@ fn a_good_run_says_nothing_without_verbose() {
             status: EXITED,
             uptime: Duration::ZERO,
             usage: Usage::NONE,
+        },
+        Fact::StopDelayed {
+            pid: None,
+            delay: Duration::from_secs(5),
+        },
+        Fact::RestartAsked {
+            signal: Signal::TSTP,
         },
         Fact::Ready { pid: None },
         Fact::Healthy {

@@ -142,15 +142,19 @@ impl Members<'_> {
                 self.write_errno(failure.errno)
             }
             Fact::Forwarded { signal, pid } | Fact::OtherSignaled { signal, pid, .. } => {
-                self.write_signal(signal)?;
-                self.write_pid(Some(pid))
+                self.write_signal_to(signal, Some(pid))
             }
             Fact::CannotSignal { signal, pid, errno } => {
-                self.write_signal(signal)?;
-                self.write_pid(Some(pid))?;
+                self.write_signal_to(signal, Some(pid))?;
                 self.write_errno(errno)
             }
-            Fact::StopAsked { signal } | Fact::Dropped { signal, .. } => self.write_signal(signal),
+            Fact::StopAsked { signal }
+            | Fact::RestartAsked { signal }
+            | Fact::Dropped { signal, .. } => self.write_signal(signal),
+            Fact::StopDelayed { pid, delay } => {
+                self.write_number("delay_ms", millis(delay))?;
+                self.write_pid(pid)
+            }
             Fact::Continued { pid } => self.write_pid(Some(pid)),
             Fact::Ready { pid } | Fact::Healthy { pid, .. } | Fact::LeftBehind { pid, .. } => {
                 self.write_pid(pid)
@@ -166,8 +170,7 @@ impl Members<'_> {
                 ..
             } => {
                 self.write_number("within_ms", millis(within))?;
-                self.write_signal(signal)?;
-                self.write_pid(pid)
+                self.write_signal_to(signal, pid)
             }
             Fact::Unhealthy {
                 pid,
@@ -176,8 +179,7 @@ impl Members<'_> {
                 ..
             } => {
                 self.write_number("failures", failures.into())?;
-                self.write_signal(signal)?;
-                self.write_pid(pid)
+                self.write_signal_to(signal, pid)
             }
             Fact::LeftoversKilled { grace } => self.write_number("grace_ms", millis(grace)),
             Fact::Orphan { pid, status } => self.write_end(Some(pid), status),
@@ -260,6 +262,12 @@ impl Members<'_> {
             Some(signal) => self.write_signal(signal),
             None => Ok(()),
         }
+    }
+
+    /// Writes the signal that a process was sent, and its pid.
+    fn write_signal_to(&mut self, signal: Signal, pid: Option<Pid>) -> fmt::Result {
+        self.write_signal(signal)?;
+        self.write_pid(pid)
     }
 
     fn write_signal(&mut self, signal: Signal) -> fmt::Result {

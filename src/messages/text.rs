@@ -60,6 +60,8 @@ impl<'a> TextWriter<'a> {
                 write!(self.out, "; ending with exit code {code}")
             }
             Fact::StopAsked { signal } => write!(out, "asked to stop by {signal}"),
+            Fact::StopDelayed { pid, delay } => self.write_stop_delayed(pid, delay),
+            Fact::RestartAsked { signal } => write!(out, "asked to restart by {signal}"),
             Fact::Forwarded { signal, pid } => {
                 write!(out, "forwarded {signal} to '{command}' (pid {pid})")
             }
@@ -93,11 +95,7 @@ impl<'a> TextWriter<'a> {
                 self.write_other_signaled(signal, pid, wait)
             }
             Fact::OthersLeft => self.write_others_left(),
-            Fact::GroupAdopted => write!(
-                out,
-                "'{}' holds processes of an earlier run; ending them before the start",
-                printable(&self.context.group)
-            ),
+            Fact::GroupAdopted => self.write_group_adopted(),
             Fact::Limit {
                 verb,
                 object,
@@ -197,6 +195,11 @@ impl<'a> TextWriter<'a> {
         write!(self.out, "; giving up with exit code {code}")
     }
 
+    fn write_stop_delayed(&mut self, pid: Option<Pid>, delay: Duration) -> fmt::Result {
+        let (child, delay) = (self.child(pid), ReadableDuration(delay));
+        write!(self.out, "{child} gets the stop signal in {delay}")
+    }
+
     fn write_dropped(&mut self, signal: Signal, by_rule: bool) -> fmt::Result {
         write!(self.out, "dropped {signal}")?;
         if by_rule {
@@ -279,6 +282,14 @@ impl<'a> TextWriter<'a> {
             None => write!(self.out, "cannot end what '{command}' left running")?,
         }
         write!(self.out, ": {reason}; leaving it behind")
+    }
+
+    fn write_group_adopted(&mut self) -> fmt::Result {
+        write!(
+            self.out,
+            "'{}' holds processes of an earlier run; ending them before the start",
+            printable(&self.context.group)
+        )
     }
 
     fn write_others_left(&mut self) -> fmt::Result {

@@ -20,7 +20,7 @@ use crate::program::probe::Probe;
 
 /// Every option with a value: its name, and two values that mean something else than the default
 /// and than each other.
-const VALUED: [(&str, &str, &str); 31] = [
+const VALUED: [(&str, &str, &str); 33] = [
     ("restart", "unexpected", "always"),
     ("expect", "0,7", "TERM"),
     ("start-secs", "3s", "0"),
@@ -29,6 +29,8 @@ const VALUED: [(&str, &str, &str); 31] = [
     ("backoff-max", "3m", "1h"),
     ("stop-signal", "USR1", "RTMIN+3"),
     ("stop-on", "HUP", "none"),
+    ("stop-delay", "7s", "0"),
+    ("restart-on", "HUP", "none"),
     ("grace", "7s", "none"),
     ("leftovers", "7s", "leave"),
     ("rewrite", "HUP:USR1", "USR2:0"),

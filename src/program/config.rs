@@ -29,6 +29,8 @@ use crate::program::options::values::{Source, Value, Values};
 pub(crate) struct Config {
     pub(crate) rules: Rules,
     pub(crate) stop_on: SignalSet,
+    /// Signals that ask for a restart of the command. None of them is in `stop_on`.
+    pub(crate) restart_on: SignalSet,
     pub(crate) rewrite: Rewrite,
     pub(crate) pdeathsig: Option<Signal>,
     pub(crate) user: Option<WantedUser>,
@@ -62,15 +64,22 @@ impl Config {
             parse::REWRITE,
             |(from, to), _| rewrite.set(from, to),
         );
+        let stop_on = reader
+            .read("stop-on", parse::parse_signals, parse::SIGNALS)
+            .unwrap_or(rules::STOP_ON);
+        let restart_on = read_restart_on(stop_on, &mut reader);
         let rules = Rules {
+            restart_policy: RestartPolicy {
+                on_request: !restart_on.is_empty(),
+                ..rules.restart_policy
+            },
             exit_codes: read_exit_codes(&mut reader),
             ..rules
         };
         let config = Self {
             rules,
-            stop_on: reader
-                .read("stop-on", parse::parse_signals, parse::SIGNALS)
-                .unwrap_or(rules::STOP_ON),
+            stop_on,
+            restart_on,
             rewrite,
             pdeathsig: reader.read("pdeathsig", Signal::parse, parse::SIGNAL),
             user: read_user(&mut reader),
@@ -112,6 +121,7 @@ fn read_rules(reader: &mut Reader<'_>) -> Rules {
         start_retries: reader.read_number("start-retries", policy.start_retries),
         backoff: reader.read_duration("backoff", policy.backoff),
         backoff_max: reader.read_duration("backoff-max", policy.backoff_max),
+        on_request: policy.on_request,
     };
     let grace = rules::default_grace(restart_policy.restart);
     let close_wait = reader.read_duration("grace-close-wait", rules::GRACE_CLOSE_WAIT);
@@ -122,12 +132,25 @@ fn read_rules(reader: &mut Reader<'_>) -> Rules {
             signal: reader.read("stop-signal", parse::parse_stop_signal, parse::STOP_SIGNAL),
             grace: reader.read_duration_or_word("grace", "none", grace),
             kill: values.is_on("kill"),
+            delay: reader.read_duration("stop-delay", defaults.stop.delay),
         },
         leftovers: reader.read_duration_or_word("leftovers", "leave", defaults.leftovers),
         grace_close: values.is_on("grace-close").then_some(close_wait),
         single_child: values.is_on("single-child"),
         ..defaults
     }
+}
+
+/// Reads the signals that ask for a restart. A signal cannot ask for a stop, too.
+fn read_restart_on(stop_on: SignalSet, reader: &mut Reader<'_>) -> SignalSet {
+    let name = "restart-on";
+    let signals = reader.read(name, parse::parse_signals, parse::SIGNALS);
+    let signals = signals.unwrap_or_default();
+    let value = reader.values.get(name);
+    if let Some(value) = value.filter(|_| signals.intersects(stop_on)) {
+        reader.refuse(value, "expected signals that are none of --stop-on");
+    }
+    signals
 }
 
 /// Reads `--remap-exit`. Leaks the pairs, because options are read once, and are needed until the

@@ -77,6 +77,8 @@ fn without_options_everything_is_as_the_table_says() {
         config.stop_on,
         SignalSet::of([Signal::TERM, Signal::INT, Signal::QUIT])
     );
+    assert_eq!(config.restart_on, SignalSet::default());
+    assert!(!strategy.on_request && config.rules.stop.delay.is_zero());
     assert_eq!(
         (config.rewrite, config.rules.exit_codes),
         (Rewrite::identity(), ExitCodeMap::IDENTITY)
@@ -136,7 +138,7 @@ fn the_help_tells_the_defaults() {
             "{given}"
         );
     }
-    assert_eq!(compared, 16);
+    assert_eq!(compared, 18);
 }
 
 #[test]
@@ -396,6 +398,28 @@ fn expectations_are_codes_by_number_and_signals_by_name() {
 }
 
 #[test]
+fn a_restart_may_be_asked_for_by_signals_that_stop_nothing() {
+    let both = |options| {
+        let config = config(options);
+        (config.restart_on, config.rules.restart_policy.on_request)
+    };
+    assert_eq!(both("--restart-on=none"), (SignalSet::default(), false));
+    let hup = SignalSet::of([signal("HUP")]);
+    assert_eq!(both("--restart-on=HUP"), (hup, true));
+    let term = SignalSet::of([Signal::TERM]);
+    assert_eq!(both("--restart-on=TERM --stop-on=INT"), (term, true));
+    for value in ["TERM", "HUP,QUIT"] {
+        let refused = text_of(read(&["--restart-on", value], &[]));
+        assert_eq!(
+            refused,
+            format!(
+                "cannot use '--restart-on={value}': expected signals that are none of --stop-on"
+            )
+        );
+    }
+}
+
+#[test]
 fn stop_signals_are_a_list_of_what_a_process_can_receive() {
     let stop_on = |text: &str| {
         read(&["--stop-on", text], &[])
@@ -621,7 +645,7 @@ fn log_files_have_sizes_in_units_and_max_is_none() {
 }
 
 /// Each option, a wrong value, and the words of its refusal that say what is accepted.
-const WRONG: [(&str, &[&str], &str); 30] = [
+const WRONG: [(&str, &[&str], &str); 32] = [
     (
         "restart",
         &["maybe", "TRUE", "1", "unexpected,true"],
@@ -660,6 +684,16 @@ const WRONG: [(&str, &[&str], &str); 30] = [
     (
         "stop-on",
         &["NOSUCH", "KILL", "CHLD", "TERM,,INT"],
+        "expected signals such as TERM,SIGINT,15,RTMIN+3, or none; not KILL",
+    ),
+    (
+        "stop-delay",
+        &["long", "-5s", "none"],
+        "expected a duration of at most 1000000h, such as 500ms",
+    ),
+    (
+        "restart-on",
+        &["NOSUCH", "KILL", "CHLD", "HUP,,USR1"],
         "expected signals such as TERM,SIGINT,15,RTMIN+3, or none; not KILL",
     ),
     (

@@ -86,8 +86,13 @@ pub fn init() {
     let name = last_component(command.to_bytes()).to_vec();
     let tree = ProcessTree::new(frigate, reporter, surroundings.has_terminal, name, None);
     let capture = Capture::default();
-    let child = Child::new(config.rules, tree.scope(), plan, None, capture, false);
-    let dispatcher = Dispatcher::new(config.stop_on, config.rewrite, surroundings);
+    let child = Child::new(&config.rules, tree.scope(), plan, None, capture, false);
+    let dispatcher = Dispatcher::new(
+        config.stop_on,
+        config.restart_on,
+        config.rewrite,
+        surroundings,
+    );
     let mut event_loop = EventLoop::new(child, tree, dispatcher, termination::Log::Automatic);
     let code = event_loop
         .run()

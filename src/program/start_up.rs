@@ -14,7 +14,6 @@ use crate::core::errno::Errno;
 use crate::core::exit_code::FRIGATE_FAILED;
 use crate::core::fact::{Fact, Level};
 use crate::core::pid::Pid;
-use crate::core::restart::Restart;
 use crate::core::text::lossy_text;
 use crate::core::variable::Variable;
 use crate::messages::context::MessageContext;
@@ -190,10 +189,10 @@ fn run(
         mask,
         signals::restore_sigchld(),
     );
-    let pidfd = if config.rules.restart_policy.restart == Restart::False {
-        Pidfd::No
-    } else {
+    let pidfd = if config.rules.restart_policy.restarts() {
         Pidfd::IfPossible
+    } else {
+        Pidfd::No
     };
     let reports_exec = config.verbosity >= Level::Info;
     let plan = SpawnPlan::new(child_plan, pidfd, reports_exec, Memory::Shared);
@@ -201,14 +200,19 @@ fn run(
     let is_counted = config.verbosity >= Level::Info;
     let tree = ProcessTree::new(frigate, reporter, surroundings.has_terminal, name, uid);
     let child = Child::new(
-        config.rules,
+        &config.rules,
         tree.scope(),
         plan,
         prepared.cgroup,
         capture,
         is_counted,
     );
-    let dispatcher = Dispatcher::new(config.stop_on, config.rewrite, surroundings);
+    let dispatcher = Dispatcher::new(
+        config.stop_on,
+        config.restart_on,
+        config.rewrite,
+        surroundings,
+    );
     let mut event_loop = EventLoop::new(child, tree, dispatcher, termination_log);
     if let Some(uid) = uid {
         // Do this after everything that may fail, since they are not given back. A terminal belongs

@@ -73,7 +73,7 @@ const BAD_SIGNALS: &[&str] = &[
 
 /// Every option that takes a value (`doc/specification.md#options`), except those of user, limits
 /// and log files.
-pub const OPTIONS: [Taker; 17] = [
+pub const OPTIONS: [Taker; 19] = [
     Taker {
         name: "restart",
         good: &[
@@ -160,6 +160,16 @@ pub const OPTIONS: [Taker; 17] = [
             "KILL",
         ],
         bad: BAD_SIGNALS,
+    },
+    Taker {
+        name: "stop-delay",
+        good: &["0", "500ms", "1m"],
+        bad: &["", "none", "-1s", "1x", "s"],
+    },
+    Taker {
+        name: "restart-on",
+        good: &["HUP", "HUP,USR1", "10,usr2", "RTMIN", "none"],
+        bad: &["", ",", "HUP,", "KILL", "STOP", "CHLD", "TERM", "HUP,INT"],
     },
     Taker {
         name: "stop-on",

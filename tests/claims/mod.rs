@@ -13,6 +13,7 @@ mod house;
 mod messages;
 mod probe;
 mod reaping;
+mod requests;
 mod restart;
 mod signals;
 mod terminal;
@@ -35,6 +36,7 @@ pub fn register(out: &mut Vec<Trial>) {
     messages::trials(out);
     probe::trials(out);
     reaping::trials(out);
+    requests::trials(out);
     restart::trials(out);
     signals::trials(out);
     terminal::trials(out);

@@ -23,7 +23,9 @@ impl Lifecycle {
                     ..
                 }),
             ) => Health::Unhealthy,
-            (Some(_), State::Running { .. } | State::Stopping(_)) => self.checks.health(),
+            (Some(_), State::Running { .. } | State::Draining(_) | State::Stopping(_)) => {
+                self.checks.health()
+            }
             (
                 Some(_),
                 State::Ready

@@ -8,7 +8,7 @@ use crate::core::lifecycle::Lifecycle;
 use crate::core::lifecycle::finish::Finish;
 use crate::core::lifecycle::state::{State, StopCause, Stopping};
 use crate::core::moment::Moment;
-use crate::core::restart::{ChildEnd, Verdict};
+use crate::core::restart::{ChildEnd, History, Verdict};
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure};
 use crate::core::usage::Usage;
 
@@ -60,6 +60,31 @@ impl Lifecycle {
         let last = status;
         let outcome = Outcome::Unhealthy { last, was_ready };
         self.decide(end, (status, usage), (outcome, kill_at), now, out);
+    }
+
+    /// Starts the child again at once after it was stopped for that. Earlier failed starts are
+    /// forgotten: whoever asked for the restart has seen to their cause.
+    pub(super) fn after_restart_end(
+        &mut self,
+        stopping: Stopping,
+        status: ExitStatus,
+        usage: Usage,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        self.history = History::NONE;
+        let trouble = Trouble::Ended {
+            pid: self.pid,
+            status,
+            uptime: now.since(stopping.since),
+            usage,
+        };
+        let outcome = Outcome::Complete(status);
+        let verdict = Verdict::Again {
+            pause: Duration::ZERO,
+            failures: 0,
+        };
+        self.apply(verdict, trouble, (outcome, None), now, out);
     }
 
     /// Whether a child that has been up this long has started.

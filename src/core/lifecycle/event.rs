@@ -32,11 +32,15 @@ pub(crate) enum Event {
     OthersReaped,
     /// Nothing is left of the former child's group.
     GroupGone,
-    /// frigate was asked to stop. With `queued`, the signal has a value.
+    /// frigate was asked to stop. With `queued`, the signal has a value. With `at_once`,
+    /// `--stop-delay` does not hold: a user at the terminal waits.
     Stop {
         signal: Signal,
         queued: bool,
+        at_once: bool,
     },
+    /// frigate was asked to stop the child, and to start it again at once.
+    Restart,
     /// Something that only the checks of the child are concerned with.
     Check(CheckEvent),
     Tick,
@@ -55,6 +59,7 @@ impl Event {
             Self::OthersReaped => "swept",
             Self::GroupGone => "group-gone",
             Self::Stop { .. } => "stop",
+            Self::Restart => "restart",
             Self::Check(_) => "check",
             Self::Tick => "tick",
         }

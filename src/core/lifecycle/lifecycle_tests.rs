@@ -1,5 +1,9 @@
 #![allow(clippy::panic, reason = "a test whose own script is wrong has failed")]
 #![allow(
+    clippy::large_types_passed_by_value,
+    reason = "a test reads better with rules as values"
+)]
+#![allow(
     clippy::wildcard_enum_match_arm,
     reason = "a test looks at the few kinds that it is about"
 )]
@@ -35,6 +39,8 @@ use crate::core::usage::Usage;
 
 #[path = "check_tests.rs"]
 mod check;
+#[path = "request_tests.rs"]
+mod request;
 
 const FOR_NOW: Event = failed(Stage::Fork, 11);
 const FOR_GOOD: Event = failed(Stage::Exec, 2);
@@ -81,7 +87,7 @@ impl Child {
 
     fn with(rules: Rules) -> Self {
         Self {
-            lifecycle: Lifecycle::new(rules),
+            lifecycle: Lifecycle::new(&rules),
             now: at_millis(0),
         }
     }
@@ -118,6 +124,7 @@ impl Child {
             State::Stopping(stopping) if stopping.escalation.is_killed() => match stopping.cause {
                 StopCause::Asked(_) => "stopping, killed",
                 StopCause::NotReady | StopCause::Unhealthy => "unhealthy, killed",
+                StopCause::Restart => "restarting, killed",
             },
             State::Between {
                 leftovers: Some(leftovers),
@@ -133,6 +140,7 @@ impl Child {
             | State::Closing(_)
             | State::Spawning
             | State::Running { .. }
+            | State::Draining(_)
             | State::Stopping(_)
             | State::Ended(_)) => state.name(),
         }
@@ -150,12 +158,18 @@ impl Child {
         if situation.starts_with("unhealthy") {
             rules.checks.health = Some(HealthRules::new(Method::Notify));
         }
+        if situation == "draining" {
+            rules.stop.delay = Duration::from_secs(5);
+        }
         let mut child = Self::with(rules);
         let way: &[Event] = match situation {
             "ready" => &[],
             "closing" | "closing, killed" | "spawning" => &[Event::Begin],
             "running" => &[Event::Begin, spawned(7)],
-            "stopping" | "stopping, killed" => &[Event::Begin, spawned(7), stop(Signal::TERM)],
+            "restarting" | "restarting, killed" => &[Event::Begin, spawned(7), Event::Restart],
+            "draining" | "stopping" | "stopping, killed" => {
+                &[Event::Begin, spawned(7), stop(Signal::TERM)]
+            }
             "unhealthy" | "unhealthy, killed" => {
                 &[Event::Begin, spawned(7), notified(Notification::Trigger)]
             }
@@ -202,7 +216,7 @@ impl Scripted for Child {
     }
 }
 
-const SITUATIONS: [&str; 13] = [
+const SITUATIONS: [&str; 16] = [
     "ready",
     "closing",
     "closing, killed",
@@ -210,8 +224,11 @@ const SITUATIONS: [&str; 13] = [
     "running",
     "stopping",
     "stopping, killed",
+    "draining",
     "unhealthy",
     "unhealthy, killed",
+    "restarting",
+    "restarting, killed",
     "between, ending",
     "between, killed",
     "between, gone",
@@ -220,7 +237,7 @@ const SITUATIONS: [&str; 13] = [
 
 /// Returns every event, in every kind that makes a difference anywhere. A "due" tick comes at the
 /// deadline, an "early" one before.
-fn events() -> [(&'static str, Event); 20] {
+fn events() -> [(&'static str, Event); 21] {
     [
         ("begin", Event::Begin),
         ("namesakes-gone", Event::NamesakesGone),
@@ -235,6 +252,7 @@ fn events() -> [(&'static str, Event); 20] {
         ("others-reaped", Event::OthersReaped),
         ("group-gone", Event::GroupGone),
         ("stop", stop(Signal::INT)),
+        ("restart", Event::Restart),
         ("check-done", succeeded(CheckKind::Health)),
         ("check failed", failed_check(CheckKind::Ready)),
         ("notified", notified(Notification::Alive)),
@@ -338,6 +356,108 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
     ),
     ("stopping, killed", "interrupted", "ended", "report ended"),
     ("stopping, killed", "due", "ended", "report left-behind"),
+    ("running", "restart", "restarting", "send USR1; send CONT"),
+    ("draining", "executed", "draining", "report started"),
+    ("draining", "failed for now", "ended", ""),
+    ("draining", "failed for good", "ended", "report not-started"),
+    ("draining", "ended as expected", "ended", "report ended"),
+    ("draining", "ended otherwise", "ended", "report ended"),
+    ("draining", "interrupted", "ended", "report ended"),
+    ("draining", "stop", "stopping", "send USR1; send CONT"),
+    ("draining", "due", "stopping", "send USR1; send CONT"),
+    ("restarting", "executed", "restarting", "report started"),
+    ("restarting", "signal-refused", "restarting", ""),
+    (
+        "restarting",
+        "failed for now",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "restarting",
+        "failed for good",
+        "ended",
+        "report not-started",
+    ),
+    (
+        "restarting",
+        "ended as expected",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "restarting",
+        "ended otherwise",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "restarting",
+        "interrupted",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "restarting, killed",
+        "executed",
+        "restarting, killed",
+        "report started",
+    ),
+    (
+        "restarting, killed",
+        "signal-refused",
+        "restarting, killed",
+        "",
+    ),
+    (
+        "restarting, killed",
+        "failed for now",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "restarting, killed",
+        "failed for good",
+        "ended",
+        "report not-started",
+    ),
+    (
+        "restarting, killed",
+        "ended as expected",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "restarting, killed",
+        "ended otherwise",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    (
+        "restarting, killed",
+        "interrupted",
+        "between, ending",
+        "report restarting; EndGroup",
+    ),
+    ("restarting", "stop", "stopping", "send USR1; send CONT"),
+    (
+        "restarting",
+        "due",
+        "restarting, killed",
+        "report killed; KillCgroup; send KILL",
+    ),
+    ("restarting, killed", "stop", "stopping, killed", ""),
+    ("restarting, killed", "due", "ended", "report left-behind"),
+    ("unhealthy", "restart", "restarting", ""),
+    ("unhealthy, killed", "restart", "restarting, killed", ""),
+    ("between, ending", "restart", "between, ending", ""),
+    ("between, killed", "restart", "between, killed", ""),
+    (
+        "between, gone",
+        "restart",
+        "spawning",
+        "Spawn { restarts: 1 }",
+    ),
     ("unhealthy", "executed", "unhealthy", "report started"),
     ("unhealthy", "signal-refused", "unhealthy", ""),
     (
@@ -451,16 +571,25 @@ const MOVES: &[(&str, &str, &str, &str)] = &[
 /// Events that may happen in a situation and change nothing: no deadline has come, it is too late,
 /// or they do not matter there.
 const QUIET: &[(&str, &[&str])] = &[
-    ("ready", &["others-reaped", "early", "due"]),
-    ("closing", &["others-reaped", "early"]),
-    ("closing, killed", &["others-reaped", "early"]),
+    ("ready", &["others-reaped", "early", "due", "restart"]),
+    ("closing", &["others-reaped", "early", "restart"]),
+    ("closing, killed", &["others-reaped", "early", "restart"]),
     ("spawning", &["others-reaped", "early", "due"]),
     (
         "running",
         &["others-reaped", "early", "due", "signal-refused"],
     ),
-    ("stopping", &["others-reaped", "early"]),
-    ("stopping, killed", &["others-reaped", "early", "stop"]),
+    (
+        "draining",
+        &["others-reaped", "early", "signal-refused", "restart"],
+    ),
+    ("stopping", &["others-reaped", "early", "restart"]),
+    (
+        "stopping, killed",
+        &["others-reaped", "early", "stop", "restart"],
+    ),
+    ("restarting", &["others-reaped", "early", "restart"]),
+    ("restarting, killed", &["others-reaped", "early", "restart"]),
     ("unhealthy", &["others-reaped", "early"]),
     ("unhealthy, killed", &["others-reaped", "early"]),
     ("between, ending", &["early"]),
@@ -841,6 +970,7 @@ fn a_queued_stop_is_passed_on_with_its_value() {
     let queued = Event::Stop {
         signal: Signal::TERM,
         queued: true,
+        at_once: false,
     };
     Child::running("--grace=5s").play(&[
         (0, queued, "send TERM with its value; send CONT"),
@@ -918,6 +1048,7 @@ fn under_kill_a_stop_is_sigkill_at_once_without_grace() {
             Event::Stop {
                 signal: Signal::TERM,
                 queued: true,
+                at_once: false,
             },
             "KillCgroup; send KILL",
         ),
@@ -1420,6 +1551,7 @@ fn a_stop_while_an_earlier_run_is_ended_starts_nothing() {
     child.take(Event::Stop {
         signal: Signal::TERM,
         queued: false,
+        at_once: false,
     });
     assert_eq!(child.situation(), "ended");
     assert_eq!(child.take(Event::GroupGone), "");
@@ -1549,10 +1681,13 @@ fn likely(situation: &str) -> Vec<Event> {
             notified(Notification::Trigger),
             notified(Notification::Trigger),
             notified(Notification::Alive),
+            Event::Restart,
+            Event::Restart,
         ],
-        "unhealthy" => vec![Event::OthersReaped, exited(0)],
+        "unhealthy" | "restarting" => vec![Event::OthersReaped, exited(0)],
+        "draining" => vec![Event::OthersReaped, exited(0), stop(Signal::INT)],
         // A walk seldom comes here, and would not meet everything by chance.
-        "unhealthy, killed" => events().map(|(_, event)| event).to_vec(),
+        "unhealthy, killed" | "restarting, killed" => events().map(|(_, event)| event).to_vec(),
         "stopping" | "stopping, killed" => {
             vec![
                 Event::OthersReaped,
@@ -1626,7 +1761,7 @@ fn any_rules() -> impl Strategy<Value = Rules> {
         patience,
         prop::bool::weighted(0.2),
         close,
-        (any::<bool>(), any_health()),
+        (any::<bool>(), any_health(), prop::bool::weighted(0.3)),
     )
         .prop_map(
             |(
@@ -1637,13 +1772,15 @@ fn any_rules() -> impl Strategy<Value = Rules> {
                 (grace, leftovers),
                 kill,
                 grace_close,
-                (single_child, health),
+                (single_child, health, by_request),
             )| {
+                let delay = if by_request { backoff } else { Duration::ZERO };
                 let mut rules = Rules {
                     stop: StopRules {
                         signal: None,
                         grace,
                         kill,
+                        delay,
                     },
                     leftovers,
                     grace_close,
@@ -1651,6 +1788,7 @@ fn any_rules() -> impl Strategy<Value = Rules> {
                     ..rules("")
                 };
                 rules.checks.health = health;
+                rules.restart_policy.on_request = by_request;
                 rules.restart_policy.restart = restart;
                 rules.restart_policy.start_secs = start_secs;
                 rules.restart_policy.start_retries = start_retries;
@@ -1765,9 +1903,13 @@ impl Witness {
         let before = self.finish.map(|_| format!("{:?}", self.child.lifecycle));
         self.account(situation, event);
         let actions = self.child.step(event);
-        if situation == "running" && self.child.situation().starts_with("unhealthy") {
+        let after = self.child.situation();
+        if situation == "running" && (after.starts_with("unhealthy") || after == "restarting") {
             self.stopped = self.child.now;
             self.grace = Some(self.rules.own_stop_grace());
+        }
+        if situation == "draining" && after.starts_with("stopping") {
+            self.stopped = self.child.now;
         }
         for action in &actions {
             self.check(*action);
@@ -1802,7 +1944,10 @@ impl Witness {
         };
         match (situation, event) {
             ("spawning", Event::Spawned { .. }) => self.started = now,
-            ("spawning" | "running", Event::SpawnFailed(_)) => {
+            (
+                "spawning" | "running" | "restarting" | "restarting, killed",
+                Event::SpawnFailed(_),
+            ) => {
                 self.failed += 1;
                 self.last_was_quick = true;
             }
@@ -1813,6 +1958,11 @@ impl Witness {
                 } else if !strategy.expected.covers(status) {
                     self.failed += 1;
                 }
+            }
+            ("restarting" | "restarting, killed", Event::Ended { .. })
+            | ("between, ending" | "between, killed" | "between, gone", Event::Restart) => {
+                self.failed = 0;
+                self.last_was_quick = false;
             }
             ("between, ending" | "between, killed", Event::GroupGone) => self.group_is_gone = true,
             ("running", Event::Stop { .. }) => {
@@ -1924,7 +2074,7 @@ proptest! {
             prop_assert!(has_ended || rules.stop.grace.is_none() && !rules.stop.kill && witness.child.situation() == "stopping");
             let took = witness.child.now.since(asked);
             let grace = if rules.stop.kill { Duration::ZERO } else { rules.own_stop_grace() };
-            prop_assert!(took <= grace + KILL_TIMEOUT, "it took {took:?}");
+            prop_assert!(took <= rules.stop.delay + grace + KILL_TIMEOUT, "it took {took:?}");
             prop_assert_eq!(witness.broken, [""; 0]);
         }
     }

@@ -14,6 +14,8 @@ pub(super) enum State {
     Running {
         since: Moment,
     },
+    /// frigate was asked to stop, and leaves the child alone until the delay is over.
+    Draining(Drain),
     /// The child was asked to stop, and is still alive.
     Stopping(Stopping),
     /// The pause between two starts, in which the leftovers of the former child are ended.
@@ -25,6 +27,16 @@ pub(super) enum State {
     Ended(Finish),
 }
 
+/// The delay before a stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Drain {
+    /// When the child was started.
+    pub(super) since: Moment,
+    /// The signal that asked frigate to stop.
+    pub(super) asked: Signal,
+    pub(super) until: Moment,
+}
+
 /// Why the child is being stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum StopCause {
@@ -33,6 +45,8 @@ pub(super) enum StopCause {
     /// The child was not ready in time.
     NotReady,
     Unhealthy,
+    /// frigate was asked to start the child again.
+    Restart,
 }
 
 /// A stop under way.
@@ -53,6 +67,11 @@ impl State {
             Self::Closing(_) => "closing",
             Self::Spawning => "spawning",
             Self::Running { .. } => "running",
+            Self::Draining(_) => "draining",
+            Self::Stopping(Stopping {
+                cause: StopCause::Restart,
+                ..
+            }) => "restarting",
             Self::Stopping(Stopping {
                 cause: StopCause::Asked(_),
                 ..

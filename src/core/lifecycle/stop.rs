@@ -7,8 +7,9 @@ use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
 use crate::core::exit_code;
 use crate::core::fact::Fact;
 use crate::core::lifecycle::Lifecycle;
+use crate::core::lifecycle::event::Event;
 use crate::core::lifecycle::finish::Finish;
-use crate::core::lifecycle::state::{State, StopCause, Stopping};
+use crate::core::lifecycle::state::{Drain, State, StopCause, Stopping};
 use crate::core::moment::Moment;
 use crate::core::signal::Signal;
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure};
@@ -39,6 +40,41 @@ impl Lifecycle {
         });
     }
 
+    /// Takes a request to stop: begins the stop, or the delay before it.
+    pub(super) fn take_stop(
+        &mut self,
+        since: Moment,
+        stop: (Signal, bool),
+        at_once: bool,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        let (asked, queued) = stop;
+        let delay = self.rules.stop.delay;
+        if at_once || delay.is_zero() {
+            self.begin_stop(since, StopCause::Asked(asked), now, out);
+            return self.send_stop(asked, queued, out);
+        }
+        self.checks.end(out);
+        let until = now.after(delay);
+        self.state = State::Draining(Drain {
+            since,
+            asked,
+            until,
+        });
+        let pid = self.pid;
+        out.report(Fact::StopDelayed { pid, delay });
+    }
+
+    /// Stops the child so that it is started again, if another start is possible.
+    pub(super) fn take_restart(&mut self, since: Moment, now: Moment, out: &mut Actions) {
+        if self.is_last_start() {
+            return self.report_impossible(Event::Restart, out);
+        }
+        self.begin_stop(since, StopCause::Restart, now, out);
+        self.send_own_stop(self.rules.own_stop_signal(false), out);
+    }
+
     /// Makes a stop that frigate began by itself one that it was asked for. The grace period does
     /// not begin anew.
     pub(super) fn note_stop_asked(&mut self, mut stopping: Stopping, signal: Signal) {
@@ -48,11 +84,23 @@ impl Lifecycle {
         }
     }
 
+    /// Makes the stop of a child that is unhealthy or not ready one after which it is started again
+    /// at once, whatever the restart policy says. A stop that frigate was asked for stays one.
+    pub(super) fn note_restart_asked(&mut self, mut stopping: Stopping) {
+        let is_own = matches!(stopping.cause, StopCause::NotReady | StopCause::Unhealthy);
+        if is_own && !self.is_last_start() {
+            stopping.cause = StopCause::Restart;
+            self.state = State::Stopping(stopping);
+        }
+    }
+
     /// Returns the time from the stop signal to KILL; `None` means that no KILL follows.
     fn grace(&self, cause: StopCause) -> Option<Duration> {
         match cause {
             StopCause::Asked(_) => self.rules.stop.grace,
-            StopCause::NotReady | StopCause::Unhealthy => Some(self.rules.own_stop_grace()),
+            StopCause::NotReady | StopCause::Unhealthy | StopCause::Restart => {
+                Some(self.rules.own_stop_grace())
+            }
         }
     }
 
@@ -154,7 +202,9 @@ impl Lifecycle {
         out: &mut Actions,
     ) {
         match stopping.cause {
-            StopCause::NotReady | StopCause::Unhealthy => self.after_failure(failure, now, out),
+            StopCause::NotReady | StopCause::Unhealthy | StopCause::Restart => {
+                self.after_failure(failure, now, out);
+            }
             StopCause::Asked(signal) if failure.is_for_now() => {
                 self.end_stop(stopping, signal, now);
             }
@@ -202,7 +252,7 @@ impl Lifecycle {
                 stop,
             },
             // Not started again, whatever `--restart` says: the child is still there.
-            StopCause::NotReady | StopCause::Unhealthy => Outcome::Unhealthy {
+            StopCause::NotReady | StopCause::Unhealthy | StopCause::Restart => Outcome::Unhealthy {
                 last: status,
                 was_ready: stopping.cause != StopCause::NotReady,
             },

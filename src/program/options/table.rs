@@ -41,6 +41,12 @@ pub(crate) struct Options {
     /// signals by which frigate is asked to stop; default: TERM,INT,QUIT
     #[argh(option, arg_name = "signal,...|none")]
     stop_on: Option<String>,
+    /// from a request to stop to the stop signal; a second request ends this delay; default: 0
+    #[argh(option, arg_name = "duration")]
+    stop_delay: Option<String>,
+    /// signals that stop the command and start it again at once; default: none
+    #[argh(option, arg_name = "signal,...|none")]
+    restart_on: Option<String>,
     /// from the stop signal to KILL; default: 30s with --restart, else none
     #[argh(option, arg_name = "duration|none")]
     grace: Option<String>,

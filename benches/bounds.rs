@@ -15,7 +15,8 @@ struct Bound {
 const BOUNDS: &[Bound] = &[
     // 144 KiB. The fixes after an attack cost 11.7 kB: log files that the child cannot redirect,
     // leftovers and namesakes that cannot hang frigate, starts and stops under a filter of system
-    // calls. Health, readiness and what belongs to them may cost 15 kB.
+    // calls. Clear code may cost 8 kB more,
+    // and checks of health another 8 kB.
     Bound {
         key: "size",
         most: 147_456.0,

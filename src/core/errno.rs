@@ -44,12 +44,15 @@ const TEXTS: &str = "\
 38 not supported by this kernel\n\
 40 too many symbolic links\n\
 80 a shared library it needs is damaged\n\
+91 a socket of another type\n\
 95 not supported there\n\
+97 address family not supported\n\
+99 address not available\n\
 101 network unreachable\n\
 104 connection reset\n\
 110 timed out\n\
 111 connection refused\n\
-113 no route to the host\n\
+113 host unreachable\n\
 116 the network file system no longer knows it\n\
 122 disk quota exceeded";
 

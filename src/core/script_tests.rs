@@ -77,7 +77,7 @@ pub(super) fn config(options: &str) -> Config {
         .map(str::as_bytes)
         .collect();
     match command_line::read(&words, core::iter::empty()) {
-        Ok(Request::Run(config, _)) => config,
+        Ok(Request::Run(config, _)) => *config,
         Ok(Request::Probe(_) | Request::Help | Request::Version) | Err(_) => {
             panic!("bad options: {options}")
         }

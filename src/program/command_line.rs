@@ -13,13 +13,9 @@ use crate::program::options::variables::option_of;
 use crate::program::probe::Probe;
 
 /// What frigate was asked to do.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a process has one, and a box would be another move"
-)]
 pub(crate) enum Request<'a> {
     /// Run the command that begins at this index of the arguments.
-    Run(Config, usize),
+    Run(Box<Config>, usize),
     /// Check once, and run nothing.
     Probe(Probe<'a>),
     Help,
@@ -43,19 +39,11 @@ pub(crate) fn read<'a>(
     };
     let probe = values.get(PROBE).copied();
     values.read_variables(environment, probe.map(|_| HEALTH_TIMEOUT))?;
-    // Not freed, since the process has one.
-    let config = ManuallyDrop::new(Config::new(&values)?);
-    if let Some(probe) = probe {
-        check_probe(&values, words.get(command).copied())?;
-        return match Target::parse(probe.text) {
-            Ok(Target::Asked(question)) => Ok(Request::Probe(Probe {
-                question,
-                target: probe.text,
-                timeout: config.health_timeout,
-            })),
-            Ok(Target::Notify) => Err(probe.refused("a probe cannot hear the child's messages")),
-            Err(why) => Err(probe.refused(why)),
-        };
+    // In a box, since a move takes more code than the box. It is not freed: the process has one.
+    let config = ManuallyDrop::new(Box::new(Config::new(&values)?));
+    if let Some(target) = probe {
+        let command = words.get(command).copied();
+        return read_probe(&target, &values, command, &config).map(Request::Probe);
     }
     if command == words.len() {
         let why = "none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]";
@@ -64,17 +52,34 @@ pub(crate) fn read<'a>(
     Ok(Request::Run(ManuallyDrop::into_inner(config), command))
 }
 
-/// Checks that nothing stands beside `--probe` that does not belong to it.
-fn check_probe(values: &Values<'_>, command: Option<&[u8]>) -> Result<(), Mistake> {
+/// Reads a probe. Nothing may stand beside it that does not belong to it.
+///
+/// Not inlined, since a run does not need it.
+#[cold]
+#[inline(never)]
+fn read_probe<'a>(
+    target: &Value<'a>,
+    values: &Values<'_>,
+    command: Option<&[u8]>,
+    config: &Config,
+) -> Result<Probe<'a>, Mistake> {
     let is_foreign = |value: &&Value<'_>| ![PROBE, HEALTH_TIMEOUT].contains(&value.name);
-    match (values.iter().find(is_foreign), command) {
-        (Some(value), _) => {
-            Err(Mistake::new("use", &value.spelled_name()).because("it does not belong to --probe"))
-        }
-        (None, Some(command)) => {
-            Err(Mistake::new("start", &lossy_text(command)).because("--probe runs no command"))
-        }
-        (None, None) => Ok(()),
+    if let Some(value) = values.iter().find(is_foreign) {
+        let mistake = Mistake::new("use", &value.spelled_name());
+        return Err(mistake.because("it does not belong to --probe"));
+    }
+    if let Some(command) = command {
+        let mistake = Mistake::new("start", &lossy_text(command));
+        return Err(mistake.because("--probe runs no command"));
+    }
+    match Target::parse(target.text) {
+        Ok(Target::Asked(question)) => Ok(Probe {
+            question,
+            target: target.text,
+            timeout: config.health_timeout,
+        }),
+        Ok(Target::Notify) => Err(target.refused("a probe cannot hear the child's messages")),
+        Err(why) => Err(target.refused(why)),
     }
 }
 
@@ -88,6 +93,10 @@ pub(crate) struct MistakeReport {
 }
 
 /// Returns how the mistake that `read` found is reported.
+///
+/// Not inlined, since a run does not need it.
+#[cold]
+#[inline(never)]
 pub(crate) fn report_of_mistake<'a>(
     words: &[&'a [u8]],
     mut environment: impl Iterator<Item = &'a [u8]> + Clone,

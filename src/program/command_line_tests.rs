@@ -109,7 +109,7 @@ fn ask(words: &[&str], variables: &[(&str, &str)]) -> Result<Request<'static>, M
 #[track_caller]
 fn run(words: &[&str], variables: &[(&str, &str)]) -> (Config, usize) {
     match ask(words, variables) {
-        Ok(Request::Run(config, first)) => (config, first),
+        Ok(Request::Run(config, first)) => (*config, first),
         Ok(Request::Probe(_) | Request::Help | Request::Version) => panic!("{words:?}: no command"),
         Err(Mistake { text, .. }) => panic!("{words:?}, {variables:?}: {text}"),
     }

@@ -36,7 +36,7 @@ fn read(words: &[&str], variables: &[(&str, &str)]) -> Result<Config, Mistake> {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     match command_line::read(&words, entries.iter().map(String::as_bytes))? {
-        Request::Run(config, _) => Ok(config),
+        Request::Run(config, _) => Ok(*config),
         Request::Probe(_) | Request::Help | Request::Version => {
             panic!("{words:?}: help or version")
         }

@@ -72,8 +72,13 @@ pub fn trials(out: &mut Vec<Trial>) {
         .once()
         .run(out, |mode| {
             // By such a link a child could lead frigate into a file system that it serves itself.
-            let target = "file:/proc/self/root/etc/passwd";
-            let ended = Frigate::new(mode).option(format!("--probe={target}")).run();
-            expect_unhealthy(&ended, target, "cannot look at it: too many symbolic links");
+            for (target, verb) in [
+                ("file:/proc/self/root/etc/passwd", "look at it"),
+                ("unix:/proc/self/root/etc/passwd", "connect"),
+            ] {
+                let ended = Frigate::new(mode).option(format!("--probe={target}")).run();
+                let reason = format!("cannot {verb}: too many symbolic links");
+                expect_unhealthy(&ended, target, &reason);
+            }
         });
 }

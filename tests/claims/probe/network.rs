@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
@@ -220,14 +219,7 @@ fn localhost(out: &mut Vec<Trial>) {
     scenario("probe::localhost_is_1_if_127_0_0_1_refuses")
         .needs(&[&IPV6])
         .run(out, |mode| {
-            let port = servers::at(
-                Ipv6Addr::LOCALHOST,
-                servers::free_on_both(),
-                |mut client| {
-                    servers::read_request(&mut client);
-                    let _ = client.write_all(OK);
-                },
-            );
+            let port = servers::answering_on_ipv6(OK);
             for target in [
                 format!("http://localhost:{port}"),
                 format!("tcp://localhost:{port}"),
@@ -245,25 +237,19 @@ fn localhost(out: &mut Vec<Trial>) {
         .once()
         .needs(&[&IPV6])
         .run(out, |mode| {
-            let port = servers::free_on_both();
-            servers::at(Ipv6Addr::LOCALHOST, port, |mut client| {
-                servers::read_request(&mut client);
-                let _ = client.write_all(OK);
-            });
-            servers::at(Ipv4Addr::LOCALHOST, port, |mut client| {
-                servers::read_request(&mut client);
-                let _ = client.write_all(b"HTTP/1.0 500 no\r\n\r\n");
-            });
+            let port = servers::answering_on_both(OK, b"HTTP/1.0 500 no\r\n\r\n");
             let target = format!("http://localhost:{port}/");
             let ended = probe(mode, &target, "");
             expect_unhealthy(&ended, &target, "status 500");
         });
 
-    scenario("probe::localhost_without_a_listener_is_refused").run(out, |mode| {
-        let target = format!("tcp://localhost:{}", servers::free_on_both());
-        let ended = probe(mode, &target, "");
-        expect_unhealthy(&ended, &target, "cannot connect: connection refused");
-    });
+    scenario("probe::localhost_without_a_listener_is_refused")
+        .needs(&[&IPV6])
+        .run(out, |mode| {
+            let target = format!("tcp://localhost:{}", servers::closed_on_both());
+            let ended = probe(mode, &target, "");
+            expect_unhealthy(&ended, &target, "cannot connect: connection refused");
+        });
 }
 
 fn connections(out: &mut Vec<Trial>) {
@@ -278,8 +264,10 @@ fn connections(out: &mut Vec<Trial>) {
         expect_healthy(&probe(mode, &target, ""));
     });
 
+    // Alone, because a probe waits half a second for a server that has to be woken twice.
     scenario("probe::no_server_sees_a_reset")
         .once()
+        .alone()
         .run(out, |mode| {
             for (kind, greeting) in [
                 ("tcp", b"5.5.5-MariaDB greets\0".to_vec()),

@@ -1,11 +1,14 @@
 //! Programs that say by their exit code whether a service is well.
 
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 
 use super::{expect_healthy, expect_timeout, expect_unhealthy, probe};
-use crate::support::{Ended, Mode, own_program, scenario};
+use crate::support::{Ended, Frigate, Mode, eventually, own_program, scenario};
 
 /// The target that runs the puppet.
 fn puppet(script: &str) -> String {
@@ -49,5 +52,34 @@ pub fn trials(out: &mut Vec<Trial>) {
         let (target, ended) = probe_puppet(mode, "fork {report}; report", "--health-timeout=700ms");
         expect_timeout(&ended, &target, timeout);
         ended.expect_nothing_left();
+    });
+
+    scenario("probe::a_signal_that_ends_the_probe_ends_its_program").run(out, |mode| {
+        let frigate = Frigate::new(mode);
+        let begun = frigate.path("begun");
+        let target = puppet(&format!("touch {begun}; report"));
+        let frigate = frigate
+            .option(format!("--probe={target}"))
+            .options("--health-timeout=1h")
+            .spawn();
+        eventually("the program", || Path::new(&begun).exists().then_some(()));
+        frigate.kill(libc::SIGTERM);
+        let ended = frigate.wait();
+        ended.expect_code(128 + libc::SIGTERM).expect_silence();
+        ended.expect_nothing_left();
+    });
+
+    scenario("probe::a_program_gets_its_words_and_the_probes_environment").run(out, |mode| {
+        let frigate = Frigate::new(mode).env("PROBED", "yes");
+        let written = frigate.file("written", "");
+        let mut read = fs::File::open(&written).expect("it is ours");
+        let script = format!(r#"printf "%s|" "$0" "$@" "$PROBED" > {written}"#);
+        let words = r#"'a b' "c\"d" e\ f '' $HOME"#;
+        let ended = frigate
+            .option(format!("--probe=exec:sh -c '{script}' {words}"))
+            .run();
+        expect_healthy(&ended);
+        let text = io::read_to_string(&mut read).expect("text");
+        assert_eq!(text, r#"a b|c"d|e f||$HOME|yes|"#);
     });
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
@@ -24,22 +24,15 @@ pub fn wait_for_client(port: u16) {
     });
 }
 
-/// Serves each client of an address by a thread of its own. Returns the port.
-pub fn at(
-    ip: impl Into<IpAddr>,
-    port: u16,
-    serve: impl Fn(TcpStream) + Send + Sync + 'static,
-) -> u16 {
-    let listener = TcpListener::bind(SocketAddr::new(ip.into(), port)).expect("a free port");
+/// Serves each client of a listener by a thread of its own. Returns the port.
+fn serve(listener: TcpListener, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     let port = listener.local_addr().expect("it is bound").port();
     let serve = Arc::new(serve);
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            *CLIENTS
-                .lock()
-                .expect("no server panics here")
-                .entry(port)
-                .or_default() += 1;
+            let mut clients = CLIENTS.lock().expect("no server panics here");
+            *clients.entry(port).or_default() += 1;
+            drop(clients);
             let serve = Arc::clone(&serve);
             thread::spawn(move || serve(client));
         }
@@ -47,9 +40,38 @@ pub fn at(
     port
 }
 
+/// Returns listeners at one port of `::1` and of 127.0.0.1.
+fn listen_on_both() -> (TcpListener, TcpListener) {
+    eventually("a port that is free on both", || {
+        let six = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).expect("a free port");
+        let port = six.local_addr().expect("it is bound").port();
+        let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        Some((six, four))
+    })
+}
+
+/// Answers every request to `::1`. Nothing listens at the same port of 127.0.0.1.
+pub fn answering_on_ipv6(answer: &'static [u8]) -> u16 {
+    let (six, _) = listen_on_both();
+    serve(six, move |client| reply(client, answer))
+}
+
+/// Answers every request to `::1` and to 127.0.0.1, at one port.
+pub fn answering_on_both(on_six: &'static [u8], on_four: &'static [u8]) -> u16 {
+    let (six, four) = listen_on_both();
+    serve(six, move |client| reply(client, on_six));
+    serve(four, move |client| reply(client, on_four))
+}
+
+fn reply(mut client: TcpStream, answer: &[u8]) {
+    read_request(&mut client);
+    let _ = client.write_all(answer);
+}
+
 /// Serves each client of 127.0.0.1.
-pub fn local(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
-    at(Ipv4Addr::LOCALHOST, 0, serve)
+pub fn local(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    serve(listener, handle)
 }
 
 /// Reads the request of a client, up to the empty line.
@@ -65,10 +87,7 @@ pub fn read_request(client: &mut impl Read) -> String {
 /// Answers every request with these bytes, and closes.
 pub fn answering(answer: impl Into<Vec<u8>>) -> u16 {
     let answer = answer.into();
-    local(move |mut client| {
-        read_request(&mut client);
-        let _ = client.write_all(&answer);
-    })
+    local(move |client| reply(client, &answer))
 }
 
 /// Accepts, and says nothing.
@@ -111,14 +130,10 @@ pub fn closed() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-/// A port that is free on both loopback addresses, or as good as.
-pub fn free_on_both() -> u16 {
-    eventually("a port that is free on both", || {
-        let port = closed();
-        TcpListener::bind((Ipv6Addr::LOCALHOST, port))
-            .ok()
-            .map(|_| port)
-    })
+/// A port at which nothing listens, neither on `::1` nor on 127.0.0.1.
+pub fn closed_on_both() -> u16 {
+    let (six, _) = listen_on_both();
+    six.local_addr().expect("it is bound").port()
 }
 
 /// Accepts, and resets the connection at once.

@@ -9,6 +9,7 @@ use std::os::fd::BorrowedFd;
 
 use crate::child::capture::Capture;
 use crate::child::cgroup::ChildCgroup;
+use crate::child::check::checker::Checker;
 use crate::child::leftovers::Leftovers;
 use crate::child::namesakes::Namesakes;
 use crate::child::rim::Rim;
@@ -16,7 +17,6 @@ use crate::core::action::{Action, Recipient};
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
 use crate::core::health::event::CheckEvent;
-use crate::core::health::failure::CheckFailure;
 use crate::core::health::rules::CheckKind;
 use crate::core::lifecycle;
 use crate::core::moment::Moment;
@@ -36,6 +36,7 @@ pub(crate) struct Child {
     pub(crate) leftovers: Leftovers,
     pub(crate) capture: Capture,
     pub(crate) namesakes: Namesakes,
+    checker: Checker,
     pub(crate) process: Option<Spawned>,
     /// Count everything that the cgroup used, because it will be reported.
     counts_full_usage: bool,
@@ -49,6 +50,7 @@ impl Child {
         plan: SpawnPlan,
         group: Option<ChildCgroup>,
         capture: Capture,
+        checker: Checker,
         counts_full_usage: bool,
     ) -> Self {
         let is_adopted = group.as_ref().is_some_and(|group| group.is_adopted);
@@ -62,6 +64,7 @@ impl Child {
             leftovers: Leftovers::new(group),
             capture,
             namesakes: Namesakes::new(rules.grace_close.unwrap_or_default()),
+            checker,
             process: None,
             counts_full_usage,
             outcome: None,
@@ -92,9 +95,8 @@ impl Child {
             Action::KillNamesakes => self.namesakes.kill(rim),
             Action::Spawn { restarts } => return Some(Event::Child(self.spawn(restarts, rim))),
             Action::Send { signal, to } => return self.send(signal, to, rim),
-            Action::StartCheck { kind } => return Some(Event::Child(refuse_check(kind))),
-            // Each check is over when it has begun.
-            Action::CancelCheck => {}
+            Action::StartCheck { kind } => return self.begin_check(kind),
+            Action::CancelCheck => self.checker.cancel(),
             Action::KillCgroup => report_fact(self.leftovers.kill_cgroup(), rim),
             Action::EndGroup => return group_gone(self.leftovers.terminate()),
             Action::ProbeGroup => return group_gone(self.leftovers.probe()),
@@ -139,6 +141,27 @@ impl Child {
         }
     }
 
+    fn begin_check(&mut self, kind: CheckKind) -> Option<Event> {
+        let cgroup = self.leftovers.cgroup.as_ref().map(ChildCgroup::for_spawn);
+        self.checker.begin(kind, cgroup).map(check_event)
+    }
+
+    /// Returns the result of the check that is under way, if it has come since the last call.
+    pub(crate) fn poll_check(&mut self) -> Option<Event> {
+        self.checker.advance().map(check_event)
+    }
+
+    /// Takes the end of a process that was reaped and is not the child. Returns `None` if it was not
+    /// the program of a check, and otherwise its event, if it has one.
+    pub(crate) fn note_check_reaped(
+        &mut self,
+        pid: Pid,
+        status: ExitStatus,
+    ) -> Option<Option<Event>> {
+        let event = self.checker.note_reaped(pid, status)?;
+        Some(event.map(check_event))
+    }
+
     fn send(&self, signal: Signal, to: Recipient, rim: &mut impl Rim) -> Option<Event> {
         let process = self.process.as_ref()?;
         let pid = process.pid;
@@ -156,12 +179,14 @@ impl Child {
         self.process.as_ref().and_then(Spawned::exec_pipe)
     }
 
-    /// Returns what else has to be watched: namesakes, and leftovers of the last child.
+    /// Returns what else has to be watched: namesakes, leftovers of the last child, and the check that
+    /// is under way.
     pub(crate) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
         let is_ending_leftovers = self.process.is_none() && self.supervisor.is_ending_leftovers();
         let leftovers = self.leftovers.events_file().filter(|_| is_ending_leftovers);
         let namesakes = self.namesakes.pidfds().map(Watch::readable);
-        namesakes.chain(leftovers.map(Watch::changed))
+        let check = self.checker.watch();
+        namesakes.chain(leftovers.map(Watch::changed)).chain(check)
     }
 
     /// Moves the bytes of the streams that are ready. `ready` has a bit for each, in the order of
@@ -241,11 +266,8 @@ impl Child {
     }
 }
 
-/// Returns the result of a check that cannot be begun, because nothing is asked.
-fn refuse_check(kind: CheckKind) -> lifecycle::Event {
-    let (verb, errno) = ("begin", Errno::NOT_SUPPORTED);
-    let result = Err(CheckFailure::Refused { verb, errno });
-    lifecycle::Event::Check(CheckEvent::Done { kind, result })
+fn check_event(event: CheckEvent) -> Event {
+    Event::Child(lifecycle::Event::Check(event))
 }
 
 fn group_gone(is_any: bool) -> Option<Event> {

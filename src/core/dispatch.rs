@@ -151,7 +151,8 @@ impl Dispatcher {
         child.step(event, now, &mut actions);
         // Before the supervisor's actions: the last of them may answer, and such an action is the
         // last of its step.
-        if !self.has_released && child.is_last_start() {
+        let runs_programs = child.rules().checks.run_programs;
+        if !self.has_released && child.is_last_start() && !runs_programs {
             self.has_released = true;
             out.push(ProgramAction::ReleaseDescriptors);
         }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use crate::child::capture;
+use crate::child::check::checker::Checker;
 use crate::child::driver::Child;
 use crate::child::rim::Rim;
 use crate::core::action::{Action, Actions};
@@ -94,7 +95,15 @@ impl ProtectedChild {
             user,
         };
         prepared.report(&mut |fact| rim.report(fact));
-        let child = Child::new(&rules, Scope::Group, plan, prepared.cgroup, capture, false);
+        let child = Child::new(
+            &rules,
+            Scope::Group,
+            plan,
+            prepared.cgroup,
+            capture,
+            Checker::default(),
+            false,
+        );
         let mut protected = Self {
             child,
             rim,

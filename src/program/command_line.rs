@@ -76,7 +76,7 @@ fn read_probe<'a>(
         Ok(Target::Asked(question)) => Ok(Probe {
             question,
             target: target.text,
-            timeout: config.health_timeout,
+            timeout: config.rules.checks.timeout,
         }),
         Ok(Target::Notify) => Err(target.refused("a probe cannot hear the child's messages")),
         Err(why) => Err(target.refused(why)),

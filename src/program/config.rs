@@ -1,13 +1,17 @@
 //! The configuration: what all options mean together.
 #![forbid(unsafe_code)]
 
-use core::time::Duration;
 
 use crate::child::capture::{LogPath, Logs};
+use crate::child::check::wanted_target::WantedTarget;
 use crate::child::identity::WantedUser;
 use crate::core::exit_code::ExitCodeMap;
 use crate::core::fact::Level;
-use crate::core::health;
+use crate::core::health::rules::{
+    CheckRules, HEALTH_INTERVAL, HEALTH_RETRIES, HEALTH_START, HEALTH_TIMEOUT, HealthRules, Method,
+    READY_WITHIN, ReadyRules,
+};
+use crate::core::health::target::{Question, Target};
 use crate::core::limit::{LIMIT_FILES, Limit, parse_assignment};
 use crate::core::number::parse_number;
 use crate::core::quantity::Amount;
@@ -21,7 +25,7 @@ use crate::messages::mistake::Mistake;
 use crate::messages::termination::WantedLog;
 use crate::program::options::parse;
 use crate::program::options::reader::Reader;
-use crate::program::options::table::HEALTH_TIMEOUT;
+use crate::program::options::table;
 use crate::program::options::values::{Source, Value, Values};
 
 /// All options, checked.
@@ -40,8 +44,10 @@ pub(crate) struct Config {
     pub(crate) limits: Vec<Limit>,
     pub(crate) cgroup_best_effort: bool,
     pub(crate) logs: Logs,
-    /// A check that takes longer has failed.
-    pub(crate) health_timeout: Duration,
+    /// What is asked whether the child is alive; `None` means that nothing is.
+    pub(crate) health: Option<WantedTarget>,
+    /// What is asked whether the child is ready; `None` means that nothing is.
+    pub(crate) ready: Option<WantedTarget>,
     pub(crate) termination_log: WantedLog,
     pub(crate) format: Format,
     pub(crate) verbosity: Level,
@@ -71,12 +77,15 @@ impl Config {
             .read("stop-on", parse::parse_signals, parse::SIGNALS)
             .unwrap_or(rules::STOP_ON);
         let restart_on = read_restart_on(stop_on, &mut reader);
+        let health = read_target("health", &mut reader);
+        let ready = read_target("ready", &mut reader);
         let rules = Rules {
             restart_policy: RestartPolicy {
                 on_request: !restart_on.is_empty(),
                 ..rules.restart_policy
             },
             exit_codes: read_exit_codes(&mut reader),
+            checks: read_checks(health.as_ref(), ready.as_ref(), &mut reader),
             ..rules
         };
         let config = Self {
@@ -92,7 +101,8 @@ impl Config {
             limits: read_limits(&mut reader),
             cgroup_best_effort: values.is_on("cgroup-best-effort"),
             logs: read_logs(&mut reader),
-            health_timeout: reader.read_duration(HEALTH_TIMEOUT, health::rules::HEALTH_TIMEOUT),
+            health,
+            ready,
             termination_log: reader
                 .read(
                     "termination-log",
@@ -154,6 +164,69 @@ fn read_restart_on(stop_on: SignalSet, reader: &mut Reader<'_>) -> SignalSet {
         reader.refuse(value, "expected signals that are none of --stop-on");
     }
     signals
+}
+
+/// Reads a target. A relative path is refused: it would be another one for the child, which may have
+/// another directory or root.
+fn read_target(name: &str, reader: &mut Reader<'_>) -> Option<WantedTarget> {
+    let value = reader.values.get(name)?;
+    let target = match Target::parse(value.text) {
+        Ok(target) => target,
+        Err(why) => {
+            reader.refuse(value, why);
+            return None;
+        }
+    };
+    if let Target::Asked(Question::Unix(path) | Question::File(path)) = &target {
+        if !path.starts_with('/') {
+            reader.refuse(value, "its path does not begin with '/'");
+        }
+    }
+    Some(WantedTarget {
+        target,
+        text: value.text.to_owned(),
+    })
+}
+
+/// Reads the rules of checks.
+fn read_checks(
+    health: Option<&WantedTarget>,
+    ready: Option<&WantedTarget>,
+    reader: &mut Reader<'_>,
+) -> CheckRules {
+    let interval = reader.read_duration("health-interval", HEALTH_INTERVAL);
+    let retries = reader.read_number("health-retries", HEALTH_RETRIES);
+    let start = reader.read_duration("health-start", HEALTH_START);
+    let signal = reader.read(
+        "health-signal",
+        parse::parse_stop_signal,
+        parse::STOP_SIGNAL,
+    );
+    let within = reader.read_duration("ready-within", READY_WITHIN);
+    let runs_program =
+        |wanted: &WantedTarget| matches!(wanted.target, Target::Asked(Question::Exec(_)));
+    CheckRules {
+        health: health.map(|wanted| HealthRules {
+            method: method(wanted),
+            interval,
+            retries,
+            start,
+            signal,
+        }),
+        ready: ready.map(|wanted| ReadyRules {
+            method: method(wanted),
+            within: Some(within).filter(|within| !within.is_zero()),
+        }),
+        timeout: reader.read_duration(table::HEALTH_TIMEOUT, HEALTH_TIMEOUT),
+        run_programs: [health, ready].into_iter().flatten().any(runs_program),
+    }
+}
+
+fn method(wanted: &WantedTarget) -> Method {
+    match wanted.target {
+        Target::Asked(_) => Method::Check,
+        Target::Notify => Method::Notify,
+    }
 }
 
 /// Reads `--remap-exit`. Leaks the pairs, because options are read once, and are needed until the

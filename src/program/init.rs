@@ -5,6 +5,7 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::child::capture::Capture;
+use crate::child::check::checker::Checker;
 use crate::child::driver::Child;
 use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::signal::SignalSet;
@@ -86,7 +87,15 @@ pub fn init() {
     let name = last_component(command.to_bytes()).to_vec();
     let tree = ProcessTree::new(frigate, reporter, surroundings.has_terminal, name, None);
     let capture = Capture::default();
-    let child = Child::new(&config.rules, tree.scope(), plan, None, capture, false);
+    let child = Child::new(
+        &config.rules,
+        tree.scope(),
+        plan,
+        None,
+        capture,
+        Checker::default(),
+        false,
+    );
     let dispatcher = Dispatcher::new(
         config.stop_on,
         config.restart_on,

@@ -1,5 +1,6 @@
 //! The `frigate` program: options, configuration, start-up and the event loop.
 
+pub(crate) mod check_plans;
 pub(crate) mod command_line;
 pub(crate) mod config;
 pub(crate) mod event_loop;

@@ -2,14 +2,12 @@
 
 use core::fmt::Write;
 use core::time::Duration;
-use std::ffi::CString;
 
 use crate::child::check::{Check, CheckPlan};
-use crate::child::command_path::candidate_paths;
 use crate::core::exit_code;
 use crate::core::health::failure::CheckFailure;
 use crate::core::health::rules::HEALTH_INTERVAL;
-use crate::core::health::target::{Question, Words};
+use crate::core::health::target::Question;
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
 use crate::core::signal::{Signal, SignalSet};
@@ -17,15 +15,16 @@ use crate::core::status::WaitStatus;
 use crate::core::text::Printable;
 use crate::messages::check_failure::ReadableFailure;
 use crate::messages::line::Line;
+use crate::program::check_plans::{Inherited, make_spawn_plan};
 use crate::sys::reap::{self, WaitResult};
 use crate::sys::signals::{self, Mask, SignalWaiter, WakeReason};
-use crate::sys::spawn::{ChildPlan, Confinement, Environment, Memory, Pidfd, SpawnPlan};
+use crate::sys::spawn::{Confinement, Environment, SpawnPlan};
 use crate::sys::startup::{self, CStrings};
 use crate::sys::{clock, output};
 
 /// What `--probe` asks for.
 pub(crate) struct Probe<'a> {
-    pub(crate) question: Question<'a>,
+    pub(crate) question: Question,
     /// The target as it was typed.
     pub(crate) target: &'a str,
     pub(crate) timeout: Duration,
@@ -66,14 +65,14 @@ impl Probe<'_> {
     /// Checks once. Writes a line to standard error if the check failed. Returns the exit code.
     pub(crate) fn run(&self, environment: CStrings, own_pid: Pid, mask: Mask) -> u8 {
         let longest_age = HEALTH_INTERVAL.saturating_add(self.timeout);
-        let spawn = match self.question {
+        let spawn = match &self.question {
             Question::Exec(words) => Some(spawn_plan(words, environment, own_pid, mask)),
             Question::Http { .. } | Question::Tcp(_) | Question::Unix(_) | Question::File(_) => {
                 None
             }
         };
         let plan = CheckPlan {
-            question: self.question,
+            question: self.question.clone(),
             longest_age,
             spawn,
         };
@@ -87,7 +86,7 @@ impl Probe<'_> {
         }
     }
 
-    fn check(&self, mut plan: CheckPlan<'_>) -> Verdict {
+    fn check(&self, mut plan: CheckPlan) -> Verdict {
         let deadline = clock::now().after(self.timeout);
         let mut check = plan.begin(None);
         let mut waiter = SignalWaiter::default();
@@ -166,23 +165,16 @@ fn reap_all(check: &mut Check) -> bool {
 }
 
 /// Returns the plan for a program of the check. It runs as the probe does.
-fn spawn_plan(words: Words<'_>, environment: CStrings, own_pid: Pid, mask: Mask) -> SpawnPlan {
-    // What the program leaves behind at the time-out becomes a child of this process, and is reaped
+fn spawn_plan(words: &[Vec<u8>], environment: CStrings, own_pid: Pid, mask: Mask) -> SpawnPlan {
+    // What the program leaves behind at the timeout becomes a child of this process, and is reaped
     // here. PID 1 may be a program that reaps nothing.
     let _ = startup::become_subreaper(own_pid);
-    let words = words.split();
-    let program = words.first().map(Vec::as_slice).unwrap_or_default();
-    let candidates = candidate_paths(program, environment.value_of("PATH"));
-    let mut environment = Environment::new(environment, own_pid, &[]);
-    let words = words.into_iter().filter_map(|word| CString::new(word).ok());
-    let child = ChildPlan::new(
-        candidates,
-        environment.keep(words.collect()),
+    let inherited = Inherited {
         environment,
-        Confinement::default(),
+        own_pid,
         mask,
-        signals::restore_sigchld(),
-    );
-    let reports_exec = false;
-    SpawnPlan::new(child, Pidfd::No, reports_exec, Memory::Copied)
+        ignores_sigchld: signals::restore_sigchld(),
+    };
+    let environment = Environment::new(environment, own_pid, &[]);
+    make_spawn_plan(words, &inherited, environment, Confinement::default())
 }

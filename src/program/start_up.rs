@@ -6,6 +6,7 @@ use std::ffi::CString;
 
 use crate::child::capture::Capture;
 use crate::child::cgroup::{self, ChildCgroup, PreparedCgroup};
+use crate::child::check::wanted_target::WantedTarget;
 use crate::child::command_path::candidate_paths;
 use crate::child::driver::Child;
 use crate::child::identity::resolve_identity;
@@ -23,6 +24,7 @@ use crate::messages::mistake::Mistake;
 use crate::messages::refusal::refuse;
 use crate::messages::report::Reporter;
 use crate::messages::termination;
+use crate::program::check_plans::{Inherited, make_checker};
 use crate::program::command_line::{self, Request};
 use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
@@ -181,13 +183,20 @@ fn run(
     prepared.report(&mut |fact| reporter.report(fact));
 
     let uid = confinement.user;
+    let inherited = Inherited {
+        environment,
+        own_pid,
+        mask,
+        ignores_sigchld: signals::restore_sigchld(),
+    };
+    let checker = make_checker(config, &inherited, &confinement, &variables);
     let child_plan = ChildPlan::new(
         candidate_paths(program.to_bytes(), environment.value_of("PATH")),
         Pointers::new(command.iter().copied()),
         Environment::new(environment, own_pid, &variables),
         confinement,
         mask,
-        signals::restore_sigchld(),
+        inherited.ignores_sigchld,
     );
     let pidfd = if config.rules.restart_policy.restarts() {
         Pidfd::IfPossible
@@ -205,6 +214,7 @@ fn run(
         plan,
         prepared.cgroup,
         capture,
+        checker,
         is_counted,
     );
     let dispatcher = Dispatcher::new(
@@ -304,8 +314,14 @@ fn context(config: &Config, program: &CStr, group: Option<&ChildCgroup>) -> Mess
         root: config.chroot.clone().unwrap_or_default(),
         directory: config.workdir.clone().unwrap_or_default(),
         group: group.unwrap_or_default(),
+        health: text_of(config.health.as_ref()),
+        ready: text_of(config.ready.as_ref()),
         ..MessageContext::default()
     }
+}
+
+fn text_of(wanted: Option<&WantedTarget>) -> String {
+    wanted.map(|wanted| wanted.text.clone()).unwrap_or_default()
 }
 
 fn surroundings(own_pid: Pid) -> Surroundings {

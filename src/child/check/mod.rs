@@ -1,10 +1,12 @@
 //! One check: it asks whether a service is well, and never waits for the answer.
 
+pub(crate) mod checker;
 mod connection;
 mod exchange;
 mod exec;
 mod file;
 mod status_line;
+pub(crate) mod wanted_target;
 
 use core::time::Duration;
 
@@ -21,8 +23,8 @@ use crate::sys::signals::Watch;
 use crate::sys::spawn::{Cgroup, SpawnPlan};
 
 /// What all checks of one target need, made once.
-pub(crate) struct CheckPlan<'a> {
-    pub(crate) question: Question<'a>,
+pub(crate) struct CheckPlan {
+    pub(crate) question: Question,
     /// A file that was modified longer ago is stale.
     pub(crate) longest_age: Duration,
     /// For a program; `None` means that the question needs none. It shares no memory with frigate:
@@ -30,17 +32,17 @@ pub(crate) struct CheckPlan<'a> {
     pub(crate) spawn: Option<SpawnPlan>,
 }
 
-impl CheckPlan<'_> {
+impl CheckPlan {
     /// Begins a check. A program runs in `cgroup`, if there is one.
     pub(crate) fn begin(&mut self, cgroup: Option<Cgroup<'_>>) -> Check {
-        let begun = match self.question {
+        let begun = match &self.question {
             Question::Http {
                 address,
                 authority,
                 path,
-            } => Connection::to_address(address)
+            } => Connection::to_address(*address)
                 .map(|connection| Exchange::http(connection, authority, path)),
-            Question::Tcp(address) => Connection::to_address(address).map(Exchange::silent),
+            Question::Tcp(address) => Connection::to_address(*address).map(Exchange::silent),
             Question::Unix(path) => Connection::to_path(path).map(Exchange::silent),
             Question::File(path) => return Check::Over(file::check(path, self.longest_age)),
             Question::Exec(_) => {
@@ -94,7 +96,7 @@ impl Check {
 
     /// Goes on as far as possible without a wait. Returns the result, if there is one. `plan` is
     /// the one that began the check.
-    pub(crate) fn advance(&mut self, plan: &CheckPlan<'_>) -> Option<Result<(), CheckFailure>> {
+    pub(crate) fn advance(&mut self, plan: &CheckPlan) -> Option<Result<(), CheckFailure>> {
         match self {
             Self::Exchange(exchange) => exchange.advance(),
             Self::Exec(check) => check.result(plan.spawn.as_ref().and_then(SpawnPlan::failure)),

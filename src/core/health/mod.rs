@@ -1,7 +1,5 @@
 //! Whether the child is alive and ready: what is asked, and what follows from the answers.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "no option asks for checks yet"))]
-
 pub(crate) mod checks;
 pub(crate) mod event;
 pub(crate) mod failure;

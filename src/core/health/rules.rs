@@ -90,6 +90,8 @@ pub(crate) struct CheckRules {
     pub(crate) ready: Option<ReadyRules>,
     /// A check that takes longer has failed.
     pub(crate) timeout: Duration,
+    /// Checks run programs, which need the directory and the descriptors that the child was given.
+    pub(crate) run_programs: bool,
 }
 
 impl CheckRules {
@@ -98,5 +100,6 @@ impl CheckRules {
         health: None,
         ready: None,
         timeout: HEALTH_TIMEOUT,
+        run_programs: false,
     };
 }

@@ -5,34 +5,34 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::core::number::parse_number;
 use crate::core::signal::is_alike;
 
-/// How frigate learns whether a service is well. It borrows the text that it was parsed from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Target<'a> {
+/// How frigate learns whether a service is well.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Target {
     /// frigate asks, again and again.
-    Asked(Question<'a>),
+    Asked(Question),
     /// The child sends messages by itself (`sd_notify(3)`).
     Notify,
 }
 
 /// What a check asks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Question<'a> {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Question {
     /// A server of HTTP. Its status line is read.
     Http {
         address: Address,
         /// The host and port as they were typed, for the request's `Host` header.
-        authority: &'a str,
+        authority: String,
         /// With the query, if there is one. It is empty, or begins with `/` or `?`.
-        path: &'a str,
+        path: String,
     },
     /// A server to which a connection is made.
     Tcp(Address),
     /// A stream socket, by its path.
-    Unix(&'a str),
+    Unix(String),
     /// A file that is modified again and again, by its path.
-    File(&'a str),
-    /// A program.
-    Exec(Words<'a>),
+    File(String),
+    /// A program and its arguments.
+    Exec(Vec<Vec<u8>>),
 }
 
 /// Where a server listens.
@@ -50,10 +50,6 @@ pub(crate) enum Host {
     Localhost,
     Literal(IpAddr),
 }
-
-/// A program and its arguments in one text, which can be split into words.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Words<'a>(&'a str);
 
 const KINDS: &str = "expected http://HOST[:PORT][/PATH], tcp://HOST:PORT, unix:PATH, file:PATH, exec:WORDS or notify";
 const TLS: &str =
@@ -78,13 +74,13 @@ const SOCKET_PATH_BYTES: usize = 107;
 /// The longest path: `PATH_MAX` without the null byte behind it.
 const FILE_PATH_BYTES: usize = 4095;
 
-impl<'a> Target<'a> {
+impl Target {
     /// Parses a target.
     ///
     /// # Errors
     ///
     /// Why it is none, and what is accepted.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         if text.contains('\0') {
             return Err(NULL_BYTE);
         }
@@ -102,7 +98,7 @@ impl<'a> Target<'a> {
             }
             ("unix", _) => Question::Unix(parse_path(rest, SOCKET_PATH_BYTES, SOCKET)?),
             ("file", _) => Question::File(parse_path(rest, FILE_PATH_BYTES, FILE)?),
-            ("exec", _) => Question::Exec(Words::parse(rest)?),
+            ("exec", _) => Question::Exec(parse_words(rest)?),
             (_, _) => return Err(KINDS),
         };
         Ok(Self::Asked(question))
@@ -116,7 +112,7 @@ fn split_before<'a>(text: &'a str, ends: &[u8]) -> (&'a str, &'a str) {
         .unwrap_or_default()
 }
 
-fn parse_http(rest: &str) -> Result<Question<'_>, &'static str> {
+fn parse_http(rest: &str) -> Result<Question, &'static str> {
     let (authority, path) = split_before(rest, b"/?#");
     // Anything else could end the line of the request, and begin another one.
     if path
@@ -129,8 +125,8 @@ fn parse_http(rest: &str) -> Result<Question<'_>, &'static str> {
     let port = port.unwrap_or(80);
     Ok(Question::Http {
         address: Address { host, port },
-        authority,
-        path,
+        authority: authority.to_owned(),
+        path: path.to_owned(),
     })
 }
 
@@ -236,31 +232,21 @@ fn parse_group(digits: &str) -> Option<u16> {
     Some(value)
 }
 
-fn parse_path<'a>(
-    text: &'a str,
-    longest: usize,
-    accepted: &'static str,
-) -> Result<&'a str, &'static str> {
+fn parse_path(text: &str, longest: usize, accepted: &'static str) -> Result<String, &'static str> {
     if (1..=longest).contains(&text.len()) {
-        Ok(text)
+        Ok(text.to_owned())
     } else {
         Err(accepted)
     }
 }
 
-impl<'a> Words<'a> {
-    fn parse(text: &'a str) -> Result<Self, &'static str> {
-        let words = split(text.as_bytes())?;
-        if words.first().is_none_or(Vec::is_empty) {
-            return Err(NO_PROGRAM);
-        }
-        Ok(Self(text))
+/// Parses a program and its arguments.
+fn parse_words(text: &str) -> Result<Vec<Vec<u8>>, &'static str> {
+    let words = split(text.as_bytes())?;
+    if words.first().is_none_or(Vec::is_empty) {
+        return Err(NO_PROGRAM);
     }
-
-    /// Splits the text into words as a shell does. The first one is the program.
-    pub(crate) fn split(self) -> Vec<Vec<u8>> {
-        split(self.0.as_bytes()).unwrap_or_default()
-    }
+    Ok(words)
 }
 
 /// Splits words at blanks, with quotation marks and backslashes as a shell has them, but without

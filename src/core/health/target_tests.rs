@@ -20,24 +20,24 @@ fn address(host: &str, port: u16) -> Address {
     Address { host, port }
 }
 
-fn http<'a>(host: &str, port: u16, authority: &'a str, path: &'a str) -> Target<'a> {
+fn http(host: &str, port: u16, authority: &str, path: &str) -> Target {
     Target::Asked(Question::Http {
         address: address(host, port),
-        authority,
-        path,
+        authority: authority.to_owned(),
+        path: path.to_owned(),
     })
 }
 
-fn tcp(address: Address) -> Target<'static> {
+fn tcp(address: Address) -> Target {
     Target::Asked(Question::Tcp(address))
 }
 
-fn unix(path: &str) -> Target<'_> {
-    Target::Asked(Question::Unix(path))
+fn unix(path: &str) -> Target {
+    Target::Asked(Question::Unix(path.to_owned()))
 }
 
-fn file(path: &str) -> Target<'_> {
-    Target::Asked(Question::File(path))
+fn file(path: &str) -> Target {
+    Target::Asked(Question::File(path.to_owned()))
 }
 
 /// The words of an `exec:` target.
@@ -45,7 +45,7 @@ fn file(path: &str) -> Target<'_> {
 fn words(text: &str) -> Vec<String> {
     match Target::parse(text) {
         Ok(Target::Asked(Question::Exec(words))) => {
-            let words = words.split().into_iter();
+            let words = words.into_iter();
             words.map(|word| String::from_utf8(word).unwrap()).collect()
         }
         other => panic!("{text:?}: {other:?}"),
@@ -207,7 +207,6 @@ proptest! {
         prop_assert_eq!(Target::parse(&text), Ok(tcp(address)));
         let authority = format!("{host}:{port}");
         let text = format!("http://{authority}{path}");
-        let (authority, path) = (authority.as_str(), path.as_str());
         prop_assert_eq!(Target::parse(&text), Ok(Target::Asked(Question::Http { address, authority, path })));
     }
 

@@ -182,7 +182,7 @@ impl EventLoop {
         match wake {
             WakeReason::Signal(received) => self.handle_signal(received),
             WakeReason::Failed(errno) => self.record_failure("wait for", "signals", errno),
-            WakeReason::Ready if ready >> others_index > 0 => self.poll_other_ends(),
+            WakeReason::Ready if ready >> others_index > 0 => self.poll_others(),
             WakeReason::Ready | WakeReason::Timeout => {}
         }
         self.process_events();
@@ -199,14 +199,16 @@ impl EventLoop {
         }
     }
 
-    fn poll_other_ends(&mut self) {
+    /// Looks at the checks, and at the ends of other processes.
+    fn poll_others(&mut self) {
         for index in 0..self.children.len() {
-            let tree = &mut self.tree;
-            let event = self
-                .children
-                .get_mut(index)
-                .and_then(|child| child.poll_others_ended(tree));
-            if let Some(event) = event {
+            let Some(child) = self.children.get_mut(index) else {
+                return;
+            };
+            // The check comes first: the other events may start the next child, to which its result
+            // does not belong.
+            let events = [child.poll_check(), child.poll_others_ended(&mut self.tree)];
+            for event in events.into_iter().flatten() {
                 self.enqueue(index, event);
             }
         }

@@ -74,10 +74,7 @@ impl EventLoop {
                 self.events
                     .push_back((index, Event::Suspended { signal, foreground }));
             }
-            // Reported without the core, which has no use for them: there may be thousands.
-            (None, WaitStatus::Ended(status)) => {
-                self.tree.reporter.report(&Fact::Orphan { pid, status });
-            }
+            (None, WaitStatus::Ended(status)) => self.handle_other_end(pid, status),
             (Some(index), WaitStatus::Continued) => {
                 let resumed = lifecycle::Event::Check(CheckEvent::Resumed);
                 self.enqueue(index, supervisor::Event::Child(resumed));
@@ -85,6 +82,21 @@ impl EventLoop {
             (None, WaitStatus::Continued | WaitStatus::Suspended(_)) => {}
         }
         None
+    }
+
+    /// Handles the end of a process that is no protected child: the program of a check, or an orphan.
+    fn handle_other_end(&mut self, pid: Pid, status: ExitStatus) {
+        for index in 0..self.children.len() {
+            let child = self.children.get_mut(index);
+            if let Some(event) = child.and_then(|child| child.note_check_reaped(pid, status)) {
+                if let Some(event) = event {
+                    self.enqueue(index, event);
+                }
+                return;
+            }
+        }
+        // Reported without the core, which has no use for orphans: there may be thousands.
+        self.tree.reporter.report(&Fact::Orphan { pid, status });
     }
 
     fn handle_end(&mut self, index: usize, status: ExitStatus) {

@@ -50,6 +50,29 @@ pub(crate) struct Options {
     /// from the stop signal to KILL; default: 30s with --restart, else none
     #[argh(option, arg_name = "duration|none")]
     grace: Option<String>,
+    /// what is asked whether the command is alive: http://HOST:PORT/PATH, tcp://HOST:PORT, unix:PATH,
+    /// file:PATH, exec:WORDS or notify; if it is not, it is stopped, and started again with --restart
+    #[argh(option, arg_name = "target")]
+    health: Option<String>,
+    /// from the end of one check to the next; default: 10s
+    #[argh(option, arg_name = "duration")]
+    health_interval: Option<String>,
+    /// failed checks in a row that make it unhealthy; default: 3
+    #[argh(option, arg_name = "n")]
+    health_retries: Option<String>,
+    /// from each start: failures do not count until the first success or the end of this; default:
+    /// 30s
+    #[argh(option, arg_name = "duration")]
+    health_start: Option<String>,
+    /// what an unhealthy command is sent instead of the stop signal, such as QUIT for a stack dump
+    #[argh(option, arg_name = "signal")]
+    health_signal: Option<String>,
+    /// what is asked once a second until the first success: then the command has started
+    #[argh(option, arg_name = "target")]
+    ready: Option<String>,
+    /// a command that is not ready by then is stopped: a failed start (0: no limit); default: 60s
+    #[argh(option, arg_name = "duration")]
+    ready_within: Option<String>,
     /// what the command leaves running gets this long from TERM to KILL; leave: frigate exits at
     /// once; default: 5s
     #[argh(option, arg_name = "duration|leave")]

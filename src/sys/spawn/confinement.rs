@@ -16,7 +16,7 @@ use crate::sys::{errno, last_errno};
 
 /// The changes, in the order in which the child makes them. It keeps frigate's value for what is
 /// `None`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Confinement {
     pub(crate) root: Option<CString>,
     pub(crate) groups: Option<Vec<libc::gid_t>>,

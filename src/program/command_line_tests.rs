@@ -20,7 +20,7 @@ use crate::program::probe::Probe;
 
 /// Every option with a value: its name, and two values that mean something else than the default
 /// and than each other.
-const VALUED: [(&str, &str, &str); 33] = [
+const VALUED: [(&str, &str, &str); 40] = [
     ("restart", "unexpected", "always"),
     ("expect", "0,7", "TERM"),
     ("start-secs", "3s", "0"),
@@ -55,7 +55,18 @@ const VALUED: [(&str, &str, &str); 33] = [
     ("stderr", "/a log", "err"),
     ("log-max-bytes", "10M", "1"),
     ("log-backups", "7", "1000"),
+    (
+        "health",
+        "http://127.0.0.1:8080/healthz",
+        "exec:pg_isready -q",
+    ),
+    ("health-interval", "2s", "7"),
+    ("health-retries", "9", "1"),
+    ("health-start", "3s", "0"),
+    ("health-signal", "QUIT", "ABRT"),
     ("health-timeout", "500ms", "7"),
+    ("ready", "tcp://localhost:5432", "file:/run/ready"),
+    ("ready-within", "9s", "0"),
     ("termination-log", "/a path", "none"),
     ("log-format", "json", "json"),
 ];
@@ -125,7 +136,15 @@ fn meaning(options: &[&str], variables: &[(&str, &str)]) -> String {
         .chain(&["command"])
         .copied()
         .collect();
-    let mut meaning = format!("{:?}", run(&words, variables).0);
+    // Other options of checks mean something only beside these two.
+    let targets = [("health", "file:/beat"), ("ready", "file:/started")];
+    let targets = targets.map(|(name, target)| (variable(name), target));
+    let is_set = |(name, value): &(&str, &str), wanted: &str| *name == wanted && !value.is_empty();
+    let given = |name: &str| variables.iter().any(|variable| is_set(variable, name));
+    let others = targets.iter().filter(|(name, _)| !given(name));
+    let others = others.map(|(name, target)| (name.as_str(), *target));
+    let variables: Vec<_> = others.chain(variables.iter().copied()).collect();
+    let mut meaning = format!("{:?}", run(&words, &variables).0);
     // A user and a limit are kept with the way they were asked for, which is all that may differ.
     for (name, ..) in VALUED {
         meaning = meaning.replace(&format!("{}=", variable(name)), &format!("--{name}="));

@@ -1,7 +1,6 @@
 //! The configuration: what all options mean together.
 #![forbid(unsafe_code)]
 
-
 use crate::child::capture::{LogPath, Logs};
 use crate::child::check::wanted_target::WantedTarget;
 use crate::child::identity::WantedUser;

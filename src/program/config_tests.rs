@@ -129,6 +129,10 @@ fn the_help_tells_the_defaults() {
                 ("--restart=true", told)
             }
             "--grace-close-wait" => ("--grace-close", told),
+            "--health-interval" | "--health-retries" | "--health-start" => {
+                ("--health=file:/beat", told)
+            }
+            "--ready-within" => ("--ready=file:/ready", told),
             _ => ("", told),
         };
         let given = format!("{beside} {}={told}", flag.long);
@@ -138,7 +142,7 @@ fn the_help_tells_the_defaults() {
             "{given}"
         );
     }
-    assert_eq!(compared, 18);
+    assert_eq!(compared, 22);
 }
 
 #[test]
@@ -645,7 +649,7 @@ fn log_files_have_sizes_in_units_and_max_is_none() {
 }
 
 /// Each option, a wrong value, and the words of its refusal that say what is accepted.
-const WRONG: [(&str, &[&str], &str); 32] = [
+const WRONG: [(&str, &[&str], &str); 39] = [
     (
         "restart",
         &["maybe", "TRUE", "1", "unexpected,true"],
@@ -680,6 +684,41 @@ const WRONG: [(&str, &[&str], &str); 32] = [
         "stop-signal",
         &["NOSUCH", "0", "65", "TERM,INT", "CHLD", "STOP"],
         "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP",
+    ),
+    (
+        "health",
+        &["nginx", "ftp://127.0.0.1/", "127.0.0.1:80", "execute:true"],
+        "expected http://HOST[:PORT][/PATH], tcp://HOST:PORT, unix:PATH, file:PATH, exec:WORDS or notify",
+    ),
+    (
+        "health-interval",
+        &["often", "-1s", "none"],
+        "expected a duration of at most 1000000h, such as 500ms",
+    ),
+    (
+        "health-retries",
+        &["-1", "1.5", "many"],
+        "expected a whole number from 0 to 4294967295",
+    ),
+    (
+        "health-start",
+        &["late", "-1s", "none"],
+        "expected a duration of at most 1000000h, such as 500ms",
+    ),
+    (
+        "health-signal",
+        &["NOSUCH", "0", "CHLD", "STOP"],
+        "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP",
+    ),
+    (
+        "ready",
+        &["yes", "https", "file", "notify:"],
+        "expected http://HOST[:PORT][/PATH], tcp://HOST:PORT, unix:PATH, file:PATH, exec:WORDS or notify",
+    ),
+    (
+        "ready-within",
+        &["soon", "-1s", "none"],
+        "expected a duration of at most 1000000h, such as 500ms",
     ),
     (
         "stop-on",
@@ -825,14 +864,14 @@ fn a_wrong_value_is_refused_by_its_source_with_what_is_accepted() {
             let value = value.replace('\0', "\\u{0}");
             assert!(
                 typed.starts_with(&format!("cannot use '--{name}={value}': {accepted}")),
-                "{typed}"
+                "{name}={value}: {typed}"
             );
             assert!(
                 set.starts_with(&format!(
                     "cannot use '{}={value}': {accepted}",
                     variable(name)
                 )),
-                "{set}"
+                "{name}={value}: {set}"
             );
         }
         let empty = text_of(read(&[&format!("--{name}="), "-v"], &[]));
@@ -840,6 +879,15 @@ fn a_wrong_value_is_refused_by_its_source_with_what_is_accepted() {
             empty.starts_with(&format!("cannot use '--{name}=': {accepted}")),
             "{empty}"
         );
+    }
+}
+
+#[test]
+fn a_relative_path_of_a_target_is_refused() {
+    for (name, value) in [("health", "file:beat"), ("ready", "unix:run/socket")] {
+        let text = text_of(read(&[&format!("--{name}={value}")], &[]));
+        let line = format!("cannot use '--{name}={value}': its path does not begin with '/'");
+        assert_eq!(text, line);
     }
 }
 

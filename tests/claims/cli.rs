@@ -47,6 +47,25 @@ const BAD_DURATIONS: &[&str] = &[
     "18446744073709551616",
 ];
 
+const BAD_TARGETS: &[&str] = &[
+    "",
+    "x",
+    "http",
+    "http://",
+    "http://db/",
+    "https://127.0.0.1/",
+    "http://127.0.0.1:0/",
+    "http://127.0.0.1:65536/",
+    "http://[::1/",
+    "tcp://127.0.0.1",
+    "unix:",
+    "unix:relative",
+    "file:",
+    "file:relative",
+    "exec:",
+    "exec:'",
+];
+
 const BAD_SIGNALS: &[&str] = &[
     "",
     " ",
@@ -73,7 +92,7 @@ const BAD_SIGNALS: &[&str] = &[
 
 /// Every option that takes a value (`doc/specification.md#options`), except those of user, limits
 /// and log files.
-pub const OPTIONS: [Taker; 19] = [
+pub const OPTIONS: [Taker; 26] = [
     Taker {
         name: "restart",
         good: &[
@@ -248,6 +267,47 @@ pub const OPTIONS: [Taker; 19] = [
     Taker {
         name: "grace-close-wait",
         good: &["0", "30s"],
+        bad: BAD_DURATIONS,
+    },
+    Taker {
+        name: "health",
+        good: &[
+            "http://127.0.0.1:1/",
+            "tcp://localhost:1",
+            "unix:/no/such",
+            "file:/dev/null",
+            "exec:true",
+        ],
+        bad: BAD_TARGETS,
+    },
+    Taker {
+        name: "health-interval",
+        good: &["0", "500ms", "10s"],
+        bad: BAD_DURATIONS,
+    },
+    Taker {
+        name: "health-retries",
+        good: &["0", "3", "1000000"],
+        bad: &["", "x", "-1", "1.5", "3s"],
+    },
+    Taker {
+        name: "health-start",
+        good: &["0", "30s"],
+        bad: BAD_DURATIONS,
+    },
+    Taker {
+        name: "health-signal",
+        good: &["QUIT", "SIGABRT", "3"],
+        bad: BAD_SIGNALS,
+    },
+    Taker {
+        name: "ready",
+        good: &["file:/dev/null", "exec:true"],
+        bad: BAD_TARGETS,
+    },
+    Taker {
+        name: "ready-within",
+        good: &["0", "60s"],
         bad: BAD_DURATIONS,
     },
     Taker {

@@ -9,6 +9,7 @@ mod exit_code;
 mod grace;
 mod grace_close;
 mod group;
+mod health;
 mod house;
 mod messages;
 mod probe;
@@ -32,6 +33,7 @@ pub fn register(out: &mut Vec<Trial>) {
     grace::trials(out);
     grace_close::trials(out);
     group::trials(out);
+    health::trials(out);
     house::trials(out);
     messages::trials(out);
     probe::trials(out);

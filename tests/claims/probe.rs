@@ -3,13 +3,12 @@
 mod files;
 mod network;
 mod programs;
-mod servers;
 
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 
-use crate::support::{Ended, Frigate, Mode, scenario};
+use crate::support::{Ended, Frigate, Mode, scenario, servers};
 
 /// Lists the scenarios.
 pub fn trials(out: &mut Vec<Trial>) {

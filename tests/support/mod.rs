@@ -22,6 +22,7 @@ pub mod noise;
 pub mod procfs;
 pub mod puppet;
 pub mod scenario;
+pub mod servers;
 pub mod sys;
 pub mod terminal;
 pub mod transcript;

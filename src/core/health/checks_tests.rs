@@ -931,6 +931,7 @@ fn any_rules() -> impl Strategy<Value = CheckRules> {
         span(),
     )
         .prop_map(|(health, ready, timeout)| CheckRules {
+            run_programs: false,
             health,
             ready,
             timeout,

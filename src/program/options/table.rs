@@ -50,8 +50,8 @@ pub(crate) struct Options {
     /// from the stop signal to KILL; default: 30s with --restart, else none
     #[argh(option, arg_name = "duration|none")]
     grace: Option<String>,
-    /// what is asked whether the command is alive: http://HOST:PORT/PATH, tcp://HOST:PORT, unix:PATH,
-    /// file:PATH, exec:WORDS or notify; if it is not, it is stopped, and started again with --restart
+    /// asks if the command is alive: http://HOST:PORT/PATH, tcp://HOST:PORT, unix:PATH, file:PATH,
+    /// exec:WORDS
     #[argh(option, arg_name = "target")]
     health: Option<String>,
     /// from the end of one check to the next; default: 10s
@@ -67,7 +67,7 @@ pub(crate) struct Options {
     /// what an unhealthy command is sent instead of the stop signal, such as QUIT for a stack dump
     #[argh(option, arg_name = "signal")]
     health_signal: Option<String>,
-    /// what is asked once a second until the first success: then the command has started
+    /// asks once a second, until the first success, if the command is ready: then it has started
     #[argh(option, arg_name = "target")]
     ready: Option<String>,
     /// a command that is not ready by then is stopped: a failed start (0: no limit); default: 60s

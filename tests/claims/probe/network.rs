@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 
-use super::{expect_healthy, expect_timeout, expect_unhealthy, probe, servers};
+use super::{expect_healthy, expect_timeout, expect_unhealthy, probe};
 use crate::support::capability::{IPV6, STRACE};
+use crate::support::servers;
 use crate::support::{Frigate, eventually, scenario};
 
 /// Long enough for a good answer on a slow machine, short enough to wait for a bad one.

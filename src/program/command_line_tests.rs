@@ -18,7 +18,7 @@ use crate::program::options::values::{Source, Value};
 
 /// Every option with a value: its name, and two values that mean something else than the default
 /// and than each other.
-const VALUED: [(&str, &str, &str); 32] = [
+const VALUED: [(&str, &str, &str); 39] = [
     ("restart", "unexpected", "always"),
     ("expect", "0,7", "TERM"),
     ("start-secs", "3s", "0"),
@@ -34,6 +34,13 @@ const VALUED: [(&str, &str, &str); 32] = [
     ("rewrite", "HUP:USR1", "USR2:0"),
     ("pdeathsig", "TERM", "9"),
     ("remap-exit", "3:4", "143"),
+    ("health", "http://localhost/", "notify"),
+    ("health-interval", "7s", "0"),
+    ("health-retries", "7", "0"),
+    ("health-start", "7s", "0"),
+    ("health-signal", "QUIT", "9"),
+    ("ready", "tcp://[::1]:80", "notify"),
+    ("ready-within", "7s", "0"),
     ("grace-close-wait", "9s", "0"),
     ("user", "app:staff", ":0"),
     ("chroot", "/srv", "relative"),
@@ -121,7 +128,14 @@ fn meaning(options: &[&str], variables: &[(&str, &str)]) -> String {
         .chain(&["command"])
         .copied()
         .collect();
-    let mut meaning = format!("{:?}", run(&words, variables).0);
+    // Some options mean something only beside these. A variable of the same name wins if it comes
+    // first.
+    let checked = [
+        ("FRIGATE_INIT_HEALTH", "notify"),
+        ("FRIGATE_INIT_READY", "notify"),
+    ];
+    let variables = [variables, &checked].concat();
+    let mut meaning = format!("{:?}", run(&words, &variables).0);
     // A user and a limit are kept with the way they were asked for, which is all that may differ.
     for (name, ..) in VALUED {
         meaning = meaning.replace(&format!("{}=", variable(name)), &format!("--{name}="));

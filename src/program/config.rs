@@ -5,6 +5,8 @@ use crate::child::capture::{LogPath, Logs};
 use crate::child::identity::WantedUser;
 use crate::core::exit_code::ExitCodeMap;
 use crate::core::fact::Level;
+use crate::core::health::rules::{CheckRules, HealthRules, Method, READY_WITHIN, ReadyRules};
+use crate::core::health::target::Target;
 use crate::core::limit::{LIMIT_FILES, Limit, parse_assignment};
 use crate::core::number::parse_number;
 use crate::core::quantity::Amount;
@@ -28,6 +30,10 @@ pub(crate) struct Config {
     /// Signals that ask for a restart of the command. None of them is in `stop_on`.
     pub(crate) restart_on: SignalSet,
     pub(crate) rewrite: Rewrite,
+    /// The target of `--health`, as it was typed.
+    pub(crate) health: Option<String>,
+    /// The target of `--ready`, as it was typed.
+    pub(crate) ready: Option<String>,
     pub(crate) pdeathsig: Option<Signal>,
     pub(crate) user: Option<WantedUser>,
     pub(crate) chroot: Option<String>,
@@ -68,6 +74,7 @@ impl Config {
                 ..rules.restart_policy
             },
             exit_codes: read_exit_codes(&mut reader),
+            checks: read_checks(&mut reader),
             ..rules
         };
         let config = Self {
@@ -75,6 +82,8 @@ impl Config {
             stop_on,
             restart_on,
             rewrite,
+            health: values.get("health").map(|value| value.text.to_owned()),
+            ready: values.get("ready").map(|value| value.text.to_owned()),
             pdeathsig: reader.read("pdeathsig", Signal::parse, parse::SIGNAL),
             user: read_user(&mut reader),
             chroot: reader.read_directory("chroot"),
@@ -131,6 +140,43 @@ fn read_rules(reader: &mut Reader<'_>) -> Rules {
         grace_close: values.is_on("grace-close").then_some(close_wait),
         single_child: values.is_on("single-child"),
         ..defaults
+    }
+}
+
+/// Reads when the child is checked.
+fn read_checks(reader: &mut Reader<'_>) -> CheckRules {
+    let defaults = HealthRules::new(Method::Check);
+    let health = HealthRules {
+        interval: reader.read_duration("health-interval", defaults.interval),
+        retries: reader.read_number("health-retries", defaults.retries),
+        start: reader.read_duration("health-start", defaults.start),
+        signal: reader.read(
+            "health-signal",
+            parse::parse_stop_signal,
+            parse::STOP_SIGNAL,
+        ),
+        ..defaults
+    };
+    let within = reader.read_duration("ready-within", READY_WITHIN);
+    let within = Some(within).filter(|within| !within.is_zero());
+    let method = read_method("health", reader);
+    CheckRules {
+        health: method.map(|method| HealthRules { method, ..health }),
+        ready: read_method("ready", reader).map(|method| ReadyRules { method, within }),
+        timeout: reader.read_duration("health-timeout", CheckRules::NONE.timeout),
+    }
+}
+
+/// Reads how a target is checked.
+fn read_method(name: &str, reader: &mut Reader<'_>) -> Option<Method> {
+    let value = reader.values.get(name)?;
+    match Target::parse(value.text) {
+        Ok(Target::Asked(_)) => Some(Method::Check),
+        Ok(Target::Notify) => Some(Method::Notify),
+        Err(why) => {
+            reader.refuse(value, why);
+            None
+        }
     }
 }
 

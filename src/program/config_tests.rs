@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::{Config, Level, Logs, Mistake, WantedLog};
 use crate::core::exit_code::ExitCodeMap;
+use crate::core::health::rules::{CheckRules, HealthRules, Method, ReadyRules};
 use crate::core::limit::LIMIT_FILES;
 use crate::core::number::parse_number;
 use crate::core::restart::Restart;
@@ -127,6 +128,17 @@ fn the_help_tells_the_defaults() {
                 ("--restart=true", told)
             }
             "--grace-close-wait" => ("--grace-close", told),
+            "--health-signal" => {
+                assert_eq!(
+                    (told, config("--health=notify").rules.own_stop_signal(true)),
+                    ("the", Signal::TERM)
+                );
+                continue;
+            }
+            "--health-interval" | "--health-retries" | "--health-start" => {
+                ("--health=notify", told)
+            }
+            "--ready-within" => ("--ready=notify", told),
             _ => ("", told),
         };
         let given = format!("{beside} {}={told}", flag.long);
@@ -136,7 +148,7 @@ fn the_help_tells_the_defaults() {
             "{given}"
         );
     }
-    assert_eq!(compared, 17);
+    assert_eq!(compared, 22);
 }
 
 #[test]
@@ -396,6 +408,43 @@ fn expectations_are_codes_by_number_and_signals_by_name() {
 }
 
 #[test]
+fn a_target_decides_whether_and_how_the_child_is_checked() {
+    let checks = |options| config(options).rules.checks;
+    let unused = "--health-interval=1s --health-retries=9 --ready-within=1s --health-signal=QUIT";
+    assert_eq!(checks(unused), CheckRules::NONE);
+    let config = config(
+        "--health=http://localhost/h --health-interval=7s --health-retries=9 --health-start=8s \
+         --health-signal=QUIT --ready=notify",
+    );
+    let health = HealthRules {
+        method: Method::Check,
+        interval: Duration::from_secs(7),
+        retries: 9,
+        start: Duration::from_secs(8),
+        signal: Some(Signal::QUIT),
+    };
+    let ready = ReadyRules {
+        method: Method::Notify,
+        within: Some(Duration::from_secs(60)),
+    };
+    assert_eq!(
+        (config.rules.checks.health, config.rules.checks.ready),
+        (Some(health), Some(ready))
+    );
+    assert_eq!(config.health.as_deref(), Some("http://localhost/h"));
+    assert_eq!(config.ready.as_deref(), Some("notify"));
+    let ready = checks("--ready=tcp://[::1]:80 --ready-within=0").ready;
+    assert_eq!(
+        ready.map(|ready| (ready.method, ready.within)),
+        Some((Method::Check, None))
+    );
+    assert_eq!(
+        checks("--health=notify").health,
+        Some(HealthRules::new(Method::Notify))
+    );
+}
+
+#[test]
 fn a_restart_may_be_asked_for_by_signals_that_stop_nothing() {
     let both = |options| {
         let config = config(options);
@@ -643,7 +692,7 @@ fn log_files_have_sizes_in_units_and_max_is_none() {
 }
 
 /// Each option, what is wrong for it, and how the line that refuses it tells what is accepted.
-const WRONG: [(&str, &[&str], &str); 32] = [
+const WRONG: [(&str, &[&str], &str); 39] = [
     (
         "restart",
         &["maybe", "TRUE", "1", "unexpected,true"],
@@ -693,6 +742,41 @@ const WRONG: [(&str, &[&str], &str); 32] = [
         "restart-on",
         &["NOSUCH", "KILL", "CHLD", "HUP,,USR1"],
         "expected signals such as TERM,SIGINT,15,RTMIN+3, or none; not KILL",
+    ),
+    (
+        "health",
+        &["localhost:80", "https", "none"],
+        "expected http://HOST[:PORT][/PATH], tcp://HOST:PORT, unix:PATH, file:PATH, exec:WORDS or notify",
+    ),
+    (
+        "health-interval",
+        &["long", "-5s", "none"],
+        "expected a duration of at most 1000000h, such as 500ms",
+    ),
+    (
+        "health-retries",
+        &["-1", "3s", "none"],
+        "expected a whole number from 0 to 4294967295",
+    ),
+    (
+        "health-start",
+        &["long", "-5s", "none"],
+        "expected a duration of at most 1000000h, such as 500ms",
+    ),
+    (
+        "health-signal",
+        &["NOSUCH", "CHLD", "STOP"],
+        "expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, other than CHLD and STOP",
+    ),
+    (
+        "ready",
+        &["localhost:80", "https", "none"],
+        "expected http://HOST[:PORT][/PATH], tcp://HOST:PORT, unix:PATH, file:PATH, exec:WORDS or notify",
+    ),
+    (
+        "ready-within",
+        &["long", "-5s", "none"],
+        "expected a duration of at most 1000000h, such as 500ms",
     ),
     (
         "grace",

@@ -290,7 +290,8 @@ fn context(config: &Config, program: &CStr, group: Option<&ChildCgroup>) -> Mess
         root: config.chroot.clone().unwrap_or_default(),
         directory: config.workdir.clone().unwrap_or_default(),
         group: group.unwrap_or_default(),
-        ..MessageContext::default()
+        health: config.health.clone().unwrap_or_default(),
+        ready: config.ready.clone().unwrap_or_default(),
     }
 }
 

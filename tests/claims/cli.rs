@@ -73,7 +73,7 @@ const BAD_SIGNALS: &[&str] = &[
 
 /// Every option that takes a value (`doc/specification.md#options`), except those of user, limits
 /// and log files.
-pub const OPTIONS: [Taker; 18] = [
+pub const OPTIONS: [Taker; 25] = [
     Taker {
         name: "restart",
         good: &[
@@ -160,6 +160,48 @@ pub const OPTIONS: [Taker; 18] = [
             "KILL",
         ],
         bad: BAD_SIGNALS,
+    },
+    Taker {
+        name: "health",
+        good: &[
+            "http://127.0.0.1:1/",
+            "tcp://localhost:1",
+            "unix:/s",
+            "file:/f",
+            "exec:true",
+            "notify",
+        ],
+        bad: &["", "none", "localhost", "Notify"],
+    },
+    Taker {
+        name: "ready",
+        good: &["http://127.0.0.1:1/", "tcp://localhost:1", "notify"],
+        bad: &["", "none", "localhost", "Notify"],
+    },
+    Taker {
+        name: "health-interval",
+        good: &["500ms", "1m"],
+        bad: &["", "none", "-1s", "1x"],
+    },
+    Taker {
+        name: "health-retries",
+        good: &["1", "3"],
+        bad: &["", "-1", "3s", "none"],
+    },
+    Taker {
+        name: "health-start",
+        good: &["0", "500ms", "1m"],
+        bad: &["", "none", "-1s", "1x"],
+    },
+    Taker {
+        name: "health-signal",
+        good: &["QUIT", "SIGABRT", "3"],
+        bad: BAD_SIGNALS,
+    },
+    Taker {
+        name: "ready-within",
+        good: &["0", "500ms", "1m"],
+        bad: &["", "none", "-1s", "1x"],
     },
     Taker {
         name: "stop-delay",

@@ -1,9 +1,13 @@
 //! Whether the child is alive and ready: what is asked, and what follows from the answers.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "no option asks for checks yet"))]
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the rim does not read messages of the child yet")
+)]
 
 pub(crate) mod checks;
 pub(crate) mod event;
 pub(crate) mod failure;
 pub(crate) mod notification;
 pub(crate) mod rules;
+pub(crate) mod target;

@@ -15,8 +15,7 @@ struct Bound {
 const BOUNDS: &[Bound] = &[
     // 144 KiB. The fixes after an attack cost 11.7 kB: log files that the child cannot redirect,
     // leftovers and namesakes that cannot hang frigate, starts and stops under a filter of system
-    // calls. Clear code may cost 8 kB more,
-    // and checks of health another 8 kB.
+    // calls. Clear code may cost 8 kB more, and checks of health another 8 kB.
     Bound {
         key: "size",
         most: 147_456.0,

@@ -89,4 +89,9 @@ impl CheckRules {
         ready: None,
         timeout: HEALTH_TIMEOUT,
     };
+
+    /// Whether anything is checked.
+    pub(crate) const fn is_any(&self) -> bool {
+        self.health.is_some() || self.ready.is_some()
+    }
 }

@@ -11,11 +11,21 @@ use crate::core::action::{Action, Actions};
 use crate::core::health::event::CheckEvent;
 use crate::core::health::failure::CheckFailure;
 use crate::core::health::notification::Notification;
-use crate::core::health::rules::{CheckKind, CheckRules, HealthRules, Method, ReadyRules};
+use crate::core::health::rules::{
+    CheckKind, CheckRules, HealthRules, Method, READY_WITHIN, ReadyRules,
+};
 use crate::core::moment::Moment;
 use crate::core::script::{Brief, DUE, Scripted, at_millis};
 
 const REFUSED: CheckFailure = CheckFailure::Status(503);
+
+/// The rules of `--ready` alone.
+const fn ready_rules(method: Method) -> ReadyRules {
+    ReadyRules {
+        method,
+        within: Some(READY_WITHIN),
+    }
+}
 
 /// What happens to the checks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,7 +133,7 @@ impl World {
                 retries: 2,
                 ..HealthRules::new(method)
             }),
-            ready: Some(ReadyRules::new(method)),
+            ready: Some(ready_rules(method)),
             ..CheckRules::NONE
         };
         let method = if situation.ends_with("notify") {
@@ -445,7 +455,7 @@ fn health(method: Method) -> CheckRules {
 /// The rules of `--ready` alone, with every default.
 fn ready(method: Method) -> CheckRules {
     CheckRules {
-        ready: Some(ReadyRules::new(method)),
+        ready: Some(ready_rules(method)),
         ..CheckRules::NONE
     }
 }

@@ -71,16 +71,6 @@ pub(crate) struct ReadyRules {
     pub(crate) within: Option<Duration>,
 }
 
-impl ReadyRules {
-    /// Returns the rules of `--ready` alone.
-    pub(crate) const fn new(method: Method) -> Self {
-        Self {
-            method,
-            within: Some(READY_WITHIN),
-        }
-    }
-}
-
 /// The options that govern the checks of one child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct CheckRules {
@@ -102,4 +92,9 @@ impl CheckRules {
         timeout: HEALTH_TIMEOUT,
         run_programs: false,
     };
+
+    /// Whether anything is checked.
+    pub(crate) const fn is_any(&self) -> bool {
+        self.health.is_some() || self.ready.is_some()
+    }
 }

@@ -37,6 +37,14 @@ impl Lifecycle {
         }
     }
 
+    /// Ends the checks of a child. Without rules nothing of them is executed, so that it need not be
+    /// in memory.
+    pub(super) fn end_checks(&mut self, out: &mut Actions) {
+        if self.rules.checks.is_any() {
+            self.checks.end(out);
+        }
+    }
+
     /// Reports what the checks have found, and stops the child if it is unhealthy or not ready in
     /// time.
     #[inline(never)]

@@ -11,7 +11,9 @@ use crate::core::fact::Fact;
 use crate::core::health::checks::Health;
 use crate::core::health::failure::CheckFailure;
 use crate::core::health::notification::Notification;
-use crate::core::health::rules::{CheckKind, CheckRules, HealthRules, Method, ReadyRules};
+use crate::core::health::rules::{
+    CheckKind, CheckRules, HealthRules, Method, READY_WITHIN, ReadyRules,
+};
 use crate::core::pid::Pid;
 use crate::core::rules::Rules;
 use crate::core::signal::Signal;
@@ -23,6 +25,14 @@ const READY: Event = succeeded(CheckKind::Ready);
 const UNREADY: Event = failed_check(CheckKind::Ready);
 const CHECK: &str = "StartCheck { kind: Health }";
 const CHECK_READY: &str = "StartCheck { kind: Ready }";
+
+/// The rules of `--ready` alone.
+const fn ready_rules(method: Method) -> ReadyRules {
+    ReadyRules {
+        method,
+        within: Some(READY_WITHIN),
+    }
+}
 
 /// A child that is checked with `--health` of one retry, and with what else the options say.
 fn checked(options: &str) -> Child {
@@ -46,7 +56,7 @@ fn with_health(options: &str) -> Rules {
 fn with_ready(options: &str) -> Child {
     Child::with(Rules {
         checks: CheckRules {
-            ready: Some(ReadyRules::new(Method::Check)),
+            ready: Some(ready_rules(Method::Check)),
             ..CheckRules::NONE
         },
         ..rules(options)
@@ -191,7 +201,7 @@ fn a_child_that_was_never_healthy_is_a_failed_start_however_long_it_was_up() {
 fn a_trigger_before_the_child_is_ready_is_unhealthy_and_not_late() {
     let mut rules = with_health("");
     rules.checks.health = Some(HealthRules::new(Method::Notify));
-    rules.checks.ready = Some(ReadyRules::new(Method::Notify));
+    rules.checks.ready = Some(ready_rules(Method::Notify));
     let child = Child::with(rules).play(&[
         (0, Event::Begin, "Spawn { restarts: 0 }"),
         (0, spawned(7), ""),

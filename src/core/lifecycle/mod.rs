@@ -137,8 +137,8 @@ impl Lifecycle {
     /// Returns when `Event::Tick` is due; `None` means never.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.state {
-            State::Ready | State::Spawning | State::Ended(_) => None,
-            State::Running { .. } => self.checks.deadline(),
+            State::Running { .. } if self.rules.checks.is_any() => self.checks.deadline(),
+            State::Ready | State::Spawning | State::Running { .. } | State::Ended(_) => None,
             State::Draining(Drain { until, .. }) => Some(until),
             State::Closing(escalation) | State::Stopping(Stopping { escalation, .. }) => {
                 escalation.deadline()
@@ -225,7 +225,9 @@ impl Lifecycle {
             Event::Spawned { pid } => {
                 self.pid = Some(pid);
                 self.state = State::Running { since: now };
-                self.checks.start(&self.rules.checks, now, out);
+                if self.rules.checks.is_any() {
+                    self.checks.start(&self.rules.checks, now, out);
+                }
             }
             Event::SpawnFailed(failure) => self.after_failure(failure, now, out),
             Event::OthersReaped | Event::Tick => {}
@@ -249,7 +251,7 @@ impl Lifecycle {
                 held_terminal,
                 usage,
             } => {
-                self.checks.end(out);
+                self.end_checks(out);
                 self.note_end(status, usage);
                 if held_terminal && status.looks_interrupted() {
                     self.report_ended(status, since, usage, now, out);
@@ -260,7 +262,7 @@ impl Lifecycle {
             }
             // A failure between fork and exec is known only when the child has been reaped.
             Event::SpawnFailed(failure) => {
-                self.checks.end(out);
+                self.end_checks(out);
                 self.after_failure(failure, now, out);
             }
             Event::Stop {

@@ -26,7 +26,7 @@ impl Lifecycle {
         now: Moment,
         out: &mut Actions,
     ) {
-        self.checks.end(out);
+        self.end_checks(out);
         let escalation = if self.rules.stop.kill {
             Escalation::killed(now, KILL_TIMEOUT)
         } else {
@@ -55,7 +55,7 @@ impl Lifecycle {
             self.begin_stop(since, StopCause::Asked(asked), now, out);
             return self.send_stop(asked, queued, out);
         }
-        self.checks.end(out);
+        self.end_checks(out);
         let until = now.after(delay);
         self.state = State::Draining(Drain {
             since,

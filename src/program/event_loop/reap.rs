@@ -4,7 +4,6 @@ use crate::child::driver::Child;
 use crate::core::dispatch::{Event, Foreground};
 use crate::core::fact::Fact;
 use crate::core::health::event::CheckEvent;
-use crate::core::health::rules::CheckRules;
 use crate::core::lifecycle;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
@@ -25,7 +24,7 @@ impl EventLoop {
         let mut ended = None;
         let mut has_more = true;
         let mut has_children = true;
-        let is_checked = |child: &Child| child.supervisor.rules().checks != CheckRules::NONE;
+        let is_checked = |child: &Child| child.supervisor.rules().checks.is_any();
         let with_stops = self.tree.terminal.is_controlling || self.children.iter().any(is_checked);
         for _ in 0..MOST_REAPED_AT_ONCE {
             match reap::reap_next(with_stops) {

@@ -50,29 +50,6 @@ pub(crate) struct Options {
     /// from the stop signal to KILL; default: 30s with --restart, else none
     #[argh(option, arg_name = "duration|none")]
     grace: Option<String>,
-    /// asks if the command is alive: http://HOST:PORT/PATH, tcp://HOST:PORT, unix:PATH, file:PATH,
-    /// exec:WORDS
-    #[argh(option, arg_name = "target")]
-    health: Option<String>,
-    /// from the end of one check to the next; default: 10s
-    #[argh(option, arg_name = "duration")]
-    health_interval: Option<String>,
-    /// failed checks in a row that make it unhealthy; default: 3
-    #[argh(option, arg_name = "n")]
-    health_retries: Option<String>,
-    /// from each start: failures do not count until the first success or the end of this; default:
-    /// 30s
-    #[argh(option, arg_name = "duration")]
-    health_start: Option<String>,
-    /// what an unhealthy command is sent instead of the stop signal, such as QUIT for a stack dump
-    #[argh(option, arg_name = "signal")]
-    health_signal: Option<String>,
-    /// asks once a second, until the first success, if the command is ready: then it has started
-    #[argh(option, arg_name = "target")]
-    ready: Option<String>,
-    /// a command that is not ready by then is stopped: a failed start (0: no limit); default: 60s
-    #[argh(option, arg_name = "duration")]
-    ready_within: Option<String>,
     /// what the command leaves running gets this long from TERM to KILL; leave: frigate exits at
     /// once; default: 5s
     #[argh(option, arg_name = "duration|leave")]
@@ -92,6 +69,29 @@ pub(crate) struct Options {
     /// exit with TO (0) where the code would have been FROM (repeatable)
     #[argh(option, arg_name = "from[:to]")]
     remap_exit: Vec<String>,
+    /// what is asked, again and again, whether the command is alive
+    #[argh(option, arg_name = "target")]
+    health: Option<String>,
+    /// from the end of one check to the next; default: 10s
+    #[argh(option, arg_name = "duration")]
+    health_interval: Option<String>,
+    /// failures in a row that make the command unhealthy: it is stopped and started again, or
+    /// frigate ends; default: 3
+    #[argh(option, arg_name = "n")]
+    health_retries: Option<String>,
+    /// from each start: failures do not count until the first success or the end of this; default:
+    /// 30s
+    #[argh(option, arg_name = "duration")]
+    health_start: Option<String>,
+    /// what an unhealthy command is sent; default: the stop signal, or TERM
+    #[argh(option, arg_name = "signal")]
+    health_signal: Option<String>,
+    /// what is asked until the first success: then the command has started, and not before
+    #[argh(option, arg_name = "target")]
+    ready: Option<String>,
+    /// a command that is not ready by then is stopped: a failed start (0: no limit); default: 60s
+    #[argh(option, arg_name = "duration")]
+    ready_within: Option<String>,
     /// before every start, end other processes of the command's name
     #[argh(switch)]
     grace_close: bool,

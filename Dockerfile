@@ -1,4 +1,4 @@
-# From source to an image that holds the static binary, and the licenses of what is in it:
+# From source to an image that holds one file, the static binary:
 #
 #     docker build -t frigate .
 #
@@ -23,6 +23,5 @@ ARG COMMIT=unknown
 RUN FRIGATE_COMMIT=$COMMIT make dist
 
 FROM scratch
-COPY LICENSE doc/licenses.md /usr/share/doc/frigate/
 COPY --from=build /src/dist/frigate /frigate
 ENTRYPOINT ["/frigate"]

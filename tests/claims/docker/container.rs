@@ -25,7 +25,7 @@ pub fn script(name: &str) -> PathBuf {
 
 /// The images of this run.
 pub struct Images {
-    /// The project's own image: frigate, and its licenses.
+    /// The project's own image, which holds one file.
     pub project: String,
     /// The servers, with frigate copied out of the project's image.
     pub servers: String,

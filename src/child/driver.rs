@@ -151,15 +151,10 @@ impl Child {
         self.checker.advance().map(check_event)
     }
 
-    /// Takes the end of a process that was reaped and is not the child. Returns `None` if it was not
-    /// the program of a check, and otherwise its event, if it has one.
-    pub(crate) fn note_check_reaped(
-        &mut self,
-        pid: Pid,
-        status: ExitStatus,
-    ) -> Option<Option<Event>> {
-        let event = self.checker.note_reaped(pid, status)?;
-        Some(event.map(check_event))
+    /// Takes the end of a process that was reaped and is not the child. Returns whether it was the
+    /// program of a check: `poll_check` has the result then.
+    pub(crate) fn note_check_reaped(&mut self, pid: Pid, status: ExitStatus) -> bool {
+        self.checker.note_reaped(pid, status)
     }
 
     fn send(&self, signal: Signal, to: Recipient, rim: &mut impl Rim) -> Option<Event> {

@@ -202,6 +202,7 @@ fn read_checks(
         parse::STOP_SIGNAL,
     );
     let within = reader.read_duration("ready-within", READY_WITHIN);
+    let within = Some(within).filter(|within| !within.is_zero());
     let runs_program =
         |wanted: &WantedTarget| matches!(wanted.target, Target::Asked(Question::Exec(_)));
     CheckRules {
@@ -214,7 +215,7 @@ fn read_checks(
         }),
         ready: ready.map(|wanted| ReadyRules {
             method: method(wanted),
-            within: Some(within).filter(|within| !within.is_zero()),
+            within,
         }),
         timeout: reader.read_duration(table::HEALTH_TIMEOUT, HEALTH_TIMEOUT),
         run_programs: [health, ready].into_iter().flatten().any(runs_program),

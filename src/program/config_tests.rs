@@ -118,6 +118,11 @@ fn the_help_tells_the_defaults() {
                 assert_eq!((told, config("").rules.stop.signal), ("as", None));
                 continue;
             }
+            "--health-signal" => {
+                let health = config("--health=file:/beat").rules.checks.health;
+                assert_eq!((told, health.and_then(|rules| rules.signal)), ("the", None));
+                continue;
+            }
             "--termination-log" => {
                 let log = config("").termination_log;
                 assert_eq!((told, log), (DEFAULT_PATH, WantedLog::Automatic));
@@ -142,7 +147,7 @@ fn the_help_tells_the_defaults() {
             "{given}"
         );
     }
-    assert_eq!(compared, 22);
+    assert_eq!(compared, 23);
 }
 
 #[test]

@@ -316,7 +316,6 @@ fn context(config: &Config, program: &CStr, group: Option<&ChildCgroup>) -> Mess
         group: group.unwrap_or_default(),
         health: text_of(config.health.as_ref()),
         ready: text_of(config.ready.as_ref()),
-        ..MessageContext::default()
     }
 }
 

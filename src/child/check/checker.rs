@@ -123,14 +123,11 @@ impl Checker {
         }
     }
 
-    /// Takes the end of a process that was reaped. Returns `None` if it was not the check's
-    /// program, and otherwise the result, if it is awaited.
-    pub(crate) fn note_reaped(
-        &mut self,
-        pid: Pid,
-        status: ExitStatus,
-    ) -> Option<Option<CheckEvent>> {
-        let is_own = self.current.as_mut()?.check.note_reaped(pid, status);
-        is_own.then(|| self.advance())
+    /// Takes the end of a process that was reaped. Returns whether it was the check's program:
+    /// `advance` has the result then.
+    pub(crate) fn note_reaped(&mut self, pid: Pid, status: ExitStatus) -> bool {
+        self.current
+            .as_mut()
+            .is_some_and(|current| current.check.note_reaped(pid, status))
     }
 }

@@ -86,9 +86,11 @@ impl EventLoop {
     /// Handles the end of a process that is no protected child: the program of a check, or an orphan.
     fn handle_other_end(&mut self, pid: Pid, status: ExitStatus) {
         for index in 0..self.children.len() {
-            let child = self.children.get_mut(index);
-            if let Some(event) = child.and_then(|child| child.note_check_reaped(pid, status)) {
-                if let Some(event) = event {
+            let Some(child) = self.children.get_mut(index) else {
+                break;
+            };
+            if child.note_check_reaped(pid, status) {
+                if let Some(event) = child.poll_check() {
                     self.enqueue(index, event);
                 }
                 return;

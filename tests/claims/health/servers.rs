@@ -165,14 +165,11 @@ fn bad(out: &mut Vec<Trial>) {
         let reset = servers::resetting();
         for (port, reason) in [
             (servers::closed(), "connection refused"),
-            (
-                servers::answering("HTTP/1.0 500 No\r\n\r\n"),
-                "status 500",
-            ),
+            (servers::answering("HTTP/1.0 500 No\r\n\r\n"), "status 500"),
             (servers::answering("HTTP/1.0 4"), "closed"),
-            (servers::answering("SSH-2.0-x\r\n\r\n"), "no HTTP"),
+            (servers::answering("SSH-2.0-x\r\n\r\n"), "the answer is not HTTP"),
             (servers::silent(), "no answer within 300 ms"),
-            (reset, ""),
+            (reset, "connection reset"),
         ] {
             let ended = checking(mode, &format!("http://127.0.0.1:{port}/"))
                 .puppet("wait TERM; exit 0")

@@ -52,6 +52,7 @@ pub(crate) struct HealthRules {
 
 impl HealthRules {
     /// Returns the rules of `--health` alone.
+    #[cfg(test)]
     pub(crate) const fn new(method: Method) -> Self {
         Self {
             method,

@@ -167,7 +167,10 @@ fn bad(out: &mut Vec<Trial>) {
             (servers::closed(), "connection refused"),
             (servers::answering("HTTP/1.0 500 No\r\n\r\n"), "status 500"),
             (servers::answering("HTTP/1.0 4"), "closed"),
-            (servers::answering("SSH-2.0-x\r\n\r\n"), "the answer is not HTTP"),
+            (
+                servers::answering("SSH-2.0-x\r\n\r\n"),
+                "the answer is not HTTP",
+            ),
             (servers::silent(), "no answer within 300 ms"),
             (reset, "connection reset"),
         ] {

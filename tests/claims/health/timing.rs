@@ -107,7 +107,8 @@ fn ready(out: &mut Vec<Trial>) {
             .puppet("wait TERM; exit 0")
             .run();
         ended.expect_code(1).expect_nothing_left();
-        let line = format!("was not ready within 300 ms: '{target}': cannot connect: connection refused");
+        let line =
+            format!("was not ready within 300 ms: '{target}': cannot connect: connection refused");
         assert_eq!(ended.err.matches(&line).count(), 2, "{ended:#?}");
         assert!(ended.err.contains("2 failed starts in a row"), "{ended:#?}");
     });

@@ -56,7 +56,7 @@ pub fn write(list: &Path, symbols: &Path, programs: &Programs, work: &Path) -> R
         .collect();
     let mut text = HEAD.to_owned();
     for pattern in &patterns {
-        let _infallible = writeln!(text, "*(.text*.{pattern})");
+        let _infallible = writeln!(text, "*(.text*.{pattern} .rodata*.{pattern})");
     }
     fs::write(list, text).map_err(|error| format!("cannot write '{}': {error}", list.display()))?;
     println!("{}: {} functions", list.display(), patterns.len());

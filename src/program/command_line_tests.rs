@@ -110,7 +110,9 @@ fn ask(words: &[&str], variables: &[(&str, &str)]) -> Result<Request<'static>, M
 fn run(words: &[&str], variables: &[(&str, &str)]) -> (Config, usize) {
     match ask(words, variables) {
         Ok(Request::Run(config, first)) => (*config, first),
-        Ok(Request::Probe(_) | Request::Help | Request::Version) => panic!("{words:?}: no command"),
+        Ok(Request::Probe(_) | Request::Signal(_) | Request::Help | Request::Version) => {
+            panic!("{words:?}: no command")
+        }
         Err(Mistake { text, .. }) => panic!("{words:?}, {variables:?}: {text}"),
     }
 }
@@ -162,7 +164,8 @@ fn these_tests_know_every_option() {
         .flags
         .iter()
         .map(|flag| flag.long.to_owned());
-    let runs_a_command = |name: &String| !["--help", "--probe"].contains(&name.as_str());
+    let runs_a_command =
+        |name: &String| !["--help", "--probe", "--signal"].contains(&name.as_str());
     assert_eq!(known, offered.filter(runs_a_command).collect());
 }
 
@@ -172,7 +175,7 @@ fn these_tests_know_every_option() {
 fn probe(words: &[&str], variables: &[(&str, &str)]) -> Probe<'static> {
     match ask(words, variables) {
         Ok(Request::Probe(probe)) => probe,
-        Ok(Request::Run(..) | Request::Help | Request::Version) => panic!("{words:?}: no probe"),
+        Ok(_) => panic!("{words:?}: no probe"),
         Err(Mistake { text, .. }) => panic!("{words:?}: {text}"),
     }
 }
@@ -255,6 +258,54 @@ fn nothing_else_stands_beside_a_probe() {
 }
 
 #[test]
+fn a_signal_for_pid_1_is_one_that_can_stop_a_child() {
+    for (typed, expected) in [("HUP", 1), ("sigusr1", 10), ("RTMIN+3", 37), ("9", 9)] {
+        let set = [
+            ("FRIGATE_INIT_GRACE", "banana"),
+            ("FRIGATE_INIT_SIGNAL", "TERM"),
+        ];
+        match ask(&["--signal", typed], &set) {
+            Ok(Request::Signal(sender)) => {
+                assert_eq!((sender.signal.raw(), sender.typed), (expected, typed));
+            }
+            Ok(_) => panic!("{typed}: no signal"),
+            Err(Mistake { text, .. }) => panic!("{typed}: {text}"),
+        }
+    }
+    let set = [("FRIGATE_INIT_SIGNAL", "TERM")];
+    assert_eq!(run(&["command"], &set).1, 0);
+}
+
+#[test]
+fn nothing_else_stands_beside_a_signal() {
+    for (words, expected) in [
+        (
+            ["--signal=HUP", "-q"],
+            "cannot use '--quiet': it does not belong to --signal",
+        ),
+        (
+            ["--signal=HUP", "--health-timeout=1s"],
+            "cannot use '--health-timeout': it does not belong to --signal",
+        ),
+        (
+            ["--signal=HUP", "--probe=file:/a"],
+            "cannot use '--signal': it does not belong to --probe",
+        ),
+        (
+            ["--signal=HUP", "/bin/true"],
+            "cannot start '/bin/true': --signal runs no command",
+        ),
+        (
+            ["--signal=CHLD", "--"],
+            "cannot use '--signal=CHLD': expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, \
+             other than CHLD and STOP",
+        ),
+    ] {
+        assert_eq!(refusal(&words, &[]), expected);
+    }
+}
+
+#[test]
 fn a_mistake_beside_a_probe_is_one_of_a_mode() {
     let is_mode = |words: &[&str]| {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
@@ -262,6 +313,7 @@ fn a_mistake_beside_a_probe_is_one_of_a_mode() {
     };
     assert!(is_mode(&["--probe=nonsense"]));
     assert!(is_mode(&["--grace=5s", "--probe", "nonsense", "--bogus"]));
+    assert!(is_mode(&["--signal=nonsense"]));
     assert!(!is_mode(&["--grace=5s", "command", "--probe=nonsense"]));
     assert!(!is_mode(&["--", "--probe=nonsense"]));
 }
@@ -1054,7 +1106,7 @@ proptest! {
                 let ended = words.get(first.wrapping_sub(1)) == Some(&b"--".as_slice());
                 prop_assert!(ended || words.get(first).is_some_and(|word| !word.starts_with(b"-")), "{first}");
             }
-            Ok(Request::Probe(_) | Request::Help | Request::Version) => {}
+            Ok(Request::Probe(_) | Request::Signal(_) | Request::Help | Request::Version) => {}
             Err(Mistake { text, .. }) => prop_assert!(is_one_short_line(&text), "{text:?}"),
         }
     }
@@ -1077,7 +1129,7 @@ proptest! {
     ) {
         let outcome = |words: &[&str], variables: &[(&str, &str)]| match ask(words, variables) {
             Ok(Request::Run(config, _)) => format!("{config:?}"),
-            Ok(Request::Probe(_) | Request::Help | Request::Version) => String::from("no command"),
+            Ok(Request::Probe(_) | Request::Signal(_) | Request::Help | Request::Version) => String::from("no command"),
             Err(Mistake { text, .. }) => text,
         };
         let one = outcome(&[&format!("--{name}={value}"), "command"], &[]);

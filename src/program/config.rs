@@ -19,9 +19,9 @@ use crate::core::user::UserSpec;
 use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
 use crate::messages::termination::WantedLog;
+use crate::program::options::mode::HEALTH_TIMEOUT;
 use crate::program::options::parse;
 use crate::program::options::reader::Reader;
-use crate::program::options::table::HEALTH_TIMEOUT;
 use crate::program::options::values::{Source, Value, Values};
 
 /// All options, checked.

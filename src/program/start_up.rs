@@ -74,6 +74,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let request = command_line::read(&words, entries.clone());
     let code = match &request {
         Ok(Request::Probe(probe)) => probe_once(probe, environment, mask),
+        Ok(Request::Signal(sender)) => sender.run(),
         Ok(Request::Help) => print(&table::help()),
         Ok(Request::Version) => print(&version()),
         Ok(Request::Run(config, first)) => {

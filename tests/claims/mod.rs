@@ -11,6 +11,7 @@ mod grace_close;
 mod group;
 mod house;
 mod messages;
+mod modes;
 mod probe;
 mod reaping;
 mod requests;
@@ -34,6 +35,7 @@ pub fn register(out: &mut Vec<Trial>) {
     group::trials(out);
     house::trials(out);
     messages::trials(out);
+    modes::trials(out);
     probe::trials(out);
     reaping::trials(out);
     requests::trials(out);

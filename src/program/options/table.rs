@@ -6,6 +6,8 @@
 
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
 
+use crate::program::options::mode::Mode;
+
 /// frigate: starts one command, forwards signals to it, reaps orphans, restarts it, and exits as it
 /// did
 #[derive(ArgsInfo)]
@@ -137,6 +139,9 @@ pub(crate) struct Options {
     /// a check that takes longer has failed; default: 3s
     #[argh(option, arg_name = "duration")]
     health_timeout: Option<String>,
+    /// instead of a command: send this signal to PID 1
+    #[argh(option, arg_name = "signal")]
+    signal: Option<String>,
     /// how messages are written: text or json; default: text
     #[argh(option, arg_name = "format")]
     log_format: Option<String>,
@@ -151,14 +156,11 @@ pub(crate) struct Options {
 /// argh adds this option by itself.
 pub(super) const HELP: &str = "--help";
 
-/// The option that checks once instead of running a command, and the one that may stand beside it.
-pub(crate) const PROBE: &str = "probe";
-pub(crate) const HEALTH_TIMEOUT: &str = "health-timeout";
-
 /// Whether the option is read from the environment. What frigate does instead of running a command
 /// is not: the variables of a container are for the frigate that is its PID 1.
 pub(super) fn has_variable(flag: &FlagInfo<'static>) -> bool {
-    flag.long != HELP && name_of(flag) != PROBE
+    let name = name_of(flag);
+    flag.long != HELP && Mode::find(|mode| mode == name).is_none()
 }
 
 pub(crate) fn flags() -> &'static [FlagInfo<'static>] {
@@ -181,7 +183,7 @@ pub(super) fn is_counted(flag: &FlagInfo<'static>) -> bool {
 pub(crate) fn help() -> String {
     let info = Options::get_args_info();
     let mut text = String::from(
-        "Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n       frigate --probe TARGET [--health-timeout DURATION]\n\n",
+        "Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n       frigate --probe TARGET [--health-timeout DURATION]\n       frigate --signal SIGNAL\n\n",
     );
     text.push_str(info.description);
     text.push_str(".\n\nOptions:\n");

@@ -27,7 +27,14 @@ fn help(out: &mut Vec<Trial>) {
             .iter()
             .map(|option| option.name)
             .chain(FLAGS)
-            .chain(["verbose", "probe", "health-timeout", "help", "version"])
+            .chain([
+                "verbose",
+                "probe",
+                "signal",
+                "health-timeout",
+                "help",
+                "version",
+            ])
         {
             assert!(
                 ended.out.contains(&format!("--{option}")),

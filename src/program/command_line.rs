@@ -22,6 +22,8 @@ pub(crate) enum Request<'a> {
     Probe(Probe<'a>),
     /// Send a signal to PID 1, and run nothing.
     Signal(SignalSender<'a>),
+    /// Become the command that begins at this index of the arguments.
+    Exec(Box<Config>, usize),
     Help,
     Version,
 }
@@ -46,16 +48,24 @@ pub(crate) fn read<'a>(
     // In a box, since a move takes more code than the box. It is not freed: the process has one.
     let config = ManuallyDrop::new(Box::new(Config::new(&values)?));
     if let Some(mode) = mode {
-        return read_mode(mode, &values, words.get(command).copied(), &config);
+        let word = words.get(command).copied();
+        if let Some(request) = read_mode(mode, &values, word, &config)? {
+            return Ok(request);
+        }
     }
     if command == words.len() {
         let why = "none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]";
         return Err(Mistake::new("start", "COMMAND").because(why));
     }
-    Ok(Request::Run(ManuallyDrop::into_inner(config), command))
+    let config = ManuallyDrop::into_inner(config);
+    Ok(match mode {
+        None => Request::Run(config, command),
+        Some(_) => Request::Exec(config, command),
+    })
 }
 
-/// Reads what a mode needs. Nothing may stand beside it that does not belong to it.
+/// Reads what a mode needs; `None` means a command. Nothing may stand beside a mode that does not
+/// belong to it.
 ///
 /// Not inlined, since a run does not need it.
 #[cold]
@@ -65,13 +75,13 @@ fn read_mode<'a>(
     values: &Values<'a>,
     command: Option<&[u8]>,
     config: &Config,
-) -> Result<Request<'a>, Mistake> {
+) -> Result<Option<Request<'a>>, Mistake> {
     let spelled = ["--", mode.name].concat();
     if let Some(value) = values.iter().find(|value| !mode.takes(value.name)) {
         let mistake = Mistake::new("use", &value.spelled_name());
         return Err(mistake.because(&["it does not belong to ", &spelled].concat()));
     }
-    if let Some(command) = command {
+    if let Some(command) = command.filter(|_| mode.deed != Deed::Exec) {
         let mistake = Mistake::new("start", &lossy_text(command));
         return Err(mistake.because(&[&spelled, " runs no command"].concat()));
     }
@@ -79,8 +89,9 @@ fn read_mode<'a>(
         return Err(Mistake::new("use", &spelled).because("it needs a value"));
     };
     match mode.deed {
-        Deed::Probe => read_probe(value, config).map(Request::Probe),
-        Deed::Signal => read_signal(value).map(Request::Signal),
+        Deed::Probe => read_probe(value, config).map(|probe| Some(Request::Probe(probe))),
+        Deed::Signal => read_signal(value).map(|sender| Some(Request::Signal(sender))),
+        Deed::Exec => Ok(None),
     }
 }
 

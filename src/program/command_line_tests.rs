@@ -110,7 +110,13 @@ fn ask(words: &[&str], variables: &[(&str, &str)]) -> Result<Request<'static>, M
 fn run(words: &[&str], variables: &[(&str, &str)]) -> (Config, usize) {
     match ask(words, variables) {
         Ok(Request::Run(config, first)) => (*config, first),
-        Ok(Request::Probe(_) | Request::Signal(_) | Request::Help | Request::Version) => {
+        Ok(
+            Request::Probe(_)
+            | Request::Signal(_)
+            | Request::Exec(..)
+            | Request::Help
+            | Request::Version,
+        ) => {
             panic!("{words:?}: no command")
         }
         Err(Mistake { text, .. }) => panic!("{words:?}, {variables:?}: {text}"),
@@ -165,7 +171,7 @@ fn these_tests_know_every_option() {
         .iter()
         .map(|flag| flag.long.to_owned());
     let runs_a_command =
-        |name: &String| !["--help", "--probe", "--signal"].contains(&name.as_str());
+        |name: &String| !["--help", "--probe", "--signal", "--exec"].contains(&name.as_str());
     assert_eq!(known, offered.filter(runs_a_command).collect());
 }
 
@@ -274,6 +280,36 @@ fn a_signal_for_pid_1_is_one_that_can_stop_a_child() {
     }
     let set = [("FRIGATE_INIT_SIGNAL", "TERM")];
     assert_eq!(run(&["command"], &set).1, 0);
+}
+
+#[test]
+fn an_exec_has_a_command_and_only_what_confines_it() {
+    let set = [
+        ("FRIGATE_INIT_USER", "app"),
+        ("FRIGATE_INIT_GRACE", "banana"),
+    ];
+    match ask(&["--exec", "--workdir=/srv", "--", "command"], &set) {
+        Ok(Request::Exec(config, first)) => {
+            assert_eq!(
+                config.user.map(|user| user.value).as_deref(),
+                Some("app"),
+                "its variable counts"
+            );
+            assert_eq!((config.workdir.as_deref(), first), (Some("/srv"), 3));
+        }
+        Ok(_) => panic!("no exec"),
+        Err(Mistake { text, .. }) => panic!("{text}"),
+    }
+    assert_eq!(run(&["--exec=false", "--grace=5s", "command"], &[]).1, 2);
+    assert_eq!(run(&["command"], &[("FRIGATE_INIT_EXEC", "1")]).1, 0);
+    assert_eq!(
+        refusal(&["--exec", "--grace=5s", "command"], &[]),
+        "cannot use '--grace': it does not belong to --exec"
+    );
+    assert_eq!(
+        refusal(&["--exec"], &[]),
+        "cannot start 'COMMAND': none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]"
+    );
 }
 
 #[test]
@@ -1106,7 +1142,7 @@ proptest! {
                 let ended = words.get(first.wrapping_sub(1)) == Some(&b"--".as_slice());
                 prop_assert!(ended || words.get(first).is_some_and(|word| !word.starts_with(b"-")), "{first}");
             }
-            Ok(Request::Probe(_) | Request::Signal(_) | Request::Help | Request::Version) => {}
+            Ok(Request::Probe(_) | Request::Signal(_) | Request::Exec(..) | Request::Help | Request::Version) => {}
             Err(Mistake { text, .. }) => prop_assert!(is_one_short_line(&text), "{text:?}"),
         }
     }
@@ -1129,7 +1165,7 @@ proptest! {
     ) {
         let outcome = |words: &[&str], variables: &[(&str, &str)]| match ask(words, variables) {
             Ok(Request::Run(config, _)) => format!("{config:?}"),
-            Ok(Request::Probe(_) | Request::Signal(_) | Request::Help | Request::Version) => String::from("no command"),
+            Ok(Request::Probe(_) | Request::Signal(_) | Request::Exec(..) | Request::Help | Request::Version) => String::from("no command"),
             Err(Mistake { text, .. }) => text,
         };
         let one = outcome(&[&format!("--{name}={value}"), "command"], &[]);

@@ -1,16 +1,18 @@
-//! The modes: what frigate does instead of running a command.
+//! The modes: what frigate does instead of supervising a command.
 
 /// How long a check may take: for a run, and beside `--probe`.
 pub(crate) const HEALTH_TIMEOUT: &str = "health-timeout";
 
-/// The deeds that are asked for instead of a command.
+/// What is asked for instead of a supervised command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Deed {
     Probe,
     Signal,
+    /// Become the command.
+    Exec,
 }
 
-/// An option that replaces the run of a command.
+/// An option that replaces the supervision of a command.
 #[derive(Debug)]
 pub(crate) struct Mode {
     pub(crate) deed: Deed,
@@ -21,7 +23,7 @@ pub(crate) struct Mode {
 }
 
 /// Every mode. If two are typed, the first of this table refuses the other.
-const MODES: [Mode; 2] = [
+const MODES: [Mode; 3] = [
     Mode {
         deed: Deed::Probe,
         name: "probe",
@@ -32,12 +34,17 @@ const MODES: [Mode; 2] = [
         name: "signal",
         beside: &[],
     },
+    Mode {
+        deed: Deed::Exec,
+        name: "exec",
+        beside: &["user", "chroot", "workdir", "no-new-privs"],
+    },
 ];
 
 impl Mode {
-    /// Returns the first mode whose option's name `is_wanted` accepts.
-    pub(crate) fn find(is_wanted: impl Fn(&str) -> bool) -> Option<&'static Self> {
-        MODES.iter().find(|mode| is_wanted(mode.name))
+    /// Returns the first mode that `is_wanted` accepts.
+    pub(crate) fn find(is_wanted: impl Fn(&Self) -> bool) -> Option<&'static Self> {
+        MODES.iter().find(|mode| is_wanted(mode))
     }
 
     /// Returns whether the option may be given in this mode.

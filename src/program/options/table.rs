@@ -142,6 +142,10 @@ pub(crate) struct Options {
     /// instead of a command: send this signal to PID 1
     #[argh(option, arg_name = "signal")]
     signal: Option<String>,
+    /// become the command, and do not supervise it: only its user, root, directory and privileges
+    /// are set
+    #[argh(switch)]
+    exec: bool,
     /// how messages are written: text or json; default: text
     #[argh(option, arg_name = "format")]
     log_format: Option<String>,
@@ -160,7 +164,7 @@ pub(super) const HELP: &str = "--help";
 /// is not: the variables of a container are for the frigate that is its PID 1.
 pub(super) fn has_variable(flag: &FlagInfo<'static>) -> bool {
     let name = name_of(flag);
-    flag.long != HELP && Mode::find(|mode| mode == name).is_none()
+    flag.long != HELP && Mode::find(|mode| mode.name == name).is_none()
 }
 
 pub(crate) fn flags() -> &'static [FlagInfo<'static>] {
@@ -183,7 +187,7 @@ pub(super) fn is_counted(flag: &FlagInfo<'static>) -> bool {
 pub(crate) fn help() -> String {
     let info = Options::get_args_info();
     let mut text = String::from(
-        "Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n       frigate --probe TARGET [--health-timeout DURATION]\n       frigate --signal SIGNAL\n\n",
+        "Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n       frigate --probe TARGET [--health-timeout DURATION]\n       frigate --signal SIGNAL\n       frigate --exec [OPTIONS] [--] COMMAND [ARG...]\n\n",
     );
     text.push_str(info.description);
     text.push_str(".\n\nOptions:\n");

@@ -9,7 +9,7 @@ use crate::core::number::parse_number;
 use crate::core::signal::is_alike;
 use crate::core::text::lossy_text;
 use crate::messages::mistake::Mistake;
-use crate::program::options::mode::Mode;
+use crate::program::options::mode::{Deed, Mode};
 use crate::program::options::table::{HELP, flags, is_counted, name_of};
 use crate::program::options::variables;
 
@@ -74,9 +74,12 @@ impl<'a> Values<'a> {
         self.0.iter().find(|value| value.name == name)
     }
 
-    /// Returns the mode that was typed; `None` means that a command is to be run.
+    /// Returns the mode that was typed; `None` means that a command is to be supervised.
     pub(crate) fn mode(&self) -> Option<&'static Mode> {
-        Mode::find(|name| self.get(name).is_some())
+        Mode::find(|mode| match mode.deed {
+            Deed::Probe | Deed::Signal => self.get(mode.name).is_some(),
+            Deed::Exec => self.is_on(mode.name),
+        })
     }
 
     pub(crate) fn is_on(&self, name: &str) -> bool {

@@ -31,6 +31,7 @@ fn help(out: &mut Vec<Trial>) {
                 "verbose",
                 "probe",
                 "signal",
+                "exec",
                 "health-timeout",
                 "help",
                 "version",

@@ -78,7 +78,14 @@ pub(super) fn config(options: &str) -> Config {
         .collect();
     match command_line::read(&words, core::iter::empty()) {
         Ok(Request::Run(config, _)) => *config,
-        Ok(Request::Probe(_) | Request::Help | Request::Version) | Err(_) => {
+        Ok(
+            Request::Probe(_)
+            | Request::Signal(_)
+            | Request::Exec(..)
+            | Request::Help
+            | Request::Version,
+        )
+        | Err(_) => {
             panic!("bad options: {options}")
         }
     }

@@ -7,10 +7,12 @@ use crate::core::text::lossy_text;
 use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
 use crate::program::config::Config;
-use crate::program::options::table::{HEALTH_TIMEOUT, PROBE};
+use crate::program::options::mode::{Deed, Mode};
+use crate::program::options::parse::{STOP_SIGNAL, parse_stop_signal};
 use crate::program::options::values::{Value, Values, Words};
 use crate::program::options::variables::option_of;
 use crate::program::probe::Probe;
+use crate::program::signal_sender::SignalSender;
 
 /// What frigate was asked to do.
 pub(crate) enum Request<'a> {
@@ -18,6 +20,10 @@ pub(crate) enum Request<'a> {
     Run(Box<Config>, usize),
     /// Check once, and run nothing.
     Probe(Probe<'a>),
+    /// Send a signal to PID 1, and run nothing.
+    Signal(SignalSender<'a>),
+    /// Become the command that begins at this index of the arguments.
+    Exec(Box<Config>, usize),
     Help,
     Version,
 }
@@ -37,41 +43,59 @@ pub(crate) fn read<'a>(
         Words::Help => return Ok(Request::Help),
         Words::Version => return Ok(Request::Version),
     };
-    let probe = values.get(PROBE).copied();
-    values.read_variables(environment, probe.map(|_| HEALTH_TIMEOUT))?;
+    let mode = values.mode();
+    values.read_variables(environment, mode)?;
     // In a box, since a move takes more code than the box. It is not freed: the process has one.
     let config = ManuallyDrop::new(Box::new(Config::new(&values)?));
-    if let Some(target) = probe {
-        let command = words.get(command).copied();
-        return read_probe(&target, &values, command, &config).map(Request::Probe);
+    if let Some(mode) = mode {
+        let word = words.get(command).copied();
+        if let Some(request) = read_mode(mode, &values, word, &config)? {
+            return Ok(request);
+        }
     }
     if command == words.len() {
         let why = "none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]";
         return Err(Mistake::new("start", "COMMAND").because(why));
     }
-    Ok(Request::Run(ManuallyDrop::into_inner(config), command))
+    let config = ManuallyDrop::into_inner(config);
+    Ok(match mode {
+        None => Request::Run(config, command),
+        Some(_) => Request::Exec(config, command),
+    })
 }
 
-/// Reads a probe. Nothing may stand beside it that does not belong to it.
+/// Reads what a mode needs; `None` means a command. Nothing may stand beside a mode that does not
+/// belong to it.
 ///
 /// Not inlined, since a run does not need it.
 #[cold]
 #[inline(never)]
-fn read_probe<'a>(
-    target: &Value<'a>,
-    values: &Values<'_>,
+fn read_mode<'a>(
+    mode: &Mode,
+    values: &Values<'a>,
     command: Option<&[u8]>,
     config: &Config,
-) -> Result<Probe<'a>, Mistake> {
-    let is_foreign = |value: &&Value<'_>| ![PROBE, HEALTH_TIMEOUT].contains(&value.name);
-    if let Some(value) = values.iter().find(is_foreign) {
+) -> Result<Option<Request<'a>>, Mistake> {
+    let spelled = ["--", mode.name].concat();
+    if let Some(value) = values.iter().find(|value| !mode.takes(value.name)) {
         let mistake = Mistake::new("use", &value.spelled_name());
-        return Err(mistake.because("it does not belong to --probe"));
+        return Err(mistake.because(&["it does not belong to ", &spelled].concat()));
     }
-    if let Some(command) = command {
+    if let Some(command) = command.filter(|_| mode.deed != Deed::Exec) {
         let mistake = Mistake::new("start", &lossy_text(command));
-        return Err(mistake.because("--probe runs no command"));
+        return Err(mistake.because(&[&spelled, " runs no command"].concat()));
     }
+    let Some(value) = values.get(mode.name) else {
+        return Err(Mistake::new("use", &spelled).because("it needs a value"));
+    };
+    match mode.deed {
+        Deed::Probe => read_probe(value, config).map(|probe| Some(Request::Probe(probe))),
+        Deed::Signal => read_signal(value).map(|sender| Some(Request::Signal(sender))),
+        Deed::Exec => Ok(None),
+    }
+}
+
+fn read_probe<'a>(target: &Value<'a>, config: &Config) -> Result<Probe<'a>, Mistake> {
     match Target::parse(target.text) {
         Ok(Target::Asked(question)) => Ok(Probe {
             question,
@@ -81,6 +105,16 @@ fn read_probe<'a>(
         Ok(Target::Notify) => Err(target.refused("a probe cannot hear the child's messages")),
         Err(why) => Err(target.refused(why)),
     }
+}
+
+/// Reads a signal for PID 1. It is one of those that `--stop-signal` takes: CHLD tells PID 1
+/// nothing, and STOP has no effect on it.
+fn read_signal<'a>(value: &Value<'a>) -> Result<SignalSender<'a>, Mistake> {
+    let signal = parse_stop_signal(value.text).ok_or_else(|| value.refused(STOP_SIGNAL))?;
+    Ok(SignalSender {
+        signal,
+        typed: value.text,
+    })
 }
 
 /// How the mistake that `read` found is reported.
@@ -118,7 +152,7 @@ pub(crate) fn report_of_mistake<'a>(
     };
     MistakeReport {
         format,
-        is_end: values.get(PROBE).is_none(),
+        is_end: values.mode().is_none(),
     }
 }
 

@@ -121,7 +121,15 @@ fn ask(words: &[&str], variables: &[(&str, &str)]) -> Result<Request<'static>, M
 fn run(words: &[&str], variables: &[(&str, &str)]) -> (Config, usize) {
     match ask(words, variables) {
         Ok(Request::Run(config, first)) => (*config, first),
-        Ok(Request::Probe(_) | Request::Help | Request::Version) => panic!("{words:?}: no command"),
+        Ok(
+            Request::Probe(_)
+            | Request::Signal(_)
+            | Request::Exec(..)
+            | Request::Help
+            | Request::Version,
+        ) => {
+            panic!("{words:?}: no command")
+        }
         Err(Mistake { text, .. }) => panic!("{words:?}, {variables:?}: {text}"),
     }
 }
@@ -181,7 +189,8 @@ fn these_tests_know_every_option() {
         .flags
         .iter()
         .map(|flag| flag.long.to_owned());
-    let runs_a_command = |name: &String| !["--help", "--probe"].contains(&name.as_str());
+    let runs_a_command =
+        |name: &String| !["--help", "--probe", "--signal", "--exec"].contains(&name.as_str());
     assert_eq!(known, offered.filter(runs_a_command).collect());
 }
 
@@ -191,7 +200,7 @@ fn these_tests_know_every_option() {
 fn probe(words: &[&str], variables: &[(&str, &str)]) -> Probe<'static> {
     match ask(words, variables) {
         Ok(Request::Probe(probe)) => probe,
-        Ok(Request::Run(..) | Request::Help | Request::Version) => panic!("{words:?}: no probe"),
+        Ok(_) => panic!("{words:?}: no probe"),
         Err(Mistake { text, .. }) => panic!("{words:?}: {text}"),
     }
 }
@@ -274,6 +283,84 @@ fn nothing_else_stands_beside_a_probe() {
 }
 
 #[test]
+fn a_signal_for_pid_1_is_one_that_can_stop_a_child() {
+    for (typed, expected) in [("HUP", 1), ("sigusr1", 10), ("RTMIN+3", 37), ("9", 9)] {
+        let set = [
+            ("FRIGATE_INIT_GRACE", "banana"),
+            ("FRIGATE_INIT_SIGNAL", "TERM"),
+        ];
+        match ask(&["--signal", typed], &set) {
+            Ok(Request::Signal(sender)) => {
+                assert_eq!((sender.signal.raw(), sender.typed), (expected, typed));
+            }
+            Ok(_) => panic!("{typed}: no signal"),
+            Err(Mistake { text, .. }) => panic!("{typed}: {text}"),
+        }
+    }
+    let set = [("FRIGATE_INIT_SIGNAL", "TERM")];
+    assert_eq!(run(&["command"], &set).1, 0);
+}
+
+#[test]
+fn an_exec_has_a_command_and_only_what_confines_it() {
+    let set = [
+        ("FRIGATE_INIT_USER", "app"),
+        ("FRIGATE_INIT_GRACE", "banana"),
+    ];
+    match ask(&["--exec", "--workdir=/srv", "--", "command"], &set) {
+        Ok(Request::Exec(config, first)) => {
+            assert_eq!(
+                config.user.map(|user| user.value).as_deref(),
+                Some("app"),
+                "its variable counts"
+            );
+            assert_eq!((config.workdir.as_deref(), first), (Some("/srv"), 3));
+        }
+        Ok(_) => panic!("no exec"),
+        Err(Mistake { text, .. }) => panic!("{text}"),
+    }
+    assert_eq!(run(&["--exec=false", "--grace=5s", "command"], &[]).1, 2);
+    assert_eq!(run(&["command"], &[("FRIGATE_INIT_EXEC", "1")]).1, 0);
+    assert_eq!(
+        refusal(&["--exec", "--grace=5s", "command"], &[]),
+        "cannot use '--grace': it does not belong to --exec"
+    );
+    assert_eq!(
+        refusal(&["--exec"], &[]),
+        "cannot start 'COMMAND': none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]"
+    );
+}
+
+#[test]
+fn nothing_else_stands_beside_a_signal() {
+    for (words, expected) in [
+        (
+            ["--signal=HUP", "-q"],
+            "cannot use '--quiet': it does not belong to --signal",
+        ),
+        (
+            ["--signal=HUP", "--health-timeout=1s"],
+            "cannot use '--health-timeout': it does not belong to --signal",
+        ),
+        (
+            ["--signal=HUP", "--probe=file:/a"],
+            "cannot use '--signal': it does not belong to --probe",
+        ),
+        (
+            ["--signal=HUP", "/bin/true"],
+            "cannot start '/bin/true': --signal runs no command",
+        ),
+        (
+            ["--signal=CHLD", "--"],
+            "cannot use '--signal=CHLD': expected a signal such as TERM, SIGTERM, 15 or RTMIN+3, \
+             other than CHLD and STOP",
+        ),
+    ] {
+        assert_eq!(refusal(&words, &[]), expected);
+    }
+}
+
+#[test]
 fn a_mistake_beside_a_probe_is_one_of_a_mode() {
     let is_mode = |words: &[&str]| {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
@@ -281,6 +368,7 @@ fn a_mistake_beside_a_probe_is_one_of_a_mode() {
     };
     assert!(is_mode(&["--probe=nonsense"]));
     assert!(is_mode(&["--grace=5s", "--probe", "nonsense", "--bogus"]));
+    assert!(is_mode(&["--signal=nonsense"]));
     assert!(!is_mode(&["--grace=5s", "command", "--probe=nonsense"]));
     assert!(!is_mode(&["--", "--probe=nonsense"]));
 }
@@ -1073,7 +1161,7 @@ proptest! {
                 let ended = words.get(first.wrapping_sub(1)) == Some(&b"--".as_slice());
                 prop_assert!(ended || words.get(first).is_some_and(|word| !word.starts_with(b"-")), "{first}");
             }
-            Ok(Request::Probe(_) | Request::Help | Request::Version) => {}
+            Ok(Request::Probe(_) | Request::Signal(_) | Request::Exec(..) | Request::Help | Request::Version) => {}
             Err(Mistake { text, .. }) => prop_assert!(is_one_short_line(&text), "{text:?}"),
         }
     }
@@ -1096,7 +1184,7 @@ proptest! {
     ) {
         let outcome = |words: &[&str], variables: &[(&str, &str)]| match ask(words, variables) {
             Ok(Request::Run(config, _)) => format!("{config:?}"),
-            Ok(Request::Probe(_) | Request::Help | Request::Version) => String::from("no command"),
+            Ok(Request::Probe(_) | Request::Signal(_) | Request::Exec(..) | Request::Help | Request::Version) => String::from("no command"),
             Err(Mistake { text, .. }) => text,
         };
         let one = outcome(&[&format!("--{name}={value}"), "command"], &[]);

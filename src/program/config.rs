@@ -22,9 +22,9 @@ use crate::core::user::UserSpec;
 use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
 use crate::messages::termination::WantedLog;
+use crate::program::options::mode;
 use crate::program::options::parse;
 use crate::program::options::reader::Reader;
-use crate::program::options::table;
 use crate::program::options::values::{Source, Value, Values};
 
 /// All options, checked.
@@ -169,6 +169,13 @@ fn read_restart_on(stop_on: SignalSet, reader: &mut Reader<'_>) -> SignalSet {
 fn read_target(name: &str, reader: &mut Reader<'_>) -> Option<WantedTarget> {
     let value = reader.values.get(name)?;
     let target = match Target::parse(value.text) {
+        Ok(Target::Notify) => {
+            reader.refuse(
+                value,
+                "frigate does not read the messages of sd_notify(3) yet",
+            );
+            return None;
+        }
         Ok(target) => target,
         Err(why) => {
             reader.refuse(value, why);
@@ -231,7 +238,7 @@ fn read_given_checks(
             method: method(wanted),
             within,
         }),
-        timeout: reader.read_duration(table::HEALTH_TIMEOUT, HEALTH_TIMEOUT),
+        timeout: reader.read_duration(mode::HEALTH_TIMEOUT, HEALTH_TIMEOUT),
         run_programs: health.iter().chain(&ready).any(runs_program),
     };
     (health, ready, rules)

@@ -37,7 +37,11 @@ fn read(words: &[&str], variables: &[(&str, &str)]) -> Result<Config, Mistake> {
         .collect();
     match command_line::read(&words, entries.iter().map(String::as_bytes))? {
         Request::Run(config, _) => Ok(*config),
-        Request::Probe(_) | Request::Help | Request::Version => {
+        Request::Probe(_)
+        | Request::Signal(_)
+        | Request::Exec(..)
+        | Request::Help
+        | Request::Version => {
             panic!("{words:?}: help or version")
         }
     }

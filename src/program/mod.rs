@@ -8,5 +8,6 @@ pub(crate) mod init;
 pub(crate) mod options;
 pub(crate) mod probe;
 pub(crate) mod process_tree;
+pub(crate) mod signal_sender;
 pub(crate) mod start_up;
 pub(crate) mod terminal;

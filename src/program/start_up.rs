@@ -35,7 +35,9 @@ use crate::program::probe::Probe;
 use crate::program::process_tree::{FrigateProcess, ProcessTree};
 use crate::sys::safe_open::ChildUser;
 use crate::sys::signals::{self, Mask};
-use crate::sys::spawn::{ChildPlan, Confinement, Environment, Memory, Pidfd, Pointers, SpawnPlan};
+use crate::sys::spawn::{
+    ChildPlan, Confinement, Environment, Memory, Pidfd, Pointers, SpawnPlan, replace_program,
+};
 use crate::sys::startup::{self, CStrings};
 use crate::sys::{credentials, descriptors, inherited, output, process, terminal};
 
@@ -78,6 +80,12 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let request = command_line::read(&words, entries.clone());
     let code = match &request {
         Ok(Request::Probe(probe)) => probe_once(probe, environment, mask),
+        Ok(Request::Signal(sender)) => sender.run(),
+        Ok(Request::Exec(config, first)) => {
+            let command = arguments.get(*first..).unwrap_or_default();
+            exec(config, command, environment, mask)
+                .unwrap_or_else(|mistake| refuse(&mistake, config.format, &termination::Log::None))
+        }
         Ok(Request::Help) => print(&table::help()),
         Ok(Request::Version) => print(&version()),
         Ok(Request::Run(config, first)) => {
@@ -244,6 +252,45 @@ fn run(
     // descriptor.
     core::mem::forget(event_loop);
     Ok(code)
+}
+
+/// Becomes the command. Returns the exit code if that fails.
+///
+/// # Errors
+///
+/// The user, the group or the root cannot be learned.
+#[cold]
+#[inline(never)]
+fn exec(
+    config: &Config,
+    command: &[&'static CStr],
+    environment: CStrings,
+    mask: Mask,
+) -> Result<u8, Mistake> {
+    let program = command.first().copied().unwrap_or_default();
+    let own_pid = own_pid()?;
+    let (confinement, variables) = confinement(config)?;
+    let formatter = MessageFormatter::new(context(config, program, None));
+    let mut reporter = Reporter::new(formatter, config.format, config.verbosity);
+    if config.chroot.is_some() {
+        report_open_directory(&mut reporter);
+    }
+    if let Some(uid) = confinement.user {
+        inherited::set_stream_owner(uid, own_pid.raw() == 1);
+    }
+    let ignores_sigchld = false;
+    let failure = replace_program(&ChildPlan::new(
+        candidate_paths(program.to_bytes(), environment.value_of("PATH")),
+        Pointers::new(command.iter().copied()),
+        Environment::of_same_process(environment, &variables),
+        confinement,
+        mask,
+        // Its disposition was not changed, and so is not restored.
+        ignores_sigchld,
+    ));
+    let text = reporter.formatter.failure_text(failure);
+    refuse(&Mistake { text }, config.format, &termination::Log::None);
+    Ok(failure.code())
 }
 
 fn own_pid() -> Result<Pid, Mistake> {

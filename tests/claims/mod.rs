@@ -12,6 +12,7 @@ mod group;
 mod health;
 mod house;
 mod messages;
+mod modes;
 mod probe;
 mod reaping;
 mod requests;
@@ -36,6 +37,7 @@ pub fn register(out: &mut Vec<Trial>) {
     health::trials(out);
     house::trials(out);
     messages::trials(out);
+    modes::trials(out);
     probe::trials(out);
     reaping::trials(out);
     requests::trials(out);

@@ -6,6 +6,8 @@
 
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
 
+use crate::program::options::mode::Mode;
+
 /// frigate: starts one command, forwards signals to it, reaps orphans, restarts it, and exits as it
 /// did
 #[derive(ArgsInfo)]
@@ -160,6 +162,13 @@ pub(crate) struct Options {
     /// a check that takes longer has failed; default: 3s
     #[argh(option, arg_name = "duration")]
     health_timeout: Option<String>,
+    /// instead of a command: send this signal to PID 1
+    #[argh(option, arg_name = "signal")]
+    signal: Option<String>,
+    /// become the command, and do not supervise it: only its user, root, directory and privileges
+    /// are set
+    #[argh(switch)]
+    exec: bool,
     /// how messages are written: text or json; default: text
     #[argh(option, arg_name = "format")]
     log_format: Option<String>,
@@ -174,14 +183,11 @@ pub(crate) struct Options {
 /// argh adds this option by itself.
 pub(super) const HELP: &str = "--help";
 
-/// The option that checks once instead of running a command, and the one that may stand beside it.
-pub(crate) const PROBE: &str = "probe";
-pub(crate) const HEALTH_TIMEOUT: &str = "health-timeout";
-
 /// Whether the option is read from the environment. What frigate does instead of running a command
 /// is not: the variables of a container are for the frigate that is its PID 1.
 pub(super) fn has_variable(flag: &FlagInfo<'static>) -> bool {
-    flag.long != HELP && name_of(flag) != PROBE
+    let name = name_of(flag);
+    flag.long != HELP && Mode::find(|mode| mode.name == name).is_none()
 }
 
 pub(crate) fn flags() -> &'static [FlagInfo<'static>] {
@@ -204,7 +210,7 @@ pub(super) fn is_counted(flag: &FlagInfo<'static>) -> bool {
 pub(crate) fn help() -> String {
     let info = Options::get_args_info();
     let mut text = String::from(
-        "Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n       frigate --probe TARGET [--health-timeout DURATION]\n\n",
+        "Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n       frigate --probe TARGET [--health-timeout DURATION]\n       frigate --signal SIGNAL\n       frigate --exec [OPTIONS] [--] COMMAND [ARG...]\n\n",
     );
     text.push_str(info.description);
     text.push_str(".\n\nOptions:\n");

@@ -9,6 +9,7 @@ use crate::core::number::parse_number;
 use crate::core::signal::is_alike;
 use crate::core::text::lossy_text;
 use crate::messages::mistake::Mistake;
+use crate::program::options::mode::{Deed, Mode};
 use crate::program::options::table::{HELP, flags, is_counted, name_of};
 use crate::program::options::variables;
 
@@ -71,6 +72,14 @@ impl<'a> Values<'a> {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
         self.0.iter().find(|value| value.name == name)
+    }
+
+    /// Returns the mode that was typed; `None` means that a command is to be supervised.
+    pub(crate) fn mode(&self) -> Option<&'static Mode> {
+        Mode::find(|mode| match mode.deed {
+            Deed::Probe | Deed::Signal => self.get(mode.name).is_some(),
+            Deed::Exec => self.is_on(mode.name),
+        })
     }
 
     pub(crate) fn is_on(&self, name: &str) -> bool {
@@ -166,8 +175,8 @@ impl<'a> Values<'a> {
         Ok(flag)
     }
 
-    /// Adds the options of the environment that were not typed, or only the option `only`. Of two
-    /// variables with one name, the first that is not empty counts.
+    /// Adds the options of the environment that were not typed. In a mode, only those that may stand
+    /// beside it are added. Of two variables with one name, the first that is not empty counts.
     ///
     /// # Errors
     ///
@@ -175,14 +184,14 @@ impl<'a> Values<'a> {
     pub(crate) fn read_variables(
         &mut self,
         entries: impl Iterator<Item = &'a [u8]>,
-        only: Option<&str>,
+        mode: Option<&Mode>,
     ) -> Result<(), Mistake> {
         for entry in entries {
             let Some((flag, text)) = variables::option_of(entry) else {
                 continue;
             };
             let name = name_of(flag);
-            let is_wanted = only.is_none_or(|only| only == name);
+            let is_wanted = mode.is_none_or(|mode| mode.takes(name));
             if !is_wanted || text.is_empty() || self.get(name).is_some() {
                 continue;
             }

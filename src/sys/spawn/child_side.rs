@@ -19,7 +19,7 @@ use super::child_plan::ChildPlan;
 use super::clone::{self, Cloned};
 use super::shared_memory::SharedMemory;
 use crate::core::errno::Errno;
-use crate::core::status::Stage;
+use crate::core::status::{SpawnFailure, Stage};
 use crate::sys::errno;
 use crate::sys::signals::{ignore_sigchld, set_mask};
 
@@ -84,11 +84,24 @@ fn take_steps<P: PreExec>(start: &Start<'_, P>) -> Result<Infallible, (Stage, Er
         // 0 stands for the process that writes it (cgroups(7)).
         rustix::io::write(file, b"0").map_err(|error| (Stage::Cgroup, errno(error)))?;
     }
+    become_program(plan, start.pre_exec)
+}
+
+/// Replaces the program of this process by the plan's, without a fork. Returns why that failed. The
+/// process is then no longer what it was: it may have another root or user.
+pub(crate) fn replace_program(plan: &ChildPlan) -> SpawnFailure {
+    let Err((stage, errno)) = become_program(plan, ());
+    SpawnFailure { stage, errno }
+}
+
+/// Takes the steps that a child and a replaced program have in common.
+#[inline]
+fn become_program<P: PreExec>(plan: &ChildPlan, pre_exec: P) -> Result<Infallible, (Stage, Errno)> {
     plan.confinement.apply()?;
     if plan.ignores_sigchld {
         ignore_sigchld();
     }
-    start.pre_exec.run();
+    pre_exec.run();
     // Last, so that a signal that was sent to the new group takes effect as in any program that has
     // just begun.
     set_mask(plan.mask).map_err(|errno| (Stage::Exec, errno))?;

@@ -140,6 +140,20 @@ impl Environment {
         environment
     }
 
+    /// Returns the environment for a program that replaces frigate in this process: what frigate
+    /// inherited, with these changes. `LISTEN_PID` stays right, and nothing is restarted.
+    pub(crate) fn of_same_process(inherited: CStrings, changes: &[Variable]) -> Self {
+        let is_changed = |entry: &CStr| {
+            changes.iter().any(|change| {
+                let value = entry.to_bytes().strip_prefix(change.name.as_bytes());
+                value.is_some_and(|value| value.first() == Some(&b'='))
+            })
+        };
+        let kept = inherited.iter().filter(|entry| !is_changed(entry));
+        let kept = kept.map(CStr::to_owned);
+        Self::owned(kept.chain(changes.iter().filter_map(entry_of)).collect())
+    }
+
     /// Keeps the words of a command. Returns the array of them.
     pub(crate) fn keep(&mut self, strings: Vec<CString>) -> Pointers {
         let mut pointers: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();

@@ -18,7 +18,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{Mode, OFlags, openat};
 
 pub(crate) use child_plan::ChildPlan;
-pub(crate) use child_side::PreExec;
+pub(crate) use child_side::{PreExec, replace_program};
 use child_side::{Start, execute, start_in_memory};
 use clone::Cloned;
 pub(crate) use confinement::Confinement;

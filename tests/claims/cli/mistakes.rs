@@ -27,7 +27,15 @@ fn help(out: &mut Vec<Trial>) {
             .iter()
             .map(|option| option.name)
             .chain(FLAGS)
-            .chain(["verbose", "probe", "health-timeout", "help", "version"])
+            .chain([
+                "verbose",
+                "probe",
+                "signal",
+                "exec",
+                "health-timeout",
+                "help",
+                "version",
+            ])
         {
             assert!(
                 ended.out.contains(&format!("--{option}")),

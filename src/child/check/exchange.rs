@@ -74,13 +74,17 @@ impl Exchange {
         if let Err(errno) = self.connection.poll_connected()? {
             return refused("connect")(errno);
         }
+        let mut is_reset = false;
         if !self.unsent().is_empty() {
             self.sent += match self.connection.socket.send(self.unsent()) {
                 Ok(sent) => sent,
                 Err(Errno::AGAIN) => 0,
-                // If the server has closed the connection, the read finds what it sent before, or
-                // the reason.
-                Err(_) => self.request.len(),
+                // The server has reset the connection. The kernel reports that once, here or when
+                // the connection was made, and the read would find an end.
+                Err(_) => {
+                    is_reset = true;
+                    self.request.len()
+                }
             };
             if !self.unsent().is_empty() {
                 return None;
@@ -98,6 +102,7 @@ impl Exchange {
         match (result, reading) {
             (Some(result), _) => Some(result),
             (None, Reading::Open) => None,
+            (None, Reading::End) if is_reset => refused("read")(Errno::CONNECTION_RESET),
             (None, Reading::End) => Some(Err(CheckFailure::Closed)),
             (None, Reading::Failed(errno)) => refused("read")(errno),
         }

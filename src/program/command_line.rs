@@ -66,8 +66,7 @@ pub(crate) fn read<'a>(
 
 /// Reads what a mode needs; `None` means a command. Nothing may stand beside a mode that does not
 /// belong to it.
-///
-/// Not inlined, since a run does not need it.
+// Not inlined: what every run executes has 1,056 bytes less (`tools/order.ld`).
 #[cold]
 #[inline(never)]
 fn read_mode<'a>(
@@ -127,8 +126,7 @@ pub(crate) struct MistakeReport {
 }
 
 /// Returns how the mistake that `read` found is reported.
-///
-/// Not inlined, since a run does not need it.
+// Not inlined: what every run executes has 416 bytes less (`tools/order.ld`).
 #[cold]
 #[inline(never)]
 pub(crate) fn report_of_mistake<'a>(

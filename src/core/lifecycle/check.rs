@@ -47,7 +47,6 @@ impl Lifecycle {
 
     /// Reports what the checks have found, and stops the child if it is unhealthy or not ready in
     /// time.
-    #[inline(never)]
     pub(super) fn apply_finding(
         &mut self,
         finding: Option<Finding>,

@@ -325,6 +325,7 @@ impl Lifecycle {
         }
     }
 
+    // Not inlined: what every run executes has 1,696 bytes less (`tools/order.ld`).
     #[inline(never)]
     fn when_stopping(
         &mut self,

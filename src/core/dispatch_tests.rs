@@ -1276,7 +1276,7 @@ proptest! {
         // Five seconds for the child, and five for what it left.
         prop_assert!(took <= rules.stop.delay + grace + Duration::from_millis(5200), "it took {took:?}");
         if over == 0 && child == Temper::Mild && leaves.is_none() {
-            prop_assert!(took <= rules.stop.delay, "nobody was there to wait for {took:?}");
+            prop_assert!(took <= rules.stop.delay, "no child was left to wait {took:?} for");
         }
     }
 

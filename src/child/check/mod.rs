@@ -112,8 +112,8 @@ impl Check {
         }
     }
 
-    /// Ends a check that has no result and will have none: its time is over, or it is not wanted
-    /// any more. A connection is closed. A program is sent KILL, and is over when it is reaped.
+    /// Ends a check before its result: it has timed out, or is not needed any more. A connection is
+    /// closed. A program is sent KILL, and is over when it is reaped.
     pub(crate) fn cancel(&mut self) {
         match self {
             Self::Exchange(_) => *self = Self::Over(Ok(())),

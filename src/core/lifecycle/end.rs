@@ -63,7 +63,7 @@ impl Lifecycle {
     }
 
     /// Starts the child again at once after it was stopped for that. Earlier failed starts are
-    /// forgotten: whoever asked for the restart has seen to their cause.
+    /// forgotten, because a restart on request comes after their cause was fixed.
     pub(super) fn after_restart_end(
         &mut self,
         stopping: Stopping,

@@ -8,4 +8,5 @@ pub(crate) mod driver;
 pub(crate) mod identity;
 pub(crate) mod leftovers;
 pub(crate) mod namesakes;
+pub(crate) mod notify;
 pub(crate) mod rim;

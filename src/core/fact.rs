@@ -124,10 +124,6 @@ pub(crate) enum Fact<'a> {
         signal: Signal,
     },
     /// What the child says about itself (`STATUS=`).
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the rim does not read messages of the child yet")
-    )]
     ChildStatus {
         text: &'a str,
     },

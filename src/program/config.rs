@@ -169,13 +169,6 @@ fn read_restart_on(stop_on: SignalSet, reader: &mut Reader<'_>) -> SignalSet {
 fn read_target(name: &str, reader: &mut Reader<'_>) -> Option<WantedTarget> {
     let value = reader.values.get(name)?;
     let target = match Target::parse(value.text) {
-        Ok(Target::Notify) => {
-            reader.refuse(
-                value,
-                "frigate does not read the messages of sd_notify(3) yet",
-            );
-            return None;
-        }
         Ok(target) => target,
         Err(why) => {
             reader.refuse(value, why);

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "main is given C arrays")]
 
 use core::ffi::{CStr, c_char, c_int};
+use core::time::Duration;
 use std::ffi::CString;
 
 use crate::child::capture::Capture;
@@ -11,6 +12,7 @@ use crate::child::check::wanted_target::WantedTarget;
 use crate::child::command_path::candidate_paths;
 use crate::child::driver::Child;
 use crate::child::identity::resolve_identity;
+use crate::child::notify::NotificationReceiver;
 use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::errno::Errno;
 use crate::core::exit_code::FRIGATE_FAILED;
@@ -18,7 +20,7 @@ use crate::core::fact::{Fact, Level};
 use crate::core::health::rules::CheckRules;
 use crate::core::pid::Pid;
 use crate::core::text::lossy_text;
-use crate::core::variable::Variable;
+use crate::core::variable::{self, Variable};
 use crate::messages::context::MessageContext;
 use crate::messages::format::Format;
 use crate::messages::formatter::MessageFormatter;
@@ -177,7 +179,8 @@ fn run(
     let program = command.first().copied().unwrap_or_default();
     let own_pid = own_pid()?;
     follow_parent(config)?;
-    let (confinement, variables) = confinement(config)?;
+    let (confinement, mut variables) = confinement(config)?;
+    let notifications = open_notifications(config, environment, &mut variables)?;
     let user = ChildUser::of(&confinement);
     let termination_log = termination::Log::open(&config.termination_log, user);
     let capture = open_capture(config, &confinement, user)?;
@@ -205,10 +208,14 @@ fn run(
     } else {
         make_checker(config, &inherited, &confinement, &variables)
     };
+    let mut child_environment = Environment::new(environment, own_pid, &variables);
+    if config.rules.checks.watchdog().is_some() {
+        child_environment.add_watchdog_pid();
+    }
     let child_plan = ChildPlan::new(
         candidate_paths(program.to_bytes(), environment.value_of("PATH")),
         Pointers::new(command.iter().copied()),
-        Environment::new(environment, own_pid, &variables),
+        child_environment,
         confinement,
         mask,
         inherited.ignores_sigchld,
@@ -223,7 +230,7 @@ fn run(
     let name = process::last_component(program.to_bytes()).to_vec();
     let is_counted = config.verbosity >= Level::Info;
     let tree = ProcessTree::new(frigate, reporter, surroundings.has_terminal, name, uid);
-    let child = Child::new(
+    let mut child = Child::new(
         &config.rules,
         tree.scope(),
         plan,
@@ -232,6 +239,7 @@ fn run(
         checker,
         is_counted,
     );
+    child.notifications = notifications;
     let dispatcher = Dispatcher::new(
         config.stop_on,
         config.restart_on,
@@ -326,6 +334,37 @@ fn confinement(config: &Config) -> Result<(Confinement, Vec<Variable>), Mistake>
         None => Vec::new(),
     };
     Ok((confinement, variables))
+}
+
+/// Opens the socket on which the child reports by itself, and adds the variables that name it. `None`
+/// means that nothing is expected: then `NOTIFY_SOCKET` reaches the child as frigate has it.
+fn open_notifications(
+    config: &Config,
+    environment: CStrings,
+    variables: &mut Vec<Variable>,
+) -> Result<Option<NotificationReceiver>, Mistake> {
+    let rules = &config.rules.checks;
+    if rules.expects_notifications() {
+        open_receiver(rules.watchdog(), environment, variables).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+// Not inlined: what every run executes has 0 bytes less (`tools/order.ld`).
+#[inline(never)]
+fn open_receiver(
+    watchdog: Option<Duration>,
+    environment: CStrings,
+    variables: &mut Vec<Variable>,
+) -> Result<NotificationReceiver, Mistake> {
+    let manager = environment.value_of(variable::NOTIFY_SOCKET);
+    let opened = NotificationReceiver::open(manager)
+        .and_then(|receiver| Ok((receiver.address()?, receiver)));
+    let (address, receiver) = opened
+        .map_err(|errno| Mistake::refused_call("open", "the socket for notifications", errno))?;
+    variables.extend(variable::notification_variables(address, watchdog));
+    Ok(receiver)
 }
 
 /// Opens the log files, and makes the pipes for the streams that are captured.

@@ -20,6 +20,7 @@ mod heap;
 pub(crate) mod host;
 pub(crate) mod inherited;
 pub(crate) mod kernel_file;
+pub(crate) mod notify_socket;
 pub(crate) mod open_file;
 pub(crate) mod output;
 mod own_descriptor;

@@ -1,5 +1,6 @@
 //! Health and readiness: `doc/specification.md#health-and-readiness`.
 
+mod notify;
 mod programs;
 mod servers;
 mod timing;
@@ -12,6 +13,7 @@ use crate::support::{Frigate, Mode};
 pub fn trials(out: &mut Vec<Trial>) {
     servers::trials(out);
     programs::trials(out);
+    notify::trials(out);
     timing::trials(out);
 }
 

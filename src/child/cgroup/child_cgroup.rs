@@ -6,10 +6,12 @@ use crate::child::cgroup::claimed_cgroup::ClaimedCgroup;
 use crate::child::cgroup::enabled_parent::EnabledParent;
 use crate::child::cgroup::limit_warning::LimitWarning;
 use crate::child::cgroup::parent::{ParentCgroup, subtree_control_value};
+use crate::child::cgroup::path;
 use crate::child::cgroup::reason::limit_failure_reason;
 use crate::child::cgroup::usage_counters::UsageCounters;
 use crate::core::errno::Errno;
 use crate::core::limit::{LIMIT_FILES, Limit};
+use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::core::usage::{Usage, value_of};
 use crate::sys::cgroup::{self, CgroupDirectory};
@@ -114,6 +116,15 @@ impl ChildCgroup {
 
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Returns whether a process is in it or below it. Without a `/proc` nobody is known to be.
+    pub(crate) fn has_member(&self, pid: Pid) -> bool {
+        let below_parent = self.path.strip_prefix(&self.parent.path);
+        let name_in_proc = [&self.parent.name_in_proc, below_parent.unwrap_or_default()].concat();
+        let file = ["/proc/", &pid.raw().to_string(), "/cgroup"].concat();
+        kernel_file::read_proc(&file)
+            .is_ok_and(|proc_cgroup| path::is_in(&proc_cgroup, &name_in_proc))
     }
 
     /// Returns what a start in this cgroup needs.

@@ -16,6 +16,8 @@ pub(super) const MOVE_ATTEMPTS: u32 = 40;
 /// The parent cgroup with controllers enabled, and how to undo that.
 pub(super) struct EnabledParent {
     pub(super) path: String,
+    /// The same cgroup as `/proc` names it: relative to the root of the cgroup namespace.
+    pub(super) name_in_proc: String,
     /// Whether the leaf was created for this child. `undo` removes it then.
     has_own_leaf: bool,
     /// What `undo` writes to `cgroup.subtree_control`.
@@ -24,9 +26,10 @@ pub(super) struct EnabledParent {
 
 impl EnabledParent {
     /// Returns the state before anything has been changed.
-    pub(super) const fn new(path: String) -> Self {
+    pub(super) const fn new(path: String, name_in_proc: String) -> Self {
         Self {
             path,
+            name_in_proc,
             has_own_leaf: false,
             to_disable: String::new(),
         }

@@ -24,6 +24,8 @@ const THREADED_CONTROLLERS: [&str; 3] = ["cpu", "cpuset", "pids"];
 /// The parent cgroup as it was found.
 pub(super) struct ParentCgroup {
     path: String,
+    /// The same cgroup as `/proc` names it: relative to the root of the cgroup namespace.
+    name_in_proc: String,
     directory: CgroupDirectory,
     /// The text of `/proc/self/cgroup`, which can tell why a controller is missing.
     proc_cgroup: Vec<u8>,
@@ -40,10 +42,12 @@ impl ParentCgroup {
     pub(super) fn find(own_pid: Pid) -> Result<Self, String> {
         let proc_cgroup = kernel_file::read_proc("/proc/self/cgroup")
             .map_err(|errno| failure_reason("/proc/self/cgroup", errno))?;
-        let located = match path::own_cgroup(&proc_cgroup) {
-            Some(cgroup) => Self::locate(cgroup, own_pid)?,
-            None => None,
+        let own = path::own_cgroup(&proc_cgroup).unwrap_or_default();
+        let located = match own {
+            "" => None,
+            cgroup => Self::locate(cgroup, own_pid)?,
         };
+        let name_in_proc = own.trim_end_matches('/').to_owned();
         let Some((path, directory)) = located else {
             return Err(no_cgroup_v2_reason(&proc_cgroup).to_owned());
         };
@@ -52,6 +56,7 @@ impl ParentCgroup {
         let is_occupied = directory.has_file("cgroup.type");
         let parent = Self {
             path,
+            name_in_proc,
             directory,
             proc_cgroup,
             is_occupied,
@@ -94,11 +99,12 @@ impl ParentCgroup {
     /// A cgroup of that name with limits of its own is no such leaf, and leaving it would escape
     /// these limits.
     fn step_out_of_leaf(self) -> Self {
-        let above = self
-            .path
-            .strip_suffix(LEAF_NAME)
-            .and_then(|path| path.strip_suffix('/'));
-        let Some(above) = above else {
+        let above = |path: &str| {
+            let above = path.strip_suffix(LEAF_NAME)?.strip_suffix('/')?;
+            Some(above.to_owned())
+        };
+        let (Some(path), Some(name_in_proc)) = (above(&self.path), above(&self.name_in_proc))
+        else {
             return self;
         };
         if self.has_limits() {
@@ -109,9 +115,10 @@ impl ParentCgroup {
                 .read("cgroup.procs")
                 .is_ok_and(|procs| procs.is_empty())
         };
-        match CgroupDirectory::open(above) {
+        match CgroupDirectory::open(&path) {
             Ok(directory) if is_empty(&directory) => Self {
-                path: above.to_owned(),
+                path,
+                name_in_proc,
                 directory,
                 is_occupied: false,
                 ..self
@@ -183,12 +190,13 @@ impl ParentCgroup {
     pub(super) fn enable(self, controllers: &[&str]) -> Result<EnabledParent, String> {
         let Self {
             path,
+            name_in_proc,
             directory,
             is_occupied,
             ..
         } = self;
         let file = [&path, "/cgroup.subtree_control"].concat();
-        let mut parent = EnabledParent::new(path);
+        let mut parent = EnabledParent::new(path, name_in_proc);
         if controllers.is_empty() {
             return Ok(parent);
         }

@@ -12,6 +12,12 @@ pub(crate) fn own_cgroup(proc_cgroup: &[u8]) -> Option<&str> {
     core::str::from_utf8(line).ok()
 }
 
+/// Returns whether `proc_cgroup` is of a process in the cgroup at this path or below it.
+pub(crate) fn is_in(proc_cgroup: &[u8], cgroup: &str) -> bool {
+    let below = own_cgroup(proc_cgroup).and_then(|path| path.strip_prefix(cgroup));
+    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+}
+
 /// Returns whether a hierarchy of version 1 has the controller. Version 2 cannot use it then, since
 /// a controller is in one hierarchy at a time (`cgroups(7)`).
 pub(crate) fn is_controller_in_v1(proc_cgroup: &[u8], controller: &str) -> bool {

@@ -303,7 +303,7 @@ impl Checks {
         now: Moment,
         out: &mut Actions,
     ) -> Option<Finding> {
-        let is_watched = has_watchdog(rules) && self.phase != Phase::Nothing;
+        let is_watched = rules.watchdog().is_some() && self.phase != Phase::Nothing;
         let is_health = is_watched && self.phase == Phase::Health;
         match notification {
             Notification::Ready => {
@@ -375,7 +375,7 @@ impl Checks {
                     self.wait_for_check(PAUSE_UNTIL_SUCCESS, now);
                 }
             }
-            Phase::Health if has_watchdog(rules) => self.wait_for_watchdog(now),
+            Phase::Health if rules.watchdog().is_some() => self.wait_for_watchdog(now),
             Phase::Health => self.wait_for_check(self.interval, now),
         }
     }
@@ -419,7 +419,7 @@ impl Checks {
         (self.phase, self.timer) = (Phase::Nothing, Timer::Nothing);
         if rules.health.is_some() {
             self.phase = Phase::Health;
-            if has_watchdog(rules) {
+            if rules.watchdog().is_some() {
                 self.wait_for_watchdog(now);
             } else {
                 self.wait_for_check(self.pause(), now);
@@ -519,13 +519,6 @@ impl Checks {
             }
         };
     }
-}
-
-/// Whether the child reports its health by itself.
-fn has_watchdog(rules: &CheckRules) -> bool {
-    rules
-        .health
-        .is_some_and(|health| health.method == Method::Notify)
 }
 
 fn timed_out(rules: &CheckRules) -> CheckFailure {

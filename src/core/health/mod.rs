@@ -1,10 +1,5 @@
 //! Whether the child is alive and ready: what is asked, and what follows from the answers.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the rim does not read messages of the child yet")
-)]
-
 pub(crate) mod checks;
 pub(crate) mod event;
 pub(crate) mod failure;

@@ -94,6 +94,18 @@ impl CheckRules {
         run_programs: false,
     };
 
+    /// How often the child has to report that it is alive; `None` means never.
+    pub(crate) fn watchdog(&self) -> Option<Duration> {
+        let health = self.health?;
+        (health.method == Method::Notify).then_some(health.interval)
+    }
+
+    /// Whether the child has to report anything by itself.
+    pub(crate) fn expects_notifications(&self) -> bool {
+        let ready = self.ready.map(|ready| ready.method);
+        self.watchdog().is_some() || ready == Some(Method::Notify)
+    }
+
     /// Whether anything is checked.
     pub(crate) const fn is_any(&self) -> bool {
         self.health.is_some() || self.ready.is_some()

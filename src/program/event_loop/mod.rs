@@ -81,7 +81,7 @@ impl EventLoop {
             if let Some(outcome) = self.outcome() {
                 return Ok(self.finish(outcome));
             }
-            let deadline = self.children.iter().filter_map(Child::deadline).min();
+            let deadline = self.children.iter().filter_map(Child::wake_time).min();
             let left = deadline.map(|deadline| deadline.since(clock::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 self.tick();
@@ -125,6 +125,10 @@ impl EventLoop {
     fn tick(&mut self) {
         let now = clock::now();
         for child in 0..self.children.len() {
+            let receiver = self.children.get_mut(child);
+            if let Some(receiver) = receiver.and_then(|child| child.notifications.as_mut()) {
+                receiver.tick(now);
+            }
             let deadline = self.children.get(child).and_then(Child::deadline);
             if deadline.is_some_and(|deadline| deadline <= now) {
                 self.enqueue(child, supervisor::Event::Tick);
@@ -199,16 +203,29 @@ impl EventLoop {
         }
     }
 
-    /// Looks at the checks, and at the ends of other processes.
+    /// Looks at the checks, at the ends of other processes, and at what children report.
     fn poll_others(&mut self) {
         for index in 0..self.children.len() {
+            self.poll_notifications(index);
             let Some(child) = self.children.get_mut(index) else {
                 return;
             };
-            // The check comes first: the other events may start the next child, to which its result
-            // does not belong.
+            // Reports of the child and its check come first: the other events may start the next
+            // child, to which they do not belong.
             let events = [child.poll_check(), child.poll_others_ended(&mut self.tree)];
             for event in events.into_iter().flatten() {
+                self.enqueue(index, event);
+            }
+        }
+    }
+
+    /// Looks at what a child has reported by itself.
+    fn poll_notifications(&mut self, index: usize) {
+        let Some(child) = self.children.get_mut(index) else {
+            return;
+        };
+        if child.notifications.is_some() {
+            for event in child.poll_notifications(&mut self.tree) {
                 self.enqueue(index, event);
             }
         }

@@ -89,7 +89,7 @@ impl EventLoop {
             let Some(child) = self.children.get_mut(index) else {
                 break;
             };
-            if child.note_check_reaped(pid, status) {
+            if child.note_other_reaped(pid, status) {
                 if let Some(event) = child.poll_check() {
                     self.enqueue(index, event);
                 }
@@ -104,6 +104,8 @@ impl EventLoop {
         // The end of the child closes the pipe that reports its exec, too. So the exec may not have
         // been seen yet.
         self.poll_executions();
+        // The child may have reported something right before its end.
+        self.poll_notifications(index);
         let Some(child) = self.children.get_mut(index) else {
             return;
         };

@@ -3,7 +3,13 @@
 use super::procfs::Procfs;
 use super::stat::ProcessStat;
 use crate::core::pid::Pid;
-use crate::sys::startup;
+use crate::sys::{rustix_pid, startup};
+
+/// Returns the process group of a process; `None` means that there is no such process.
+pub(crate) fn group_of(pid: Pid) -> Option<Pid> {
+    let group = rustix::process::getpgid(Some(rustix_pid(pid)?)).ok()?;
+    Pid::new(group.as_raw_nonzero().get())
+}
 
 /// Returns whether a process of the group is alive, and not a zombie that its parent does not reap.
 /// The kernel has said that the group has members. If `/proc` cannot be read, one may be alive.

@@ -11,7 +11,7 @@ mod procfs;
 mod stat;
 
 pub(crate) use descendants::signal_descendants;
-pub(crate) use group::is_group_alive;
+pub(crate) use group::{group_of, is_group_alive};
 pub(crate) use held_processes::HeldProcesses;
 
 /// Returns what follows the last slash of a path.

@@ -13,7 +13,8 @@ use super::watch::is_readable;
 use crate::core::errno::Errno;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
-use crate::sys::{last_errno, rustix_pid};
+use crate::sys::last_errno;
+use crate::sys::process::group_of;
 
 fn check(result: libc::c_long) -> Result<(), Errno> {
     if result < 0 {
@@ -54,8 +55,7 @@ pub(crate) fn send_to_group_of(child: Pid, signal: Signal) -> Result<(), Errno> 
 /// was sent a signal: a process that leaves meanwhile then gets it twice. In the other order it
 /// might never get it.
 fn has_left_own_group(pid: Pid) -> bool {
-    let group = rustix_pid(pid).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
-    group.is_none_or(|group| group.as_raw_nonzero().get() != pid.raw())
+    group_of(pid) != Some(pid)
 }
 
 /// Passes a queued signal on with its value and its sender, as the signal `signal`

@@ -6,7 +6,7 @@ use std::ffi::CString;
 
 use crate::core::number::parse_number;
 use crate::core::pid::Pid;
-use crate::core::variable::{LISTEN_PID, LISTEN_PIDFDID, RESTARTS, Variable};
+use crate::core::variable::{LISTEN_PID, LISTEN_PIDFDID, RESTARTS, Variable, WATCHDOG_PID};
 use crate::sys::startup::CStrings;
 
 /// An array of C strings as `execve(2)` takes it: it ends with a null pointer.
@@ -29,6 +29,7 @@ impl Pointers {
 pub(super) enum Counted {
     Restarts,
     ListenPid,
+    WatchdogPid,
 }
 
 /// The text of such a variable, with room for the longest value, so that writing it allocates
@@ -77,12 +78,14 @@ pub(crate) struct Environment {
     restarts: CountedText,
     /// Present if `LISTEN_PID` named frigate: it is to name the child.
     listen_pid: Option<CountedText>,
+    /// Present if the child has to report that it is alive.
+    watchdog_pid: Option<CountedText>,
     /// Kept for the pointers to it.
     owned: Vec<CString>,
 }
 
 /// How many null pointers are at the end: one for each counted variable, and the end itself.
-const TAIL: usize = 3;
+const TAIL: usize = 4;
 
 impl Environment {
     /// Returns the environment that frigate inherited, with these changes.
@@ -115,6 +118,7 @@ impl Environment {
             pointers,
             restarts: CountedText::new(RESTARTS),
             listen_pid,
+            watchdog_pid: None,
             owned,
         }
     }
@@ -128,6 +132,7 @@ impl Environment {
             pointers,
             restarts: CountedText::new(RESTARTS),
             listen_pid: None,
+            watchdog_pid: None,
             owned: entries,
         }
     }
@@ -166,8 +171,14 @@ impl Environment {
         self.pointers.as_ptr()
     }
 
-    pub(super) const fn has_listen_pid(&self) -> bool {
-        self.listen_pid.is_some()
+    /// Adds `WATCHDOG_PID`, which names the child.
+    pub(crate) fn add_watchdog_pid(&mut self) {
+        self.watchdog_pid = Some(CountedText::new(WATCHDOG_PID));
+    }
+
+    /// Returns whether a variable names the child's pid, which is known after the fork.
+    pub(super) const fn names_child(&self) -> bool {
+        self.listen_pid.is_some() || self.watchdog_pid.is_some()
     }
 
     /// Sets the value of a counted variable, if the child gets that variable. Allocates nothing.
@@ -175,6 +186,11 @@ impl Environment {
         let (text, from_end) = match variable {
             Counted::Restarts => (Some(&mut self.restarts), TAIL),
             Counted::ListenPid => (self.listen_pid.as_mut(), TAIL - 1),
+            // Right after the last one that is there: a null pointer would end the array.
+            Counted::WatchdogPid => {
+                let others = 1 + usize::from(self.listen_pid.is_some());
+                (self.watchdog_pid.as_mut(), TAIL - others)
+            }
         };
         let at = self.pointers.len().saturating_sub(from_end);
         if let (Some(text), Some(slot)) = (text, self.pointers.get_mut(at)) {

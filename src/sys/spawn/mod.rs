@@ -10,6 +10,7 @@ mod confinement;
 mod environment;
 mod failure_word;
 mod kill_everyone;
+mod new_process;
 mod shared_memory;
 mod spawned;
 
@@ -25,6 +26,7 @@ pub(crate) use confinement::Confinement;
 use environment::Counted;
 pub(crate) use environment::{Environment, Pointers};
 pub(crate) use kill_everyone::kill_everyone;
+pub(crate) use new_process::run_in_new_process;
 use shared_memory::SharedMemory;
 pub(crate) use spawned::Spawned;
 use spawned::make_exec_pipe;
@@ -94,7 +96,7 @@ impl SpawnPlan {
             && cgroup.is_none()
             && child.confinement.is_empty()
             && !child.ignores_sigchld
-            && !child.environment.has_listen_pid()
+            && !child.environment.names_child()
     }
 }
 
@@ -132,9 +134,9 @@ pub(crate) fn spawn<P: PreExec>(
         // The child's side of a fork, which has a copy of the plan.
         if let Some(child) = plan.child.get_mut() {
             let own = rustix::process::getpid().as_raw_nonzero().get();
-            child
-                .environment
-                .set_count(Counted::ListenPid, own.unsigned_abs());
+            for variable in [Counted::ListenPid, Counted::WatchdogPid] {
+                child.environment.set_count(variable, own.unsigned_abs());
+            }
         }
         execute(&Start {
             plan: &plan.child,

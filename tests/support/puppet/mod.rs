@@ -13,6 +13,7 @@ mod cgroup;
 mod control;
 mod files;
 mod identity;
+mod notify;
 mod processes;
 mod resources;
 mod signals;
@@ -32,7 +33,7 @@ type Deed = fn(&mut Puppet, &str);
 type Verbs = &'static [(&'static str, Deed)];
 
 /// Every verb there is.
-const TOPICS: [Verbs; 8] = [
+const TOPICS: [Verbs; 9] = [
     streams::VERBS,
     signals::VERBS,
     processes::VERBS,
@@ -40,6 +41,7 @@ const TOPICS: [Verbs; 8] = [
     files::VERBS,
     identity::VERBS,
     resources::VERBS,
+    notify::VERBS,
     cgroup::VERBS,
 ];
 

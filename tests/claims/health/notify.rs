@@ -70,9 +70,9 @@ fn ready(out: &mut Vec<Trial>) {
 
     scenario("notify::a_deadline_is_extended").run(out, |mode| {
         let frigate = expecting(mode, "--ready=notify")
-            .options("--ready-within=300ms")
+            .options("--ready-within=2s")
             .puppet(
-                "notify EXTEND_TIMEOUT_USEC=3600000000; nap 1000; notify READY=1; say up; \
+                "notify EXTEND_TIMEOUT_USEC=3600000000; nap 3000; notify READY=1; say up; \
                  wait TERM; exit 5",
             )
             .spawn();
@@ -84,10 +84,10 @@ fn ready(out: &mut Vec<Trial>) {
 
     scenario("notify::the_grace_period_is_extended").run(out, |mode| {
         let frigate = expecting(mode, "--ready=notify")
-            .options("--grace=300ms")
+            .options("--grace=2s")
             .puppet(
                 "notify READY=1; say up; wait TERM; notify EXTEND_TIMEOUT_USEC=3600000000; \
-                 nap 1000; exit 5",
+                 nap 3000; exit 5",
             )
             .spawn();
         frigate.wait_line("up");
@@ -144,8 +144,8 @@ fn watchdog(out: &mut Vec<Trial>) {
 
     scenario("notify::a_child_that_is_stopping_is_not_unhealthy").run(out, |mode| {
         let ended = expecting(mode, "--health=notify")
-            .options("--health-interval=200ms --health-start=0")
-            .puppet("notify WATCHDOG=1; notify STOPPING=1; nap 1000; exit 5")
+            .options("--health-interval=2s --health-start=0")
+            .puppet("notify WATCHDOG=1; notify STOPPING=1; nap 3000; exit 5")
             .run();
         ended.expect_code(5);
         assert!(!ended.err.contains("unhealthy"), "{ended:#?}");

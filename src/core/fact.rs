@@ -146,6 +146,8 @@ pub(crate) enum Fact<'a> {
         wait: Duration,
     },
     OthersLeft,
+    /// frigate has no command, and is not PID 1: orphans of other processes do not come to it.
+    NotInit,
     /// The child's cgroup existed already, with processes of an earlier run.
     GroupAdopted,
     /// A limit is not applied, or has no effect, and the child is started all the same.
@@ -214,6 +216,7 @@ impl Fact<'_> {
             | Self::LeftBehind { .. }
             | Self::OtherSignaled { .. }
             | Self::OthersLeft
+            | Self::NotInit
             | Self::GroupAdopted
             | Self::Limit { .. }
             | Self::CannotSignal { .. }
@@ -262,6 +265,7 @@ impl Fact<'_> {
             Self::LeftBehind { .. } => "left-behind",
             Self::OtherSignaled { .. } => "other-signaled",
             Self::OthersLeft => "others-left",
+            Self::NotInit => "not-init",
             Self::GroupAdopted => "group-adopted",
             Self::Limit { .. } => "limit",
             Self::Orphan { .. } => "reaped",

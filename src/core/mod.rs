@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod action;
+pub(crate) mod command_status;
 pub(crate) mod dispatch;
 pub(crate) mod errno;
 pub(crate) mod escalation;

@@ -80,7 +80,9 @@ pub(super) fn config(options: &str) -> Config {
         Ok(Request::Run(config, _)) => *config,
         Ok(
             Request::Probe(_)
+            | Request::Status(_)
             | Request::Signal(_)
+            | Request::Pause(_)
             | Request::Exec(..)
             | Request::Help
             | Request::Version,

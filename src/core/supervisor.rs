@@ -7,8 +7,10 @@
 use core::time::Duration;
 
 use crate::core::action::{Action, Actions};
+use crate::core::command_status::CommandState;
 use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
 use crate::core::fact::Fact;
+use crate::core::health::checks::Health;
 use crate::core::lifecycle::{self, Finish, Lifecycle};
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
@@ -79,6 +81,15 @@ impl Supervisor {
 
     pub(crate) const fn out_of_memory(&self) -> bool {
         self.child.out_of_memory()
+    }
+
+    pub(crate) const fn command_state(&self) -> CommandState {
+        self.child.command_state()
+    }
+
+    /// Returns how the child is, as far as checks tell.
+    pub(crate) const fn health(&self) -> Health {
+        self.child.health()
     }
 
     /// Returns the exit code that frigate ends with, after `--remap-exit`.

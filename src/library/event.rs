@@ -234,6 +234,7 @@ impl Event {
             | Fact::Continued { .. }
             | Fact::ChildStatus { .. }
             | Fact::EndingLeftovers
+            | Fact::NotInit
             | Fact::Orphan { .. }
             | Fact::MessagesDropped { .. }
             | Fact::Finished { .. } => return Vec::new(),

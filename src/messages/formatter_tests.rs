@@ -255,6 +255,9 @@ fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
         (Fact::OthersLeft,
          "cannot end every other 'server': not even by KILL; starting all the same",
          json!({})),
+        (Fact::NotInit,
+         "this frigate is not PID 1: it reaps its own descendants alone",
+         json!({})),
         (Fact::GroupAdopted,
          "'/sys/fs/cgroup/server' holds processes of an earlier run; ending them before the start",
          json!({})),
@@ -323,10 +326,11 @@ fn kind(fact: &Fact<'_>) -> usize {
         Fact::ChildStatus { .. } => 28,
         Fact::StopDelayed { .. } => 29,
         Fact::RestartAsked { .. } => 30,
+        Fact::NotInit => 31,
     }
 }
 
-const KINDS: usize = 31;
+const KINDS: usize = 32;
 
 #[test]
 fn every_kind_of_fact_is_told_here_and_has_a_name_of_its_own() {
@@ -1093,5 +1097,41 @@ proptest! {
                 prop_assert_eq!(what_is_wrong_with(&formatter("server").line(&fact, format, time), format), None);
             }
         }
+    }
+}
+
+#[test]
+fn without_a_command_no_message_names_one() {
+    let formatter = MessageFormatter::new(MessageContext::default());
+    let stop = Signal::TERM;
+    let outcome = Outcome::Cancel { last: None, stop };
+    for (fact, text) in [
+        (
+            Fact::Dropped {
+                signal: stop,
+                by_rule: false,
+            },
+            "dropped TERM: there is no command",
+        ),
+        (Fact::EndingLeftovers, "sent TERM to what is left running"),
+        (
+            Fact::LeftoversKilled {
+                grace: Duration::from_secs(5),
+            },
+            "what is left running did not end within its grace period of 5 s; sent KILL",
+        ),
+        (
+            Fact::LeftBehind {
+                pid: None,
+                reason: SURVIVES_KILL,
+            },
+            "cannot end what is left running: it does not die of KILL; leaving it behind",
+        ),
+        (
+            Fact::Finished { outcome, code: 0 },
+            "cancel, exit code 0: asked to stop by TERM",
+        ),
+    ] {
+        assert_eq!(formatter.text(&fact), text);
     }
 }

@@ -197,6 +197,7 @@ impl Members<'_> {
             Fact::ChildStatus { .. }
             | Fact::EndingLeftovers
             | Fact::OthersLeft
+            | Fact::NotInit
             | Fact::GroupAdopted
             | Fact::Limit { .. }
             | Fact::Impossible { .. } => Ok(()),

@@ -11,6 +11,7 @@ pub(crate) mod line;
 pub(crate) mod mistake;
 pub(crate) mod refusal;
 pub(crate) mod report;
+pub(crate) mod status_text;
 pub(crate) mod termination;
 mod text;
 pub(crate) mod timestamp;

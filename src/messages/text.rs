@@ -28,6 +28,8 @@ pub(super) struct TextWriter<'a> {
     pub(super) out: &'a mut dyn Write,
 }
 
+const NOT_INIT: &str = "this frigate is not PID 1: it reaps its own descendants alone";
+
 impl<'a> TextWriter<'a> {
     pub(super) fn write_fact(&mut self, fact: &Fact<'_>) -> fmt::Result {
         let command = self.context.printable_command();
@@ -88,13 +90,14 @@ impl<'a> TextWriter<'a> {
                 signal,
             } => self.write_unhealthy(pid, failure, failures, signal),
             Fact::ChildStatus { text } => self.write_child_status(text),
-            Fact::EndingLeftovers => write!(out, "sent TERM to what '{command}' left running"),
+            Fact::EndingLeftovers => self.write_ending_leftovers(),
             Fact::LeftoversKilled { grace } => self.write_leftovers_killed(grace),
             Fact::LeftBehind { pid, reason } => self.write_left_behind(pid, reason),
             Fact::OtherSignaled { signal, pid, wait } => {
                 self.write_other_signaled(signal, pid, wait)
             }
             Fact::OthersLeft => self.write_others_left(),
+            Fact::NotInit => out.write_str(NOT_INIT),
             Fact::GroupAdopted => self.write_group_adopted(),
             Fact::Limit {
                 verb,
@@ -205,8 +208,14 @@ impl<'a> TextWriter<'a> {
         if by_rule {
             return self.out.write_str(", as --rewrite has it");
         }
-        let command = self.context.printable_command();
-        write!(self.out, ": '{command}' is not running")
+        match self.context.command.as_str() {
+            "" => self.out.write_str(": there is no command"),
+            _ => write!(
+                self.out,
+                ": '{}' is not running",
+                self.context.printable_command()
+            ),
+        }
     }
 
     fn write_killed(&mut self, pid: Option<Pid>, grace: Duration) -> fmt::Result {
@@ -266,20 +275,37 @@ impl<'a> TextWriter<'a> {
         write!(self.out, "'{target}': {failure}")
     }
 
+    /// Writes what is left when the command has ended. Without a command that is everything.
+    fn write_leftovers(&mut self) -> fmt::Result {
+        match self.context.command.as_str() {
+            "" => self.out.write_str("what is left running"),
+            _ => write!(
+                self.out,
+                "what '{}' left running",
+                self.context.printable_command()
+            ),
+        }
+    }
+
+    fn write_ending_leftovers(&mut self) -> fmt::Result {
+        self.out.write_str("sent TERM to ")?;
+        self.write_leftovers()
+    }
+
     fn write_leftovers_killed(&mut self, grace: Duration) -> fmt::Result {
+        self.write_leftovers()?;
+        let grace = ReadableDuration(grace);
         write!(
             self.out,
-            "what '{}' left running did not end within its grace period of {}; sent KILL",
-            self.context.printable_command(),
-            ReadableDuration(grace)
+            " did not end within its grace period of {grace}; sent KILL"
         )
     }
 
     fn write_left_behind(&mut self, pid: Option<Pid>, reason: &str) -> fmt::Result {
-        let command = self.context.printable_command();
+        self.out.write_str("cannot end ")?;
         match pid {
-            Some(pid) => write!(self.out, "cannot end '{command}' (pid {pid})")?,
-            None => write!(self.out, "cannot end what '{command}' left running")?,
+            Some(pid) => write!(self.out, "{}", self.child(Some(pid)))?,
+            None => self.write_leftovers()?,
         }
         write!(self.out, ": {reason}; leaving it behind")
     }
@@ -384,7 +410,11 @@ impl<'a> TextWriter<'a> {
                 stop,
             } => write!(out, "asked to stop by {stop}; '{command}' {status}"),
             Outcome::Cancel { last: None, stop } => {
-                write!(out, "asked to stop by {stop} before '{command}' ever ran")
+                write!(out, "asked to stop by {stop}")?;
+                match self.context.command.as_str() {
+                    "" => Ok(()),
+                    _ => write!(out, " before '{command}' ever ran"),
+                }
             }
             Outcome::Unhealthy { last, was_ready } => {
                 let state = if was_ready {

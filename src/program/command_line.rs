@@ -13,6 +13,7 @@ use crate::program::options::values::{Value, Values, Words};
 use crate::program::options::variables::option_of;
 use crate::program::probe::Probe;
 use crate::program::signal_sender::SignalSender;
+use crate::program::status_reader::StatusReader;
 
 /// What frigate was asked to do.
 pub(crate) enum Request<'a> {
@@ -20,6 +21,10 @@ pub(crate) enum Request<'a> {
     Run(Box<Config>, usize),
     /// Check once, and run nothing.
     Probe(Probe<'a>),
+    /// Tell how the command of PID 1 is, and run nothing.
+    Status(StatusReader),
+    /// Run without a command.
+    Pause(Box<Config>),
     /// Send a signal to PID 1, and run nothing.
     Signal(SignalSender<'a>),
     /// Become the command that begins at this index of the arguments.
@@ -52,6 +57,9 @@ pub(crate) fn read<'a>(
         if let Some(request) = read_mode(mode, &values, word, &config)? {
             return Ok(request);
         }
+        if mode.deed == Deed::Pause {
+            return Ok(Request::Pause(ManuallyDrop::into_inner(config)));
+        }
     }
     if command == words.len() {
         let why = "none was given; usage: frigate [OPTIONS] [--] COMMAND [ARG...]";
@@ -64,7 +72,7 @@ pub(crate) fn read<'a>(
     })
 }
 
-/// Reads what a mode needs; `None` means a command. Nothing may stand beside a mode that does not
+/// Reads what a mode needs; `None` means the configuration. Nothing may stand beside a mode that does not
 /// belong to it.
 // Not inlined: what every run executes has 1,056 bytes less (`tools/order.ld`).
 #[cold]
@@ -90,8 +98,22 @@ fn read_mode<'a>(
     match mode.deed {
         Deed::Probe => read_probe(value, config).map(|probe| Some(Request::Probe(probe))),
         Deed::Signal => read_signal(value).map(|sender| Some(Request::Signal(sender))),
+        Deed::Status => Ok(Some(Request::Status(StatusReader {
+            format: config.format,
+        }))),
+        Deed::Pause => read_pause(config),
         Deed::Exec => Ok(None),
     }
+}
+
+/// Checks the configuration of a frigate without a command. It must not be told to leave the only
+/// processes that it has to end.
+fn read_pause<'a>(config: &Config) -> Result<Option<Request<'a>>, Mistake> {
+    if config.rules.leftovers.is_some() {
+        return Ok(None);
+    }
+    let why = "--pause ends what is left; expected a duration";
+    Err(Mistake::new("use", "--leftovers=leave").because(why))
 }
 
 fn read_probe<'a>(target: &Value<'a>, config: &Config) -> Result<Probe<'a>, Mistake> {
@@ -150,7 +172,7 @@ pub(crate) fn report_of_mistake<'a>(
     };
     MistakeReport {
         format,
-        is_end: values.mode().is_none(),
+        is_end: values.mode().is_none_or(|mode| mode.deed == Deed::Pause),
     }
 }
 

@@ -3,6 +3,7 @@
     reason = "a test that meets the wrong answer has failed"
 )]
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 use argh::ArgsInfo;
@@ -11,6 +12,7 @@ use proptest::prelude::*;
 use super::{Request, read};
 use crate::core::fact::Level;
 use crate::core::health::target::Question;
+use crate::core::signal::{Signal, SignalSet};
 use crate::messages::format::Format;
 use crate::messages::mistake::Mistake;
 use crate::program::config::Config;
@@ -123,7 +125,9 @@ fn run(words: &[&str], variables: &[(&str, &str)]) -> (Config, usize) {
         Ok(Request::Run(config, first)) => (*config, first),
         Ok(
             Request::Probe(_)
+            | Request::Status(_)
             | Request::Signal(_)
+            | Request::Pause(_)
             | Request::Exec(..)
             | Request::Help
             | Request::Version,
@@ -189,8 +193,12 @@ fn these_tests_know_every_option() {
         .flags
         .iter()
         .map(|flag| flag.long.to_owned());
-    let runs_a_command =
-        |name: &String| !["--help", "--probe", "--signal", "--exec"].contains(&name.as_str());
+    let runs_a_command = |name: &String| {
+        let others = [
+            "--help", "--probe", "--status", "--signal", "--pause", "--exec",
+        ];
+        !others.contains(&name.as_str())
+    };
     assert_eq!(known, offered.filter(runs_a_command).collect());
 }
 
@@ -299,6 +307,73 @@ fn a_signal_for_pid_1_is_one_that_can_stop_a_child() {
     }
     let set = [("FRIGATE_INIT_SIGNAL", "TERM")];
     assert_eq!(run(&["command"], &set).1, 0);
+}
+
+#[test]
+fn a_status_has_a_format_and_heeds_no_other_variable() {
+    let set = [
+        ("FRIGATE_INIT_GRACE", "banana"),
+        ("FRIGATE_INIT_LOG_FORMAT", "json"),
+    ];
+    let format = |words: &[&str], set: &[(&str, &str)]| match ask(words, set) {
+        Ok(Request::Status(reader)) => reader.format,
+        Ok(_) => panic!("{words:?}: no status"),
+        Err(Mistake { text, .. }) => panic!("{words:?}: {text}"),
+    };
+    assert_eq!(format(&["--status"], &[]), Format::Text);
+    assert_eq!(format(&["--status", "--"], &set), Format::Json);
+    assert_eq!(
+        format(&["--log-format=text", "--status"], &set),
+        Format::Text
+    );
+    assert_eq!(run(&["--status=false", "command"], &[]).1, 1);
+    assert_eq!(run(&["command"], &[("FRIGATE_INIT_STATUS", "1")]).1, 0);
+    assert_eq!(
+        refusal(&["--status", "--quiet"], &[]),
+        "cannot use '--quiet': it does not belong to --status"
+    );
+    assert_eq!(
+        refusal(&["--status", "command"], &[]),
+        "cannot start 'command': --status runs no command"
+    );
+}
+
+#[test]
+fn a_pause_has_no_command_and_an_end_for_what_is_left() {
+    let set = [
+        ("FRIGATE_INIT_GRACE", "banana"),
+        ("FRIGATE_INIT_LEFTOVERS", "7s"),
+    ];
+    match ask(&["--pause", "-v", "--stop-on=QUIT"], &set) {
+        Ok(Request::Pause(config)) => {
+            let leftovers = config.rules.leftovers;
+            assert_eq!(leftovers, Some(Duration::from_secs(7)));
+            assert_eq!(config.stop_on, SignalSet::of([Signal::QUIT]));
+        }
+        Ok(_) => panic!("no pause"),
+        Err(Mistake { text, .. }) => panic!("{text}"),
+    }
+    assert_eq!(run(&["command"], &[("FRIGATE_INIT_PAUSE", "1")]).1, 0);
+    for (words, expected) in [
+        (
+            ["--pause", "--grace=5s"],
+            "cannot use '--grace': it does not belong to --pause",
+        ),
+        (
+            ["--pause", "command"],
+            "cannot start 'command': --pause runs no command",
+        ),
+        (
+            ["--pause", "--status"],
+            "cannot use '--pause': it does not belong to --status",
+        ),
+        (
+            ["--pause", "--leftovers=leave"],
+            "cannot use '--leftovers=leave': --pause ends what is left; expected a duration",
+        ),
+    ] {
+        assert_eq!(refusal(&words, &[]), expected);
+    }
 }
 
 #[test]
@@ -1161,7 +1236,7 @@ proptest! {
                 let ended = words.get(first.wrapping_sub(1)) == Some(&b"--".as_slice());
                 prop_assert!(ended || words.get(first).is_some_and(|word| !word.starts_with(b"-")), "{first}");
             }
-            Ok(Request::Probe(_) | Request::Signal(_) | Request::Exec(..) | Request::Help | Request::Version) => {}
+            Ok(Request::Probe(_) | Request::Status(_) | Request::Signal(_) | Request::Pause(_) | Request::Exec(..) | Request::Help | Request::Version) => {}
             Err(Mistake { text, .. }) => prop_assert!(is_one_short_line(&text), "{text:?}"),
         }
     }
@@ -1184,7 +1259,7 @@ proptest! {
     ) {
         let outcome = |words: &[&str], variables: &[(&str, &str)]| match ask(words, variables) {
             Ok(Request::Run(config, _)) => format!("{config:?}"),
-            Ok(Request::Probe(_) | Request::Signal(_) | Request::Exec(..) | Request::Help | Request::Version) => String::from("no command"),
+            Ok(Request::Probe(_) | Request::Status(_) | Request::Signal(_) | Request::Pause(_) | Request::Exec(..) | Request::Help | Request::Version) => String::from("no command"),
             Err(Mistake { text, .. }) => text,
         };
         let one = outcome(&[&format!("--{name}={value}"), "command"], &[]);

@@ -38,7 +38,9 @@ fn read(words: &[&str], variables: &[(&str, &str)]) -> Result<Config, Mistake> {
     match command_line::read(&words, entries.iter().map(String::as_bytes))? {
         Request::Run(config, _) => Ok(*config),
         Request::Probe(_)
+        | Request::Status(_)
         | Request::Signal(_)
+        | Request::Pause(_)
         | Request::Exec(..)
         | Request::Help
         | Request::Version => {

@@ -45,6 +45,9 @@ pub(crate) struct ProcessTree {
     pub(crate) is_reaping_due: bool,
     /// Whether it was reported that a signal did not reach every descendant.
     is_miss_reported: bool,
+    /// Whether processes that are no descendants count as left, too: those that entered the PID
+    /// namespace from outside (`docker exec`). frigate is PID 1 then.
+    pub(crate) waits_for_everyone: bool,
 }
 
 impl ProcessTree {
@@ -64,13 +67,14 @@ impl ProcessTree {
             received: None,
             is_reaping_due: false,
             is_miss_reported: false,
+            waits_for_everyone: false,
         }
     }
 
     /// Returns what frigate ends when its child has ended for good.
     pub(crate) const fn scope(&self) -> Scope {
         Scope::Everyone {
-            reports_ends: self.frigate.is_reaper,
+            reports_ends: self.frigate.is_reaper && !self.waits_for_everyone,
         }
     }
 

@@ -33,8 +33,11 @@ use crate::program::command_line::{self, Request};
 use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
 use crate::program::options::table;
+use crate::program::pause;
 use crate::program::probe::Probe;
 use crate::program::process_tree::{FrigateProcess, ProcessTree};
+use crate::program::shown_status::ShownStatus;
+use crate::sys::argument_area::ArgumentArea;
 use crate::sys::safe_open::ChildUser;
 use crate::sys::signals::{self, Mask};
 use crate::sys::spawn::{
@@ -82,7 +85,9 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
     let request = command_line::read(&words, entries.clone());
     let code = match &request {
         Ok(Request::Probe(probe)) => probe_once(probe, environment, mask),
+        Ok(Request::Status(reader)) => reader.run(),
         Ok(Request::Signal(sender)) => sender.run(),
+        Ok(Request::Pause(config)) => pause_as_asked(config, argv, mask),
         Ok(Request::Exec(config, first)) => {
             let command = arguments.get(*first..).unwrap_or_default();
             exec(config, command, environment, mask)
@@ -92,7 +97,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
         Ok(Request::Version) => print(&version()),
         Ok(Request::Run(config, first)) => {
             let command = arguments.get(*first..).unwrap_or_default();
-            run(config, command, environment, mask).unwrap_or_else(|mistake| {
+            run(config, command, argv, environment, mask).unwrap_or_else(|mistake| {
                 // No child was started, and its user may not even be known.
                 let log = termination::Log::open(&config.termination_log, None);
                 refuse(&mistake, config.format, &log)
@@ -173,6 +178,7 @@ fn print(text: &str) -> u8 {
 fn run(
     config: &Config,
     command: &[&'static CStr],
+    argv: CStrings,
     environment: CStrings,
     mask: Mask,
 ) -> Result<u8, Mistake> {
@@ -212,9 +218,16 @@ fn run(
     if config.rules.checks.watchdog().is_some() {
         child_environment.add_watchdog_pid();
     }
+    let words = command.iter().copied();
+    let child_argv = if frigate.is_init() {
+        // Copied, because the status will be written where they are.
+        child_environment.keep(words.map(CStr::to_owned).collect())
+    } else {
+        Pointers::new(words)
+    };
     let child_plan = ChildPlan::new(
         candidate_paths(program.to_bytes(), environment.value_of("PATH")),
-        Pointers::new(command.iter().copied()),
+        child_argv,
         child_environment,
         confinement,
         mask,
@@ -247,6 +260,13 @@ fn run(
         surroundings,
     );
     let mut event_loop = EventLoop::new(child, tree, dispatcher, termination_log);
+    if frigate.is_init() {
+        let has_command = true;
+        // SAFETY: `argv` is what `main` was given. The child has a copy of its words. The
+        // configuration, the name and the messages own their texts. `main` reads the words again only
+        // if it never comes here.
+        event_loop.shown_status = unsafe { shown_status(argv, has_command) };
+    }
     if let Some(uid) = uid {
         // Do this after everything that may fail, since they are not given back. A terminal belongs
         // to the container of a PID 1. Elsewhere it belongs to a user's session, and other
@@ -261,6 +281,45 @@ fn run(
     // descriptor.
     core::mem::forget(event_loop);
     Ok(code)
+}
+
+/// Returns the status that takes the place of the arguments. Only for PID 1, which is alone in what
+/// users see of the container: elsewhere they look for frigate's command line.
+///
+/// # Safety
+///
+/// That of `ArgumentArea::new`.
+unsafe fn shown_status(argv: CStrings, has_command: bool) -> Option<ShownStatus> {
+    // SAFETY: the duty of the caller.
+    let area = unsafe { ArgumentArea::new(argv) };
+    area.map(|area| ShownStatus::new(area, has_command))
+}
+
+/// Runs without a command. Returns the exit code.
+// Not inlined: what every run executes has ? bytes less (`tools/order.ld`).
+#[cold]
+#[inline(never)]
+fn pause_as_asked(config: &Config, argv: CStrings, mask: Mask) -> u8 {
+    let own_pid = match own_pid() {
+        Ok(own_pid) => own_pid,
+        Err(mistake) => return refuse(&mistake, config.format, &termination::Log::Automatic),
+    };
+    let formatter = MessageFormatter::new(MessageContext::default());
+    let mut reporter = Reporter::new(formatter, config.format, config.verbosity);
+    let surroundings = surroundings(own_pid);
+    let frigate = become_reaper(own_pid, &mut reporter);
+    let mut event_loop = pause::event_loop(config, frigate, reporter, surroundings, mask);
+    if frigate.is_init() {
+        let has_command = false;
+        // SAFETY: `argv` is what `main` was given. There is no command, and the configuration owns its
+        // texts. `main` reads the words again only if it never comes here.
+        event_loop.shown_status = unsafe { shown_status(argv, has_command) };
+    }
+    let code = event_loop
+        .run_without_command()
+        .unwrap_or_else(|mistake| refuse(&mistake, config.format, event_loop.termination_log()));
+    core::mem::forget(event_loop);
+    code
 }
 
 /// Becomes the command. Returns the exit code if that fails.

@@ -8,8 +8,10 @@
 //! # Safety
 //!
 //! `signals`, `spawn`, `system_call` and `host` contain nearly all unsafe code. `startup`, `clock`,
-//! `descriptors` and `inherited` contain a call or two each. `heap` is the binary's allocator.
+//! `descriptors` and `inherited` contain a call or two each. `argument_area` writes to the memory of
+//! the arguments. `heap` is the binary's allocator.
 
+pub(crate) mod argument_area;
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod credentials;

@@ -3,7 +3,8 @@
 //! # Safety
 //!
 //! The arrays that `main` is given end with a null pointer, and they and their strings live as long
-//! as the process (`execve(2)`, `environ(7)`); nothing here writes to them.
+//! as the process (`execve(2)`, `environ(7)`). Only `argument_area` writes to strings, when nothing
+//! reads them any more.
 #![expect(unsafe_code, reason = "reads the C arrays that main is given")]
 
 use core::ffi::{CStr, c_char};
@@ -19,13 +20,20 @@ pub(crate) struct CStrings(*const *const c_char);
 impl CStrings {
     /// # Safety
     ///
-    /// `array` is null, or an array as `main` gets it, alive and unchanged for as long as the
-    /// process is.
+    /// `array` is null, or an array as `main` gets it, alive for as long as the process is. Its
+    /// strings are unchanged while they are read.
     pub(crate) const unsafe fn new(array: *const *const c_char) -> Self {
         Self(array)
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = &'static CStr> + Clone {
+        // SAFETY: C strings that live as long as the process, by the duty of `new`.
+        self.pointers()
+            .map(|string| unsafe { CStr::from_ptr(string) })
+    }
+
+    /// Returns the addresses of the strings.
+    pub(super) fn pointers(self) -> impl Iterator<Item = *const c_char> + Clone {
         let mut next = self.0;
         core::iter::from_fn(move || {
             if next.is_null() {
@@ -40,8 +48,7 @@ impl CStrings {
             // SAFETY: the null pointer was not reached, so that there is another element after this
             // one.
             next = unsafe { next.add(1) };
-            // SAFETY: a C string that lives as long as the process, by the same duty.
-            Some(unsafe { CStr::from_ptr(string) })
+            Some(string)
         })
     }
 

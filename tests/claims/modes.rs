@@ -1,6 +1,9 @@
 //! What frigate does instead of running a command: `doc/specification.md#modes`. `probe.rs` has the
 //! claims on `--probe`.
 
+mod pause;
+mod status;
+
 use libtest_mimic::Trial;
 
 use crate::support::capability::ROOT;
@@ -12,6 +15,8 @@ pub fn trials(out: &mut Vec<Trial>) {
     mistakes(out);
     signals(out);
     replacements(out);
+    status::trials(out);
+    pause::trials(out);
 }
 
 /// Returns the words that call the binary under test.

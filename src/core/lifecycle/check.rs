@@ -9,10 +9,6 @@ use crate::core::moment::Moment;
 
 impl Lifecycle {
     /// Returns how the child is, as far as checks tell.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no mode asks for the state yet")
-    )]
     pub(crate) const fn health(&self) -> Health {
         match (self.rules.checks.health, self.state) {
             (None, _) => Health::Unchecked,

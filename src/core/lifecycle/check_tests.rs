@@ -7,6 +7,7 @@ use super::{
     failed_check, notified, rules, spawned, stop, succeeded,
 };
 use crate::core::action::Action;
+use crate::core::command_status::CommandState;
 use crate::core::fact::Fact;
 use crate::core::health::checks::Health;
 use crate::core::health::failure::CheckFailure;
@@ -456,4 +457,43 @@ fn no_check_is_begun_but_while_the_child_runs() {
             _ => String::new(),
         };
     }
+}
+
+#[test]
+fn the_state_that_is_shown_is_starting_until_the_child_is_ready() {
+    let state = |child: &Child| child.lifecycle.command_state();
+    let child = with_ready("--restart=true --stop-delay=5s");
+    assert_eq!(state(&child), CommandState::Starting, "not begun");
+    let child = child.play(&[
+        (0, Event::Begin, "Spawn { restarts: 0 }"),
+        (0, spawned(7), CHECK_READY),
+    ]);
+    assert_eq!(state(&child), CommandState::Starting, "not ready");
+    let child = child.play(&[(5, READY, "report ready")]);
+    assert_eq!(state(&child), CommandState::Up);
+    let child = child.play(&[(20_000, exited(1), "report restarting; EndGroup")]);
+    assert_eq!(state(&child), CommandState::Waiting);
+    let child = child.play(&[
+        (20_000, Event::GroupGone, "Spawn { restarts: 1 }"),
+        (20_000, spawned(8), CHECK_READY),
+        (20_001, READY, "report ready"),
+    ]);
+    assert_eq!(state(&child), CommandState::Up);
+    let child = child.play(&[(20_002, stop(Signal::TERM), "report stop-delayed")]);
+    assert_eq!(state(&child), CommandState::Stopping, "before the delay");
+    let child = child.play(&[(20_003, exited(0), "report ended")]);
+    assert_eq!(state(&child), CommandState::Ended);
+}
+
+#[test]
+fn without_a_check_a_child_is_up_from_its_fork_on() {
+    let child = Child::new("--grace-close").play(&[(0, Event::Begin, "CloseNamesakes")]);
+    assert_eq!(child.lifecycle.command_state(), CommandState::Starting);
+    let child = child.play(&[
+        (0, Event::NamesakesGone, "Spawn { restarts: 0 }"),
+        (0, spawned(7), ""),
+    ]);
+    assert_eq!(child.lifecycle.command_state(), CommandState::Up);
+    let child = child.play(&[(5, stop(Signal::TERM), "send TERM; send CONT")]);
+    assert_eq!(child.lifecycle.command_state(), CommandState::Stopping);
 }

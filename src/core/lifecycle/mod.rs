@@ -15,6 +15,7 @@ mod stop;
 use core::time::Duration;
 
 use crate::core::action::{Action, Actions};
+use crate::core::command_status::CommandState;
 use crate::core::escalation::{Due, Escalation, KILL_TIMEOUT};
 use crate::core::fact::Fact;
 use crate::core::health::checks::Checks;
@@ -95,6 +96,23 @@ impl Lifecycle {
 
     pub(crate) const fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// Returns what the child does, as `--status` tells it. A child is up from its fork on, or from
+    /// the moment at which it is ready.
+    pub(crate) const fn command_state(&self) -> CommandState {
+        match self.state {
+            State::Running { .. }
+                if self.rules.checks.ready.is_some() && !self.checks.has_been_ready() =>
+            {
+                CommandState::Starting
+            }
+            State::Ready | State::Closing(_) | State::Spawning => CommandState::Starting,
+            State::Running { .. } => CommandState::Up,
+            State::Between { .. } => CommandState::Waiting,
+            State::Draining(_) | State::Stopping(_) => CommandState::Stopping,
+            State::Ended(_) => CommandState::Ended,
+        }
     }
 
     /// Returns whether no other start can follow.

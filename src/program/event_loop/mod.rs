@@ -22,6 +22,7 @@ use crate::messages::mistake::Mistake;
 use crate::messages::termination;
 use crate::program::event_loop::child_steps::ChildSteps;
 use crate::program::process_tree::ProcessTree;
+use crate::program::shown_status::ShownStatus;
 use crate::sys::clock;
 use crate::sys::signals::{ReceivedSignal, SignalWaiter, WakeReason, Watch};
 
@@ -40,6 +41,8 @@ pub(crate) struct EventLoop {
     failure: Option<Mistake>,
     /// How often frigate was asked to end.
     stop_requests: u32,
+    /// What `--status` reads; `None` means that nothing is shown.
+    pub(crate) shown_status: Option<ShownStatus>,
 }
 
 impl EventLoop {
@@ -58,6 +61,7 @@ impl EventLoop {
             events: VecDeque::new(),
             failure: None,
             stop_requests: 0,
+            shown_status: None,
         }
     }
 
@@ -71,8 +75,28 @@ impl EventLoop {
     ///
     /// The kernel refuses to let frigate take signals, or reap.
     pub(crate) fn run(&mut self) -> Result<u8, Mistake> {
+        // A child may ask for the status as soon as it runs.
+        self.show_status();
         self.begin();
         self.process_events();
+        self.run_on()
+    }
+
+    /// Runs without a command until frigate is asked to stop and the rest has ended. Returns the exit
+    /// code.
+    ///
+    /// # Errors
+    ///
+    /// As `run`.
+    pub(crate) fn run_without_command(&mut self) -> Result<u8, Mistake> {
+        self.show_status();
+        // Children that frigate has inherited may have ended before it: no CHLD reports that.
+        self.tree.is_reaping_due = true;
+        self.process_events();
+        self.run_on()
+    }
+
+    fn run_on(&mut self) -> Result<u8, Mistake> {
         loop {
             if let Some(mistake) = self.failure.take() {
                 self.kill_children();
@@ -160,6 +184,14 @@ impl EventLoop {
                 dispatcher,
             };
             steps.take_step(event);
+        }
+        self.show_status();
+    }
+
+    /// Shows the status of the main child, if it has changed.
+    fn show_status(&mut self) {
+        if let (Some(shown), Some(child)) = (&mut self.shown_status, self.children.get(MAIN)) {
+            shown.update(&child.supervisor, &self.tree.name);
         }
     }
 

@@ -55,7 +55,11 @@ impl EventLoop {
             let Some(child) = self.children.get_mut(index) else {
                 return;
             };
-            let is_any = has_children || !self.tree.frigate.is_reaper && child.leftovers.probe();
+            let is_any = has_children
+                || !self.tree.frigate.is_reaper && child.leftovers.probe()
+                || self.tree.waits_for_everyone
+                    && !child.supervisor.is_serving()
+                    && signals::is_anyone_left();
             self.enqueue(index, supervisor::Event::Rest { is_any });
         }
     }

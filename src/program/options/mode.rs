@@ -7,7 +7,10 @@ pub(crate) const HEALTH_TIMEOUT: &str = "health-timeout";
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Deed {
     Probe,
+    Status,
     Signal,
+    /// Reap and wait, without a command.
+    Pause,
     /// Become the command.
     Exec,
 }
@@ -23,16 +26,26 @@ pub(crate) struct Mode {
 }
 
 /// Every mode. If two are typed, the first of this table refuses the other.
-const MODES: [Mode; 3] = [
+const MODES: [Mode; 5] = [
     Mode {
         deed: Deed::Probe,
         name: "probe",
         beside: &[HEALTH_TIMEOUT],
     },
     Mode {
+        deed: Deed::Status,
+        name: "status",
+        beside: &["log-format"],
+    },
+    Mode {
         deed: Deed::Signal,
         name: "signal",
         beside: &[],
+    },
+    Mode {
+        deed: Deed::Pause,
+        name: "pause",
+        beside: &["stop-on", "leftovers", "log-format", "verbose", "quiet"],
     },
     Mode {
         deed: Deed::Exec,

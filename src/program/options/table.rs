@@ -162,9 +162,15 @@ pub(crate) struct Options {
     /// a check that takes longer has failed; default: 3s
     #[argh(option, arg_name = "duration")]
     health_timeout: Option<String>,
+    /// instead of a command: print how the command of PID 1 is, and exit with 0 if it is well
+    #[argh(switch)]
+    status: bool,
     /// instead of a command: send this signal to PID 1
     #[argh(option, arg_name = "signal")]
     signal: Option<String>,
+    /// instead of a command: reap, and end with 0 when asked to stop
+    #[argh(switch)]
+    pause: bool,
     /// become the command, and do not supervise it: only its user, root, directory and privileges
     /// are set
     #[argh(switch)]
@@ -210,7 +216,7 @@ pub(super) fn is_counted(flag: &FlagInfo<'static>) -> bool {
 pub(crate) fn help() -> String {
     let info = Options::get_args_info();
     let mut text = String::from(
-        "Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n       frigate --probe TARGET [--health-timeout DURATION]\n       frigate --signal SIGNAL\n       frigate --exec [OPTIONS] [--] COMMAND [ARG...]\n\n",
+        "Usage: frigate [OPTIONS] [--] COMMAND [ARG...]\n       frigate --probe TARGET [--health-timeout DURATION]\n       frigate --status [--log-format FORMAT]\n       frigate --signal SIGNAL\n       frigate --pause [OPTIONS]\n       frigate --exec [OPTIONS] [--] COMMAND [ARG...]\n\n",
     );
     text.push_str(info.description);
     text.push_str(".\n\nOptions:\n");

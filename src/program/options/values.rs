@@ -78,7 +78,7 @@ impl<'a> Values<'a> {
     pub(crate) fn mode(&self) -> Option<&'static Mode> {
         Mode::find(|mode| match mode.deed {
             Deed::Probe | Deed::Signal => self.get(mode.name).is_some(),
-            Deed::Exec => self.is_on(mode.name),
+            Deed::Status | Deed::Pause | Deed::Exec => self.is_on(mode.name),
         })
     }
 

@@ -5,12 +5,14 @@
 //! again. If the start time is the same as before, the pidfd belongs to the process that was seen.
 
 mod descendants;
+mod first_process;
 mod group;
 mod held_processes;
 mod procfs;
 mod stat;
 
 pub(crate) use descendants::signal_descendants;
+pub(crate) use first_process::{FIRST_ARGUMENTS, FirstProcess};
 pub(crate) use group::{group_of, is_group_alive};
 pub(crate) use held_processes::HeldProcesses;
 

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 use core::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, open, readlinkat_raw, statat};
 use rustix::process::{PidfdFlags, geteuid, pidfd_open};
@@ -24,10 +24,10 @@ pub(super) struct Procfs {
 }
 
 /// Makes `read_from` read a file to its end.
-const READ_TO_END: usize = 1;
+pub(super) const READ_TO_END: usize = 1;
 
 /// Makes `read_from` read a file once, up to 4,096 bytes.
-const READ_ONCE: usize = usize::MAX;
+pub(super) const READ_ONCE: usize = usize::MAX;
 
 impl Procfs {
     /// Opens `/proc`.
@@ -52,6 +52,10 @@ impl Procfs {
         } else {
             Err(Errno::NOT_FOUND)
         }
+    }
+
+    pub(super) fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
     }
 
     /// Visits the processes in the order of their ids, up to the first for which `is_last` returns

@@ -20,8 +20,8 @@ pub(crate) use mask::{Mask, block_all};
 pub(super) use mask::{block_all_but_libc_signals, current_mask, set_mask};
 pub(crate) use received::ReceivedSignal;
 pub(crate) use send::{
-    requeue, send, send_by_pidfd, send_to_everyone, send_to_group_by_pidfd, send_to_group_of,
-    suspend_own_job,
+    is_anyone_left, requeue, send, send_by_pidfd, send_to_everyone, send_to_group_by_pidfd,
+    send_to_group_of, suspend_own_job,
 };
 pub(crate) use waiter::{SignalWaiter, WakeReason};
 pub(crate) use watch::{Watch, poll_watches};

@@ -72,6 +72,12 @@ pub(crate) fn send_to_everyone(signal: Signal) -> Result<(), Errno> {
     kill(-1, signal.raw())
 }
 
+/// Returns whether there is a process in the PID namespace but PID 1 and the caller. A process that
+/// has ended counts until it is reaped.
+pub(crate) fn is_anyone_left() -> bool {
+    kill(-1, 0) != Err(Errno::NO_PROCESS)
+}
+
 /// Suspends the job that frigate is part of, as Ctrl-Z would: TSTP to the process group, then STOP
 /// to frigate itself. frigate's own TSTP stays pending, and is discarded by the CONT that resumes
 /// the job (`signal(7)`).

@@ -20,6 +20,7 @@ use crate::core::signal::{Sender, Signal};
 use crate::core::status::{ExitStatus, Outcome, SpawnFailure, Stage};
 use crate::core::supervisor::{Scope, Supervisor};
 use crate::core::usage::Usage;
+use crate::core::watch::Reaction;
 use crate::core::{lifecycle, supervisor};
 use crate::program::config::Config;
 
@@ -47,6 +48,11 @@ const NONE_LEFT: Event = Event::Supervisor(rest(false));
 
 const fn received(signal: Signal, sender: Sender) -> Event {
     Event::Received { signal, sender }
+}
+
+const fn changed(reaction: Reaction) -> Event {
+    let path = "/etc/server.conf";
+    Event::Changed { path, reaction }
 }
 
 const fn stop(signal: Signal) -> Event {
@@ -287,6 +293,55 @@ fn rewriting_comes_before_the_role_and_only_once() {
             expected,
             "{options}: {name}"
         );
+    }
+}
+
+#[test]
+fn a_change_of_a_watched_path_sends_its_signal_or_restarts_the_child() {
+    let hup = || changed(Reaction::Signal(signal("HUP")));
+    let table = [
+        ("", hup(), "report changed; send HUP"),
+        // Neither `--rewrite` nor `--stop-on` is about what frigate itself sends.
+        (
+            "--rewrite HUP:USR1 --stop-on HUP",
+            hup(),
+            "report changed; send HUP",
+        ),
+        (
+            "",
+            changed(Reaction::Signal(Signal::KILL)),
+            "report changed; KillCgroup; send KILL",
+        ),
+        (
+            "--watch=/etc/server.conf=restart",
+            changed(Reaction::Restart),
+            "report changed; send TERM; send CONT",
+        ),
+    ];
+    for (options, event, expected) in table {
+        let mut frigate = Frigate::running(options, NO_TERMINAL);
+        assert_eq!(frigate.take(event), expected, "{options}");
+    }
+}
+
+#[test]
+fn a_change_does_nothing_before_the_first_start_in_a_stop_and_between_two_starts() {
+    let reactions = [Reaction::Signal(signal("HUP")), Reaction::Restart];
+    for event in reactions.map(changed) {
+        let options = "--restart=true --stop-delay=1s --watch=/etc/server.conf=restart";
+        let mut frigate = Frigate::new(options, NO_TERMINAL);
+        assert_eq!(frigate.take(event), "");
+        let mut frigate = Frigate::running(options, NO_TERMINAL);
+        frigate.take(exited(1));
+        assert_eq!(frigate.supervisor.alive(), None);
+        assert_eq!(frigate.take(event), "", "between two starts");
+        for stops in 1..=2 {
+            let mut frigate = Frigate::running(options, NO_TERMINAL);
+            for _ in 0..stops {
+                frigate.take(stop(Signal::TERM));
+            }
+            assert_eq!(frigate.take(event), "", "after {stops} stop signals");
+        }
     }
 }
 
@@ -1177,6 +1232,8 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_map(|(signal, foreground)| Event::Suspended { signal, foreground }),
         (any_signal(), any_sender())
             .prop_map(|(signal, sender)| Event::Received { signal, sender }),
+        any_signal().prop_map(|signal| changed(Reaction::Signal(signal))),
+        Just(changed(Reaction::Restart)),
     ]
 }
 

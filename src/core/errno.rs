@@ -77,6 +77,8 @@ impl Errno {
     pub(crate) const NOT_A_DIRECTORY: Self = Self(20);
     pub(crate) const IS_A_DIRECTORY: Self = Self(21);
     pub(crate) const INVALID: Self = Self(22);
+    pub(crate) const TOO_MANY_FILES: Self = Self(24);
+    pub(crate) const NO_SPACE: Self = Self(28);
     pub(crate) const READ_ONLY: Self = Self(30);
     pub(crate) const RANGE: Self = Self(34);
     pub(crate) const NOT_SUPPORTED: Self = Self(95);

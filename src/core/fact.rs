@@ -80,6 +80,13 @@ pub(crate) enum Fact<'a> {
     RestartAsked {
         signal: Signal,
     },
+    /// What a path of `--watch` names has changed. The child is sent `signal`; `None` means that it is
+    /// stopped and started again.
+    Changed {
+        path: &'a str,
+        signal: Option<Signal>,
+        pid: Pid,
+    },
     Forwarded {
         signal: Signal,
         pid: Pid,
@@ -208,6 +215,7 @@ impl Fact<'_> {
                 ..
             }
             | Self::Restarting { .. }
+            | Self::Changed { signal: None, .. }
             | Self::Continued { .. }
             | Self::Killed { .. }
             | Self::NotReady { .. }
@@ -229,6 +237,9 @@ impl Fact<'_> {
             | Self::StopAsked { .. }
             | Self::StopDelayed { .. }
             | Self::RestartAsked { .. }
+            | Self::Changed {
+                signal: Some(_), ..
+            }
             | Self::Forwarded { .. }
             | Self::Dropped { .. }
             | Self::Ready { .. }
@@ -251,6 +262,7 @@ impl Fact<'_> {
             Self::StopAsked { .. } => "stop",
             Self::StopDelayed { .. } => "stop-delayed",
             Self::RestartAsked { .. } => "restart",
+            Self::Changed { .. } => "changed",
             Self::Forwarded { .. } => "forwarded",
             Self::Dropped { .. } => "dropped",
             Self::Continued { .. } => "continued",

@@ -33,3 +33,4 @@ pub(crate) mod text;
 pub(crate) mod usage;
 pub(crate) mod user;
 pub(crate) mod variable;
+pub(crate) mod watch;

@@ -102,6 +102,11 @@ impl Supervisor {
         self.child.alive()
     }
 
+    /// Returns whether the child is alive, and no stop has begun.
+    pub(crate) const fn is_running(&self) -> bool {
+        self.child.is_running()
+    }
+
     /// Returns whether the child has not ended for good, so that a stop still changes something.
     pub(crate) fn is_serving(&self) -> bool {
         self.phase == Phase::Serving

@@ -229,6 +229,7 @@ impl Event {
             Fact::StopAsked { .. }
             | Fact::StopDelayed { .. }
             | Fact::RestartAsked { .. }
+            | Fact::Changed { .. }
             | Fact::Forwarded { .. }
             | Fact::Dropped { .. }
             | Fact::Continued { .. }

@@ -195,6 +195,12 @@ fn facts() -> Vec<(Fact<'static>, &'static str, Value)> {
         (Fact::RestartAsked { signal: Signal::TSTP },
          "asked to restart by TSTP",
          json!({"signal": "TSTP"})),
+        (Fact::Changed { path: "/etc/a \"b\"", signal: Some(term), pid },
+         "'/etc/a \"b\"' has changed; sent TERM to 'server' (pid 7)",
+         json!({"path": "/etc/a \"b\"", "pid": 7, "signal": "TERM"})),
+        (Fact::Changed { path: "/etc/a", signal: None, pid },
+         "'/etc/a' has changed; restarting 'server' (pid 7)",
+         json!({"path": "/etc/a", "pid": 7})),
         (Fact::Forwarded { signal: term, pid },
          "forwarded TERM to 'server' (pid 7)",
          json!({"pid": 7, "signal": "TERM"})),
@@ -327,6 +333,7 @@ fn kind(fact: &Fact<'_>) -> usize {
         Fact::StopDelayed { .. } => 29,
         Fact::RestartAsked { .. } => 30,
         Fact::NotInit => 31,
+        Fact::Changed { .. } => 32,
     }
 }
 
@@ -474,6 +481,11 @@ fn a_good_run_says_nothing_without_verbose() {
         },
         Fact::RestartAsked {
             signal: Signal::TSTP,
+        },
+        Fact::Changed {
+            path: "/etc/a",
+            signal: Some(Signal::TERM),
+            pid: pid(),
         },
         Fact::Ready { pid: None },
         Fact::Healthy {

@@ -151,6 +151,7 @@ impl Members<'_> {
             Fact::StopAsked { signal }
             | Fact::RestartAsked { signal }
             | Fact::Dropped { signal, .. } => self.write_signal(signal),
+            Fact::Changed { path, signal, pid } => self.write_changed(path, signal, pid),
             Fact::StopDelayed { pid, delay } => {
                 self.write_number("delay_ms", millis(delay))?;
                 self.write_pid(pid)
@@ -244,6 +245,16 @@ impl Members<'_> {
         self.write_pid(pid)?;
         self.write_number("exit_code", status.code().into())?;
         self.write_signal_of(Some(status))
+    }
+
+    fn write_changed(&mut self, path: &str, signal: Option<Signal>, pid: Pid) -> fmt::Result {
+        self.0.write_str(",\"path\":\"")?;
+        write!(Escaped(self.0), "{}", printable(path))?;
+        self.0.write_str("\"")?;
+        match signal {
+            Some(signal) => self.write_signal_to(signal, Some(pid)),
+            None => self.write_pid(Some(pid)),
+        }
     }
 
     fn write_number(&mut self, name: &str, value: u64) -> fmt::Result {

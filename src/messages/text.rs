@@ -64,6 +64,7 @@ impl<'a> TextWriter<'a> {
             Fact::StopAsked { signal } => write!(out, "asked to stop by {signal}"),
             Fact::StopDelayed { pid, delay } => self.write_stop_delayed(pid, delay),
             Fact::RestartAsked { signal } => write!(out, "asked to restart by {signal}"),
+            Fact::Changed { path, signal, pid } => self.write_changed(path, signal, pid),
             Fact::Forwarded { signal, pid } => {
                 write!(out, "forwarded {signal} to '{command}' (pid {pid})")
             }
@@ -196,6 +197,21 @@ impl<'a> TextWriter<'a> {
             )?,
         }
         write!(self.out, "; giving up with exit code {code}")
+    }
+
+    fn write_changed(&mut self, path: &str, signal: Option<Signal>, pid: Pid) -> fmt::Result {
+        let command = self.context.printable_command();
+        let path = Printable(path, OBJECT_CHARACTERS);
+        match signal {
+            Some(signal) => write!(
+                self.out,
+                "'{path}' has changed; sent {signal} to '{command}' (pid {pid})"
+            ),
+            None => write!(
+                self.out,
+                "'{path}' has changed; restarting '{command}' (pid {pid})"
+            ),
+        }
     }
 
     fn write_stop_delayed(&mut self, pid: Option<Pid>, delay: Duration) -> fmt::Result {

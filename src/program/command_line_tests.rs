@@ -22,7 +22,7 @@ use crate::program::probe::Probe;
 
 /// Every option with a value: its name, and two values that mean something else than the default
 /// and than each other.
-const VALUED: [(&str, &str, &str); 40] = [
+const VALUED: [(&str, &str, &str); 41] = [
     ("restart", "unexpected", "always"),
     ("expect", "0,7", "TERM"),
     ("start-secs", "3s", "0"),
@@ -33,6 +33,7 @@ const VALUED: [(&str, &str, &str); 40] = [
     ("stop-on", "HUP", "none"),
     ("stop-delay", "7s", "0"),
     ("restart-on", "HUP", "none"),
+    ("watch", "/etc/a,b=c.conf=HUP", "conf.d=restart"),
     ("grace", "7s", "none"),
     ("leftovers", "7s", "leave"),
     ("rewrite", "HUP:USR1", "USR2:0"),
@@ -81,7 +82,7 @@ const SWITCHES: [&str; 7] = [
     "redirect-stderr",
     "quiet",
 ];
-const REPEATABLE: [&str; 3] = ["rewrite", "remap-exit", "cgroup"];
+const REPEATABLE: [&str; 4] = ["watch", "rewrite", "remap-exit", "cgroup"];
 
 fn variable(name: &str) -> String {
     let mut known = VALUED

@@ -15,6 +15,7 @@ use crate::core::restart::Restart;
 use crate::core::rewrite::Rewrite;
 use crate::core::signal::{Signal, SignalSet};
 use crate::core::status::ExitStatus;
+use crate::core::watch::Reaction;
 use crate::messages::format::Format;
 use crate::messages::termination::DEFAULT_PATH;
 use crate::program::command_line::{self, Request};
@@ -435,6 +436,30 @@ fn a_restart_may_be_asked_for_by_signals_that_stop_nothing() {
 }
 
 #[test]
+fn each_watched_path_has_a_signal_or_asks_for_a_restart() {
+    let of = |config: Config| {
+        let rules: Vec<_> = config
+            .watches
+            .iter()
+            .map(|rule| (rule.path.clone(), rule.reaction))
+            .collect();
+        (rules, config.rules.restart_policy.on_request)
+    };
+    let hup = Reaction::Signal(signal("HUP"));
+    assert_eq!(of(config("")), (vec![], false));
+    // The last `=` counts, and paths may have commas.
+    let expected = vec![("/a=b,c".to_owned(), hup)];
+    assert_eq!(of(config("--watch=/a=b,c=SIGHUP")), (expected, false));
+    let two = vec![
+        ("/a b".to_owned(), hup),
+        ("conf.d".to_owned(), Reaction::Restart),
+    ];
+    let lines = "\n/a b=HUP\nconf.d=restart\n";
+    let read = read(&[], &[("FRIGATE_INIT_WATCH", lines)]).map(of);
+    assert_eq!(read.ok(), Some((two, true)));
+}
+
+#[test]
 fn stop_signals_are_a_list_of_what_a_process_can_receive() {
     let stop_on = |text: &str| {
         read(&["--stop-on", text], &[])
@@ -660,7 +685,7 @@ fn log_files_have_sizes_in_units_and_max_is_none() {
 }
 
 /// Each option, a wrong value, and the words of its refusal that say what is accepted.
-const WRONG: [(&str, &[&str], &str); 39] = [
+const WRONG: [(&str, &[&str], &str); 40] = [
     (
         "restart",
         &["maybe", "TRUE", "1", "unexpected,true"],
@@ -745,6 +770,20 @@ const WRONG: [(&str, &[&str], &str); 39] = [
         "restart-on",
         &["NOSUCH", "KILL", "CHLD", "HUP,,USR1"],
         "expected signals such as TERM,SIGINT,15,RTMIN+3, or none; not KILL",
+    ),
+    (
+        "watch",
+        &[
+            "/x",
+            "/x=",
+            "=HUP",
+            "/x=NOSUCH",
+            "/x=CHLD",
+            "/x=RESTART",
+            "/x=HUP,restart",
+            "a\0b=HUP",
+        ],
+        "expected PATH=SIGNAL or PATH=restart, such as /etc/app.conf=HUP; the signal is not CHLD or STOP",
     ),
     (
         "grace",

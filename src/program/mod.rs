@@ -14,3 +14,4 @@ pub(crate) mod signal_sender;
 pub(crate) mod start_up;
 pub(crate) mod status_reader;
 pub(crate) mod terminal;
+pub(crate) mod watched_files;

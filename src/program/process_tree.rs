@@ -13,6 +13,8 @@ use crate::core::status::SpawnFailure;
 use crate::core::supervisor::{Event, Scope};
 use crate::messages::report::Reporter;
 use crate::program::terminal::Terminal;
+use crate::program::watched_files::WatchedFiles;
+use crate::sys::clock;
 use crate::sys::process::{HeldProcesses, signal_descendants};
 use crate::sys::signals::{self, ReceivedSignal};
 use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
@@ -41,6 +43,8 @@ pub(crate) struct ProcessTree {
     pub(crate) user: Option<u32>,
     /// The signal that is being handled, with its value.
     pub(crate) received: Option<ReceivedSignal>,
+    /// The paths of `--watch`; `None` means that there are none.
+    pub(crate) watched_files: Option<Box<WatchedFiles>>,
     /// Whether processes must be reaped after this step.
     pub(crate) is_reaping_due: bool,
     /// Whether it was reported that a signal did not reach every descendant.
@@ -65,6 +69,7 @@ impl ProcessTree {
             name,
             user,
             received: None,
+            watched_files: None,
             is_reaping_due: false,
             is_miss_reported: false,
             waits_for_everyone: false,
@@ -115,6 +120,10 @@ impl Rim for ProcessTree {
         cgroup: Option<Cgroup<'_>>,
         streams: Streams<'_>,
     ) -> Result<Spawned, SpawnFailure> {
+        // Before the start: what changes from here on, the child may not have seen.
+        if let Some(files) = &mut self.watched_files {
+            files.begin(clock::now(), &mut self.reporter);
+        }
         // The child gets the terminal if frigate has it. Only the kernel knows at this moment: a
         // shell may take it back at any time.
         let foreground = self.terminal.foreground(None) == Foreground::Frigate;

@@ -37,6 +37,7 @@ use crate::program::pause;
 use crate::program::probe::Probe;
 use crate::program::process_tree::{FrigateProcess, ProcessTree};
 use crate::program::shown_status::ShownStatus;
+use crate::program::watched_files::WatchedFiles;
 use crate::sys::argument_area::ArgumentArea;
 use crate::sys::safe_open::ChildUser;
 use crate::sys::signals::{self, Mask};
@@ -190,6 +191,10 @@ fn run(
     let user = ChildUser::of(&confinement);
     let termination_log = termination::Log::open(&config.termination_log, user);
     let capture = open_capture(config, &confinement, user)?;
+    let watched_files = match config.watches.as_slice() {
+        [] => None,
+        rules => Some(WatchedFiles::open(rules)?),
+    };
     // The last step that may fail: it changes more than frigate itself.
     let prepared = prepare_group(config, program, own_pid)?;
 
@@ -242,7 +247,8 @@ fn run(
     let plan = SpawnPlan::new(child_plan, pidfd, reports_exec, Memory::Shared);
     let name = process::last_component(program.to_bytes()).to_vec();
     let is_counted = config.verbosity >= Level::Info;
-    let tree = ProcessTree::new(frigate, reporter, surroundings.has_terminal, name, uid);
+    let mut tree = ProcessTree::new(frigate, reporter, surroundings.has_terminal, name, uid);
+    tree.watched_files = watched_files;
     let mut child = Child::new(
         &config.rules,
         tree.scope(),

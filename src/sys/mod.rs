@@ -21,6 +21,7 @@ pub(crate) mod descriptors;
 mod heap;
 pub(crate) mod host;
 pub(crate) mod inherited;
+pub(crate) mod inotify;
 pub(crate) mod kernel_file;
 pub(crate) mod notify_socket;
 pub(crate) mod open_file;
@@ -42,7 +43,7 @@ pub(crate) mod user_database;
 pub(crate) mod waker;
 
 use std::ffi::CString;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -62,6 +63,11 @@ pub(crate) fn errno(error: rustix::io::Errno) -> Errno {
 /// own, with a buffer on the stack.
 fn c_path(path: &str) -> rustix::io::Result<CString> {
     CString::new(path.as_bytes().to_vec()).map_err(|_| rustix::io::Errno::INVAL)
+}
+
+/// Returns the path of the link by which procfs leads to a descriptor.
+fn descriptor_link(fd: &OwnedFd) -> rustix::io::Result<CString> {
+    c_path(&["/proc/self/fd/", &fd.as_raw_fd().to_string()].concat())
 }
 
 /// Opens a file that no child inherits (`openat(2)`).

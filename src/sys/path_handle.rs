@@ -6,13 +6,13 @@
 //! the path leads through was mounted by a user who can stop frigate anyway.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{self, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno as RawErrno;
 
 use super::own_descriptor::note_own;
-use super::{c_path, errno, open_at};
+use super::{c_path, descriptor_link, errno, open_at};
 use crate::core::errno::Errno;
 
 /// A file or socket that is held by its path, and is not itself opened (`O_PATH`).
@@ -34,7 +34,17 @@ impl PathHandle {
 
     /// Returns the path of the link by which procfs leads to the handle.
     pub(super) fn link(&self) -> Result<CString, Errno> {
-        c_path(&["/proc/self/fd/", &self.0.as_raw_fd().to_string()].concat()).map_err(errno)
+        descriptor_link(&self.0).map_err(errno)
+    }
+
+    /// Fails if this is no directory.
+    pub(super) fn check_directory(&self) -> Result<(), Errno> {
+        let stat = fs::fstat(&self.0).map_err(errno)?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            Ok(())
+        } else {
+            Err(Errno::NOT_A_DIRECTORY)
+        }
     }
 
     /// Returns when the file was last modified, in seconds and nanoseconds since 1970.

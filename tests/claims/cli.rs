@@ -92,7 +92,7 @@ const BAD_SIGNALS: &[&str] = &[
 
 /// Every option that takes a value (`doc/specification.md#options`), except those of user, limits
 /// and log files.
-pub const OPTIONS: [Taker; 26] = [
+pub const OPTIONS: [Taker; 27] = [
     Taker {
         name: "restart",
         good: &[
@@ -189,6 +189,21 @@ pub const OPTIONS: [Taker; 26] = [
         name: "restart-on",
         good: &["HUP", "HUP,USR1", "10,usr2", "RTMIN", "none"],
         bad: &["", ",", "HUP,", "KILL", "STOP", "CHLD", "TERM", "HUP,INT"],
+    },
+    Taker {
+        name: "watch",
+        good: &["/=HUP", "/etc/nothing=restart", "a=b=usr1", "..=RTMIN"],
+        bad: &[
+            "",
+            "=",
+            "/",
+            "=HUP",
+            "/=",
+            "/=CHLD",
+            "/=STOP",
+            "/=Restart",
+            "/=HUP,USR1",
+        ],
     },
     Taker {
         name: "stop-on",

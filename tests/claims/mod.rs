@@ -21,6 +21,7 @@ mod signals;
 mod terminal;
 mod user;
 mod vm;
+mod watch;
 
 use libtest_mimic::Trial;
 
@@ -45,6 +46,7 @@ pub fn register(out: &mut Vec<Trial>) {
     signals::trials(out);
     terminal::trials(out);
     user::trials(out);
+    watch::trials(out);
     // Scenarios in the guest come last, so that no others wait for them.
     cgroup::trials(out);
     vm::trials(out);

@@ -73,6 +73,11 @@ impl Lifecycle {
         }
     }
 
+    /// Returns whether the child is alive, and no stop has begun.
+    pub(crate) const fn is_running(&self) -> bool {
+        matches!(self.state, State::Running { .. })
+    }
+
     pub(crate) const fn finish(&self) -> Option<Finish> {
         match self.state {
             State::Ended(finish) => Some(finish),

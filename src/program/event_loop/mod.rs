@@ -7,6 +7,7 @@
 mod child_steps;
 mod finish;
 mod reap;
+mod watched;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -105,7 +106,10 @@ impl EventLoop {
             if let Some(outcome) = self.outcome() {
                 return Ok(self.finish(outcome));
             }
-            let deadline = self.children.iter().filter_map(Child::wake_time).min();
+            let mut deadline = self.children.iter().filter_map(Child::wake_time).min();
+            if self.tree.watched_files.is_some() {
+                deadline = self.first_with_changes(deadline);
+            }
             let left = deadline.map(|deadline| deadline.since(clock::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 self.tick();
@@ -157,6 +161,9 @@ impl EventLoop {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 self.enqueue(child, supervisor::Event::Tick);
             }
+        }
+        if self.tree.watched_files.is_some() {
+            self.take_changes(now);
         }
         self.process_events();
     }
@@ -212,6 +219,10 @@ impl EventLoop {
         for child in &self.children {
             watches.extend(child.watches());
         }
+        if let Some(files) = &self.tree.watched_files {
+            // What changes while no child runs is dropped before the next start.
+            watches.extend(self.is_child_running().then(|| files.watch()));
+        }
         let wake = self.waiter.wait(timeout, &watches);
         let ready = self.waiter.ready;
         self.poll_executions();
@@ -248,6 +259,9 @@ impl EventLoop {
             for event in events.into_iter().flatten() {
                 self.enqueue(index, event);
             }
+        }
+        if self.tree.watched_files.is_some() {
+            self.read_changes();
         }
     }
 

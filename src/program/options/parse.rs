@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::core::number::parse_number;
 use crate::core::restart::{Expected, Restart};
 use crate::core::signal::{Signal, SignalSet};
+use crate::core::watch::{Reaction, WatchRule};
 use crate::messages::format::Format;
 use crate::messages::termination::WantedLog;
 
@@ -122,6 +123,21 @@ pub(crate) const REMAP_EXIT: &str = "expected FROM or FROM:TO, exit codes from 0
 pub(crate) fn parse_remap_exit(text: &str) -> Option<(u8, u8)> {
     let (from, to) = text.split_once(':').unwrap_or((text, "0"));
     Some((parse_number(from)?, parse_number(to)?))
+}
+
+pub(crate) const WATCH: &str = "expected PATH=SIGNAL or PATH=restart, such as /etc/app.conf=HUP; the signal is not CHLD or STOP";
+
+/// Parses `/etc/app.conf=HUP` or `/etc/app.conf=restart`. The path may have a `=` in it.
+pub(crate) fn parse_watch(text: &str) -> Option<WatchRule> {
+    // By bytes: 586 bytes less than the search for a character from the end.
+    let end = text.bytes().rposition(|byte| byte == b'=')?;
+    let (path, reaction) = text.split_at_checked(end)?;
+    let reaction = match reaction {
+        "=restart" => Reaction::Restart,
+        reaction => Reaction::Signal(parse_stop_signal(reaction.get(1..)?)?),
+    };
+    let path = parse_path(path)?;
+    Some(WatchRule { path, reaction })
 }
 
 pub(crate) const WHOLE_NUMBER: &str = "expected a whole number from 0 to 4294967295";

@@ -49,6 +49,9 @@ pub(crate) struct Options {
     /// signals that stop the command and start it again at once; default: none
     #[argh(option, arg_name = "signal,...|none")]
     restart_on: Option<String>,
+    /// when what PATH names changes, send the command this signal, or restart it (repeatable)
+    #[argh(option, arg_name = "path=signal|restart")]
+    watch: Vec<String>,
     /// from the stop signal to KILL; default: 30s with --restart, else none
     #[argh(option, arg_name = "duration|none")]
     grace: Option<String>,

@@ -257,9 +257,9 @@ fn what_is_wrong(flag: &FlagInfo<'static>, text: &str) -> Option<&'static str> {
 }
 
 /// Returns the values in the variable of a repeatable option. They stand between commas, but those
-/// of `--cgroup`, which may have commas in them, on lines.
+/// of `--cgroup` and `--watch`, which may have commas in them, on lines.
 fn parts<'a>(option: &str, text: &'a str) -> impl Iterator<Item = &'a str> {
-    let (text, separator) = if option == "cgroup" {
+    let (text, separator) = if matches!(option, "cgroup" | "watch") {
         (text.trim_matches('\n'), '\n')
     } else {
         (text, ',')

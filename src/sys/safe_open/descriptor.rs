@@ -25,7 +25,7 @@ pub(in crate::sys) const APPEND_FLAGS: OFlags = OFlags::WRONLY
     .union(OFlags::CLOEXEC);
 
 /// For examining: `O_PATH` needs no permission on the file itself, and gives none.
-pub(super) const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+pub(in crate::sys) const PATH_FLAGS: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 /// Opens a name in a directory (`openat(2)`). A new file is not readable by all users, because the
 /// child may print secrets.

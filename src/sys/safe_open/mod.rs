@@ -9,19 +9,20 @@ mod child_user;
 mod descriptor;
 mod entry;
 mod error;
+mod path_walk;
 mod walk;
 
-use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{CWD, Stat};
+use rustix::fs::Stat;
 
 pub(crate) use child_user::ChildUser;
-pub(super) use descriptor::{APPEND_FLAGS, is_regular};
-use descriptor::{open_at, open_directory, stat_of};
+pub(super) use descriptor::{APPEND_FLAGS, PATH_FLAGS, is_regular};
+use descriptor::{open_at, stat_of};
 pub(crate) use entry::DirectoryEntry;
 pub(crate) use error::OpenError;
-use walk::{Walk, WalkEnd, WalkError, walk};
+pub(super) use path_walk::{MAX_LINKS, PathWalk};
+use walk::{WalkEnd, WalkError, walk};
 
 /// A file that was opened by its path.
 pub(crate) struct Opened {
@@ -39,14 +40,7 @@ pub(crate) struct Opened {
 ///
 /// The kernel refused a call, or a component violates a rule of `walk` or `DirectoryEntry::open`.
 pub(crate) fn open(path: &str, user: Option<ChildUser<'_>>) -> Result<Opened, OpenError> {
-    let mut path_walk = Walk {
-        directory: open_directory(CWD, c"/")?,
-        rest: path.as_bytes().to_vec(),
-        name: CString::default(),
-    };
-    if !path.starts_with('/') {
-        path_walk.directory = open_directory(CWD, c".")?;
-    }
+    let mut path_walk = PathWalk::begin(path)?;
     match walk(&mut path_walk, user) {
         Ok(WalkEnd::ProcfsLink) => {
             let file = open_at(path_walk.directory.as_fd(), &path_walk.name, APPEND_FLAGS)?;

@@ -1,7 +1,5 @@
 //! The walk along a path to its last directory.
 
-use core::mem::MaybeUninit;
-use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{CWD, FileType, OFlags, PROC_SUPER_MAGIC, Stat};
@@ -12,11 +10,9 @@ use rustix::{fs, io};
 use super::child_user::ChildUser;
 use super::descriptor::{PATH_FLAGS, has_type, open_at, open_directory, stat_of};
 use super::error::{FOREIGN_LINK, REPLACEABLE, Rule};
+use super::path_walk::{MAX_LINKS, PathWalk};
 use crate::core::errno::Errno;
 use crate::sys::errno;
-
-/// How many links the kernel follows in one path (`path_resolution(7)`).
-const MAX_LINKS: usize = 40;
 
 /// Only its owner, the directory's owner and root may rename or remove a file (`inode(7)`).
 const STICKY_BIT: u32 = 0o1000;
@@ -53,36 +49,7 @@ struct Component {
     replacer: Option<u32>,
 }
 
-/// How far a walk has got.
-pub(super) struct Walk {
-    pub(super) directory: OwnedFd,
-    /// The rest of the path.
-    pub(super) rest: Vec<u8>,
-    /// The current component.
-    pub(super) name: CString,
-}
-
-impl Walk {
-    /// Takes the next component off the path. Returns false at the end of the path.
-    fn advance(&mut self) -> bool {
-        let Some(first) = self.rest.iter().position(|byte| *byte != b'/') else {
-            return false;
-        };
-        let mut word = self.rest.split_off(first);
-        self.rest = word.split_off(
-            word.iter()
-                .position(|byte| *byte == b'/')
-                .unwrap_or(word.len()),
-        );
-        self.name = CString::new(word).unwrap_or_default();
-        true
-    }
-
-    fn open_directory(&mut self) -> io::Result<()> {
-        self.directory = open_directory(self.directory.as_fd(), &self.name)?;
-        Ok(())
-    }
-
+impl PathWalk {
     /// Examines the current component. Returns the child's user if it can write to the directory,
     /// and the component, if it exists.
     fn examine(&self, user: Option<ChildUser<'_>>) -> io::Result<(Option<u32>, Option<Component>)> {
@@ -120,20 +87,6 @@ impl Walk {
         self.directory = open_directory(component.descriptor.as_fd(), c".")?;
         Ok(())
     }
-
-    /// Puts the target of a link before the rest of the path.
-    fn follow(&mut self, link: &Component) -> io::Result<()> {
-        // PATH_MAX (limits.h).
-        let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-        let (target, _) = fs::readlinkat_raw(&link.descriptor, c"", &mut buffer[..])?;
-        let mut path = target.to_vec();
-        if path.starts_with(b"/") {
-            self.directory = open_directory(CWD, c"/")?;
-        }
-        path.append(&mut self.rest);
-        self.rest = path;
-        Ok(())
-    }
 }
 
 /// Walks to the last component.
@@ -144,7 +97,7 @@ impl Walk {
 /// other directory is entered there, too. Everywhere else the walk enters every directory, and
 /// follows a link if it belongs to root or frigate. The owner of `/` is trusted too: in a user
 /// namespace without root, it stands for root under another number.
-pub(super) fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkEnd, WalkError> {
+pub(super) fn walk(walk: &mut PathWalk, user: Option<ChildUser<'_>>) -> Result<WalkEnd, WalkError> {
     let trusted = [
         0,
         geteuid().as_raw(),
@@ -190,7 +143,7 @@ pub(super) fn walk(walk: &mut Walk, user: Option<ChildUser<'_>>) -> Result<WalkE
         if component.replacer.is_some() || !trusted.contains(&component.stat.st_uid) {
             return Err(WalkError::Rule(FOREIGN_LINK));
         }
-        walk.follow(&component)?;
+        walk.follow(&component.descriptor)?;
     }
     Err(RawErrno::ISDIR.into())
 }

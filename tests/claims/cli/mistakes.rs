@@ -16,7 +16,7 @@ pub fn trials(out: &mut Vec<Trial>) {
 
 /// Returns whether the option may be given more than once.
 fn is_repeatable(name: &str) -> bool {
-    ["rewrite", "remap-exit"].contains(&name)
+    ["watch", "rewrite", "remap-exit"].contains(&name)
 }
 
 fn help(out: &mut Vec<Trial>) {

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno as RawErrno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
-    connect, recv, send, shutdown, socket_with, sockopt,
+    connect, getpeername, getsockname, recv, send, shutdown, socket_with, sockopt,
 };
 
 use super::errno;
@@ -59,7 +59,19 @@ impl Socket {
             return None;
         }
         let result = sockopt::socket_error(&self.0).and_then(|result| result);
+        if result.is_ok() && self.is_connected_to_itself() {
+            return Some(Err(Errno::CONNECTION_REFUSED));
+        }
         Some(result.map_err(errno))
+    }
+
+    /// Returns whether both ends of the connection are this socket. If nothing listens at a local
+    /// port from which the kernel takes the ports of clients, it may take this very port. The
+    /// connection then meets itself (RFC 9293, simultaneous open).
+    fn is_connected_to_itself(&self) -> bool {
+        let own = getsockname(&self.0).ok();
+        let peer = getpeername(&self.0).ok().flatten();
+        own.is_some() && own == peer
     }
 
     /// Sends bytes without SIGPIPE. Returns how many were taken.

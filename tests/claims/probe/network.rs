@@ -1,9 +1,11 @@
 //! Servers of HTTP, TCP and Unix sockets.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -11,7 +13,8 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use super::{expect_healthy, expect_timeout, expect_unhealthy, probe};
-use crate::support::capability::{IPV6, STRACE};
+use crate::support::capability::{Capability, IPV6, STRACE};
+use crate::support::frigate::binary;
 use crate::support::servers;
 use crate::support::{Frigate, eventually, scenario};
 
@@ -210,7 +213,39 @@ fn bad_http(out: &mut Vec<Trial>) {
 
 const OK: &[u8] = b"HTTP/1.0 200 OK\r\n\r\n";
 
+/// A network namespace of its own, and the means to use its loopback interface.
+static NETWORK_NAMESPACE: Capability = Capability::new("network-namespace", || {
+    let status = Command::new("/usr/bin/unshare")
+        .args(["--net", "ip", "link", "set", "lo", "up"])
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("unshare and ip: {status}")),
+        Err(error) => Err(format!("unshare: {error}")),
+    }
+});
+
 fn localhost(out: &mut Vec<Trial>) {
+    scenario("probe::a_connection_that_meets_itself_is_no_server")
+        .needs(&[&NETWORK_NAMESPACE])
+        .run(out, |mode| {
+            // Every client gets the port that is asked, and nothing listens there.
+            let script = "ip link set lo up && \
+                          echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range && exec \"$@\"";
+            for target in [
+                "tcp://127.0.0.1:40000",
+                "tcp://localhost:40000",
+                "http://127.0.0.1:40000/",
+            ] {
+                let words =
+                    ["/usr/bin/unshare", "--net", "sh", "-c", script, "sh"].map(OsString::from);
+                let ended = Frigate::of_program(mode, words.into_iter().chain(binary()))
+                    .option(format!("--probe={target}"))
+                    .run();
+                expect_unhealthy(&ended, target, "cannot connect: connection refused");
+            }
+        });
+
     scenario("probe::localhost_is_127_0_0_1").run(out, |mode| {
         let port = servers::answering(OK);
         expect_healthy(&probe(mode, &format!("http://localhost:{port}"), ""));

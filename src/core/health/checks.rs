@@ -12,6 +12,7 @@ use crate::core::health::event::CheckEvent;
 use crate::core::health::failure::CheckFailure;
 use crate::core::health::notification::Notification;
 use crate::core::health::rules::{CheckKind, CheckRules, Method};
+use crate::core::health::timer::Timer;
 use crate::core::moment::Moment;
 
 /// The pause between two checks until the first success.
@@ -73,40 +74,6 @@ enum Phase {
         until: Option<Moment>,
     },
     Health,
-}
-
-/// What is due next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Timer {
-    Nothing,
-    /// The next check.
-    Check {
-        at: Moment,
-    },
-    /// The end of the check that is under way: it takes too long.
-    Timeout {
-        at: Moment,
-    },
-    /// The child has to send `WATCHDOG=1` before this.
-    Watchdog {
-        at: Moment,
-    },
-    /// The child becomes unhealthy, unless it ends before this.
-    Unhealthy {
-        at: Moment,
-    },
-}
-
-impl Timer {
-    const fn at(self) -> Option<Moment> {
-        match self {
-            Self::Nothing => None,
-            Self::Check { at }
-            | Self::Timeout { at }
-            | Self::Watchdog { at }
-            | Self::Unhealthy { at } => Some(at),
-        }
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

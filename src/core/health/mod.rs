@@ -6,3 +6,4 @@ pub(crate) mod failure;
 pub(crate) mod notification;
 pub(crate) mod rules;
 pub(crate) mod target;
+mod timer;

@@ -184,6 +184,63 @@ pub(super) trait Scripted: Sized {
     }
 }
 
+/// A row of a table: where, what happens, where that leads, what is done.
+pub(super) type Move = (&'static str, &'static str, &'static str, &'static str);
+
+/// A machine whose states have names, and whose moves are a table.
+pub(super) trait Tabled: Scripted {
+    const SITUATIONS: &'static [&'static str];
+    const MOVES: &'static [Move];
+
+    /// Returns every event, in every kind that makes a difference anywhere. A "due" tick comes at
+    /// the deadline, an "early" one before.
+    fn events() -> Vec<(&'static str, Self::Event)>;
+
+    /// Returns a machine that was brought there by what really leads there.
+    fn in_situation(situation: &str) -> Self;
+
+    fn situation(&self) -> &'static str;
+
+    /// Checks a machine after an event that the table does not name there. `former` is the machine
+    /// before it.
+    fn check_unnamed(&self, former: &Self, situation: &str, event: &str, actions: &str);
+}
+
+/// Checks every event in every situation against the table.
+pub(super) fn check_moves<M: Tabled>() {
+    for situation in M::SITUATIONS {
+        for (name, event) in M::events() {
+            let mut machine = M::in_situation(situation);
+            let actions = if name == "due" {
+                machine.due()
+            } else {
+                machine.take(event)
+            };
+            let is_here = |(from, what, ..): &&Move| (from, *what) == (situation, name);
+            if let Some((.., to, expected)) = M::MOVES.iter().find(is_here) {
+                assert_eq!(
+                    (machine.situation(), actions.as_str()),
+                    (*to, *expected),
+                    "{situation}: {name}"
+                );
+            } else {
+                machine.check_unnamed(&M::in_situation(situation), situation, name, &actions);
+            }
+        }
+    }
+}
+
+/// Checks that the table names only situations and events that exist.
+pub(super) fn check_names<M: Tabled>() {
+    let names: Vec<&str> = M::events().iter().map(|(name, _)| *name).collect();
+    for (from, event, to, _) in M::MOVES {
+        assert!(
+            M::SITUATIONS.contains(from) && M::SITUATIONS.contains(to) && names.contains(event),
+            "{from}, {event}, {to}"
+        );
+    }
+}
+
 impl From<lifecycle::Event> for supervisor::Event {
     fn from(event: lifecycle::Event) -> Self {
         match event {

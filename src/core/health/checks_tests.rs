@@ -15,7 +15,9 @@ use crate::core::health::rules::{
     CheckKind, CheckRules, HealthRules, Method, READY_WITHIN, ReadyRules,
 };
 use crate::core::moment::Moment;
-use crate::core::script::{Brief, DUE, Scripted, at_millis};
+use crate::core::script::{
+    Brief, DUE, Move, Scripted, Tabled, at_millis, check_moves, check_names,
+};
 
 const REFUSED: CheckFailure = CheckFailure::Status(503);
 
@@ -294,7 +296,7 @@ fn inputs() -> [(&'static str, Input); 16] {
 
 /// The whole machine: where, what happens, where that leads, what comes out. What is not in this
 /// table changes nothing.
-const MOVES: &[(&str, &str, &str, &str)] = &[
+const MOVES: &[Move] = &[
     ("unready", "due", "unready, checking", "check Ready"),
     ("unready, checking", "ready succeeded", "starting", "ready"),
     ("unready, checking", "ready failed", "unready", ""),
@@ -402,46 +404,46 @@ fn rule(situation: &str, input: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-#[test]
-fn every_situation_and_input_do_what_the_table_says() {
-    for situation in SITUATIONS {
-        for (name, input) in inputs() {
-            let mut world = World::in_situation(situation);
-            let before = world.checks;
-            let out = if name == "due" {
-                world.due()
-            } else {
-                world.take(input)
-            };
-            let row = MOVES
-                .iter()
-                .find(|(from, what, ..)| (*from, *what) == (situation, name))
-                .map(|(.., to, expected)| (*to, *expected))
-                .or_else(|| rule(situation, name));
-            let found = (world.situation(), out.as_str());
-            match row {
-                Some(expected) => assert_eq!(found, expected, "{situation}: {name}"),
-                // It may move a deadline.
-                None if name == "EXTEND_TIMEOUT_USEC" => assert_eq!(found, (situation, "")),
-                None => assert_eq!(
-                    (out.as_str(), world.checks),
-                    ("", before),
-                    "{situation}: {name}"
-                ),
+impl Tabled for World {
+    const SITUATIONS: &'static [&'static str] = &SITUATIONS;
+    const MOVES: &'static [Move] = MOVES;
+
+    fn events() -> Vec<(&'static str, Input)> {
+        inputs().into()
+    }
+
+    fn in_situation(situation: &str) -> Self {
+        Self::in_situation(situation)
+    }
+
+    fn situation(&self) -> &'static str {
+        self.situation()
+    }
+
+    fn check_unnamed(&self, former: &Self, situation: &str, input: &str, out: &str) {
+        match rule(situation, input) {
+            Some(expected) => assert_eq!((self.situation(), out), expected, "{situation}: {input}"),
+            // It may move a deadline.
+            None if input == "EXTEND_TIMEOUT_USEC" => {
+                assert_eq!((self.situation(), out), (situation, ""));
             }
+            None => assert_eq!(
+                (out, self.checks),
+                ("", former.checks),
+                "{situation}: {input}"
+            ),
         }
     }
 }
 
 #[test]
+fn every_situation_and_input_do_what_the_table_says() {
+    check_moves::<World>();
+}
+
+#[test]
 fn the_table_names_only_what_exists() {
-    for (from, input, to, _) in MOVES {
-        let is_input = inputs().iter().any(|(name, _)| name == input);
-        assert!(
-            SITUATIONS.contains(from) && SITUATIONS.contains(to) && is_input,
-            "{from}, {input}, {to}"
-        );
-    }
+    check_names::<World>();
 }
 
 /// The rules of `--health` alone, with every default.

@@ -53,6 +53,42 @@
 //! - If the host ends for any reason, or executes another program, the kernel sends TERM to
 //!   its children, or KILL with [`Strategy::kill`].
 //!
+//! # Health and readiness
+//!
+//! A child that hangs still runs, but does nothing. frigate asks it, stops it if it does not answer,
+//! and starts it again:
+//!
+//! ```
+//! use std::time::Duration;
+//! use frigate::{EventKind, Frigate, ProtectTask, Strategy};
+//!
+//! // The child modifies this file again and again.
+//! let beat = std::env::temp_dir().join(format!("beat-{}", std::process::id()));
+//! let script = r#"while :; do : > "$BEAT"; sleep 0.2; done"#;
+//! let task = ProtectTask::new("worker").program("sh").args(["-c", script]).env("BEAT", &beat);
+//!
+//! // 10 s and 3 s without a heartbeat are a failed check, and three of these make it unhealthy.
+//! // A server has a target such as `http://127.0.0.1:8080/healthz` instead.
+//! let strategy = Strategy::new()
+//!     .health(format!("file:{}", beat.display()))
+//!     .health_interval(Duration::from_secs(10))
+//!     .health_timeout(Duration::from_secs(3))
+//!     .health_retries(3);
+//! let worker = Frigate::from(task).strategy(strategy);
+//! let events = worker.events();
+//! worker.protect()?;
+//!
+//! // Had the worker hung, EventKind::Unhealthy would have followed, and another start.
+//! assert!(events.iter().any(|event| event.kind == EventKind::Healthy));
+//! worker.stop(Duration::from_secs(5))?;
+//! # let _ = std::fs::remove_file(beat);
+//! # Ok::<(), frigate::Error>(())
+//! ```
+//!
+//! [`Strategy::health`] has the targets. With [`Strategy::ready`] a child has started when its first
+//! check succeeds. frigate's thread wakes up for each check and its result, and is never held up by
+//! one that hangs. The only exception is `file:` on a network file system that does not respond.
+//!
 //! # What the host must do
 //!
 //! - It runs on Linux 5.4 or newer.
@@ -61,7 +97,7 @@
 //! - It does not ignore SIGCHLD, and does not set `SA_NOCLDWAIT`: [`Error::ChildrenDiscarded`].
 //! - It does not wait for *any* child, as `waitpid(-1)` does. If such a call takes the exit status
 //!   of a child before frigate reads it, frigate assumes exit code 255 and sends an
-//!   [`EventKind::Warning`].
+//!   [`EventKind::Warning`]. If it takes that of the program of a check, the check has failed.
 //! - If it forks without an exec, it forks before it protects anything. In a process that was
 //!   forked later, each call returns [`Error::Forked`], and [`done`] returns an empty map.
 //!
@@ -82,7 +118,7 @@
 //! | `ProtectTask.Name`, `.Process`, `.StartTime` | [`ProtectTask::name`], [`ProtectTask::pid`], [`ProtectTask::start_time`] |
 //! | `ProtectTask.Start`, `.Stop` | [`ProtectTask::start`], [`ProtectTask::stop`]; [`Frigate::start`], [`Frigate::stop`] |
 //! | `ProtectTask.Done` | [`ProtectTask::events`], a channel that closes at the end; [`ProtectTask::wait`] |
-//! | `Strategy{AutoStart, AutoRestart, Startsecs, StartRetries, GraceClose, GraceCloseWait, Kill, User, Chroot}` | [`Strategy`], the same nine |
+//! | `Strategy{AutoStart, AutoRestart, Startsecs, StartRetries, GraceClose, GraceCloseWait, Kill, User, Chroot}` | [`Strategy`], the same nine; health and readiness are new |
 //! | `UNEXPECTED`, `TRUE`, `FALSE` | [`AutoRestart::Unexpected`], [`AutoRestart::True`], [`AutoRestart::False`] |
 //! | `CANCEL_PROCESS`, `COMPLETE_PROCESS` | [`CANCEL_PROCESS`], [`COMPLETE_PROCESS`], which [`Outcome`] prints |
 //! | `FLogger{Stdout, Stderr, Backups, Maxbytes, Redirect}` | [`Logger`], the same five |

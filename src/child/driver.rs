@@ -13,7 +13,7 @@ use crate::child::check::checker::Checker;
 use crate::child::leftovers::Leftovers;
 use crate::child::namesakes::Namesakes;
 use crate::child::notify::{NotificationReceiver, Sender};
-use crate::child::rim::Rim;
+use crate::child::rim::{Rim, Streams};
 use crate::core::action::{Action, Recipient};
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
@@ -109,7 +109,7 @@ impl Child {
             Action::KillNamesakes => self.namesakes.kill(rim),
             Action::Spawn { restarts } => return Some(Event::Child(self.spawn(restarts, rim))),
             Action::Send { signal, to } => return self.send(signal, to, rim),
-            Action::StartCheck { kind } => return self.begin_check(kind),
+            Action::StartCheck { kind } => return self.begin_check(kind, rim),
             Action::CancelCheck => self.checker.cancel(),
             Action::KillCgroup => report_fact(self.leftovers.kill_cgroup(), rim),
             Action::EndGroup => return group_gone(self.leftovers.terminate()),
@@ -155,9 +155,12 @@ impl Child {
         }
     }
 
-    fn begin_check(&mut self, kind: CheckKind) -> Option<Event> {
+    fn begin_check(&mut self, kind: CheckKind, rim: &mut impl Rim) -> Option<Event> {
         let cgroup = self.leftovers.cgroup.as_ref().map(ChildCgroup::for_spawn);
-        self.checker.begin(kind, cgroup).map(check_event)
+        let mut start = |plan: &mut SpawnPlan, streams: Streams<'_>| {
+            rim.spawn_check_program(plan, cgroup, streams)
+        };
+        self.checker.begin(kind, &mut start).map(check_event)
     }
 
     /// Returns the result of the check that is under way, if it has come since the last call.
@@ -203,6 +206,18 @@ impl Child {
             });
         }
         events
+    }
+
+    /// Returns the programs of checks that were killed since the last call and are still to be reaped:
+    /// none in the binary, which reaps every process.
+    pub(crate) fn take_unreaped_checks(&mut self) -> Vec<Spawned> {
+        self.checker.take_unreaped()
+    }
+
+    /// Whether the program of a check has ended, and a tracer has to detach from it before
+    /// `poll_check` has its result. Nothing reports that.
+    pub(crate) fn is_check_traced(&self) -> bool {
+        self.checker.is_traced()
     }
 
     fn send(&self, signal: Signal, to: Recipient, rim: &mut impl Rim) -> Option<Event> {

@@ -10,7 +10,7 @@ use crate::core::signal::Signal;
 use crate::core::status::SpawnFailure;
 use crate::core::supervisor::Event;
 use crate::sys::process::HeldProcesses;
-use crate::sys::spawn::{Cgroup, SpawnPlan, Spawned};
+use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
 
 /// The child's standard output and standard error, if they are captured.
 pub(crate) type Streams<'a> = [Option<BorrowedFd<'a>>; 2];
@@ -31,6 +31,21 @@ pub(crate) trait Rim {
         cgroup: Option<Cgroup<'_>>,
         streams: Streams<'_>,
     ) -> Result<Spawned, SpawnFailure>;
+
+    /// Starts the program of a check. In a process that is frigate and nothing else, nothing has to be
+    /// kept from it.
+    ///
+    /// # Errors
+    ///
+    /// The program could not be started.
+    fn spawn_check_program(
+        &mut self,
+        plan: &mut SpawnPlan,
+        cgroup: Option<Cgroup<'_>>,
+        streams: Streams<'_>,
+    ) -> Result<Spawned, SpawnFailure> {
+        spawn::spawn(plan, 0, false, cgroup, streams, ())
+    }
 
     /// Sends the child a signal. If the child has just ended, that is not an error.
     ///

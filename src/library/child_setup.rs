@@ -6,6 +6,7 @@ use crate::child::capture::Capture;
 use crate::child::cgroup::{self, PreparedCgroup};
 use crate::core::limit::Limit;
 use crate::core::rules::Rules;
+use crate::library::check_settings::WantedChecks;
 use crate::library::control_group::ControlGroup;
 use crate::library::error::Error;
 use crate::library::invocation::Invocation;
@@ -37,12 +38,14 @@ pub(crate) struct Settings {
 pub(crate) struct ChildPlan<'a> {
     settings: &'a Settings,
     limits: Vec<Limit>,
+    checks: WantedChecks,
     program: ProgramSetup,
 }
 
 pub(crate) struct ChildSetup {
     pub(crate) shared: Arc<SharedState>,
     pub(crate) rules: Rules,
+    pub(crate) checks: WantedChecks,
     pub(crate) program: ProgramSetup,
     pub(crate) capture: Capture,
     pub(crate) cgroup: PreparedCgroup,
@@ -69,6 +72,7 @@ impl<'a> ChildPlan<'a> {
         Ok(Self {
             settings,
             limits: settings.control_group.limits()?,
+            checks: settings.strategy.checks.parse()?,
             program: ProgramSetup::new(name, invocation, &settings.strategy)?,
         })
     }
@@ -82,6 +86,7 @@ impl<'a> ChildPlan<'a> {
         let Self {
             settings,
             limits,
+            checks,
             mut program,
         } = self;
         let user = ChildUser::of(&program.confinement);
@@ -97,7 +102,11 @@ impl<'a> ChildPlan<'a> {
         }
         Ok(ChildSetup {
             shared: Arc::clone(shared),
-            rules: settings.strategy.rules(),
+            rules: Rules {
+                checks: checks.rules,
+                ..settings.strategy.rules()
+            },
+            checks,
             program,
             capture,
             cgroup,

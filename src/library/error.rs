@@ -56,6 +56,14 @@ pub enum Error {
         /// One line that says what is wrong.
         reason: String,
     },
+    /// The target of a check has no meaning, or is not supported:
+    /// [`Strategy::health`](crate::Strategy::health), [`Strategy::ready`](crate::Strategy::ready).
+    Target {
+        /// The target.
+        target: String,
+        /// What is wrong with it, and what is accepted.
+        reason: &'static str,
+    },
     /// A limit of the [`ControlGroup`](crate::ControlGroup) cannot be applied.
     ControlGroup {
         /// One line that names the limit, the reason and the remedy.
@@ -92,6 +100,10 @@ impl fmt::Display for Error {
             Self::Word { word, expected } => {
                 let word = word.escape_debug();
                 write!(out, "cannot use '{word}': expected {expected}")
+            }
+            Self::Target { target, reason } => {
+                let target = target.escape_debug();
+                write!(out, "cannot check '{target}': {reason}")
             }
             Self::AlreadyProtected { name } => write!(
                 out,
@@ -138,6 +150,7 @@ impl error::Error for Error {
         match self {
             Self::System { source, .. } | Self::LogFile { source, .. } => Some(source),
             Self::Word { .. }
+            | Self::Target { .. }
             | Self::AlreadyProtected { .. }
             | Self::NotProtected { .. }
             | Self::NotRegistered { .. }

@@ -99,7 +99,8 @@ pub enum EventKind {
         /// How long the child has until KILL.
         timeout: Duration,
     },
-    /// The child is ready, and so has started.
+    /// The child is ready, and so has started. If a check succeeds even before the process has
+    /// executed its program, this comes before [`EventKind::Started`].
     Ready,
     /// A check of the child's health has succeeded: the first since the start, or the first after
     /// failures.

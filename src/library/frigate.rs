@@ -70,8 +70,8 @@ impl Frigate {
         Self { task }
     }
 
-    /// Sets when the child is started and restarted, and as which user it runs. Default:
-    /// [`Strategy::new`].
+    /// Sets when the child is started and restarted, how it is checked, and as which user it runs.
+    /// Default: [`Strategy::new`].
     ///
     /// ```
     /// use frigate::{Frigate, Strategy};
@@ -166,8 +166,8 @@ impl Frigate {
     ///
     /// - [`Error::AlreadyProtected`]: this child, or another one of its name, is protected and has
     ///   not ended for good.
-    /// - [`Error::Word`], [`Error::User`], [`Error::ControlGroup`], [`Error::LogFile`]: a setting
-    ///   has no meaning or cannot be applied.
+    /// - [`Error::Word`], [`Error::Target`], [`Error::User`], [`Error::ControlGroup`],
+    ///   [`Error::LogFile`]: a setting has no meaning or cannot be applied.
     /// - [`Error::NotRegistered`]: this process was started as a task that it has not registered.
     /// - [`Error::Privileged`]: the child is a function of a program with privileges of its file.
     /// - [`Error::Forked`]: this process was forked from the host.

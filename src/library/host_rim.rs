@@ -71,6 +71,20 @@ impl Rim for HostRim {
         Ok(process)
     }
 
+    fn spawn_check_program(
+        &mut self,
+        plan: &mut SpawnPlan,
+        cgroup: Option<Cgroup<'_>>,
+        streams: Streams<'_>,
+    ) -> Result<Spawned, SpawnFailure> {
+        // It has no one left to tell when the host ends.
+        let steps = HostPreExec {
+            death_signal: Signal::KILL,
+            ..self.pre_exec
+        };
+        host::with_signals_blocked(|| spawn::spawn(plan, 0, false, cgroup, streams, steps))
+    }
+
     fn send(&mut self, child: &Spawned, signal: Signal, to: Recipient) -> Result<(), Errno> {
         let Some(pidfd) = &child.pidfd else {
             return Ok(());

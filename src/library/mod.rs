@@ -1,5 +1,7 @@
 //! What a host program sees, and the thread that protects its children.
 
+pub(crate) mod check_plans;
+pub(crate) mod check_settings;
 pub(crate) mod child_setup;
 pub(crate) mod control_group;
 pub(crate) mod error;
@@ -19,6 +21,7 @@ pub(crate) mod size;
 pub(crate) mod strategy;
 pub(crate) mod task;
 pub(crate) mod thread;
+pub(crate) mod unreaped;
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,8 @@ pub(crate) struct ProgramSetup {
     pub(crate) argv: Vec<CString>,
     /// `NAME=value`; for a function, `FRIGATE_TASK` comes first.
     pub(crate) environment: Vec<CString>,
+    /// The `PATH` of that environment.
+    pub(crate) search_path: Option<Vec<u8>>,
     pub(crate) confinement: Confinement,
     pub(crate) mask: Mask,
     /// What messages call the program, its user and its directories.
@@ -66,11 +68,12 @@ impl ProgramSetup {
         let of_user = confine_to_user(user, root, &mut confinement)?;
 
         let environment = invocation.environment(of_user);
-        let path = environment.get(OsStr::new("PATH"));
+        let search_path = environment.get(OsStr::new("PATH"));
+        let search_path = search_path.map(|path| path.as_bytes().to_vec());
         let candidates = if is_task {
             vec![c"/proc/self/exe".into()]
         } else {
-            candidate_paths(program.as_bytes(), path.map(|path| path.as_bytes()))
+            candidate_paths(program.as_bytes(), search_path.as_deref())
         };
         let task_variable = is_task.then(|| task::variable(name).into_bytes());
 
@@ -78,6 +81,7 @@ impl ProgramSetup {
         Ok(Self {
             candidates,
             environment: entries(task_variable.as_deref(), &environment)?,
+            search_path,
             argv: c_strings(&invocation.argv(name, is_task))?,
             confinement,
             mask: host::current_mask(),
@@ -86,6 +90,8 @@ impl ProgramSetup {
                 user: user.unwrap_or_default().to_owned(),
                 root: root.unwrap_or_default().to_owned(),
                 directory: directory.as_ref().map(lossy).unwrap_or_default(),
+                health: strategy.checks.health.clone().unwrap_or_default(),
+                ready: strategy.checks.ready.clone().unwrap_or_default(),
                 ..MessageContext::default()
             },
             process_name: last_component(program.as_bytes()).to_vec(),

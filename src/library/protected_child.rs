@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use crate::child::capture;
-use crate::child::check::checker::Checker;
 use crate::child::driver::Child;
 use crate::child::rim::Rim;
 use crate::core::action::{Action, Actions};
 use crate::core::errno::Errno;
 use crate::core::fact::Fact;
+use crate::core::health::event::CheckEvent;
 use crate::core::lifecycle;
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
@@ -19,11 +19,13 @@ use crate::core::signal::Signal;
 use crate::core::status::ExitStatus;
 use crate::core::step::StepTaker;
 use crate::core::supervisor::{Event, Scope};
+use crate::library::check_plans::make_checker;
 use crate::library::child_setup::ChildSetup;
 use crate::library::event::{Event as PublicEvent, EventKind};
 use crate::library::host_rim::HostRim;
 use crate::library::outcome::Outcome as PublicOutcome;
 use crate::library::shared_state::SharedState;
+use crate::library::unreaped::TRACED_PAUSE;
 use crate::messages::context::MessageContext;
 use crate::messages::formatter::MessageFormatter;
 use crate::sys::clock;
@@ -36,17 +38,20 @@ use crate::sys::spawn::{ChildPlan, Environment, Memory, Pidfd, SpawnPlan, Spawne
 /// would be false, and 0 would be worse.
 const UNKNOWN_STATUS: ExitStatus = ExitStatus::Exited(255);
 
-/// The pause between two tries to reap a child whose tracer holds it. Its pidfd would wake the
-/// thread at once.
-const TRACED_PAUSE: Duration = Duration::from_millis(50);
+/// The pause between two looks whether a suspended child goes on. No descriptor reports that, and
+/// only the host gets SIGCHLD.
+const SUSPENDED_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct ProtectedChild {
     child: Child,
     rim: HostRim,
     /// What was reported and not yet taken.
     events: VecDeque<Event>,
-    /// When to try again to reap a child that has ended: a tracer has to detach from it first.
+    /// When to try again to reap a child, or the program of a check, that has ended: a tracer has to
+    /// detach from it first.
     traced_until: Option<Moment>,
+    /// When to look again whether the child goes on. `None` means that it was not found suspended.
+    suspended_until: Option<Moment>,
 }
 
 impl ProtectedChild {
@@ -55,10 +60,12 @@ impl ProtectedChild {
         let ChildSetup {
             shared,
             rules,
+            checks,
             program,
             capture,
             cgroup: prepared,
         } = setup;
+        let checker = make_checker(&checks, &program);
         let name = shared.name.to_string();
         let mut environment = Environment::owned(program.environment);
         let user = program.confinement.user;
@@ -101,7 +108,7 @@ impl ProtectedChild {
             plan,
             prepared.cgroup,
             capture,
-            Checker::default(),
+            checker,
             false,
         );
         let mut protected = Self {
@@ -109,6 +116,7 @@ impl ProtectedChild {
             rim,
             events: VecDeque::new(),
             traced_until: None,
+            suspended_until: None,
         };
         protected.step(Event::Child(lifecycle::Event::Begin));
         protected
@@ -119,10 +127,9 @@ impl ProtectedChild {
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        [self.child.deadline(), self.traced_until]
-            .into_iter()
-            .flatten()
-            .min()
+        let pauses = [self.traced_until, self.suspended_until];
+        let deadlines = pauses.into_iter().chain([self.child.deadline()]);
+        deadlines.flatten().min()
     }
 
     pub(crate) const fn has_ended(&self) -> bool {
@@ -154,6 +161,7 @@ impl ProtectedChild {
             .sum();
         self.child.move_streams(ready, &mut self.rim);
         self.events.extend(self.child.poll_executed());
+        self.poll_check();
         if let Some(pidfd) = self.pidfd() {
             match pidfd::reap(pidfd) {
                 ReapResult::Alive if pidfd::has_ended(pidfd) => {
@@ -182,7 +190,41 @@ impl ProtectedChild {
         if self.traced_until.is_some_and(|until| clock::now() >= until) {
             self.traced_until = None;
         }
+        if self.child.supervisor.rules().checks.is_any() {
+            self.look_whether_suspended();
+            self.poll_check();
+        }
         self.step(Event::Tick);
+    }
+
+    /// Takes the result of the check that is under way, if there is one. Must be called before the
+    /// child is reaped: after its end the next child may be started, to which the result does not
+    /// belong.
+    fn poll_check(&mut self) {
+        if let Some(done) = self.child.poll_check() {
+            // The core hears first of a suspended child: what does not run does not answer.
+            self.look_whether_suspended();
+            self.events.push_back(done);
+        }
+    }
+
+    fn look_whether_suspended(&mut self) {
+        let was_suspended = self.suspended_until.is_some();
+        let is_suspended = self.pidfd().is_some_and(pidfd::is_suspended);
+        self.suspended_until = is_suspended.then(|| clock::now().after(SUSPENDED_PAUSE));
+        let event = match (was_suspended, is_suspended) {
+            (false, true) => CheckEvent::Suspended,
+            (true, false) => CheckEvent::Resumed,
+            (false, false) | (true, true) => return,
+        };
+        self.events
+            .push_back(Event::Child(lifecycle::Event::Check(event)));
+    }
+
+    /// Returns the programs of checks that were killed since the last call and are still to be
+    /// reaped.
+    pub(crate) fn take_unreaped_checks(&mut self) -> Vec<Spawned> {
+        self.child.take_unreaped_checks()
     }
 
     pub(crate) fn stop(&mut self, timeout: Duration) {
@@ -226,6 +268,7 @@ impl ProtectedChild {
         self.events.extend(self.child.poll_executed());
         self.events.push_back(self.child.note_reaped(status, false));
         self.rim.shared.set_process(None);
+        self.suspended_until = None;
     }
 
     fn step(&mut self, event: Event) {
@@ -237,6 +280,10 @@ impl ProtectedChild {
     fn settle(&mut self) {
         while let Some(event) = self.events.pop_front() {
             self.take_step(event);
+        }
+        // Here, because a program may end as soon as its check begins.
+        if self.traced_until.is_none() && self.child.is_check_traced() {
+            self.traced_until = Some(clock::now().after(TRACED_PAUSE));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! When a child is started, restarted and stopped, and as which user it runs.
+//! When a child is started, restarted and stopped, how it is checked, and as which user it runs.
 
 use core::fmt;
 use core::str::FromStr;
@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::core::restart::{Restart, RestartPolicy};
 use crate::core::rules::{GRACE_CLOSE_WAIT, Rules, StopRules};
+use crate::library::check_settings::CheckSettings;
 use crate::library::error::Error;
 
 /// When a child that ended by itself is started again.
@@ -63,7 +64,7 @@ impl FromStr for AutoRestart {
     }
 }
 
-/// When a child is started, restarted and stopped, and as which user it runs.
+/// When a child is started, restarted and stopped, how it is checked, and as which user it runs.
 ///
 /// ```
 /// use std::time::Duration;
@@ -87,6 +88,7 @@ pub struct Strategy {
     kill: bool,
     pub(crate) user: Option<String>,
     pub(crate) chroot: Option<PathBuf>,
+    pub(crate) checks: CheckSettings,
 }
 
 impl Default for Strategy {
@@ -102,6 +104,7 @@ impl Default for Strategy {
             kill: false,
             user: None,
             chroot: None,
+            checks: CheckSettings::default(),
         }
     }
 }
@@ -283,8 +286,195 @@ impl Strategy {
         }
     }
 
-    /// Returns the rules that the core follows. Pauses and expected codes are the binary's
-    /// defaults.
+    /// Sets what is asked, again and again, whether the child is alive. Default: nothing.
+    ///
+    /// A child that is unhealthy is stopped, and started again unless [`Strategy::auto_restart`] is
+    /// [`AutoRestart::False`]: then the outcome is [`Outcome::Unhealthy`](crate::Outcome::Unhealthy).
+    /// It is a failed start if the child was never healthy since its start, or was stopped before
+    /// [`Strategy::start_secs`] were over. Both a program and a registered function can be checked.
+    ///
+    /// | target | a check succeeds if |
+    /// |---|---|
+    /// | `http://HOST[:PORT][/PATH]` | the server answers `GET` with a status from 200 to 399; PORT is 80 if it is left out |
+    /// | `tcp://HOST:PORT` | the server can be connected to |
+    /// | `unix:PATH` | the same, for the stream socket at PATH |
+    /// | `file:PATH` | the file was modified no longer ago than [`Strategy::health_interval`] and [`Strategy::health_timeout`] together: the heartbeat of a worker that has no port |
+    /// | `exec:WORDS` | the program exits with 0 |
+    ///
+    /// HOST is an address, IPv6 in brackets, or `localhost`: names are not looked up. PATH is
+    /// absolute, and a path of the host: [`Strategy::chroot`] does not change it. WORDS are split as
+    /// a shell does it, at blanks, with `'…'`, `"…"` and `\`; nothing is expanded.
+    ///
+    /// The program of `exec:` runs as the child does: its user, root, directory, environment,
+    /// [`ControlGroup`](crate::ControlGroup) and signal mask. It has a process group of its own,
+    /// which gets KILL at the timeout, and its output is dropped. To start it, frigate forks the
+    /// host, which takes the longer the more memory the host has in use.
+    ///
+    /// No check runs between two starts, while the child is being stopped, or while a signal has
+    /// suspended it. Two checks of one child never overlap.
+    ///
+    /// A target that has no meaning is refused when the child is protected or started:
+    /// [`Error::Target`]. So is `notify` (`sd_notify(3)`), which the library
+    /// does not support yet.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use frigate::{EventKind, Frigate, ProtectTask, Strategy};
+    ///
+    /// // The child is as healthy as this check says: its target would be http://127.0.0.1:8080/.
+    /// let strategy = Strategy::new().health("exec:test -d /proc");
+    /// let frigate = Frigate::from(ProtectTask::new("sleep").arg("1000")).strategy(strategy);
+    /// let events = frigate.events();
+    /// frigate.protect()?;
+    /// assert!(events.iter().any(|event| event.kind == EventKind::Healthy));
+    /// frigate.stop(Duration::from_secs(10))?;
+    /// # Ok::<(), frigate::Error>(())
+    /// ```
+    ///
+    /// ```
+    /// use frigate::{Error, Frigate, Strategy};
+    ///
+    /// let wrong = Frigate::create("top").strategy(Strategy::new().health("tcp://example.org:80"));
+    /// assert!(matches!(wrong.protect(), Err(Error::Target { .. })));
+    /// ```
+    #[must_use]
+    pub fn health(mut self, target: impl Into<String>) -> Self {
+        self.checks.health = Some(target.into());
+        self
+    }
+
+    /// Sets the pause from the end of one check of health to the next. Until its first success, the
+    /// child is checked once a second, or each interval if that is shorter. No pause is shorter than
+    /// 100 ms. Default: 10 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use frigate::Strategy;
+    /// let strategy = Strategy::new()
+    ///     .health("tcp://localhost:5432")
+    ///     .health_interval(Duration::from_secs(2));
+    /// # let _ = strategy;
+    /// ```
+    #[must_use]
+    pub fn health_interval(mut self, interval: Duration) -> Self {
+        self.checks.interval = interval;
+        self
+    }
+
+    /// Sets how long one check may take, of health and of readiness. A check that takes longer has
+    /// failed. Default: 3 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use frigate::Strategy;
+    /// let strategy = Strategy::new()
+    ///     .health("unix:/run/app.sock")
+    ///     .health_timeout(Duration::from_millis(500));
+    /// # let _ = strategy;
+    /// ```
+    #[must_use]
+    pub fn health_timeout(mut self, timeout: Duration) -> Self {
+        self.checks.timeout = timeout;
+        self
+    }
+
+    /// Sets how many failures in a row make the child unhealthy. 0 means 1. Default: 3.
+    ///
+    /// ```
+    /// use frigate::Strategy;
+    /// let strategy = Strategy::new().health("http://localhost:8080/healthz").health_retries(5);
+    /// # let _ = strategy;
+    /// ```
+    #[must_use]
+    pub fn health_retries(mut self, retries: u32) -> Self {
+        self.checks.retries = retries;
+        self
+    }
+
+    /// Sets the time from each start for which failures of health do not count. It ends early with
+    /// the first success. Default: 30 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use frigate::Strategy;
+    /// let strategy = Strategy::new()
+    ///     .health("http://[::1]:8080/healthz")
+    ///     .health_start(Duration::from_secs(120));
+    /// # let _ = strategy;
+    /// ```
+    #[must_use]
+    pub fn health_start(mut self, start: Duration) -> Self {
+        self.checks.start = start;
+        self
+    }
+
+    /// Sets the signal that an unhealthy child is sent, by its number from 1 to 64: that of QUIT or
+    /// ABRT makes many programs write a stack dump. KILL follows after 30 s. With
+    /// [`Strategy::kill`], frigate sends KILL at once. Default: TERM.
+    ///
+    /// CHLD, STOP and other numbers are refused when the child is protected or started:
+    /// [`Error::Word`].
+    ///
+    /// ```
+    /// use frigate::{Error, Frigate, Strategy};
+    ///
+    /// let strategy = Strategy::new().health("tcp://localhost:8080");
+    /// let dumping = strategy.clone().health_signal(3); // QUIT
+    /// # let _ = dumping;
+    /// let wrong = Frigate::create("top").strategy(strategy.health_signal(65));
+    /// assert!(matches!(wrong.protect(), Err(Error::Word { .. })));
+    /// ```
+    #[must_use]
+    pub fn health_signal(mut self, signal: i32) -> Self {
+        self.checks.signal = Some(signal);
+        self
+    }
+
+    /// Sets what is asked until the child is ready: at once when it is started, and then one second
+    /// after the end of each check, until the first success. Then the child has started, whatever
+    /// [`Strategy::start_secs`] says, and not before. Health is not checked before that. Default:
+    /// nothing.
+    ///
+    /// [`Strategy::health`] has the targets, and says when they are refused.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use frigate::{EventKind, Frigate, ProtectTask, Strategy};
+    ///
+    /// let strategy = Strategy::new().ready("exec:true");
+    /// let frigate = Frigate::from(ProtectTask::new("sleep").arg("1000")).strategy(strategy);
+    /// let events = frigate.events();
+    /// frigate.protect()?;
+    /// assert!(events.iter().any(|event| event.kind == EventKind::Ready));
+    /// frigate.stop(Duration::from_secs(10))?;
+    /// # Ok::<(), frigate::Error>(())
+    /// ```
+    #[must_use]
+    pub fn ready(mut self, target: impl Into<String>) -> Self {
+        self.checks.ready = Some(target.into());
+        self
+    }
+
+    /// Sets the time from each start in which the child has to be ready. If it is not, it is stopped:
+    /// a failed start. With [`AutoRestart::False`] the outcome is
+    /// [`Outcome::Unhealthy`](crate::Outcome::Unhealthy). Zero means no limit. Default: 60 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use frigate::Strategy;
+    /// let strategy = Strategy::new()
+    ///     .ready("tcp://localhost:5432")
+    ///     .ready_within(Duration::from_secs(10));
+    /// # let _ = strategy;
+    /// ```
+    #[must_use]
+    pub fn ready_within(mut self, within: Duration) -> Self {
+        self.checks.within = within;
+        self
+    }
+
+    /// Returns the rules that the core follows, but for the checks. Pauses and expected codes are the
+    /// binary's defaults.
     pub(crate) fn rules(&self) -> Rules {
         Rules {
             restart_policy: RestartPolicy {

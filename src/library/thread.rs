@@ -18,12 +18,10 @@ use crate::library::child_setup::ChildSetup;
 use crate::library::error::Error;
 use crate::library::protected_child::ProtectedChild;
 use crate::library::shared_state::{SharedState, lock};
-use crate::sys::host;
-use crate::sys::pidfd::{self, ReapResult};
+use crate::library::unreaped::Unreaped;
 use crate::sys::signals::{self, Watch};
-use crate::sys::spawn::Spawned;
 use crate::sys::waker::Waker;
-use crate::sys::{clock, startup};
+use crate::sys::{clock, host, pidfd, startup};
 
 /// What other threads ask frigate's thread to do.
 enum Command {
@@ -99,9 +97,7 @@ impl DriverThread {
 struct Children {
     host: Pid,
     protected: Vec<ProtectedChild>,
-    /// Processes that KILL did not end. No child is left to stop or restart, but each is reaped when
-    /// it ends.
-    unreaped: Vec<Spawned>,
+    unreaped: Unreaped,
 }
 
 /// Runs on frigate's thread, as long as the host runs.
@@ -110,13 +106,16 @@ fn drive(waker: &Waker, commands: &Receiver<Command>, host: Pid) {
     let mut children = Children {
         host,
         protected: Vec::new(),
-        unreaped: Vec::new(),
+        unreaped: Unreaped::default(),
     };
     loop {
         children.tick();
+        // Before a child that has ended is dropped, and before the sleep: both are to know of each
+        // process that is still to be reaped.
+        children.take_unreaped_checks();
         children.finish_ended();
         children.wait(waker);
-        children.reap_given_up();
+        children.unreaped.reap();
         waker.reset();
         for command in commands.try_iter() {
             children.obey(command);
@@ -143,7 +142,7 @@ impl Children {
 
     fn deadline(&self) -> Option<Moment> {
         let deadlines = self.protected.iter().filter_map(ProtectedChild::deadline);
-        deadlines.min()
+        deadlines.chain(self.unreaped.deadline()).min()
     }
 
     /// Sleeps until there is something to do, and lets each child handle what was seen of it.
@@ -154,9 +153,7 @@ impl Children {
             watches.extend(child.watches());
         }
         watches.push(Watch::readable(waker.as_fd()));
-        for child in &self.unreaped {
-            watches.extend(child.pidfd.iter().map(|fd| Watch::readable(fd.as_fd())));
-        }
+        watches.extend(self.unreaped.watches());
         let seen = signals::poll_watches(&watches, timeout);
         let mut rest = seen.as_slice();
         for child in &mut self.protected {
@@ -170,11 +167,10 @@ impl Children {
         }
     }
 
-    fn reap_given_up(&mut self) {
-        self.unreaped.retain(|child| {
-            let pidfd = child.pidfd.as_ref().map(AsFd::as_fd);
-            pidfd.is_some_and(|pidfd| matches!(pidfd::reap(pidfd), ReapResult::Alive))
-        });
+    fn take_unreaped_checks(&mut self) {
+        for child in &mut self.protected {
+            self.unreaped.extend(child.take_unreaped_checks());
+        }
     }
 
     fn obey(&mut self, command: Command) {

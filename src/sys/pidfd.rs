@@ -42,6 +42,13 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> ReapResult {
     }
 }
 
+/// Returns whether a child is suspended by a signal (`waitid(2)` with `WSTOPPED`). Takes no status:
+/// whoever else waits for it in the host still gets it.
+pub(crate) fn is_suspended(pidfd: BorrowedFd<'_>) -> bool {
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    matches!(waitid(WaitId::PidFd(pidfd), options), Ok(Some(_)))
+}
+
 fn decode(status: &WaitIdStatus) -> Option<ExitStatus> {
     if let Some(code) = status.exit_status() {
         return u8::try_from(code & 0xff).ok().map(ExitStatus::Exited);

@@ -232,7 +232,7 @@ fn handlers() {
 }
 
 /// Returns the directory of frigate's thread in `/proc`.
-fn own_thread() -> std::path::PathBuf {
+pub fn own_thread() -> std::path::PathBuf {
     eventually("frigate's thread", || {
         let mut threads = std::fs::read_dir("/proc/self/task")
             .unwrap()

@@ -16,7 +16,18 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// Each example, with parts of what it must print.
-const ALL: [(&str, &[&str]); 4] = [
+const ALL: [(&str, &[&str]); 5] = [
+    (
+        "health",
+        &[
+            "is ready",
+            "is healthy",
+            "is unhealthy",
+            "no answer within 1 s, 2 times in a row",
+            "starting it again",
+            "outcome: cancel",
+        ],
+    ),
     (
         "protect_function",
         &["counted to 3", "panicked at", "outcome: complete"],

@@ -24,9 +24,14 @@
 #[allow(dead_code, reason = "the claims use all of it")]
 mod procfs;
 
+#[path = "../support/servers.rs"]
+#[allow(dead_code, reason = "the claims use all of it")]
+mod servers;
+
 mod embedding;
 mod examples;
 mod forking;
+mod health;
 mod host_end;
 mod logs;
 mod racing;
@@ -44,6 +49,7 @@ fn scenarios() -> Vec<Scenario> {
     [
         embedding::SCENARIOS,
         forking::SCENARIOS,
+        &health::scenarios(),
         host_end::SCENARIOS,
         logs::SCENARIOS,
         racing::SCENARIOS,
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
     // again.
     frigate::init();
     tasks::register();
+    health::register();
     let mut words = std::env::args();
     if words.nth(1).as_deref() == Some("--host") {
         let name = words.next().expect("the name of a scenario");

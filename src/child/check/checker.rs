@@ -1,12 +1,13 @@
 //! The checks of one child: what they ask, and the one that is under way.
 
+use crate::child::check::exec::StartProgram;
 use crate::child::check::{Check, CheckPlan};
 use crate::core::health::event::CheckEvent;
 use crate::core::health::rules::CheckKind;
 use crate::core::pid::Pid;
 use crate::core::status::ExitStatus;
 use crate::sys::signals::Watch;
-use crate::sys::spawn::Cgroup;
+use crate::sys::spawn::Spawned;
 
 /// How often a connection whose result is known is read before it is closed. A server that sends
 /// without end would otherwise wake frigate until the next check.
@@ -49,6 +50,8 @@ impl CheckPlans {
 pub(crate) struct Checker {
     plans: CheckPlans,
     current: Option<Current>,
+    /// Programs with a pidfd that were killed before they had ended. `take_unreaped` gives them away.
+    unreaped: Vec<Spawned>,
 }
 
 impl Checker {
@@ -56,17 +59,14 @@ impl Checker {
         Self {
             plans,
             current: None,
+            unreaped: Vec::new(),
         }
     }
 
-    /// Begins a check. Returns its result if it is known at once. What is left of the check before
-    /// it ends now.
-    pub(crate) fn begin(
-        &mut self,
-        kind: CheckKind,
-        cgroup: Option<Cgroup<'_>>,
-    ) -> Option<CheckEvent> {
-        let check = self.plans.get_mut(kind)?.begin(cgroup);
+    /// Begins a check. `start` starts its program, if it has one. Returns its result if it is known
+    /// at once. What is left of the check before it ends now.
+    pub(crate) fn begin(&mut self, kind: CheckKind, start: StartProgram<'_>) -> Option<CheckEvent> {
+        let check = self.plans.get_mut(kind)?.begin_by(start);
         self.current = Some(Current {
             kind,
             check,
@@ -79,11 +79,24 @@ impl Checker {
     pub(crate) fn cancel(&mut self) {
         if let Some(current) = &mut self.current {
             current.check.cancel();
+            self.unreaped.extend(current.check.take_unreaped());
             current.phase = Phase::Rest {
                 reads_left: MOST_READS_OF_REST,
             };
         }
         self.read_rest();
+    }
+
+    /// Returns the programs that were killed since the last call and are still to be reaped.
+    pub(crate) fn take_unreaped(&mut self) -> Vec<Spawned> {
+        core::mem::take(&mut self.unreaped)
+    }
+
+    /// Whether the program of the check has ended, and a tracer has to detach from it before
+    /// `advance` has something to do. Nothing reports that.
+    pub(crate) fn is_traced(&self) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|current| current.check.is_traced())
     }
 
     /// Returns what becomes ready when `advance` has something to do.

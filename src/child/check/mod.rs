@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use connection::Connection;
 use exchange::Exchange;
-use exec::ExecCheck;
+use exec::{ExecCheck, StartProgram};
 
 use crate::core::errno::Errno;
 use crate::core::health::failure::CheckFailure;
@@ -20,7 +20,7 @@ use crate::core::health::target::Question;
 use crate::core::pid::Pid;
 use crate::core::status::{ExitStatus, SpawnFailure, Stage};
 use crate::sys::signals::Watch;
-use crate::sys::spawn::{Cgroup, SpawnPlan};
+use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
 
 /// What all checks of one target need, made once.
 pub(crate) struct CheckPlan {
@@ -33,8 +33,13 @@ pub(crate) struct CheckPlan {
 }
 
 impl CheckPlan {
-    /// Begins a check. A program runs in `cgroup`, if there is one.
+    /// Begins a check. A program is started by the binary itself, in `cgroup` if there is one.
     pub(crate) fn begin(&mut self, cgroup: Option<Cgroup<'_>>) -> Check {
+        self.begin_by(&mut |plan, streams| spawn::spawn(plan, 0, false, cgroup, streams, ()))
+    }
+
+    /// Begins a check. `start` starts its program, if it has one.
+    pub(crate) fn begin_by(&mut self, start: StartProgram<'_>) -> Check {
         let begun = match &self.question {
             Question::Http {
                 address,
@@ -49,7 +54,7 @@ impl CheckPlan {
                 let failure = match self
                     .spawn
                     .as_mut()
-                    .map(|plan| ExecCheck::begin(plan, cgroup))
+                    .map(|plan| ExecCheck::begin(plan, start))
                 {
                     Some(Ok(check)) => return Check::Exec(check),
                     Some(Err(failure)) => failure,
@@ -86,11 +91,21 @@ pub(crate) enum Check {
 
 impl Check {
     /// Returns what becomes ready when the check can go on. `None` means that it can go on at once,
-    /// or that only the end of its program is waited for, which `note_reaped` takes.
+    /// that only the end of its program is waited for, which `note_reaped` takes, or that a tracer
+    /// holds the program.
     pub(crate) fn watch(&self) -> Option<Watch<'_>> {
         match self {
             Self::Exchange(exchange) => Some(exchange.watch()),
-            Self::Exec(_) | Self::Over(_) => None,
+            Self::Exec(check) => check.watch(),
+            Self::Over(_) => None,
+        }
+    }
+
+    /// Whether its program has ended, and a tracer has to detach from it before the check can go on.
+    pub(crate) const fn is_traced(&self) -> bool {
+        match self {
+            Self::Exec(check) => check.is_traced(),
+            Self::Exchange(_) | Self::Over(_) => false,
         }
     }
 
@@ -99,7 +114,10 @@ impl Check {
     pub(crate) fn advance(&mut self, plan: &CheckPlan) -> Option<Result<(), CheckFailure>> {
         match self {
             Self::Exchange(exchange) => exchange.advance(),
-            Self::Exec(check) => check.result(plan.spawn.as_ref().and_then(SpawnPlan::failure)),
+            Self::Exec(check) => {
+                check.reap();
+                check.result(plan.spawn.as_ref().and_then(SpawnPlan::failure))
+            }
             Self::Over(result) => Some(*result),
         }
     }
@@ -113,7 +131,8 @@ impl Check {
     }
 
     /// Ends a check before its result: it has timed out, or is not needed any more. A connection is
-    /// closed. A program is sent KILL, and is over when it is reaped.
+    /// closed. A program is sent KILL, and is over when it is reaped, or given away by
+    /// `take_unreaped`.
     pub(crate) fn cancel(&mut self) {
         match self {
             Self::Exchange(_) => *self = Self::Over(Ok(())),
@@ -122,12 +141,20 @@ impl Check {
         }
     }
 
+    /// Gives away a program with a pidfd that has not been reaped: the caller reaps it.
+    pub(crate) fn take_unreaped(&mut self) -> Option<Spawned> {
+        match self {
+            Self::Exec(check) => check.take_unreaped(),
+            Self::Exchange(_) | Self::Over(_) => None,
+        }
+    }
+
     /// Whether nothing is left of a check that has its result or was canceled. A connection is read
     /// to its end.
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::Exchange(exchange) => exchange.read_to_end(),
-            Self::Exec(check) => check.is_reaped(),
+            Self::Exec(check) => check.is_over(),
             Self::Over(_) => true,
         }
     }

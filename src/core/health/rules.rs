@@ -106,6 +106,14 @@ impl CheckRules {
         self.watchdog().is_some() || ready == Some(Method::Notify)
     }
 
+    /// Returns how long ago a file may have been modified that is checked.
+    pub(crate) fn longest_age(&self) -> Duration {
+        let interval = self
+            .health
+            .map_or(HEALTH_INTERVAL, |health| health.interval);
+        interval.saturating_add(self.timeout)
+    }
+
     /// Whether anything is checked.
     pub(crate) const fn is_any(&self) -> bool {
         self.health.is_some() || self.ready.is_some()

@@ -63,6 +63,7 @@ const PATH: &str =
     "its path has a blank, a '#' or a character that is not ASCII; write it as %20 and the like";
 const SOCKET: &str = "expected the path of a socket, in at most 107 bytes";
 const FILE: &str = "expected the path of a file, in at most 4095 bytes";
+const RELATIVE: &str = "its path does not begin with '/'";
 const NO_PROGRAM: &str = "it names no program";
 const OPEN_QUOTE: &str = "a quotation mark is not closed";
 const LAST_BACKSLASH: &str = "nothing follows its last backslash";
@@ -102,6 +103,22 @@ impl Target {
             (_, _) => return Err(KINDS),
         };
         Ok(Self::Asked(question))
+    }
+
+    /// Parses what is asked about a child. A relative path is refused: it would be another one for
+    /// the child, which may have another directory or root.
+    ///
+    /// # Errors
+    ///
+    /// Why it is none, and what is accepted.
+    pub(crate) fn parse_for_child(text: &str) -> Result<Self, &'static str> {
+        let target = Self::parse(text)?;
+        match &target {
+            Self::Asked(Question::Unix(path) | Question::File(path)) if !path.starts_with('/') => {
+                Err(RELATIVE)
+            }
+            Self::Asked(_) | Self::Notify => Ok(target),
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Health and readiness: `doc/specification.md#health-and-readiness`.
 
+mod costs;
 mod notify;
 mod programs;
 mod servers;
 mod timing;
+mod traps;
 
 use libtest_mimic::Trial;
 
@@ -15,6 +17,8 @@ pub fn trials(out: &mut Vec<Trial>) {
     programs::trials(out);
     notify::trials(out);
     timing::trials(out);
+    traps::trials(out);
+    costs::trials(out);
 }
 
 /// Options that find a hang soon: each check has 300 ms, and two failures in a row are enough.

@@ -8,6 +8,8 @@
 mod confinement;
 mod container;
 mod examples;
+mod hangs;
+mod health;
 mod image;
 mod init;
 mod jobs;
@@ -78,6 +80,8 @@ pub fn trials(out: &mut Vec<Trial>) {
         (nothing_more, terminal::CLAIMS),
         (nothing_more, termination_log::CLAIMS),
         (nothing_more, servers::CLAIMS),
+        (nothing_more, hangs::CLAIMS),
+        (nothing_more, health::CLAIMS),
         (&[&SECOND_ENGINE], init::CLAIMS),
         (&[&COMPOSE], examples::COMPOSE),
         (&[&PODMAN], examples::KUBERNETES),

@@ -249,6 +249,34 @@ impl Container {
         self.wait()
     }
 
+    /// Freezes the container, frigate and its child alike.
+    #[track_caller]
+    pub fn pause(&self) {
+        self.engine.ok(&["pause", &self.name]);
+    }
+
+    /// Lets a frozen container go on.
+    #[track_caller]
+    pub fn unpause(&self) {
+        self.engine.ok(&["unpause", &self.name]);
+    }
+
+    /// Waits until the engine's own health check says this of the container.
+    #[track_caller]
+    pub fn wait_health(&self, state: &str) {
+        let format = "--format={{.State.Health.Status}}";
+        eventually(&format!("the container is {state}"), || {
+            (self.engine.ok(&["inspect", format, &self.name]) == state).then_some(())
+        });
+    }
+
+    /// Returns what the engine's own health checks have printed of late.
+    #[track_caller]
+    pub fn health_log(&self) -> String {
+        let format = "--format={{range .State.Health.Log}}{{.Output}}{{end}}";
+        self.engine.ok(&["inspect", format, &self.name])
+    }
+
     /// Starts the container once more, after its end.
     #[track_caller]
     pub fn start_again(&self) {

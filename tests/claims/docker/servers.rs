@@ -51,9 +51,9 @@ pub const CLAIMS: &[Claim] = &[
     ),
 ];
 
-const NGINX: [&str; 3] = ["nginx", "-c", "/srv/nginx.conf"];
-const REDIS: [&str; 3] = ["redis-server", "--dir", "/srv/redis"];
-const POSTGRESQL: [&str; 5] = ["postgres", "-D", "/srv/postgresql", "-k", "/tmp"];
+pub const NGINX: [&str; 3] = ["nginx", "-c", "/srv/nginx.conf"];
+pub const REDIS: [&str; 3] = ["redis-server", "--dir", "/srv/redis"];
+pub const POSTGRESQL: [&str; 5] = ["postgres", "-D", "/srv/postgresql", "-k", "/tmp"];
 const PYTHON: [&str; 6] = [
     "python3",
     "-u",
@@ -62,14 +62,14 @@ const PYTHON: [&str; 6] = [
     "8080",
     "--directory=/usr/share",
 ];
-const NODE: [&str; 2] = ["node", "server.js"];
+pub const NODE: [&str; 2] = ["node", "server.js"];
 
 /// The server refuses to run as root. INT stops it at once, even with clients.
 const AS_POSTGRES: [&str; 2] = ["--user=postgres", "--stop-signal=INT"];
 
 /// Starts a server and waits until it responds.
 #[track_caller]
-fn serve(options: &[&str], words: &[&str], question: &str) -> Container {
+pub fn serve(options: &[&str], words: &[&str], question: &str) -> Container {
     let container = Container::start(options, words);
     eventually("the first answer", || {
         container
@@ -79,9 +79,10 @@ fn serve(options: &[&str], words: &[&str], question: &str) -> Container {
     container
 }
 
-const HTTP: &str = "curl --silent --fail localhost:8080";
-const REDIS_PING: &str = "redis-cli ping";
-const SQL: &str = "psql --host=127.0.0.1 --username=postgres --tuples-only --command='select 1'";
+pub const HTTP: &str = "curl --silent --fail localhost:8080";
+pub const REDIS_PING: &str = "redis-cli ping";
+pub const SQL: &str =
+    "psql --host=127.0.0.1 --username=postgres --tuples-only --command='select 1'";
 
 /// Ends the protected child from outside, and prints how long its port did not respond.
 #[track_caller]

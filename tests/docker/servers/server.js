@@ -1,5 +1,9 @@
-// A server that accepts no more connections after TERM, finishes its requests, and ends by itself.
-const server = require("node:http").createServer((_, answer) => answer.end(`node ${process.env.FRIGATE_RESTARTS}\n`));
+// A server that accepts no more connections after TERM, finishes its requests, and ends by itself. A request for /block
+// never ends, and holds up all others, and the handler of TERM too.
+const server = require("node:http").createServer((request, answer) => {
+  if (request.url === "/block") for (;;);
+  answer.end(`node ${process.env.FRIGATE_RESTARTS}\n`);
+});
 process.on("SIGTERM", () => {
   console.log("closing");
   server.close(() => console.log("closed"));

@@ -7,6 +7,7 @@
 
 mod confinement;
 mod container;
+mod draining;
 mod examples;
 mod hangs;
 mod health;
@@ -82,6 +83,7 @@ pub fn trials(out: &mut Vec<Trial>) {
         (nothing_more, servers::CLAIMS),
         (nothing_more, hangs::CLAIMS),
         (nothing_more, health::CLAIMS),
+        (nothing_more, draining::CLAIMS),
         (&[&SECOND_ENGINE], init::CLAIMS),
         (&[&COMPOSE], examples::COMPOSE),
         (&[&PODMAN], examples::KUBERNETES),

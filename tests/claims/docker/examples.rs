@@ -11,6 +11,10 @@ pub const COMPOSE: &[Claim] = &[
         "docker::compose_example_serves_survives_a_crash_and_stops",
         compose,
     ),
+    (
+        "docker::health_example_serves_again_after_a_hang_beside_the_engines_check",
+        health,
+    ),
     ("docker::examples_with_limits_are_valid", limits),
 ];
 pub const KUBERNETES: &[Claim] = &[("docker::pod_example_serves_survives_a_crash_and_stops", pod)];
@@ -23,6 +27,16 @@ fn example(path: &str) -> PathBuf {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
+}
+
+/// Returns the words before the server's own in the first container of a manifest.
+pub fn words_of_pod(path: &str) -> Vec<String> {
+    let pod = std::fs::read_to_string(example(path)).expect("the example");
+    let command = pod
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("command: "))
+        .expect("a command");
+    serde_json::from_str(command).expect("a list of words")
 }
 
 /// Ends the main process of nginx from outside.
@@ -66,43 +80,65 @@ impl Tool {
     }
 }
 
-/// A Compose project. It is taken down when this is dropped.
-struct Project(Tool);
+/// A Compose project of one service `web`. It is taken down, and its image removed, when this is
+/// dropped.
+struct Project {
+    tool: Tool,
+    image: String,
+    _override: tempfile::TempDir,
+}
+
+impl Project {
+    /// Prepares the project of a directory of `examples/`. Only a test changes this: images that are
+    /// on this machine, a name of its own, no network, and these lines of the service.
+    fn of(directory: &str, more: &str) -> Self {
+        let place = tempfile::tempdir().expect("a directory");
+        let other = place.path().join("override.yaml");
+        let name = format!("frigate-test-{directory}-{}", std::process::id());
+        let image = format!("{name}-web");
+        let text_of_override = format!(
+            "services:\n  web:\n    image: {image}\n    network_mode: none\n    build:\n      args:\n        \
+             FRIGATE: {}\n        NGINX: {}\n{more}",
+            images().project,
+            images().servers
+        );
+        std::fs::write(&other, text_of_override).expect("a file");
+        let file = example(directory).join("compose.yaml");
+        let before = ["-p", &name, "-f", text(&file), "-f", text(&other)];
+        let tool = Tool {
+            program: "docker-compose",
+            before: before.map(str::to_owned).to_vec(),
+            environment: vec![
+                ("DOCKER_BUILDKIT", "0".to_owned()),
+                ("COMPOSE_DOCKER_CLI_BUILD", "0".to_owned()),
+            ],
+        };
+        tool.ok(&["config", "--quiet"]);
+        Self {
+            tool,
+            image,
+            _override: place,
+        }
+    }
+
+    /// Starts it. Returns the container's id.
+    fn up(&self) -> String {
+        self.tool.ok(&["up", "--build", "--detach"]);
+        self.tool.ok(&["ps", "--quiet", "web"])
+    }
+}
 
 impl Drop for Project {
     fn drop(&mut self) {
-        self.0.call(&["down", "--volumes", "--timeout=1"]);
+        self.tool.call(&["down", "--volumes", "--timeout=1"]);
+        Engine::default().call(&["image", "rm", "--no-prune", &self.image]);
     }
 }
 
 fn compose() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let other = directory.path().join("override.yaml");
-    let name = format!("frigate-test-{}", std::process::id());
-    // Only a test changes these: images that are on this machine, a name of its own, and no
-    // network.
-    let text_of_override = format!(
-        "services:\n  web:\n    image: {name}-web\n    network_mode: none\n    build:\n      args:\n        \
-         FRIGATE: {}\n        NGINX: {}\n",
-        images().project,
-        images().servers
-    );
-    std::fs::write(&other, text_of_override).expect("a file");
-    let file = example("compose/compose.yaml");
-    let before = ["-p", &name, "-f", text(&file), "-f", text(&other)];
-    let project = Project(Tool {
-        program: "docker-compose",
-        before: before.map(str::to_owned).to_vec(),
-        environment: vec![
-            ("DOCKER_BUILDKIT", "0".to_owned()),
-            ("COMPOSE_DOCKER_CLI_BUILD", "0".to_owned()),
-        ],
-    });
-    let Project(tool) = &project;
-    tool.ok(&["config", "--quiet"]);
-    tool.ok(&["up", "--build", "--detach"]);
+    let project = Project::of("compose", "");
+    let id = project.up();
     let engine = Engine::default();
-    let id = tool.ok(&["ps", "--quiet", "web"]);
     let ask = || {
         engine
             .call(&["exec", &id, "sh", "-c", ASK])
@@ -117,15 +153,58 @@ fn compose() {
         log().contains("\"event\":\"restart").then_some(())
     });
     eventually("the next answer", ask);
-    tool.ok(&["stop"]);
+    project.tool.ok(&["stop"]);
     assert_eq!(
         engine.ok(&["inspect", "--format={{.State.ExitCode}}", &id]),
         "0",
         "{}",
         log()
     );
-    drop(project);
-    engine.call(&["image", "rm", "--no-prune", &format!("{name}-web")]);
+}
+
+/// Hangs nginx. Both healers find it: frigate restarts it, and the engine marks the container.
+fn health() {
+    let project = Project::of(
+        "health",
+        "    environment:\n      FRIGATE_INIT_VERBOSE: 1\n      FRIGATE_INIT_HEALTH_INTERVAL: 2s\n      FRIGATE_INIT_HEALTH_TIMEOUT: 1s\n    \
+         healthcheck:\n      interval: 500ms\n      timeout: 1s\n      retries: 2\n",
+    );
+    let id = project.up();
+    let engine = Engine::default();
+    let health = |state: &str| {
+        eventually(&format!("the engine finds it {state}"), || {
+            let format = "--format={{.State.Health.Status}}";
+            (engine.ok(&["inspect", format, &id]) == state).then_some(())
+        });
+    };
+    let log = || String::from_utf8(engine.call(&["logs", &id]).stderr).expect("UTF-8");
+    eventually("a successful check of each healer", || {
+        log().contains("is healthy").then_some(())
+    });
+    health("healthy");
+    // This is the command that the example names.
+    let stop = "kill -STOP $(cat /proc/$(cat /run/nginx.pid)/task/*/children)";
+    engine.ok(&["exec", &id, "sh", "-c", stop]);
+    health("unhealthy");
+    eventually("the restart", || {
+        log().contains("; starting it again").then_some(())
+    });
+    health("healthy");
+    // One restart is enough, and the engine made none.
+    let count = engine.ok(&["inspect", "--format={{.RestartCount}}", &id]);
+    let text = log();
+    assert_eq!(
+        (count.as_str(), text.matches("is unhealthy").count()),
+        ("0", 1),
+        "{text}"
+    );
+    project.tool.ok(&["stop"]);
+    assert_eq!(
+        engine.ok(&["inspect", "--format={{.State.ExitCode}}", &id]),
+        "0",
+        "{}",
+        log()
+    );
 }
 
 /// Checks that frigate accepts every word of the example. An engine whose own cgroups are of
@@ -157,12 +236,7 @@ fn limits() {
         .map(|(name, value)| (name, value.trim_matches(['\'', '"'])))
         .collect();
     assert!(variables.len() >= 3, "{config}");
-    let pod = std::fs::read_to_string(example("limits/pod.yaml")).expect("the example");
-    let command = pod
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("command: "))
-        .expect("a command");
-    let words: Vec<String> = serde_json::from_str(command).expect("a list of words");
+    let words = words_of_pod("limits/pod.yaml");
     let mut binary = crate::support::frigate::binary().into_iter();
     let mut run = Command::new(binary.next().expect("a program"));
     run.args(binary)

@@ -471,7 +471,9 @@ const PUBLIC: &str = "
     ProtectTask::program ProtectTask::start ProtectTask::start_time ProtectTask::stop ProtectTask::wait
     StartError StartError::io_error StartError::step Step
     Strategy Strategy::auto_restart Strategy::auto_start Strategy::chroot Strategy::grace_close
-    Strategy::grace_close_wait Strategy::kill Strategy::new Strategy::start_retries Strategy::start_secs Strategy::user
+    Strategy::grace_close_wait Strategy::health Strategy::health_interval Strategy::health_retries
+    Strategy::health_signal Strategy::health_start Strategy::health_timeout Strategy::kill Strategy::new
+    Strategy::ready Strategy::ready_within Strategy::start_retries Strategy::start_secs Strategy::user
     done init main register_task
 ";
 

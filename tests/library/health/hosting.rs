@@ -127,7 +127,7 @@ fn undisturbed() {
 fn handlers() {
     use nix::sys::signal::{SigHandler, signal};
     extern "C" fn handler(_: i32) {}
-    #[allow(unsafe_code, reason = "a handler that does nothing")]
+    #[expect(unsafe_code, reason = "a handler that does nothing")]
     // SAFETY: the handler does nothing.
     unsafe {
         signal(Signal::SIGUSR1, SigHandler::Handler(handler)).unwrap();

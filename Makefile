@@ -1,7 +1,7 @@
 # Every target is one command, given in full here and in the README.
 
 # The largest size of dist/frigate in bytes: "make dist MAX_BYTES=100000" sets another one.
-MAX_BYTES = 188416
+MAX_BYTES = 204800
 
 .PHONY: dist test image bench order sizes clean
 

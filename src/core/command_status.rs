@@ -5,14 +5,30 @@
 use crate::core::health::checks::Health;
 use crate::core::number::parse_number;
 
-/// What the line begins with. A blank stands before each field.
-const HEAD: &[u8] = b"frigate:";
+const HEAD_BYTES: usize = 8;
+
+/// What a run that goes well shows as PID 1. As constants the words would lie among the texts of
+/// messages, which no such run touches: 64 kB of memory (`tools/layout.ld`).
+struct ShownWords {
+    /// What the line begins with. A blank stands before each field.
+    head: [u8; HEAD_BYTES],
+    starting: [u8; 8],
+    up: [u8; 2],
+    unchecked: [u8; 1],
+}
+
+static SHOWN_WORDS: ShownWords = ShownWords {
+    head: *b"frigate:",
+    starting: *b"starting",
+    up: *b"up",
+    unchecked: *b"-",
+};
 
 /// The most bytes of the name that are written: the longest file name (`limits.h`, `NAME_MAX`).
 const NAME_BYTES: usize = 255;
 
 /// The most bytes of a line: the head, three fields and a name, with a blank before each.
-pub(crate) const LONGEST_LINE: usize = HEAD.len() + 9 + 10 + 11 + 1 + NAME_BYTES;
+pub(crate) const LONGEST_LINE: usize = HEAD_BYTES + 9 + 10 + 11 + 1 + NAME_BYTES;
 
 /// What the command does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,10 +64,16 @@ impl CommandState {
         }
     }
 
+    fn shown(self) -> &'static [u8] {
+        match self {
+            Self::Starting => &SHOWN_WORDS.starting,
+            Self::Up => &SHOWN_WORDS.up,
+            Self::Waiting | Self::Stopping | Self::Ended => self.word().as_bytes(),
+        }
+    }
+
     fn parse(word: &[u8]) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.word().as_bytes() == word)
+        Self::ALL.into_iter().find(|state| state.shown() == word)
     }
 }
 
@@ -95,10 +117,16 @@ impl HealthState {
         }
     }
 
+    fn shown(self) -> &'static [u8] {
+        match self {
+            Self::Unchecked => &SHOWN_WORDS.unchecked,
+            Self::Starting => &SHOWN_WORDS.starting,
+            Self::Healthy | Self::Failing | Self::Unhealthy => self.word().as_bytes(),
+        }
+    }
+
     fn parse(word: &[u8]) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|health| health.word().as_bytes() == word)
+        Self::ALL.into_iter().find(|health| health.shown() == word)
     }
 }
 
@@ -141,9 +169,9 @@ impl<'a> CommandStatus<'a> {
     pub(crate) fn write(&self, out: &mut [u8]) -> usize {
         let mut line = CutLine { out, len: 0 };
         let mut digits = [0; 10];
-        let fits = line.push(HEAD)
-            && line.push_field(self.state.word().as_bytes())
-            && line.push_field(self.health.word().as_bytes())
+        let fits = line.push_head()
+            && line.push_field(self.state.shown())
+            && line.push_field(self.health.shown())
             && self
                 .restarts
                 .is_some_and(|restarts| line.push_field(decimal(restarts, &mut digits)));
@@ -159,7 +187,9 @@ impl<'a> CommandStatus<'a> {
     ///
     /// The line is another one, or lacks state or health.
     pub(crate) fn parse(line: &'a [u8]) -> Result<Self, NoStatus> {
-        let fields = line.strip_prefix(HEAD).ok_or(NoStatus::Foreign)?;
+        let fields = line
+            .strip_prefix(&SHOWN_WORDS.head)
+            .ok_or(NoStatus::Foreign)?;
         if fields.is_empty() {
             return Err(NoStatus::Cut);
         }
@@ -187,21 +217,28 @@ struct CutLine<'a> {
 }
 
 impl CutLine<'_> {
-    /// Appends the bytes. Returns false if they do not fit: nothing is appended then.
-    fn push(&mut self, bytes: &[u8]) -> bool {
-        let end = self.len + bytes.len();
-        let Some(room) = self.out.get_mut(self.len..end) else {
+    /// Writes what the line begins with, or nothing. Returns whether it fits.
+    fn push_head(&mut self) -> bool {
+        let head = &SHOWN_WORDS.head;
+        let Some(room) = self.out.first_chunk_mut() else {
             return false;
         };
-        room.copy_from_slice(bytes);
-        self.len = end;
+        *room = *head;
+        self.len = head.len();
         true
     }
 
-    /// Appends a blank and the field, or nothing.
+    /// Appends a blank and the field, or nothing. Returns whether they fit.
     fn push_field(&mut self, field: &[u8]) -> bool {
-        let fits = self.len + field.len() < self.out.len();
-        fits && self.push(b" ") && self.push(field)
+        let end = self.len + 1 + field.len();
+        let room = self.out.get_mut(self.len..end);
+        let Some((blank, room)) = room.and_then(<[u8]>::split_first_mut) else {
+            return false;
+        };
+        *blank = b' ';
+        room.copy_from_slice(field);
+        self.len = end;
+        true
     }
 
     /// Appends a blank and as much of the name as fits.

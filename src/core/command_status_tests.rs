@@ -173,3 +173,13 @@ proptest! {
         let _ = CommandStatus::parse(words.as_bytes());
     }
 }
+
+#[test]
+fn what_is_shown_is_the_word() {
+    for state in CommandState::ALL {
+        assert_eq!(state.shown(), state.word().as_bytes());
+    }
+    for health in HealthState::ALL {
+        assert_eq!(health.shown(), health.word().as_bytes());
+    }
+}

@@ -57,7 +57,8 @@ impl CStrings {
     pub(crate) fn value_of(self, name: &str) -> Option<&'static [u8]> {
         self.iter().find_map(|entry| {
             let rest = entry.to_bytes().strip_prefix(name.as_bytes())?;
-            rest.strip_prefix(b"=")
+            let (equals_sign, value) = rest.split_first()?;
+            (*equals_sign == b'=').then_some(value)
         })
     }
 }

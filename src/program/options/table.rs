@@ -216,7 +216,7 @@ pub(crate) fn flags() -> &'static [FlagInfo<'static>] {
 
 /// Returns the option's name without the dashes.
 pub(crate) fn name_of(flag: &FlagInfo<'static>) -> &'static str {
-    flag.long.strip_prefix("--").unwrap_or_default()
+    flag.long.get("--".len()..).unwrap_or_default()
 }
 
 /// Returns whether the option counts how often it was given: `-vv`.

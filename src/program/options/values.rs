@@ -109,11 +109,15 @@ impl<'a> Values<'a> {
                 break;
             }
             rest.next();
+            // A pattern, since a text would be read beyond what other runs touch: 64 kB of memory
+            // (`tools/layout.ld`).
+            if let [b'-', b'-'] = word {
+                break;
+            }
             let Ok(option) = core::str::from_utf8(word) else {
                 return Err(refused(word, NOT_UTF_8));
             };
             match option {
-                "--" => break,
                 HELP | "-h" => return Ok(Words::Help),
                 "--version" => return Ok(Words::Version),
                 _ => {}

@@ -71,6 +71,28 @@ impl CountedText {
     }
 }
 
+/// The names that every run reads. As constants they would lie among the texts of messages, which no
+/// other run touches: 64 kB of memory (`tools/layout.ld`).
+struct ReadNames {
+    restarts: [u8; RESTARTS.len()],
+    listen_pid: [u8; LISTEN_PID.len()],
+    listen_pidfdid: [u8; LISTEN_PIDFDID.len()],
+}
+
+static READ_NAMES: ReadNames = ReadNames {
+    restarts: to_array(RESTARTS),
+    listen_pid: to_array(LISTEN_PID),
+    listen_pidfdid: to_array(LISTEN_PIDFDID),
+};
+
+/// Returns the bytes of a text of this length. Is evaluated by the compiler.
+const fn to_array<const LENGTH: usize>(text: &str) -> [u8; LENGTH] {
+    match text.as_bytes().first_chunk() {
+        Some(bytes) => *bytes,
+        None => [0; LENGTH],
+    }
+}
+
 /// The environment of a child.
 pub(crate) struct Environment {
     /// Ends with room for the counted variables, and then the null pointer.
@@ -97,16 +119,15 @@ impl Environment {
             let bytes = entry.to_bytes();
             let end = bytes.iter().position(|byte| *byte == b'=');
             let (name, value) = bytes.split_at(end.unwrap_or(bytes.len()));
-            if name == LISTEN_PID.as_bytes()
-                && value.strip_prefix(b"=").and_then(parse_number) == Some(own_pid.raw())
+            if name == READ_NAMES.listen_pid
+                && value.get(1..).and_then(parse_number) == Some(own_pid.raw())
             {
                 listen_pid = Some(CountedText::new(LISTEN_PID));
                 continue;
             }
-            let is_replaced = [RESTARTS, LISTEN_PIDFDID]
-                .into_iter()
-                .chain(changes.iter().map(|change| change.name))
-                .any(|other| other.as_bytes() == name);
+            let is_replaced = name == READ_NAMES.restarts
+                || name == READ_NAMES.listen_pidfdid
+                || changes.iter().any(|change| change.name.as_bytes() == name);
             if !is_replaced {
                 pointers.push(entry.as_ptr());
             }

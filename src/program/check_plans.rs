@@ -7,7 +7,6 @@ use crate::child::check::CheckPlan;
 use crate::child::check::checker::{CheckPlans, Checker};
 use crate::child::check::wanted_target::WantedTarget;
 use crate::child::command_path::candidate_paths;
-use crate::core::health::rules::{CheckRules, HEALTH_INTERVAL};
 use crate::core::health::target::{Question, Target};
 use crate::core::pid::Pid;
 use crate::core::variable::Variable;
@@ -38,7 +37,8 @@ pub(crate) fn make_checker(
         make_spawn_plan(words, inherited, environment, confinement.clone())
     };
     let plan = |wanted: &Option<WantedTarget>| {
-        let Target::Asked(question) = &wanted.as_ref()?.target else {
+        let wanted = wanted.as_ref()?;
+        let Target::Asked(question) = &wanted.target else {
             return None;
         };
         Some(CheckPlan {
@@ -50,21 +50,13 @@ pub(crate) fn make_checker(
                 | Question::File(_) => None,
             },
             question: question.clone(),
-            longest_age: longest_age(&config.rules.checks),
+            longest_age: wanted.longest_age,
         })
     };
     Checker::new(CheckPlans {
         health: plan(&config.health),
         ready: plan(&config.ready),
     })
-}
-
-/// Returns how long ago a file may have been modified.
-fn longest_age(rules: &CheckRules) -> core::time::Duration {
-    let interval = rules
-        .health
-        .map_or(HEALTH_INTERVAL, |health| health.interval);
-    interval.saturating_add(rules.timeout)
 }
 
 /// Returns the plan for a program of a check.

@@ -1,6 +1,8 @@
 //! The configuration: what all options mean together.
 #![forbid(unsafe_code)]
 
+use core::time::Duration;
+
 use crate::child::capture::{LogPath, Logs};
 use crate::child::check::wanted_target::WantedTarget;
 use crate::child::identity::WantedUser;
@@ -8,7 +10,7 @@ use crate::core::exit_code::ExitCodeMap;
 use crate::core::fact::Level;
 use crate::core::health::rules::{
     CheckRules, HEALTH_INTERVAL, HEALTH_RETRIES, HEALTH_START, HEALTH_TIMEOUT, HealthRules, Method,
-    READY_WITHIN, ReadyRules,
+    READY_WITHIN, ReadyRules, longest_age,
 };
 use crate::core::health::target::{Question, Target};
 use crate::core::limit::{LIMIT_FILES, Limit, parse_assignment};
@@ -185,26 +187,20 @@ fn read_watches(reader: &mut Reader<'_>) -> (Vec<WatchRule>, bool) {
     (watches, may_restart)
 }
 
-/// Reads a target. A relative path is refused: it would be another one for the child, which may have
-/// another directory or root.
-fn read_target(name: &str, reader: &mut Reader<'_>) -> Option<WantedTarget> {
+/// Reads a target.
+fn read_target(name: &str, longest_age: Duration, reader: &mut Reader<'_>) -> Option<WantedTarget> {
     let value = reader.values.get(name)?;
-    let target = match Target::parse(value.text) {
-        Ok(target) => target,
+    match Target::parse_for_child(value.text) {
+        Ok(target) => Some(WantedTarget {
+            target,
+            text: value.text.to_owned(),
+            longest_age,
+        }),
         Err(why) => {
             reader.refuse(value, why);
-            return None;
-        }
-    };
-    if let Target::Asked(Question::Unix(path) | Question::File(path)) = &target {
-        if !path.starts_with('/') {
-            reader.refuse(value, "its path does not begin with '/'");
+            None
         }
     }
-    Some(WantedTarget {
-        target,
-        text: value.text.to_owned(),
-    })
 }
 
 /// Reads the targets of checks, and when they are checked. Most runs check nothing, and read one of
@@ -226,9 +222,12 @@ fn read_checks(
 fn read_given_checks(
     reader: &mut Reader<'_>,
 ) -> (Option<WantedTarget>, Option<WantedTarget>, CheckRules) {
-    let health = read_target("health", reader);
-    let ready = read_target("ready", reader);
     let interval = reader.read_duration("health-interval", HEALTH_INTERVAL);
+    let timeout = reader.read_duration(mode::HEALTH_TIMEOUT, HEALTH_TIMEOUT);
+    // The interval counts for the file of `--ready`, too, where nothing else uses it.
+    let longest_age = longest_age(interval, timeout);
+    let health = read_target("health", longest_age, reader);
+    let ready = read_target("ready", longest_age, reader);
     let retries = reader.read_number("health-retries", HEALTH_RETRIES);
     let start = reader.read_duration("health-start", HEALTH_START);
     let signal = reader.read(
@@ -252,7 +251,7 @@ fn read_given_checks(
             method: method(wanted),
             within,
         }),
-        timeout: reader.read_duration(mode::HEALTH_TIMEOUT, HEALTH_TIMEOUT),
+        timeout,
         run_programs: health.iter().chain(&ready).any(runs_program),
     };
     (health, ready, rules)

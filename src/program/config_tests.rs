@@ -158,6 +158,28 @@ fn the_help_tells_the_defaults() {
 }
 
 #[test]
+fn a_file_may_be_as_old_as_the_interval_and_the_timeout_that_were_given() {
+    let interval = "--health-interval=1h";
+    let timeout = "--health-timeout=1s";
+    for target in ["--health=file:/beat", "--ready=file:/ready"] {
+        for (given, seconds) in [
+            (target.to_owned(), 13),
+            (format!("{target} {timeout}"), 11),
+            (format!("{interval} {target}"), 3603),
+            (format!("{target} {timeout} {interval}"), 3601),
+        ] {
+            let config = config(&given);
+            let wanted = config.health.or(config.ready);
+            let longest_age = wanted.map(|wanted| wanted.longest_age);
+            assert_eq!(longest_age, Some(Duration::from_secs(seconds)), "{given}");
+        }
+    }
+    let config = config("--health=notify --ready=file:/ready --health-interval=2s");
+    let longest_age = config.ready.map(|ready| ready.longest_age);
+    assert_eq!(longest_age, Some(Duration::from_secs(5)));
+}
+
+#[test]
 fn every_limit_file_has_an_option() {
     for file in &LIMIT_FILES {
         let long = format!("--{}", file.option);

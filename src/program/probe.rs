@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::child::check::{Check, CheckPlan};
 use crate::core::exit_code;
 use crate::core::health::failure::CheckFailure;
-use crate::core::health::rules::HEALTH_INTERVAL;
+use crate::core::health::rules::{HEALTH_INTERVAL, longest_age};
 use crate::core::health::target::Question;
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
@@ -64,7 +64,7 @@ enum Verdict {
 impl Probe<'_> {
     /// Checks once. Writes a line to standard error if the check failed. Returns the exit code.
     pub(crate) fn run(&self, environment: CStrings, own_pid: Pid, mask: Mask) -> u8 {
-        let longest_age = HEALTH_INTERVAL.saturating_add(self.timeout);
+        let longest_age = longest_age(HEALTH_INTERVAL, self.timeout);
         let spawn = match &self.question {
             Question::Exec(words) => Some(spawn_plan(words, environment, own_pid, mask)),
             Question::Http { .. } | Question::Tcp(_) | Question::Unix(_) | Question::File(_) => {

@@ -106,16 +106,23 @@ impl CheckRules {
         self.watchdog().is_some() || ready == Some(Method::Notify)
     }
 
-    /// Returns how long ago a file may have been modified that is checked.
+    /// Returns how long ago a file may have been modified that is checked. Without `health` the
+    /// interval is the default.
     pub(crate) fn longest_age(&self) -> Duration {
         let interval = self
             .health
             .map_or(HEALTH_INTERVAL, |health| health.interval);
-        interval.saturating_add(self.timeout)
+        longest_age(interval, self.timeout)
     }
 
     /// Whether anything is checked.
     pub(crate) const fn is_any(&self) -> bool {
         self.health.is_some() || self.ready.is_some()
     }
+}
+
+/// Returns how long ago a file may have been modified that is checked: its writer has one interval for
+/// the next modification, and may be as late as a check.
+pub(crate) const fn longest_age(interval: Duration, timeout: Duration) -> Duration {
+    interval.saturating_add(timeout)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use libtest_mimic::Trial;
 
@@ -96,6 +96,34 @@ fn ready(out: &mut Vec<Trial>) {
         frigate.wait_line("second");
         frigate.kill(libc::SIGTERM);
         frigate.wait().expect_code(5);
+    });
+
+    scenario("health::the_interval_says_how_old_the_file_of_readiness_may_be").run(out, |mode| {
+        let hour_old = || {
+            let frigate = Frigate::new(mode);
+            let path = frigate.path("ready");
+            let file = fs::File::create(&path).expect("the trial's directory");
+            let then = SystemTime::now() - Duration::from_secs(3600);
+            file.set_modified(then).expect("the file is the trial's");
+            frigate.option(format!("--ready=file:{path}"))
+        };
+        let frigate = hour_old()
+            .options("--health-interval=2h -v")
+            .puppet("say up; wait TERM; exit 5")
+            .spawn();
+        frigate.wait_line("up");
+        frigate.err().wait_text("is ready");
+        frigate.kill(libc::SIGTERM);
+        frigate.wait().expect_code(5);
+        for given in ["", "--health-interval=1s --health-timeout=5s"] {
+            let ended = hour_old()
+                .options(given)
+                .options("--ready-within=300ms --restart=false")
+                .puppet("wait TERM; exit 5")
+                .run();
+            ended.expect_code(5);
+            assert!(ended.err.contains("last modified"), "{ended:#?}");
+        }
     });
 
     scenario("health::a_child_that_is_not_ready_in_time_is_a_failed_start").run(out, |mode| {

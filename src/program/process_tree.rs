@@ -11,6 +11,7 @@ use crate::core::pid::Pid;
 use crate::core::signal::Signal;
 use crate::core::status::SpawnFailure;
 use crate::core::supervisor::{Event, Scope};
+use crate::messages::mistake::Mistake;
 use crate::messages::report::Reporter;
 use crate::program::terminal::Terminal;
 use crate::program::watched_files::WatchedFiles;
@@ -18,6 +19,7 @@ use crate::sys::clock;
 use crate::sys::process::{HeldProcesses, signal_descendants};
 use crate::sys::signals::{self, ReceivedSignal};
 use crate::sys::spawn::{self, Cgroup, SpawnPlan, Spawned};
+use crate::sys::startup;
 
 /// frigate's own process.
 #[derive(Clone, Copy)]
@@ -28,6 +30,30 @@ pub(crate) struct FrigateProcess {
 }
 
 impl FrigateProcess {
+    /// Returns this process, which is not a subreaper yet. Must be called by its first thread.
+    pub(crate) fn of_first_thread() -> Result<Self, Mistake> {
+        let pid = startup::first_pid()
+            .ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))?;
+        let is_reaper = pid.raw() == 1;
+        Ok(Self { pid, is_reaper })
+    }
+
+    /// Becomes a subreaper, unless frigate is PID 1: orphans come to it then.
+    pub(crate) fn become_reaper(&mut self, reporter: &mut Reporter) {
+        if self.is_reaper {
+            return;
+        }
+        match startup::become_subreaper(self.pid) {
+            Ok(()) => self.is_reaper = true,
+            Err(errno) => reporter.report(&Fact::Cannot {
+                verb: "become",
+                object: "subreaper",
+                errno,
+                then: "orphans of the child will not be reaped here",
+            }),
+        }
+    }
+
     pub(crate) fn is_init(self) -> bool {
         self.pid.raw() == 1
     }

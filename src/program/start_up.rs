@@ -3,23 +3,19 @@
 
 use core::ffi::{CStr, c_char, c_int};
 use core::time::Duration;
-use std::ffi::CString;
 
 use crate::child::capture::Capture;
-use crate::child::cgroup::{self, ChildCgroup, PreparedCgroup};
+use crate::child::cgroup::{self, PreparedCgroup};
 use crate::child::check::checker::Checker;
-use crate::child::check::wanted_target::WantedTarget;
 use crate::child::command_path::candidate_paths;
 use crate::child::driver::Child;
-use crate::child::identity::resolve_identity;
 use crate::child::notify::NotificationReceiver;
 use crate::core::dispatch::{Dispatcher, Surroundings};
 use crate::core::errno::Errno;
 use crate::core::exit_code::FRIGATE_FAILED;
-use crate::core::fact::{Fact, Level};
+use crate::core::fact::Level;
 use crate::core::health::rules::CheckRules;
 use crate::core::pid::Pid;
-use crate::core::text::lossy_text;
 use crate::core::variable::{self, Variable};
 use crate::messages::context::MessageContext;
 use crate::messages::format::Format;
@@ -32,8 +28,10 @@ use crate::program::check_plans::{Inherited, make_checker};
 use crate::program::command_line::{self, Request};
 use crate::program::config::Config;
 use crate::program::event_loop::EventLoop;
+use crate::program::exec;
 use crate::program::options::table;
 use crate::program::pause;
+use crate::program::prepared_command::{PreparedCommand, give_streams};
 use crate::program::probe::Probe;
 use crate::program::process_tree::{FrigateProcess, ProcessTree};
 use crate::program::shown_status::ShownStatus;
@@ -41,11 +39,9 @@ use crate::program::watched_files::WatchedFiles;
 use crate::sys::argument_area::ArgumentArea;
 use crate::sys::safe_open::ChildUser;
 use crate::sys::signals::{self, Mask};
-use crate::sys::spawn::{
-    ChildPlan, Confinement, Environment, Memory, Pidfd, Pointers, SpawnPlan, replace_program,
-};
+use crate::sys::spawn::{ChildPlan, Environment, Memory, Pidfd, Pointers, SpawnPlan};
 use crate::sys::startup::{self, CStrings};
-use crate::sys::{credentials, descriptors, inherited, output, process, terminal};
+use crate::sys::{credentials, descriptors, output, process, terminal};
 
 /// The commit that this was built from. `tools/dist` sets the variable.
 const COMMIT: &str = match option_env!("FRIGATE_COMMIT") {
@@ -91,8 +87,7 @@ pub unsafe fn main(argv: *const *const c_char, envp: *const *const c_char) -> c_
         Ok(Request::Pause(config)) => pause_as_asked(config, argv, mask),
         Ok(Request::Exec(config, first)) => {
             let command = arguments.get(*first..).unwrap_or_default();
-            exec(config, command, environment, mask)
-                .unwrap_or_else(|mistake| refuse(&mistake, config.format, &termination::Log::None))
+            exec::run(config, command, environment, mask)
         }
         Ok(Request::Help) => print(&table::help()),
         Ok(Request::Version) => print(&version()),
@@ -156,8 +151,8 @@ fn is_privileged() -> bool {
 #[cold]
 #[inline(never)]
 fn probe_once(probe: &Probe, environment: CStrings, mask: Mask) -> u8 {
-    match own_pid() {
-        Ok(own_pid) => probe.run(environment, own_pid, mask),
+    match FrigateProcess::of_first_thread() {
+        Ok(frigate) => probe.run(environment, frigate.pid, mask),
         Err(mistake) => refuse(&mistake, Format::Text, &termination::Log::None),
     }
 }
@@ -183,34 +178,34 @@ fn run(
     environment: CStrings,
     mask: Mask,
 ) -> Result<u8, Mistake> {
-    let program = command.first().copied().unwrap_or_default();
-    let own_pid = own_pid()?;
+    let mut frigate = FrigateProcess::of_first_thread()?;
     follow_parent(config)?;
-    let (confinement, mut variables) = confinement(config)?;
-    let notifications = open_notifications(config, environment, &mut variables)?;
-    let user = ChildUser::of(&confinement);
+    let mut prepared = PreparedCommand::new(config, command)?;
+    let notifications = open_notifications(config, environment, &mut prepared.variables)?;
+    let user = ChildUser::of(&prepared.confinement);
     let termination_log = termination::Log::open(&config.termination_log, user);
-    let capture = open_capture(config, &confinement, user)?;
+    let capture = open_capture(config, prepared.confinement.user, user)?;
     let watched_files = match config.watches.as_slice() {
         [] => None,
         rules => Some(WatchedFiles::open(rules)?),
     };
     // The last step that may fail: it changes more than frigate itself.
-    let prepared = prepare_group(config, program, own_pid)?;
+    let group = prepare_group(config, prepared.program, frigate.pid)?;
 
-    let formatter = MessageFormatter::new(context(config, program, prepared.cgroup.as_ref()));
-    let mut reporter = Reporter::new(formatter, config.format, config.verbosity);
-    let surroundings = surroundings(own_pid);
-    let frigate = become_reaper(own_pid, &mut reporter);
-    if config.chroot.is_some() {
-        report_open_directory(&mut reporter);
-    }
-    prepared.report(&mut |fact| reporter.report(fact));
+    let mut reporter = prepared.reporter(config, group.cgroup.as_ref());
+    let surroundings = surroundings(frigate.pid);
+    frigate.become_reaper(&mut reporter);
+    group.report(&mut |fact| reporter.report(fact));
 
+    let PreparedCommand {
+        program,
+        confinement,
+        variables,
+    } = prepared;
     let uid = confinement.user;
     let inherited = Inherited {
         environment,
-        own_pid,
+        own_pid: frigate.pid,
         mask,
         ignores_sigchld: signals::restore_sigchld(),
     };
@@ -219,7 +214,7 @@ fn run(
     } else {
         make_checker(config, &inherited, &confinement, &variables)
     };
-    let mut child_environment = Environment::new(environment, own_pid, &variables);
+    let mut child_environment = Environment::new(environment, frigate.pid, &variables);
     if config.rules.checks.watchdog().is_some() {
         child_environment.add_watchdog_pid();
     }
@@ -253,7 +248,7 @@ fn run(
         &config.rules,
         tree.scope(),
         plan,
-        prepared.cgroup,
+        group.cgroup,
         capture,
         checker,
         is_counted,
@@ -273,12 +268,7 @@ fn run(
         // if it never comes here.
         event_loop.shown_status = unsafe { shown_status(argv, has_command) };
     }
-    if let Some(uid) = uid {
-        // Do this after everything that may fail, since they are not given back. A terminal belongs
-        // to the container of a PID 1. Elsewhere it belongs to a user's session, and other
-        // processes of the child's user could then read from it and type into it.
-        inherited::set_stream_owner(uid, own_pid.raw() == 1);
-    }
+    give_streams(uid, frigate);
     // The log was opened before the start: by now the child may have replaced the file.
     let code = event_loop
         .run()
@@ -306,14 +296,14 @@ unsafe fn shown_status(argv: CStrings, has_command: bool) -> Option<ShownStatus>
 #[cold]
 #[inline(never)]
 fn pause_as_asked(config: &Config, argv: CStrings, mask: Mask) -> u8 {
-    let own_pid = match own_pid() {
-        Ok(own_pid) => own_pid,
+    let mut frigate = match FrigateProcess::of_first_thread() {
+        Ok(frigate) => frigate,
         Err(mistake) => return refuse(&mistake, config.format, &termination::Log::Automatic),
     };
     let formatter = MessageFormatter::new(MessageContext::default());
     let mut reporter = Reporter::new(formatter, config.format, config.verbosity);
-    let surroundings = surroundings(own_pid);
-    let frigate = become_reaper(own_pid, &mut reporter);
+    let surroundings = surroundings(frigate.pid);
+    frigate.become_reaper(&mut reporter);
     let mut event_loop = pause::event_loop(config, frigate, reporter, surroundings, mask);
     if frigate.is_init() {
         let has_command = false;
@@ -328,51 +318,6 @@ fn pause_as_asked(config: &Config, argv: CStrings, mask: Mask) -> u8 {
     code
 }
 
-/// Becomes the command. Returns the exit code if that fails.
-///
-/// # Errors
-///
-/// The user, the group or the root cannot be learned.
-// Not inlined: what every run executes has 1,616 bytes less (`tools/order.ld`).
-#[cold]
-#[inline(never)]
-fn exec(
-    config: &Config,
-    command: &[&'static CStr],
-    environment: CStrings,
-    mask: Mask,
-) -> Result<u8, Mistake> {
-    let program = command.first().copied().unwrap_or_default();
-    let own_pid = own_pid()?;
-    let (confinement, variables) = confinement(config)?;
-    let formatter = MessageFormatter::new(context(config, program, None));
-    let mut reporter = Reporter::new(formatter, config.format, config.verbosity);
-    if config.chroot.is_some() {
-        report_open_directory(&mut reporter);
-    }
-    if let Some(uid) = confinement.user {
-        inherited::set_stream_owner(uid, own_pid.raw() == 1);
-    }
-    let ignores_sigchld = false;
-    let failure = replace_program(&ChildPlan::new(
-        candidate_paths(program.to_bytes(), environment.value_of("PATH")),
-        Pointers::new(command.iter().copied()),
-        Environment::of_same_process(environment, &variables),
-        confinement,
-        mask,
-        // Its disposition was not changed, and so is not restored.
-        ignores_sigchld,
-    ));
-    let text = reporter.formatter.failure_text(failure);
-    refuse(&Mistake { text }, config.format, &termination::Log::None);
-    Ok(failure.code())
-}
-
-fn own_pid() -> Result<Pid, Mistake> {
-    startup::first_pid()
-        .ok_or_else(|| Mistake::new("learn", "the process id").because("it is not positive"))
-}
-
 /// Obeys `--pdeathsig`.
 fn follow_parent(config: &Config) -> Result<(), Mistake> {
     let Some(signal) = config.pdeathsig else {
@@ -380,25 +325,6 @@ fn follow_parent(config: &Config) -> Result<(), Mistake> {
     };
     startup::set_parent_death_signal(signal)
         .map_err(|errno| Mistake::new("use", "--pdeathsig").because(&errno.to_string()))
-}
-
-/// Returns what the child changes about itself, and the variables that follow from it.
-fn confinement(config: &Config) -> Result<(Confinement, Vec<Variable>), Mistake> {
-    let path = |path: &Option<String>| {
-        path.clone()
-            .and_then(|path| CString::new(path.into_bytes()).ok())
-    };
-    let mut confinement = Confinement {
-        root: path(&config.chroot),
-        directory: path(&config.workdir),
-        no_new_privileges: config.no_new_privs,
-        ..Confinement::default()
-    };
-    let variables = match &config.user {
-        Some(user) => resolve_identity(user, config.chroot.as_deref(), &mut confinement)?,
-        None => Vec::new(),
-    };
-    Ok((confinement, variables))
 }
 
 /// Opens the socket on which the child reports by itself, and adds the variables that name it. `None`
@@ -437,7 +363,7 @@ fn open_receiver(
 #[inline(never)]
 fn open_capture(
     config: &Config,
-    confinement: &Confinement,
+    uid: Option<u32>,
     user: Option<ChildUser<'_>>,
 ) -> Result<Capture, Mistake> {
     let logs = &config.logs;
@@ -446,7 +372,7 @@ fn open_capture(
     }
     let capture = Capture::open(logs, user)
         .map_err(|(log, refusal)| Mistake::new("open", &log.spelled).because(&refusal.reason()))?;
-    if let Some(uid) = confinement.user {
+    if let Some(uid) = uid {
         capture.set_pipe_owner(uid);
     }
     Ok(capture)
@@ -466,65 +392,11 @@ fn prepare_group(config: &Config, program: &CStr, own_pid: Pid) -> Result<Prepar
     }
 }
 
-fn context(config: &Config, program: &CStr, group: Option<&ChildCgroup>) -> MessageContext {
-    let user = config.user.as_ref().map(|user| user.value.clone());
-    let group = group.map(|group| group.path().to_owned());
-    MessageContext {
-        command: lossy_text(program.to_bytes()),
-        user: user.unwrap_or_default(),
-        root: config.chroot.clone().unwrap_or_default(),
-        directory: config.workdir.clone().unwrap_or_default(),
-        group: group.unwrap_or_default(),
-        health: text_of(config.health.as_ref()),
-        ready: text_of(config.ready.as_ref()),
-    }
-}
-
-fn text_of(wanted: Option<&WantedTarget>) -> String {
-    wanted.map(|wanted| wanted.text.clone()).unwrap_or_default()
-}
-
 fn surroundings(own_pid: Pid) -> Surroundings {
     let has_terminal = terminal::foreground_group().is_some();
     let is_resumable = own_pid.raw() != 1 && terminal::is_resumable();
     Surroundings {
         has_terminal,
         is_resumable,
-    }
-}
-
-/// Becomes a subreaper, unless frigate is PID 1: orphans come to it then.
-fn become_reaper(own_pid: Pid, reporter: &mut Reporter) -> FrigateProcess {
-    let mut frigate = FrigateProcess {
-        pid: own_pid,
-        is_reaper: true,
-    };
-    if own_pid.raw() == 1 {
-        return frigate;
-    }
-    if let Err(errno) = startup::become_subreaper(own_pid) {
-        frigate.is_reaper = false;
-        reporter.report(&Fact::Cannot {
-            verb: "become",
-            object: "subreaper",
-            errno,
-            then: "orphans of the child will not be reaped here",
-        });
-    }
-    frigate
-}
-
-/// Reports an inherited directory, by which the child could leave its root.
-// Not inlined: what every run executes has 334 bytes less (`tools/order.ld`).
-#[inline(never)]
-fn report_open_directory(reporter: &mut Reporter) {
-    if let Some(number) = inherited::find_inherited_directory() {
-        let object = ["descriptor ", number.to_string().as_str()].concat();
-        reporter.report(&Fact::Cannot {
-            verb: "close",
-            object: &object,
-            errno: Errno::IS_A_DIRECTORY,
-            then: "it leads out of the root",
-        });
     }
 }

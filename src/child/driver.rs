@@ -208,10 +208,14 @@ impl Child {
         events
     }
 
-    /// Returns the programs of checks that were killed since the last call and are still to be reaped:
-    /// none in the binary, which reaps every process.
-    pub(crate) fn take_unreaped_checks(&mut self) -> Vec<Spawned> {
-        self.checker.take_unreaped()
+    /// Returns the processes of frigate's own that were killed, or have ended, since the last call and
+    /// are still to be reaped: none in the binary, which reaps every process.
+    pub(crate) fn take_unreaped(&mut self) -> Vec<Spawned> {
+        let mut unreaped = self.checker.take_unreaped();
+        if let Some(receiver) = &mut self.notifications {
+            unreaped.extend(receiver.take_unreaped());
+        }
+        unreaped
     }
 
     /// Whether the program of a check has ended, and a tracer has to detach from it before

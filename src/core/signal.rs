@@ -39,6 +39,7 @@ impl Signal {
     pub(crate) const INT: Self = known(2);
     pub(crate) const QUIT: Self = known(3);
     pub(crate) const KILL: Self = known(9);
+    pub(crate) const ALRM: Self = known(14);
     pub(crate) const PIPE: Self = known(13);
     pub(crate) const TERM: Self = known(15);
     pub(crate) const CHLD: Self = known(17);

@@ -42,7 +42,8 @@ impl Default for CheckSettings {
     }
 }
 
-/// What is asked, and the rules that the core follows.
+/// What is asked, and the rules that the core follows. With `Method::Notify` nothing is asked: the
+/// child reports by itself.
 #[derive(Debug)]
 pub(crate) struct WantedChecks {
     pub(crate) health: Option<Question>,
@@ -60,17 +61,19 @@ impl CheckSettings {
         let health = self.health.as_deref().map(parse_target).transpose()?;
         let ready = self.ready.as_deref().map(parse_target).transpose()?;
         let signal = self.signal.map(parse_signal).transpose()?;
-        let method = Method::Check;
         let runs_program = |question: &Question| matches!(question, Question::Exec(_));
+        let [health_method, ready_method] =
+            [&health, &ready].map(|target| target.as_ref().map(method));
+        let [health, ready] = [health, ready].map(|target| target.and_then(question));
         let rules = CheckRules {
-            health: health.is_some().then_some(HealthRules {
+            health: health_method.map(|method| HealthRules {
                 method,
                 interval: self.interval,
                 retries: self.retries,
                 start: self.start,
                 signal,
             }),
-            ready: ready.is_some().then_some(ReadyRules {
+            ready: ready_method.map(|method| ReadyRules {
                 method,
                 within: Some(self.within).filter(|within| !within.is_zero()),
             }),
@@ -85,19 +88,26 @@ impl CheckSettings {
     }
 }
 
-/// Parses a target that frigate can ask.
-fn parse_target(text: &str) -> Result<Question, Error> {
-    let reason = match Target::parse_for_child(text) {
-        Ok(Target::Asked(question)) => return Ok(question),
-        // The library has no receiver for the messages of a child. With one in `Child::notifications`,
-        // the method is `Method::Notify`, and `ProtectedChild::handle` calls `poll_notifications`.
-        Ok(Target::Notify) => "the library does not read the messages of sd_notify(3) yet",
-        Err(reason) => reason,
-    };
-    Err(Error::Target {
+fn parse_target(text: &str) -> Result<Target, Error> {
+    Target::parse_for_child(text).map_err(|reason| Error::Target {
         target: text.to_owned(),
         reason,
     })
+}
+
+const fn method(target: &Target) -> Method {
+    match target {
+        Target::Asked(_) => Method::Check,
+        Target::Notify => Method::Notify,
+    }
+}
+
+/// Returns what frigate asks; `None` means that the child reports by itself.
+fn question(target: Target) -> Option<Question> {
+    match target {
+        Target::Asked(question) => Some(question),
+        Target::Notify => None,
+    }
 }
 
 /// Parses the number of a signal that may be sent to an unhealthy child.

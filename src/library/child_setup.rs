@@ -1,11 +1,14 @@
 //! All that frigate's thread needs to start a child, made by the thread that asks for the start.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use crate::child::capture::Capture;
 use crate::child::cgroup::{self, PreparedCgroup};
+use crate::child::notify::NotificationReceiver;
 use crate::core::limit::Limit;
 use crate::core::rules::Rules;
+use crate::core::variable;
 use crate::library::check_settings::WantedChecks;
 use crate::library::control_group::ControlGroup;
 use crate::library::error::Error;
@@ -48,6 +51,8 @@ pub(crate) struct ChildSetup {
     pub(crate) checks: WantedChecks,
     pub(crate) program: ProgramSetup,
     pub(crate) capture: Capture,
+    /// `None` means that the child is not expected to report anything.
+    pub(crate) notifications: Option<NotificationReceiver>,
     pub(crate) cgroup: PreparedCgroup,
 }
 
@@ -77,11 +82,12 @@ impl<'a> ChildPlan<'a> {
         })
     }
 
-    /// Opens the log files and makes the cgroup.
+    /// Opens the log files and the socket for notifications, and makes the cgroup.
     ///
     /// # Errors
     ///
-    /// [`Error::LogFile`] or, if its path has no meaning, [`Error::Word`]; [`Error::ControlGroup`].
+    /// [`Error::LogFile`] or, if its path has no meaning, [`Error::Word`]; [`Error::System`] for the
+    /// socket; [`Error::ControlGroup`].
     pub(crate) fn prepare(self, shared: &Arc<SharedState>) -> Result<ChildSetup, Error> {
         let Self {
             settings,
@@ -94,6 +100,7 @@ impl<'a> ChildPlan<'a> {
         if let Some(uid) = program.confinement.user {
             capture.set_pipe_owner(uid);
         }
+        let notifications = open_notifications(&checks, &mut program)?;
         // The cgroup comes last, because making it may affect other processes, too.
         let is_best_effort = settings.control_group.is_best_effort();
         let cgroup = make_cgroup(&shared.name, &limits, is_best_effort)?;
@@ -109,9 +116,30 @@ impl<'a> ChildPlan<'a> {
             checks,
             program,
             capture,
+            notifications,
             cgroup,
         })
     }
+}
+
+/// Opens the socket on which the child reports by itself, and sets the variables that name it. `None`
+/// means that nothing is expected: then the child has these variables as the host has them.
+fn open_notifications(
+    checks: &WantedChecks,
+    program: &mut ProgramSetup,
+) -> Result<Option<NotificationReceiver>, Error> {
+    if !checks.rules.expects_notifications() {
+        return Ok(None);
+    }
+    let opened = NotificationReceiver::open_in_host(host::run_in_new_process)
+        .and_then(|receiver| Ok((receiver.address()?, receiver)));
+    let (address, receiver) = opened.map_err(|errno| Error::System {
+        attempt: "open the socket for notifications",
+        source: io::Error::from_raw_os_error(errno.raw()),
+    })?;
+    let watchdog = checks.rules.watchdog();
+    program.change_environment(&variable::notification_variables(address, watchdog))?;
+    Ok(Some(receiver))
 }
 
 fn make_cgroup(

@@ -98,6 +98,27 @@ impl ProgramSetup {
             task_variable,
         })
     }
+
+    /// Changes the environment once more. The changes win over what the host has set.
+    ///
+    /// # Errors
+    ///
+    /// A value with a null byte.
+    pub(crate) fn change_environment(&mut self, changes: &[Variable]) -> Result<(), Error> {
+        self.environment.retain(|entry| {
+            let name = entry.to_bytes().split(|byte| *byte == b'=').next();
+            !changes
+                .iter()
+                .any(|change| Some(change.name.as_bytes()) == name)
+        });
+        for Variable { name, value } in changes {
+            if let Some(value) = value {
+                let entry = [name.as_bytes(), value].join(&b'=');
+                self.environment.push(c_string(OsStr::from_bytes(&entry))?);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Looks the user up and adds what the child has to become to its confinement. Returns the

@@ -108,7 +108,8 @@ impl ProtectTask {
 
     /// Sets a variable of the child's environment. The other variables are the host's, as they are
     /// when the host starts the child. frigate itself sets `FRIGATE_RESTARTS`: the number of
-    /// restarts so far.
+    /// restarts so far. With the target `notify` ([`Strategy::health`](crate::Strategy::health)) it
+    /// sets `NOTIFY_SOCKET`, and sets or removes `WATCHDOG_USEC` and `WATCHDOG_PID`.
     ///
     /// ```
     /// let task = frigate::ProtectTask::new("date").env("TZ", "UTC");

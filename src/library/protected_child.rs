@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::child::capture;
 use crate::child::driver::Child;
+use crate::child::notify::NotificationReceiver;
 use crate::child::rim::Rim;
 use crate::core::action::{Action, Actions};
 use crate::core::errno::Errno;
@@ -63,11 +64,15 @@ impl ProtectedChild {
             checks,
             program,
             capture,
+            notifications,
             cgroup: prepared,
         } = setup;
         let checker = make_checker(&checks, &program);
         let name = shared.name.to_string();
         let mut environment = Environment::owned(program.environment);
+        if checks.rules.watchdog().is_some() {
+            environment.add_watchdog_pid();
+        }
         let user = program.confinement.user;
         let ignores_sigchld = false;
         let child_plan = ChildPlan::new(
@@ -102,7 +107,7 @@ impl ProtectedChild {
             user,
         };
         prepared.report(&mut |fact| rim.report(fact));
-        let child = Child::new(
+        let mut child = Child::new(
             &rules,
             Scope::Group,
             plan,
@@ -111,6 +116,7 @@ impl ProtectedChild {
             checker,
             false,
         );
+        child.notifications = notifications;
         let mut protected = Self {
             child,
             rim,
@@ -128,7 +134,7 @@ impl ProtectedChild {
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
         let pauses = [self.traced_until, self.suspended_until];
-        let deadlines = pauses.into_iter().chain([self.child.deadline()]);
+        let deadlines = pauses.into_iter().chain([self.child.wake_time()]);
         deadlines.flatten().min()
     }
 
@@ -161,6 +167,7 @@ impl ProtectedChild {
             .sum();
         self.child.move_streams(ready, &mut self.rim);
         self.events.extend(self.child.poll_executed());
+        self.poll_notifications();
         self.poll_check();
         if let Some(pidfd) = self.pidfd() {
             match pidfd::reap(pidfd) {
@@ -190,11 +197,20 @@ impl ProtectedChild {
         if self.traced_until.is_some_and(|until| clock::now() >= until) {
             self.traced_until = None;
         }
+        if let Some(receiver) = &mut self.child.notifications {
+            receiver.tick(clock::now());
+        }
         if self.child.supervisor.rules().checks.is_any() {
             self.look_whether_suspended();
             self.poll_check();
         }
         self.step(Event::Tick);
+    }
+
+    /// Takes what the child has reported by itself.
+    fn poll_notifications(&mut self) {
+        self.events
+            .extend(self.child.poll_notifications(&mut self.rim));
     }
 
     /// Takes the result of the check that is under way, if there is one. Must be called before the
@@ -221,10 +237,10 @@ impl ProtectedChild {
             .push_back(Event::Child(lifecycle::Event::Check(event)));
     }
 
-    /// Returns the programs of checks that were killed since the last call and are still to be
-    /// reaped.
-    pub(crate) fn take_unreaped_checks(&mut self) -> Vec<Spawned> {
-        self.child.take_unreaped_checks()
+    /// Returns the processes of frigate's own that were killed, or have ended, since the last call and
+    /// are still to be reaped.
+    pub(crate) fn take_unreaped(&mut self) -> Vec<Spawned> {
+        self.child.take_unreaped()
     }
 
     pub(crate) fn stop(&mut self, timeout: Duration) {
@@ -243,9 +259,12 @@ impl ProtectedChild {
         }));
     }
 
-    /// Removes the cgroup and reports the end. Returns the process if KILL did not end it: it is
-    /// still to be reaped.
-    pub(crate) fn finish(mut self) -> Option<Spawned> {
+    /// Removes the cgroup and reports the end. Returns the processes that are still to be reaped: the
+    /// child if KILL did not end it, and those that close what it has sent.
+    pub(crate) fn finish(mut self) -> Vec<Spawned> {
+        // First, because the drain below may take longer than those processes may.
+        let receiver = self.child.notifications.take();
+        let mut unreaped = receiver.map_or_else(Vec::new, NotificationReceiver::close_elsewhere);
         let mut wait = |left, watched: &[Watch<'_>]| {
             signals::poll_watches(watched, Some(left));
             false
@@ -260,12 +279,15 @@ impl ProtectedChild {
             let words = |failure| rim.program_formatter.failure_text(failure);
             rim.shared.end(PublicOutcome::of(outcome, words));
         }
-        process
+        unreaped.extend(process);
+        unreaped
     }
 
     fn note_end(&mut self, status: ExitStatus) {
         // Its end closes the pipe that waits for the exec too, and may be seen first.
         self.events.extend(self.child.poll_executed());
+        // The child may have reported something right before its end.
+        self.poll_notifications();
         self.events.push_back(self.child.note_reaped(status, false));
         self.rim.shared.set_process(None);
         self.suspended_until = None;

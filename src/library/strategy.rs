@@ -300,6 +300,7 @@ impl Strategy {
     /// | `unix:PATH` | the same, for the stream socket at PATH |
     /// | `file:PATH` | the file was modified no longer ago than [`Strategy::health_interval`] and [`Strategy::health_timeout`] together: the heartbeat of a worker that has no port |
     /// | `exec:WORDS` | the program exits with 0 |
+    /// | `notify` | nothing is asked: the child reports by itself that it is alive (`sd_notify(3)`) |
     ///
     /// HOST is an address, IPv6 in brackets, or `localhost`: names are not looked up. PATH is
     /// absolute, and a path of the host: [`Strategy::chroot`] does not change it. WORDS are split as
@@ -313,9 +314,19 @@ impl Strategy {
     /// No check runs between two starts, while the child is being stopped, or while a signal has
     /// suspended it. Two checks of one child never overlap.
     ///
+    /// With `notify` the child is unhealthy if it does not send `WATCHDOG=1` for
+    /// [`Strategy::health_interval`], zero meaning that it need not, or as soon as it sends
+    /// `WATCHDOG=trigger`. There are no retries and no timeout. Until the first message, the interval
+    /// counts from the end of [`Strategy::health_start`]. The child finds the socket in
+    /// `NOTIFY_SOCKET`, the interval in microseconds in `WATCHDOG_USEC`, and its own pid in
+    /// `WATCHDOG_PID`. These replace the host's variables, and what
+    /// [`ProtectTask::env`](crate::ProtectTask::env) has set. Only the child and the living processes of
+    /// its group and its cgroup are heard, so the host is not. frigate sends nothing to the host's own
+    /// `NOTIFY_SOCKET`. If a message carries descriptors, frigate forks the host: the other process
+    /// closes them, and ends within 100 ms.
+    ///
     /// A target that has no meaning is refused when the child is protected or started:
-    /// [`Error::Target`]. So is `notify` (`sd_notify(3)`), which the library
-    /// does not support yet.
+    /// [`Error::Target`].
     ///
     /// ```
     /// use std::time::Duration;
@@ -435,7 +446,9 @@ impl Strategy {
     /// [`Strategy::start_secs`] says, and not before. Health is not checked before that. Default:
     /// nothing.
     ///
-    /// [`Strategy::health`] has the targets, and says when they are refused.
+    /// [`Strategy::health`] has the targets, and says when they are refused. With `notify` the child is
+    /// ready when it sends `READY=1` (`sd_notify(3)`). Its variables are those of health with `notify`.
+    /// If health has another target, or none, `WATCHDOG_USEC` and `WATCHDOG_PID` are removed.
     ///
     /// ```
     /// use std::time::Duration;

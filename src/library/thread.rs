@@ -112,7 +112,7 @@ fn drive(waker: &Waker, commands: &Receiver<Command>, host: Pid) {
         children.tick();
         // Before a child that has ended is dropped, and before the sleep: both are to know of each
         // process that is still to be reaped.
-        children.take_unreaped_checks();
+        children.take_unreaped();
         children.finish_ended();
         children.wait(waker);
         children.unreaped.reap();
@@ -167,9 +167,9 @@ impl Children {
         }
     }
 
-    fn take_unreaped_checks(&mut self) {
+    fn take_unreaped(&mut self) {
         for child in &mut self.protected {
-            self.unreaped.extend(child.take_unreaped_checks());
+            self.unreaped.extend(child.take_unreaped());
         }
     }
 

@@ -13,7 +13,8 @@ use crate::sys::spawn::Spawned;
 /// thread at once.
 pub(crate) const TRACED_PAUSE: Duration = Duration::from_millis(50);
 
-/// Processes of no child: one that KILL did not end in time, and programs of checks.
+/// Processes of no child: one that KILL did not end in time, programs of checks, and those that
+/// dropped a message.
 #[derive(Default)]
 pub(crate) struct Unreaped {
     processes: Vec<Spawned>,

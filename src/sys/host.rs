@@ -17,9 +17,10 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use core::time::Duration;
 
 use super::signals::{self, Mask};
-use super::spawn::PreExec;
+use super::spawn::{PreExec, Spawned, run_in_new_process_with_pidfd};
 use crate::core::errno::Errno;
 use crate::core::pid::Pid;
 use crate::core::signal::Signal;
@@ -127,6 +128,13 @@ impl PreExec for HostPreExec {
     fn run(&self) {
         reset_handlers();
         // After the change of user, which clears this setting (PR_SET_PDEATHSIG(2const)).
+        self.end_with_host();
+    }
+}
+
+impl HostPreExec {
+    /// Lets the kernel send this process the signal when the host ends.
+    fn end_with_host(self) {
         // SAFETY: this prctl(2) operation takes a number.
         unsafe {
             libc::prctl(
@@ -143,6 +151,47 @@ impl PreExec for HostPreExec {
             unsafe { libc::kill(own, self.death_signal.raw()) };
         }
     }
+}
+
+/// Runs `work` in a new process, which ends after it, at the latest after `limit`, or by KILL when the
+/// host ends. It is reaped by its pidfd.
+///
+/// Every signal is blocked there, from its first instruction on: no handler of the host's can run.
+/// With a limit, ALRM ends it, because frigate's thread may be late to send KILL: it waits for the
+/// readers of another child's streams. The host has other threads, so `work` may call only what
+/// `signal-safety(7)` lists.
+///
+/// # Errors
+///
+/// The kernel makes no process. `work` has not run then.
+pub(crate) fn run_in_new_process(
+    work: &dyn Fn(),
+    limit: Option<Duration>,
+) -> Result<Spawned, Errno> {
+    let steps = HostPreExec {
+        death_signal: Signal::KILL,
+        parent: super::startup::own_pid().ok_or(Errno::NO_PROCESS)?,
+    };
+    with_signals_blocked(|| {
+        run_in_new_process_with_pidfd(|| {
+            steps.end_with_host();
+            if let Some(limit) = limit {
+                end_after(limit);
+            }
+            work();
+        })
+    })
+}
+
+/// Lets ALRM end this process after that time, less than a second.
+fn end_after(limit: Duration) {
+    signals::set_disposition(libc::SIGALRM, Some(libc::SIG_DFL));
+    // SAFETY: zeroed memory is a valid itimerval, which some C libraries pad.
+    let mut timer: libc::itimerval = unsafe { MaybeUninit::zeroed().assume_init() };
+    timer.it_value.tv_usec = limit.subsec_micros().into();
+    // SAFETY: the pointer is to a live structure of the C library's own layout.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, null_mut()) };
+    signals::block_all_but(Signal::ALRM);
 }
 
 /// Whether this is the only thread of the process. If `/proc` cannot be read, it is not.

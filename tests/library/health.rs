@@ -1,6 +1,7 @@
 //! Health and readiness: what is asked, and what follows from the answers.
 
 mod hosting;
+mod notify;
 mod readiness;
 mod targets;
 
@@ -56,6 +57,7 @@ pub fn scenarios() -> Vec<Scenario> {
     [
         SCENARIOS,
         hosting::SCENARIOS,
+        notify::SCENARIOS,
         readiness::SCENARIOS,
         targets::SCENARIOS,
     ]
@@ -65,6 +67,7 @@ pub fn scenarios() -> Vec<Scenario> {
 /// Registers all tasks, at the top of `main`.
 pub fn register() {
     frigate::register_task("beating", beating);
+    notify::register();
 }
 
 /// Modifies its heartbeat again and again. The first process does so once, and then hangs.

@@ -2,6 +2,8 @@
 
 mod manager;
 
+use core::time::Duration;
+
 use manager::Manager;
 
 use crate::child::cgroup::ChildCgroup;
@@ -9,9 +11,10 @@ use crate::core::errno::Errno;
 use crate::core::health::notification::{self, Assignment, Notification};
 use crate::core::moment::Moment;
 use crate::core::pid::Pid;
-use crate::sys::notify_socket::NotifySocket;
+use crate::sys::notify_socket::{NotifySocket, StartProcess};
 use crate::sys::process::group_of;
 use crate::sys::signals::Watch;
+use crate::sys::spawn::{Spawned, run_in_new_process};
 
 /// The longest message. systemd takes no longer ones either.
 const MOST_BYTES: usize = 4096;
@@ -22,6 +25,10 @@ const MOST_ASSIGNMENTS: usize = 16;
 /// How many messages are taken before signals are looked at again, so that a flood of messages
 /// delays them by one turn at most.
 const MOST_MESSAGES: usize = 16;
+
+/// The pause after the kernel has made no process for a host. No signal tells frigate's thread there
+/// that one has ended.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// The child whose messages count.
 #[derive(Clone, Copy)]
@@ -45,9 +52,23 @@ impl NotificationReceiver {
     ///
     /// The kernel gives no socket or no address. A manager that cannot be reached is no error.
     pub(crate) fn open(manager: Option<&[u8]>) -> Result<Self, Errno> {
+        let until_one_has_ended = None;
         Ok(Self {
-            socket: NotifySocket::open()?,
+            socket: NotifySocket::open(|work, _| run_in_new_process(work), until_one_has_ended)?,
             manager: manager.map(Manager::connect),
+        })
+    }
+
+    /// Opens a socket for the child of a host program. `start_process` makes a process of the host
+    /// that has a pidfd. Nothing is passed on: the host's `NOTIFY_SOCKET` is its own affair.
+    ///
+    /// # Errors
+    ///
+    /// The kernel gives no socket or no address.
+    pub(crate) fn open_in_host(start_process: StartProcess) -> Result<Self, Errno> {
+        Ok(Self {
+            socket: NotifySocket::open(start_process, Some(RETRY_PAUSE))?,
+            manager: None,
         })
     }
 
@@ -60,7 +81,7 @@ impl NotificationReceiver {
         self.socket.address()
     }
 
-    /// Returns what becomes ready when there is a message.
+    /// Returns what becomes ready when `receive` has something to do.
     pub(crate) fn watch(&self) -> Option<Watch<'_>> {
         self.socket.watch()
     }
@@ -68,6 +89,18 @@ impl NotificationReceiver {
     /// Returns when `tick` is due; `None` means never.
     pub(crate) const fn deadline(&self) -> Option<Moment> {
         self.socket.deadline()
+    }
+
+    /// Returns the processes of the receiver's own that the caller has to reap by their pidfds. Each
+    /// has ended, or was sent KILL.
+    pub(crate) fn take_unreaped(&mut self) -> Vec<Spawned> {
+        self.socket.take_unreaped()
+    }
+
+    /// Closes the socket, without a wait, in a process that goes on. Returns the processes that are
+    /// still to be reaped, like `take_unreaped`.
+    pub(crate) fn close_elsewhere(self) -> Vec<Spawned> {
+        self.socket.close_elsewhere()
     }
 
     /// Ends a process of the receiver's own that takes too long.

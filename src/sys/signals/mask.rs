@@ -11,6 +11,7 @@
 
 use super::{ALL_SIGNALS, SIGSET_BYTES};
 use crate::core::errno::Errno;
+use crate::core::signal::Signal;
 use crate::sys::system_call;
 
 /// The signals that a thread has blocked.
@@ -61,6 +62,11 @@ const LIBC_SIGNALS: u64 = if cfg!(target_env = "musl") {
 /// change of user in another thread would wait for this one forever.
 pub(in crate::sys) fn block_all_but_libc_signals() {
     let _ = set_mask(Mask(ALL_SIGNALS & !LIBC_SIGNALS));
+}
+
+/// Blocks all signals but one in the calling thread. May be called where `set_mask` may.
+pub(in crate::sys) fn block_all_but(signal: Signal) {
+    let _ = set_mask(Mask(ALL_SIGNALS & !(1 << (signal.raw() - 1))));
 }
 
 /// Returns the mask of the calling thread.

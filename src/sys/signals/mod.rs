@@ -17,7 +17,7 @@ pub(crate) use disposition::restore_sigchld;
 pub(super) use disposition::{ignore_sigchld, set_disposition};
 pub(crate) use former_group::FormerGroup;
 pub(crate) use mask::{Mask, block_all};
-pub(super) use mask::{block_all_but_libc_signals, current_mask, set_mask};
+pub(super) use mask::{block_all_but, block_all_but_libc_signals, current_mask, set_mask};
 pub(crate) use received::ReceivedSignal;
 pub(crate) use send::{
     is_anyone_left, requeue, send, send_by_pidfd, send_to_everyone, send_to_group_by_pidfd,

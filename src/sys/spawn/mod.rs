@@ -26,7 +26,7 @@ pub(crate) use confinement::Confinement;
 use environment::Counted;
 pub(crate) use environment::{Environment, Pointers};
 pub(crate) use kill_everyone::kill_everyone;
-pub(crate) use new_process::run_in_new_process;
+pub(crate) use new_process::{run_in_new_process, run_in_new_process_with_pidfd};
 use shared_memory::SharedMemory;
 pub(crate) use spawned::Spawned;
 use spawned::make_exec_pipe;

@@ -18,6 +18,15 @@ pub(crate) struct Spawned {
 }
 
 impl Spawned {
+    /// Returns a process that executes no program.
+    pub(in crate::sys) const fn without_exec(pid: Pid, pidfd: Option<OwnedFd>) -> Self {
+        Self {
+            pid,
+            pidfd,
+            exec_pipe: None,
+        }
+    }
+
     /// Returns the descriptor that hangs up when the child executes its program or ends; `None` if
     /// that was reported already, or is not wanted.
     pub(crate) fn exec_pipe(&self) -> Option<BorrowedFd<'_>> {

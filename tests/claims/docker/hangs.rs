@@ -32,6 +32,10 @@ pub const CLAIMS: &[Claim] = &[
         redis,
     ),
     (
+        "docker::php_fpm_whose_master_hangs_falls_silent_and_serves_again",
+        php_fpm,
+    ),
+    (
         "docker::thousand_checks_at_loopback_do_not_make_mariadb_block_a_host",
         mariadb,
     ),
@@ -220,6 +224,40 @@ fn redis() {
         "redis",
         TIMEOUT,
     );
+    assert_eq!(container.stop(), 0);
+}
+
+fn php_fpm() {
+    // php-fpm says READY=1, and then WATCHDOG=1 twice in each interval.
+    let container = Container::start(
+        &[BARE],
+        &[
+            "--restart=unexpected",
+            "--ready=notify",
+            "--health=notify",
+            "--health-interval=8s",
+            "--backoff=1ms",
+            "-v",
+            "--",
+            "php-fpm",
+            "--nodaemonize",
+            "--fpm-config=/srv/php-fpm.conf",
+        ],
+    );
+    container.wait_log("is healthy");
+    let child = container.child();
+    let milliseconds = container.exec(&["./crash", "block-log", &child, "php-fpm"]);
+    note(format!(
+        "docker: php-fpm, block-log: answered again {milliseconds} ms after it hung"
+    ));
+    let took: f64 = milliseconds.parse().expect("a number");
+    assert!(took < BOUND, "{took} ms");
+    assert_ne!(container.child(), child);
+    let logs = container.logs();
+    let count = |text: &str| logs.err.matches(text).count();
+    let silent = "is unhealthy: 'notify': no WATCHDOG=1 within 8 s; sent TERM";
+    let counts = [silent, "; starting it again", "Ready to handle connections"].map(count);
+    assert_eq!(counts, [1, 1, 2], "{logs:#?}");
     assert_eq!(container.stop(), 0);
 }
 

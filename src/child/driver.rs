@@ -12,7 +12,7 @@ use crate::child::cgroup::ChildCgroup;
 use crate::child::check::checker::Checker;
 use crate::child::leftovers::Leftovers;
 use crate::child::namesakes::Namesakes;
-use crate::child::notify::{NotificationReceiver, Sender};
+use crate::child::notify::{NotificationReceiver, Sender, StatusText};
 use crate::child::rim::{Rim, Streams};
 use crate::core::action::{Action, Recipient};
 use crate::core::errno::Errno;
@@ -42,6 +42,8 @@ pub(crate) struct Child {
     checker: Checker,
     /// Takes what the child reports by itself; `None` means that nothing is expected.
     pub(crate) notifications: Option<NotificationReceiver>,
+    /// What the child has said last about itself.
+    pub(crate) status_text: StatusText,
     pub(crate) process: Option<Spawned>,
     /// Count everything that the cgroup used, because it will be reported.
     counts_full_usage: bool,
@@ -71,6 +73,7 @@ impl Child {
             namesakes: Namesakes::new(rules.grace_close.unwrap_or_default()),
             checker,
             notifications: None,
+            status_text: StatusText::default(),
             process: None,
             counts_full_usage,
             outcome: None,
@@ -139,6 +142,7 @@ impl Child {
 
     fn spawn(&mut self, restarts: u32, rim: &mut impl Rim) -> lifecycle::Event {
         self.namesakes.forget();
+        self.status_text.clear();
         let cgroup = self.leftovers.prepare_for_start(restarts);
         match rim.spawn(
             &mut self.plan,
@@ -181,6 +185,7 @@ impl Child {
     #[inline(never)]
     pub(crate) fn poll_notifications(&mut self, rim: &mut impl Rim) -> Vec<Event> {
         let mut events = Vec::new();
+        let status_text = &mut self.status_text;
         let Some(receiver) = &mut self.notifications else {
             return events;
         };
@@ -193,9 +198,12 @@ impl Child {
             Assignment::Notification(notification) => {
                 events.push(check_event(CheckEvent::Notified(notification)));
             }
-            Assignment::Status(text) => rim.report(&Fact::ChildStatus {
-                text: &lossy_text(text),
-            }),
+            Assignment::Status(text) => {
+                status_text.set(text);
+                rim.report(&Fact::ChildStatus {
+                    text: &lossy_text(text),
+                });
+            }
         });
         if let Some(errno) = failure {
             rim.report(&Fact::Cannot {

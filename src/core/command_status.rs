@@ -27,8 +27,12 @@ static SHOWN_WORDS: ShownWords = ShownWords {
 /// The most bytes of the name that are written: the longest file name (`limits.h`, `NAME_MAX`).
 const NAME_BYTES: usize = 255;
 
-/// The most bytes of a line: the head, three fields and a name, with a blank before each.
-pub(crate) const LONGEST_LINE: usize = HEAD_BYTES + 9 + 10 + 11 + 1 + NAME_BYTES;
+/// The most bytes that are written of what the command reports about itself.
+pub(crate) const REPORT_BYTES: usize = 255;
+
+/// The most bytes of a line: the head, three fields and a name, with a blank before each, and then
+/// the report with a null byte before it.
+pub(crate) const LONGEST_LINE: usize = HEAD_BYTES + 9 + 10 + 11 + 1 + NAME_BYTES + 1 + REPORT_BYTES;
 
 /// What the command does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,6 +152,8 @@ pub(crate) struct CommandStatus<'a> {
     pub(crate) restarts: Option<u32>,
     /// The last component of the program. It has no null byte, and may be cut or empty.
     pub(crate) name: &'a [u8],
+    /// What the command says about itself (`STATUS=`). It has no null byte, and may be cut or empty.
+    pub(crate) report: &'a [u8],
 }
 
 impl<'a> CommandStatus<'a> {
@@ -165,7 +171,7 @@ impl<'a> CommandStatus<'a> {
     /// Writes the line. Returns its length: 0 if not even its head fits.
     ///
     /// A field that does not fit is left out, with all that follow: half of a number would be another
-    /// number. Only the name is cut, and never inside a character.
+    /// number. Only the name and the report are cut, and never inside a character.
     pub(crate) fn write(&self, out: &mut [u8]) -> usize {
         let mut line = CutLine { out, len: 0 };
         let mut digits = [0; 10];
@@ -175,18 +181,21 @@ impl<'a> CommandStatus<'a> {
             && self
                 .restarts
                 .is_some_and(|restarts| line.push_field(decimal(restarts, &mut digits)));
-        if fits {
-            line.push_name(self.name);
+        if fits && line.push_cut(b' ', self.name, NAME_BYTES) {
+            line.push_cut(0, self.report, REPORT_BYTES);
         }
         line.len
     }
 
-    /// Reads a line that `write` has written.
+    /// Reads a line that `write` has written. Null bytes may follow it.
     ///
     /// # Errors
     ///
     /// The line is another one, or lacks state or health.
     pub(crate) fn parse(line: &'a [u8]) -> Result<Self, NoStatus> {
+        let mut parts = line.split(|byte| *byte == 0);
+        let line = parts.next().unwrap_or_default();
+        let report = parts.next().unwrap_or_default();
         let fields = line
             .strip_prefix(&SHOWN_WORDS.head)
             .ok_or(NoStatus::Foreign)?;
@@ -206,6 +215,7 @@ impl<'a> CommandStatus<'a> {
                 .map(|digits| parse_number(digits).ok_or(NoStatus::Foreign))
                 .transpose()?,
             name: fields.next().unwrap_or_default(),
+            report,
         })
     }
 }
@@ -230,28 +240,35 @@ impl CutLine<'_> {
 
     /// Appends a blank and the field, or nothing. Returns whether they fit.
     fn push_field(&mut self, field: &[u8]) -> bool {
+        self.push(b' ', field)
+    }
+
+    fn push(&mut self, separator: u8, field: &[u8]) -> bool {
         let end = self.len + 1 + field.len();
         let room = self.out.get_mut(self.len..end);
-        let Some((blank, room)) = room.and_then(<[u8]>::split_first_mut) else {
+        let Some((first, room)) = room.and_then(<[u8]>::split_first_mut) else {
             return false;
         };
-        *blank = b' ';
+        *first = separator;
         room.copy_from_slice(field);
         self.len = end;
         true
     }
 
-    /// Appends a blank and as much of the name as fits.
-    fn push_name(&mut self, name: &[u8]) {
+    /// Appends the separator and as much of the text as fits, up to so many bytes; nothing if the
+    /// text is empty. Returns whether there was room for all of these bytes.
+    fn push_cut(&mut self, separator: u8, text: &[u8], most: usize) -> bool {
         let free = self.out.len().saturating_sub(self.len + 1);
-        let mut length = name.len().min(free).min(NAME_BYTES);
+        let wanted = text.len().min(most);
+        let mut length = wanted.min(free);
         // Back to the start of a character: its other bytes begin with the bits 10.
-        while length > 0 && name.get(length).is_some_and(|byte| byte & 0xc0 == 0x80) {
+        while length > 0 && text.get(length).is_some_and(|byte| byte & 0xc0 == 0x80) {
             length -= 1;
         }
         if length > 0 {
-            self.push_field(name.get(..length).unwrap_or_default());
+            self.push(separator, text.get(..length).unwrap_or_default());
         }
+        wanted <= free
     }
 }
 

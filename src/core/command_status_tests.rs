@@ -29,6 +29,7 @@ fn status(
         health,
         restarts: Some(restarts),
         name,
+        report: b"",
     }
 }
 
@@ -37,6 +38,7 @@ const NGINX: CommandStatus<'static> = CommandStatus {
     health: HealthState::Healthy,
     restarts: Some(12),
     name: b"nginx",
+    report: b"",
 };
 
 #[test]
@@ -90,6 +92,40 @@ fn a_line_is_cut_from_the_right_and_a_number_never_in_two() {
         written(&accented, 28),
         "frigate: up healthy 12 caf\u{e9}".as_bytes()
     );
+}
+
+#[test]
+fn a_report_follows_the_whole_name_and_is_cut() {
+    let reporting = CommandStatus {
+        report: "caf\u{e9}".as_bytes(),
+        ..NGINX
+    };
+    let line = written(&reporting, LONGEST_LINE);
+    assert_eq!(line, "frigate: up healthy 12 nginx\0caf\u{e9}".as_bytes());
+    for zeros in [0, 1, 9] {
+        let shown = [line.as_slice(), &vec![0; zeros]].concat();
+        assert_eq!(CommandStatus::parse(&shown), Ok(reporting));
+    }
+    for (room, report) in [(29, ""), (30, "c"), (33, "caf"), (34, "caf\u{e9}")] {
+        let line = written(&reporting, room);
+        let expected = CommandStatus {
+            report: report.as_bytes(),
+            ..NGINX
+        };
+        assert_eq!(CommandStatus::parse(&line), Ok(expected), "room for {room}");
+    }
+    let longest = CommandStatus {
+        report: &[b'x'; REPORT_BYTES + 1],
+        ..NGINX
+    };
+    let expected = CommandStatus {
+        report: &[b'x'; REPORT_BYTES],
+        ..NGINX
+    };
+    let line = written(&longest, LONGEST_LINE);
+    assert_eq!(CommandStatus::parse(&line), Ok(expected));
+    // Behind a name that was cut there is no report.
+    assert_eq!(written(&reporting, 26), b"frigate: up healthy 12 ngi");
 }
 
 #[test]

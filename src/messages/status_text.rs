@@ -44,9 +44,13 @@ fn write_text(status: &CommandStatus<'_>, name: &str, out: &mut Line) -> fmt::Re
         })?;
     }
     match status.restarts {
-        None => Ok(()),
-        Some(1) => out.write_str(", 1 restart"),
-        Some(restarts) => write!(out, ", {restarts} restarts"),
+        None => {}
+        Some(1) => out.write_str(", 1 restart")?,
+        Some(restarts) => write!(out, ", {restarts} restarts")?,
+    }
+    match status.report {
+        b"" => Ok(()),
+        report => write!(out, ": {}", printable(&lossy_text(report))),
     }
 }
 
@@ -62,6 +66,10 @@ fn write_json(status: &CommandStatus<'_>, name: &str, out: &mut Line) -> fmt::Re
     }
     out.write_str(",\"name\":\"")?;
     write!(Escaped(out), "{}", printable(name))?;
+    if !status.report.is_empty() {
+        out.write_str("\",\"report\":\"")?;
+        write!(Escaped(out), "{}", printable(&lossy_text(status.report)))?;
+    }
     out.write_str("\"")
 }
 
@@ -108,6 +116,10 @@ mod tests {
             ),
             ("frigate: up -", "the command is up"),
             (
+                "frigate: up - 0 php-fpm\0idle: 3\n\0\0",
+                "'php-fpm' is up, 0 restarts: idle: 3\\n",
+            ),
+            (
                 "frigate: up - 0 a\nb\u{202e}",
                 "'a\\nb\\u{202e}' is up, 0 restarts",
             ),
@@ -130,6 +142,10 @@ mod tests {
             (
                 "frigate: waiting -",
                 r#"{"state":"waiting","health":"-","restarts":null,"name":""}"#,
+            ),
+            (
+                "frigate: up - 0 a\0half \"done\"",
+                r#"{"state":"up","health":"-","restarts":0,"name":"a","report":"half \"done\""}"#,
             ),
             (
                 "frigate: up - 0 a\"\\b",

@@ -1,17 +1,22 @@
 //! What frigate shows of its command as PID 1, where `/proc/1/cmdline` had its arguments.
 #![forbid(unsafe_code)]
 
+use crate::child::notify::StatusText;
 use crate::core::command_status::{CommandState, CommandStatus, HealthState, LONGEST_LINE};
 use crate::core::supervisor::Supervisor;
 use crate::sys::argument_area::ArgumentArea;
+
+/// What changes in the line, but for the report.
+type Fields = (CommandState, HealthState, u32);
 
 /// The status that is shown. `--status` reads it.
 pub(crate) struct ShownStatus {
     area: ArgumentArea,
     /// What is shown until the command is up.
     starting: CommandState,
-    /// What is shown, except for the name; `None` means that nothing is shown yet.
-    last: Option<(CommandState, HealthState, u32)>,
+    /// What is shown, except for the name, with how often the report has changed; `None` means that
+    /// nothing is shown yet.
+    last: Option<(Fields, u32)>,
 }
 
 impl ShownStatus {
@@ -30,29 +35,31 @@ impl ShownStatus {
     }
 
     /// Shows the status of the command, if it has changed. Makes no system call.
-    pub(crate) fn update(&mut self, supervisor: &Supervisor, name: &[u8]) {
+    pub(crate) fn update(&mut self, supervisor: &Supervisor, name: &[u8], report: &StatusText) {
         let mut state = supervisor.command_state();
         if state == CommandState::Starting {
             state = self.starting;
         }
-        let now = (
+        let fields = (
             state,
             HealthState::of(supervisor.health()),
             supervisor.restarts(),
         );
+        let now = (fields, report.changes());
         if self.last.replace(now) != Some(now) {
-            self.show(now, name);
+            self.show(fields, name, report.text());
         }
     }
 
     /// Not inlined, so that the buffer is no part of the sleeping loop's stack frame.
     #[inline(never)]
-    fn show(&mut self, (state, health, restarts): (CommandState, HealthState, u32), name: &[u8]) {
+    fn show(&mut self, (state, health, restarts): Fields, name: &[u8], report: &[u8]) {
         let status = CommandStatus {
             state,
             health,
             restarts: Some(restarts),
             name,
+            report,
         };
         let mut line = [0; LONGEST_LINE];
         let room = self.area.capacity().min(LONGEST_LINE);

@@ -45,7 +45,7 @@ impl StatusReader {
             [&errno.to_string(), needed].concat()
         };
         let first = FirstProcess::open(own_pid).map_err(unreadable)?;
-        let line = first.first_argument().map_err(unreadable)?;
+        let line = first.arguments().map_err(unreadable)?;
         let status = match CommandStatus::parse(&line) {
             _ if !first.is_like_frigate() => Err(NoStatus::Foreign),
             status => status,

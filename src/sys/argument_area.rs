@@ -57,8 +57,8 @@ impl ArgumentArea {
         self.length - 1
     }
 
-    /// Replaces the arguments by this text, which is not empty and has no null byte. What does not fit
-    /// is cut off. Makes no system call.
+    /// Replaces the arguments by this text, which does not begin or end with a null byte. What does not
+    /// fit is cut off. Makes no system call.
     ///
     /// The first byte is zero while the rest is being written. Another process that reads the area
     /// twice, and finds the same text with another first byte both times, has not read half of it.

@@ -1,10 +1,12 @@
 //! What the child reports by itself (`sd_notify(3)`), and what is passed on to frigate's manager.
 
 mod manager;
+mod status_text;
 
 use core::time::Duration;
 
 use manager::Manager;
+pub(crate) use status_text::StatusText;
 
 use crate::child::cgroup::ChildCgroup;
 use crate::core::errno::Errno;

@@ -198,7 +198,7 @@ impl EventLoop {
     /// Shows the status of the main child, if it has changed.
     fn show_status(&mut self) {
         if let (Some(shown), Some(child)) = (&mut self.shown_status, self.children.get(MAIN)) {
-            shown.update(&child.supervisor, &self.tree.name);
+            shown.update(&child.supervisor, &self.tree.name, &child.status_text);
         }
     }
 
@@ -274,6 +274,7 @@ impl EventLoop {
             for event in child.poll_notifications(&mut self.tree) {
                 self.enqueue(index, event);
             }
+            self.show_status();
         }
     }
 

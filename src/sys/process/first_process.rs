@@ -27,7 +27,8 @@ impl FirstProcess {
         Procfs::open(own_pid).map(Self)
     }
 
-    /// Returns the first of the arguments, of at most 4,096 bytes. Takes a second at most.
+    /// Returns the arguments, of at most 4,096 bytes, with a null byte after each. Takes a second at
+    /// most.
     ///
     /// A frigate may write a new text meanwhile: its first byte is zero then. A read that began before
     /// has another text than the next read.
@@ -35,7 +36,7 @@ impl FirstProcess {
     /// # Errors
     ///
     /// The file cannot be read.
-    pub(crate) fn first_argument(&self) -> Result<Vec<u8>, Errno> {
+    pub(crate) fn arguments(&self) -> Result<Vec<u8>, Errno> {
         let mut last = Vec::new();
         for _ in 0..MOST_READS {
             let text = read_from(self.0.directory(), "1/cmdline", READ_ONCE)?;
@@ -48,8 +49,6 @@ impl FirstProcess {
             }
             last = text;
         }
-        let length = last.iter().position(|byte| *byte == 0);
-        last.truncate(length.unwrap_or(last.len()));
         Ok(last)
     }
 

@@ -123,6 +123,34 @@ fn states(out: &mut Vec<Trial>) {
         running.wait().expect_code(3);
     });
 
+    of_init("modes::status_has_what_the_command_reports_until_its_end").run(out, |mode| {
+        let frigate = Frigate::new(mode);
+        let attempts = frigate.path("attempts");
+        let running = frigate
+            .options("--ready=notify --restart=true --backoff=1ms --quiet")
+            .puppet(format!(
+                "attempt {attempts}; on 1 {{notify STATUS=half done|READY=1; wait USR2; \
+                 notify STATUS=done; wait USR1; exit 1}}; notify READY=1; {STUBBORN}"
+            ))
+            .spawn();
+        let report = || {
+            let shown = arguments(running.pid);
+            let word = shown.split(|byte| *byte == 0).nth(1);
+            String::from_utf8_lossy(word.unwrap_or_default()).into_owned()
+        };
+        wait_shown(&running, "up - 0");
+        assert_eq!(report(), "half done");
+        running.kill(libc::SIGUSR2);
+        eventually("another report", || (report() == "done").then_some(()));
+        running.kill(libc::SIGUSR1);
+        running.wait_line("up");
+        wait_shown(&running, "up - 1");
+        assert_eq!(report(), "");
+        running.kill(libc::SIGTERM);
+        running.kill(libc::SIGUSR1);
+        running.wait().expect_code(3);
+    });
+
     of_init("modes::status_is_unhealthy_while_the_command_is_stopped_for_it").run(out, |mode| {
         let frigate = Frigate::new(mode);
         let beat = frigate.file("beat", "");

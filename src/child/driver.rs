@@ -40,6 +40,8 @@ pub(crate) struct Child {
     pub(crate) capture: Capture,
     pub(crate) namesakes: Namesakes,
     checker: Checker,
+    /// Whether the child's cgroup was frozen when it was last looked at.
+    is_frozen: bool,
     /// Takes what the child reports by itself; `None` means that nothing is expected.
     pub(crate) notifications: Option<NotificationReceiver>,
     /// What the child has said last about itself.
@@ -72,6 +74,7 @@ impl Child {
             capture,
             namesakes: Namesakes::new(rules.grace_close.unwrap_or_default()),
             checker,
+            is_frozen: false,
             notifications: None,
             status_text: StatusText::default(),
             process: None,
@@ -143,6 +146,7 @@ impl Child {
     fn spawn(&mut self, restarts: u32, rim: &mut impl Rim) -> lifecycle::Event {
         self.namesakes.forget();
         self.status_text.clear();
+        self.is_frozen = false;
         let cgroup = self.leftovers.prepare_for_start(restarts);
         match rim.spawn(
             &mut self.plan,
@@ -165,6 +169,22 @@ impl Child {
             rim.spawn_check_program(plan, cgroup, streams)
         };
         self.checker.begin(kind, &mut start).map(check_event)
+    }
+
+    /// Returns an event if the child's cgroup was frozen, or goes on, since the last call: a child that
+    /// does not run is not checked. Must be called before what a check has shown is taken. Without
+    /// checks nothing is looked at.
+    pub(crate) fn poll_frozen(&mut self) -> Option<Event> {
+        let has_checks = self.supervisor.rules().checks.is_any();
+        let cgroup = self.leftovers.cgroup.as_mut().filter(|_| has_checks)?;
+        let is_alive = self.process.is_some();
+        let is_frozen = is_alive && cgroup.is_frozen();
+        let was_frozen = core::mem::replace(&mut self.is_frozen, is_frozen);
+        match (was_frozen, is_frozen) {
+            (false, true) => Some(check_event(CheckEvent::Suspended)),
+            (true, false) if is_alive => Some(check_event(CheckEvent::Resumed)),
+            (false, false) | (true, _) => None,
+        }
     }
 
     /// Returns the result of the check that is under way, if it has come since the last call.
@@ -249,8 +269,8 @@ impl Child {
         self.process.as_ref().and_then(Spawned::exec_pipe)
     }
 
-    /// Returns what else has to be watched: namesakes, leftovers of the last child, the check that is
-    /// under way, and what the child reports by itself.
+    /// Returns what else has to be watched: namesakes, leftovers of the last child, a frozen child, the
+    /// check that is under way, and what the child reports by itself.
     pub(crate) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
         let is_ending_leftovers = self.process.is_none() && self.supervisor.is_ending_leftovers();
         let leftovers = self.leftovers.events_file().filter(|_| is_ending_leftovers);
@@ -258,7 +278,10 @@ impl Child {
         let check = self.checker.watch();
         let notifications = self.notifications.as_ref();
         let notifications = notifications.and_then(NotificationReceiver::watch);
-        let leftovers = leftovers.map(Watch::changed);
+        let cgroup = self.leftovers.cgroup.as_ref();
+        let cgroup = cgroup.and_then(ChildCgroup::events_file);
+        let cgroup = cgroup.filter(|_| self.is_frozen);
+        let leftovers = leftovers.or(cgroup).map(Watch::changed);
         let reports = check.into_iter().chain(notifications);
         namesakes.chain(leftovers).chain(reports)
     }

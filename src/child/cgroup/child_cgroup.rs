@@ -136,13 +136,23 @@ impl ChildCgroup {
     }
 
     /// Returns `cgroup.events`. `poll(2)` reports it once it has changed since the last call of
-    /// `is_populated`. `None` means that there was no such call.
+    /// `is_populated` or `is_frozen`. `None` means that there was no such call.
     pub(crate) fn events_file(&self) -> Option<BorrowedFd<'_>> {
         self.events_file.as_ref().map(AsFd::as_fd)
     }
 
     /// Returns whether a process is alive in it or below it.
     pub(crate) fn is_populated(&mut self) -> bool {
+        self.has_event("populated")
+    }
+
+    /// Returns whether it is frozen (`cgroups(7)`): none of its processes runs.
+    pub(crate) fn is_frozen(&mut self) -> bool {
+        self.has_event("frozen")
+    }
+
+    /// Returns whether `cgroup.events` says that this is so.
+    fn has_event(&mut self, key: &str) -> bool {
         if self.events_file.is_none() {
             self.events_file = self.directory.open_file("cgroup.events").ok();
         }
@@ -151,7 +161,7 @@ impl ChildCgroup {
             .events_file
             .as_ref()
             .and_then(|events| kernel_file::read_from_start(events.as_fd(), &mut buffer));
-        text.and_then(|text| value_of(text, "populated")) == Some(1)
+        text.and_then(|text| value_of(text, key)) == Some(1)
     }
 
     /// Sends signals to every process in it and below it.

@@ -157,6 +157,10 @@ impl EventLoop {
             if let Some(receiver) = receiver.and_then(|child| child.notifications.as_mut()) {
                 receiver.tick(now);
             }
+            // Before the tick, which may begin a check, or end one that took too long.
+            if let Some(event) = self.children.get_mut(child).and_then(Child::poll_frozen) {
+                self.enqueue(child, event);
+            }
             let deadline = self.children.get(child).and_then(Child::deadline);
             if deadline.is_some_and(|deadline| deadline <= now) {
                 self.enqueue(child, supervisor::Event::Tick);
@@ -255,7 +259,11 @@ impl EventLoop {
             };
             // Reports of the child and its check come first: the other events may start the next
             // child, to which they do not belong.
-            let events = [child.poll_check(), child.poll_others_ended(&mut self.tree)];
+            let events = [
+                child.poll_frozen(),
+                child.poll_check(),
+                child.poll_others_ended(&mut self.tree),
+            ];
             for event in events.into_iter().flatten() {
                 self.enqueue(index, event);
             }

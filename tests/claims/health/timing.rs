@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use libtest_mimic::Trial;
 
 use super::checking;
-use crate::support::{Frigate, eventually, scenario, servers, wait_state};
+use crate::support::cgroup::Place;
+use crate::support::{Frigate, eventually, procfs, scenario, servers, wait_state};
 
 /// Starts a server that counts the requests. Returns its port.
 fn counting(count: &Arc<AtomicUsize>) -> u16 {
@@ -57,6 +58,45 @@ fn when(out: &mut Vec<Trial>) {
         frigate.kill(libc::SIGTERM);
         frigate.wait().expect_code(5).expect_silence();
     });
+
+    scenario("health::a_child_whose_cgroup_is_frozen_is_not_unhealthy")
+        .in_guest()
+        .run(out, |mode| {
+            for (options, script) in [
+                (
+                    "--health=notify",
+                    "repeat 100000 {notify WATCHDOG=1; nap 50}",
+                ),
+                // Nothing is there, so that each check fails while the child runs.
+                ("--health=file:/no/such --health-retries=4", "wait TERM"),
+            ] {
+                let frigate = Frigate::new(mode)
+                    .in_cgroup(Place::new())
+                    .options("--pids-max=100 --health-interval=1s --health-start=0 --grace=1s")
+                    .options(options)
+                    .puppet(format!("say ready; {script}"))
+                    .spawn();
+                frigate.wait_line("ready");
+                let group = frigate.cgroup().child("claims");
+                group.write("cgroup.freeze", "1").expect("root may do this");
+                std::thread::sleep(Duration::from_secs(8));
+                assert!(!frigate.err().text().contains("unhealthy"), "{options}");
+                let switches = procfs::context_switches(frigate.pid);
+                std::thread::sleep(Duration::from_secs(3));
+                let woken = procfs::context_switches(frigate.pid) - switches;
+                assert_eq!(woken, 0, "nothing wakes frigate: {options}");
+                group.write("cgroup.freeze", "0").expect("root may do this");
+                if options.contains("file:") {
+                    frigate.wait_message("is unhealthy");
+                } else {
+                    std::thread::sleep(Duration::from_secs(3));
+                    frigate.kill(libc::SIGTERM);
+                }
+                let ended = frigate.wait();
+                let is_unhealthy = ended.err.contains("unhealthy");
+                assert_eq!(is_unhealthy, options.contains("file:"), "{ended:#?}");
+            }
+        });
 
     scenario("health::nothing_is_checked_during_a_stop").run(out, |mode| {
         let count = Arc::new(AtomicUsize::new(0));

@@ -258,7 +258,8 @@ pub(crate) fn help() -> String {
          \x20 --version\n        print the version and exit\n\n\
          Each option is also read from the environment: FRIGATE_INIT_GRACE=5s is --grace 5s; the command line wins.\n\
          DURATION: 500ms, 10s, 2m, 1h; bare numbers are seconds. SIGNAL: TERM, SIGTERM, 15, RTMIN+3.\n\
-         TARGET: http://HOST[:PORT][/PATH], tcp://HOST:PORT, unix:PATH, file:PATH, exec:WORDS, notify; HOST is an address or localhost.\n\
+         TARGET: http://HOST[:PORT][/PATH], tcp://HOST:PORT, unix:PATH, file:PATH, exec:WORDS, notify.\n\
+         HOST is an address or localhost.\n\
          Exit: the command's code, 128+N if signal N ended it; 125 a mistake, 126 cannot be executed, 127 not found.\n",
     );
     text

@@ -92,8 +92,7 @@ fn is_an_entrypoint() {
     assert_eq!(entrypoint, r#"["frigate","--restart=unexpected","--"]"#);
     let container = Container::start(&[], &["cat", "/proc/1/cmdline"]);
     assert_eq!(container.wait(), 0);
-    assert_eq!(
-        container.logs().out,
-        "frigate\0--restart=unexpected\0--\0cat\0/proc/1/cmdline\0"
-    );
+    // frigate shows its state where its arguments were.
+    let out = container.logs().out;
+    assert!(out.starts_with("frigate: up - 0 cat\0"), "{out}");
 }

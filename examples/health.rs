@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             break;
         }
         has_hung = true;
-        // The server reads this, and answers nobody any more.
+        // After this request the server answers no other.
         TcpStream::connect(address)?.write_all(b"GET /hang HTTP/1.0\r\n\r\n")?;
     }
     println!("outcome: {}", server.stop(Duration::from_secs(5))?);

@@ -104,8 +104,9 @@ impl WatchedPath {
         Some(last.after(QUIET_TIME).min(first.after(LONGEST_WAIT)))
     }
 
-    /// Takes what the path names now. Returns whether that is a change to act on. What is no longer
-    /// there is none: its return is, unless it returns unchanged.
+    /// Takes what the path names now. Returns whether that is a change to act on. A path that names
+    /// nothing any more is no change. If it names something again, that is one, unless it is what
+    /// was there before.
     pub(crate) fn settle(&mut self, found: Option<Identity>) -> bool {
         self.events = None;
         let has_entry_changed = core::mem::take(&mut self.has_entry_changed);

@@ -328,7 +328,7 @@ fn follow_parent(config: &Config) -> Result<(), Mistake> {
 }
 
 /// Opens the socket on which the child reports by itself, and adds the variables that name it. `None`
-/// means that nothing is expected: then `NOTIFY_SOCKET` reaches the child as frigate has it.
+/// means that no report is expected. The child then inherits `NOTIFY_SOCKET` unchanged.
 fn open_notifications(
     config: &Config,
     environment: CStrings,

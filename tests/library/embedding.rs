@@ -231,6 +231,20 @@ fn handlers() {
     });
 }
 
+/// Waits until a thread sleeps. Returns what reads its lines of context switches.
+pub fn switches_of_sleeping(thread: &std::path::Path) -> impl Fn() -> Vec<String> + use<> {
+    let file = thread.join("status");
+    let status = move || std::fs::read_to_string(&file).unwrap();
+    eventually("it sleeps", || status().contains("State:\tS").then_some(()));
+    move || {
+        let text = status();
+        text.lines()
+            .filter(|line| line.contains("ctxt_switches"))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
 /// Returns the directory of frigate's thread in `/proc`.
 pub fn own_thread() -> std::path::PathBuf {
     eventually("frigate's thread", || {
@@ -251,16 +265,7 @@ fn asleep() {
     let events = frigate.events();
     frigate.protect().unwrap();
     next_start(&events);
-    let thread = own_thread();
-    let status = || std::fs::read_to_string(thread.join("status")).unwrap();
-    let switches = || {
-        let text = status();
-        text.lines()
-            .filter(|line| line.contains("ctxt_switches"))
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
-    eventually("it sleeps", || status().contains("State:\tS").then_some(()));
+    let switches = switches_of_sleeping(&own_thread());
     let before = switches();
     for _ in 0..50 {
         Command::new("true").status().unwrap();

@@ -118,7 +118,7 @@ impl ChildCgroup {
         &self.path
     }
 
-    /// Returns whether a process is in it or below it. Without a `/proc` nobody is known to be.
+    /// Returns whether a process is in it or below it. Without a `/proc` the answer is no.
     pub(crate) fn has_member(&self, pid: Pid) -> bool {
         let below_parent = self.path.strip_prefix(&self.parent.path);
         let name_in_proc = [&self.parent.name_in_proc, below_parent.unwrap_or_default()].concat();

@@ -8,7 +8,7 @@ use frigate::{EventKind, Frigate, Outcome, Strategy};
 use nix::sys::signal::Signal;
 
 use super::{checking, is, lines};
-use crate::embedding::own_thread;
+use crate::embedding::{own_thread, switches_of_sleeping};
 use crate::servers;
 use crate::support::{
     GRACE, Scenario, children, descriptors, directory, eventually, is_alive, kill, next,
@@ -342,16 +342,7 @@ fn asleep() {
     let amid = shell("amid", "exec sleep 1000").strategy(hanging());
     amid.protect().unwrap();
     pid_of_program();
-    let thread = own_thread();
-    let status = || std::fs::read_to_string(thread.join("status")).unwrap();
-    let switches = || {
-        let text = status();
-        text.lines()
-            .filter(|line| line.contains("ctxt_switches"))
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
-    eventually("it sleeps", || status().contains("State:\tS").then_some(()));
+    let switches = switches_of_sleeping(&own_thread());
     let before = switches();
     for _ in 0..50 {
         Command::new("true").status().unwrap();
